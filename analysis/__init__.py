@@ -1,0 +1,1 @@
+"""How far back a recurrent network remembers, and why."""
