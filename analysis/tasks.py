@@ -58,6 +58,11 @@ class Task:
         """Whether a larger metric is the better one."""
         return self.metric_name == "accuracy"
 
+    @property
+    def last_step_chance(self) -> float:
+        """Chance for the last step alone; in copy most other steps are blank and cost nothing."""
+        return self.chance * self.length / COPIED if self.name == "copy" else self.chance
+
     def evaluation(self) -> Batch:
         """Return the 1,024 sequences (digits: the whole held-out third) that the metric is taken on."""
         return self.draw_evaluation(EVALUATED, seeded(EVALUATION_SEED))

@@ -1,0 +1,62 @@
+"""An ensemble at work: S recurrent models and their linear readouts, answering sequences of a task."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from analysis.bptt import Unroll
+from analysis.config import Experiment
+from analysis.tasks import Batch, Task
+from analysis.weights import Weights
+
+PIECE = 500  # time steps unrolled at once, where a sequence is longer in pieces
+SLICE = 128  # sequences answered at once
+
+
+def pieces(T: int, longest: int = PIECE) -> list[slice]:
+    """Cut T steps into pieces of nearly the same length, none longer than `longest`."""
+    count = -(-T // longest)
+    ends = [T * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def readout(weights: Weights, hidden: Tensor) -> Tensor:
+    """Return the answers (S, ..., B, O) to top hidden states (S, H, B), or (S, T, B, O) to (T, S, H, B)."""
+    answers = (weights["readout.weight"] @ hidden + weights["readout.bias"].unsqueeze(-1)).mT
+    return answers if answers.dim() == 3 else answers.transpose(0, 1)
+
+
+def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: bool = False) -> Iterator[Tensor]:
+    """Answer a batch slice by slice, from the zero state: (S, b, O), or (S, T, b, O) where every step counts.
+
+    `last` asks for the last step alone, whatever the task.
+    """
+    every_step = batch.targets.dim() == 2 and not last
+    for inputs in batch.inputs.split(SLICE, dim=1):
+        state, found = None, []
+        unrolls: dict[int, Unroll] = {}
+        for piece in pieces(len(inputs), 100):
+            T = piece.stop - piece.start
+            if T not in unrolls:
+                unrolls[T] = Unroll(
+                    experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False
+                )
+            unroll = unrolls[T]
+            unroll.start(state)
+            top = unroll.forward(inputs[piece])
+            state = unroll.state()
+            if every_step:
+                found.append(readout(weights, top))
+        yield torch.cat(found, 1) if every_step else readout(weights, top[-1])
+
+
+@torch.no_grad()
+def evaluate(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return each model's loss and metric on a batch, (S,) each."""
+    losses, scores = [], []
+    targets = batch.targets.split(SLICE, dim=-1)
+    for answer, target in zip(answers(experiment, weights, batch), targets, strict=True):
+        losses.append(task.loss(answer, target))
+        scores.append(task.score(answer, target))
+    return torch.cat(losses, -1).mean(-1), torch.cat(scores, -1).mean(-1)

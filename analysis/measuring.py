@@ -1,0 +1,153 @@
+"""Measure an ensemble on the measuring batch: decay, carry, saturation and bounds, in pieces where it is long."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.bounds import activation_bounds
+from analysis.bptt import Unroll, one_thread
+from analysis.config import Experiment
+from analysis.decay import carry_norms, decay_of_norms, gradient_norms
+from analysis.ensemble import pieces, readout
+from analysis.gates import gate_saturation
+from analysis.results import Bounds, Measured, Saturation, Tape
+from analysis.tasks import Batch, Task, build
+from analysis.weights import KEEP_GATE, Weights, initial_weights
+
+OF = ("memory", "hidden", "input", "weights")
+
+
+class Meter:
+    """Measures one experiment's models again and again, in float64, on the same sequences.
+
+    A sequence longer than a piece is walked with only the states between pieces kept: forward once, then back
+    from the last piece, each run again. So memory grows with T by the norms alone.
+    """
+
+    def __init__(self, experiment: Experiment, task: Task, batch: Batch | None = None) -> None:
+        batch = batch or task.measuring()
+        self.experiment, self.task = experiment, task
+        self.inputs = batch.inputs.double()
+        self.targets = batch.targets[-1:] if task.every_step else batch.targets
+        self.pieces = pieces(len(self.inputs))
+        self._unrolls: dict[int, Unroll] = {}
+
+    def measure(
+        self,
+        weights: Weights,
+        of: Sequence[str] = OF,
+        threshold: float = 0.01,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Measured:
+        """Measure models with these weights; `on_progress` is called with the share done."""
+        weights = {name: weight.detach().double() for name, weight in weights.items()}
+        with one_thread(), torch.no_grad():
+            loss, walked = self._walk(weights, of, on_progress)
+        norms, saturations, bounds = zip(*walked[::-1], strict=True)  # by distance: from the last piece
+        decays = {
+            kind: decay_of_norms(np.concatenate([part[kind] for part in norms], axis=1), kind, threshold)
+            for kind in norms[0]
+        }
+        return Measured(
+            loss=loss.numpy(),
+            decays=decays,
+            saturation=_join_saturations(saturations, [p.stop - p.start for p in self.pieces[::-1]]),
+            bounds=_join_bounds(bounds[::-1]),
+        )
+
+    def tape(self, weights: Weights) -> Tape:
+        """Record one run over the whole sequence at once."""
+        weights = {name: weight.detach().double() for name, weight in weights.items()}
+        with one_thread(), torch.no_grad():
+            unroll = self._unroll(weights, slice(0, len(self.inputs)))
+            unroll.start()
+            _, output_grad = self._loss(weights, unroll.forward(self.inputs)[-1])
+            unroll.backward(output_grad)
+            return unroll.tape()
+
+    def _unroll(self, weights: Weights, piece: slice) -> Unroll:
+        T = piece.stop - piece.start
+        if T not in self._unrolls:
+            cell, activation = self.experiment.cell, self.experiment.activation
+            self._unrolls[T] = Unroll(cell, activation, weights, T, self.inputs.shape[1])
+        self._unrolls[T].load(weights)
+        return self._unrolls[T]
+
+    def _loss(self, weights: Weights, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of each model (S,) at the last step, and ∂ℓ/∂h of each sample's own, (S, H, B)."""
+        with torch.enable_grad():
+            hidden = hidden.clone().requires_grad_()
+            answers = readout(weights, hidden)
+            losses = self.task.loss(answers.unsqueeze(1) if self.task.every_step else answers, self.targets)
+            return losses.detach().mean(-1), torch.autograd.grad(losses.sum(), hidden)[0]
+
+    def _walk(
+        self, weights: Weights, of: Sequence[str], on_progress: Callable[[float], None]
+    ) -> tuple[Tensor, list[tuple]]:
+        states = [None]
+        for k, piece in enumerate(self.pieces):
+            unroll = self._unroll(weights, piece)
+            unroll.start(states[k])
+            hidden = unroll.forward(self.inputs[piece])[-1]
+            states.append(unroll.state())
+            on_progress((k + 1) / len(self.pieces) / 3)
+        loss, output_grad = self._loss(weights, hidden)
+        later = carried = None
+        walked = []
+        for k, piece in list(enumerate(self.pieces))[::-1]:
+            if later is not None:  # the last piece still holds its forward pass
+                unroll = self._unroll(weights, piece)
+                unroll.start(states[k])
+                unroll.forward(self.inputs[piece])
+                output_grad = None
+            unroll.backward(output_grad, later)
+            later = unroll.earlier()
+            tape = unroll.tape()
+            norms = {kind: gradient_norms(tape, kind) for kind in of}
+            if self.experiment.cell in KEEP_GATE and len(of) > 1:
+                norms["carry"], carried = carry_norms(tape, start=carried)
+            walked.insert(0, (norms, gate_saturation(tape), activation_bounds(tape)))
+            on_progress(1 - k / len(self.pieces) * 2 / 3)
+        return loss, walked
+
+
+def measure_untrained(
+    experiment: Experiment, threshold: float = 0.01, on_progress: Callable[[float], None] = lambda share: None
+) -> Measured:
+    """Measure an experiment's models as they start, before any training."""
+    task = build(experiment)
+    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
+    return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
+
+
+def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]) -> dict[str, Saturation]:
+    """Join what pieces of a sequence say, each weighted by its length."""
+
+    def share(shares: list[np.ndarray | None]) -> np.ndarray | None:
+        return None if shares[0] is None else np.average(shares, axis=0, weights=lengths)
+
+    def join(gates: list[Saturation]) -> Saturation:
+        return replace(
+            gates[0],
+            left=share([gate.left for gate in gates]),
+            right=share([gate.right for gate in gates]),
+            counts=np.sum([gate.counts for gate in gates], axis=0),
+        )
+
+    return {name: join([part[name] for part in parts]) for name in parts[0]}
+
+
+def _join_bounds(parts: Sequence[Bounds]) -> Bounds:
+    """Join what pieces of a sequence say, one after the other."""
+    starts = np.cumsum([0, *(part.hidden.shape[1] for part in parts)])
+    overflows = [s + p.overflow_step for s, p in zip(starts, parts, strict=False) if p.overflow_step is not None]
+    return replace(
+        parts[0],
+        hidden=np.concatenate([part.hidden for part in parts], axis=1),
+        cell=None if parts[0].cell is None else np.concatenate([part.cell for part in parts], axis=1),
+        saturated=np.concatenate([part.saturated for part in parts]),
+        overflow_step=int(overflows[0]) if overflows else None,
+    )

@@ -1,0 +1,151 @@
+"""record(module, inputs): states, gates and exact gradients of any nn.RNN, nn.LSTM or nn.GRU."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from analysis.bptt import Unroll, one_thread
+from analysis.results import Tape
+
+KINDS = {nn.RNN: "rnn", nn.LSTM: "lstm", nn.GRU: "gru"}
+Module = nn.RNN | nn.LSTM | nn.GRU
+Loss = Callable[[Tensor], Tensor]
+
+
+def record(
+    module_or_modules: Module | Sequence[Module],
+    inputs: Tensor,
+    loss: Loss | None = None,
+    *,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+    at: int | None = None,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+) -> Tape:
+    """Run a module over inputs and back, and return every state, gate and gradient.
+
+    The module, its gradients and mode, and the global random state stay as they are. Dropout is left out.
+
+    Args:
+        module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape.
+        inputs: (T, B, D), (B, T, D) with batch_first, or (T, D) for one sequence.
+        loss: called with the module's output, in the module's own layout and `dtype`; returns a loss per sample
+            (B,) or a scalar that is their sum. None projects the top layer's last hidden state on one fixed
+            random unit vector, the same for all models and samples.
+        state: the initial state as the module takes it, h0 or (h0, c0); None = zero.
+        at: keep only the share of ∂ℓ/∂output at this step (-1 = the last); None keeps all.
+        dtype: what is computed in.
+        seed: of the random unit vector.
+
+    Raises:
+        TypeError: for another kind of module.
+        ValueError: for bidirectional, projected, packed or unlike modules, and shapes that don't fit.
+
+    >>> tape = record(nn.LSTM(3, 16), torch.randn(50, 8, 3))
+    >>> tape.cell_grad.shape  # (S, L, T, B, H)
+    (1, 1, 50, 8, 16)
+    """
+    single = not isinstance(module_or_modules, Sequence | nn.ModuleList)
+    modules = [module_or_modules] if single else list(module_or_modules)
+    _refuse_unsupported(modules)
+    first = modules[0]
+    if not isinstance(inputs, Tensor):
+        raise ValueError(f"inputs={type(inputs).__name__}: expected a tensor; packed sequences are not supported")
+    if inputs.dim() not in (2, 3) or inputs.shape[-1] != first.input_size or not inputs.numel():
+        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected (time, batch, {first.input_size})")
+    weights = {
+        name: torch.stack([module.get_parameter(name).detach().to(dtype) for module in modules])
+        for name, _ in first.named_parameters()
+    }
+    device = weights["weight_hh_l0"].device
+    x = _time_first(inputs.detach().to(device, dtype), first)
+    T, B, _ = x.shape
+    if at is not None and not -T <= at < T:
+        raise ValueError(f"at={at}: expected {-T} to {T - 1} for {T} steps")
+    with one_thread(), torch.no_grad():
+        unroll = Unroll(KINDS[_kind(first)], getattr(first, "nonlinearity", "tanh"), weights, T, B)
+        unroll.start(_initial_state(state, first, len(modules), B, weights["weight_hh_l0"], inputs.dim() == 3))
+        top = unroll.forward(x).mT  # (T, S, B, H)
+        if loss is None:
+            output_grad = torch.zeros_like(top)
+            output_grad[-1] = _unit_vector(top.shape[-1], seed).to(top)
+        else:
+            grads = [_loss_grad(loss, top[:, s], first, inputs.dim()) for s in range(len(modules))]
+            output_grad = torch.stack(grads, 1)
+        if at is not None:
+            share = output_grad[at].clone()
+            output_grad.zero_()[at] = share
+        unroll.backward(output_grad.mT)
+        return unroll.tape(tuple(output_grad.flatten(1).ne(0).any(1).nonzero().flatten().tolist()))
+
+
+def _kind(module: nn.Module) -> type | None:
+    return next((kind for kind in KINDS if isinstance(module, kind)), None)
+
+
+def _refuse_unsupported(modules: list[nn.Module]) -> None:
+    if not modules:
+        raise ValueError("no module: expected at least one nn.RNN, nn.LSTM or nn.GRU")
+    for k, module in enumerate(modules):
+        if _kind(module) is None:
+            raise TypeError(f"{type(module).__name__}: expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them")
+        if module.bidirectional:
+            raise ValueError("bidirectional=True: not supported, a distance needs one direction of time")
+        if module.proj_size:
+            raise ValueError(f"proj_size={module.proj_size}: projections are not supported, expected 0")
+        if _signature(module) != _signature(modules[0]):
+            raise ValueError(f"module {k} is unlike module 0: expected the same kind, layout and shapes in all")
+
+
+def _signature(module: Module) -> tuple:
+    shapes = [(name, parameter.shape) for name, parameter in module.named_parameters()]
+    return _kind(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
+
+
+def _time_first(inputs: Tensor, module: Module) -> Tensor:
+    """(T, B, D), from whatever layout the module takes."""
+    if inputs.dim() == 2:
+        return inputs.unsqueeze(1)
+    return inputs.transpose(0, 1) if module.batch_first else inputs
+
+
+def _own_layout(output: Tensor, module: Module, dimensions: int) -> Tensor:
+    """The top layer's (T, B, H) as the module itself would return it."""
+    if dimensions == 2:
+        return output.squeeze(1)
+    return output.transpose(0, 1) if module.batch_first else output
+
+
+def _initial_state(
+    state: Tensor | tuple[Tensor, Tensor] | None, module: Module, S: int, B: int, like: Tensor, batched: bool
+) -> list[tuple[Tensor, ...]] | None:
+    """h0, or (h0, c0), each (L, B, H) as torch has it, as `Unroll.start` takes it."""
+    if state is None:
+        return None
+    parts = state if isinstance(state, tuple) else (state,)
+    wanted = 2 if isinstance(module, nn.LSTM) else 1
+    shape = (module.num_layers, B, module.hidden_size) if batched else (module.num_layers, module.hidden_size)
+    if len(parts) != wanted or any(tuple(part.shape) != shape for part in parts):
+        got = ", ".join(str(tuple(part.shape)) for part in parts)
+        raise ValueError(f"state of shape {got}: expected {', '.join([str(shape)] * wanted)}")
+    parts = [part.detach().to(like).reshape(module.num_layers, 1, B, -1).mT for part in parts]
+    return [tuple(part[k].expand(S, -1, -1) for part in parts) for k in range(module.num_layers)]
+
+
+def _unit_vector(H: int, seed: int) -> Tensor:
+    vector = torch.randn(H, generator=Generator().manual_seed(seed), dtype=torch.float64)
+    return vector / vector.norm()
+
+
+def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tensor:
+    """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        top = top.clone().requires_grad_()
+        value = loss(_own_layout(top, module, dimensions))
+        if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != top.shape[1]):
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},) or their sum")
+        if not value.requires_grad:
+            raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
+        return torch.autograd.grad(value.sum(), top)[0]

@@ -1,0 +1,211 @@
+"""What was measured: frozen results that carry what they came from.
+
+Axes: S models (seeds), L layers, T time steps, B sequences, H hidden units, D inputs; arrays are ordered
+(S, L, T, B, H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the last,
+index T-1-k. The memory state is the cell state of an LSTM and the hidden state of the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.config import Experiment
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A frozen result; equal where all its fields are, arrays element by element with NaN equal to NaN."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        compared = [f.name for f in dataclasses.fields(self) if f.compare]
+        return all(_equal(getattr(self, name), getattr(other, name)) for name in compared)
+
+    __hash__ = None
+
+
+def _equal(a: object, b: object) -> bool:
+    if isinstance(a, np.ndarray | float) and isinstance(b, np.ndarray | float):
+        return np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return bool(a == b)
+
+
+@dataclass(frozen=True, eq=False)
+class Tape(Result):
+    """States, gates and total gradients of a run over time.
+
+    Gradients are of each sample's own loss ℓ, and total: through every later step. `hidden_grad` is ∂ℓ/∂h_t with
+    c_t held, `cell_grad` is ∂ℓ/∂c_t with the path through h_t, `weight_grad` the norm of what step t adds to
+    ∂ℓ/∂W_hh of the sample.
+    """
+
+    model: str  # rnn, lstm or gru
+    activation: str  # tanh, relu or identity
+    loss_steps: tuple[int, ...]  # steps whose output the loss reads
+    hidden: np.ndarray  # (S, L, T, B, H), as the next three
+    hidden_grad: np.ndarray
+    cell: np.ndarray | None  # of an LSTM
+    cell_grad: np.ndarray | None
+    input_grad: np.ndarray  # (S, T, B, D)
+    gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
+    weight_grad: np.ndarray  # (S, L, T, B)
+
+
+@dataclass(frozen=True, eq=False)
+class Decay(Result):
+    """Size of a gradient against the distance k to the step the loss is taken at; T distances, S models.
+
+    `relative` is ‖g_k‖ / ‖g_0‖ of a sample; rates are in nats per step, negative where the gradient decays; horizons
+    and half-lives in steps. What is undefined is NaN. A horizon of T-1 is censored: "at least".
+    """
+
+    of: str  # memory, hidden, cell, input, weights or carry
+    threshold: float
+    distance: np.ndarray  # (T,)
+    norm: np.ndarray  # (T,) median over models and samples of the 2-norm
+    mean_square: np.ndarray  # (T,) mean of its square
+    relative: np.ndarray  # (T,) median, as low and high the 5th and 95th percentile
+    low: np.ndarray
+    high: np.ndarray
+    relatives: np.ndarray  # (S, T) median per model
+    rate: float  # slope of ln relative, least squares
+    factor: float  # e^rate, kept per step
+    r_squared: float
+    half_life: float
+    horizon: float  # largest k with relative >= threshold up to k
+    rates: np.ndarray  # (S,), as the next two: the same per model
+    half_lives: np.ndarray
+    horizons: np.ndarray
+    excluded: int  # models that left the finite range
+
+    @property
+    def censored(self) -> bool:
+        """Whether the horizon is the whole sequence, so that the true one may lie further."""
+        return self.horizon == self.distance[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Memory(Result):
+    """What the trained network answers, by distance.
+
+    kind "symbol": the metric where the symbol stood `distance` steps before the last; `span` is the largest
+    distance up to which it stays better than midway between chance and its best. kind "window": the metric where
+    only the steps up to `distance` before the last are seen, from the zero state; `span` is the smallest distance
+    from which it is better than midway, that is how far back half of what the network gains lies.
+    """
+
+    kind: str
+    metric_name: str
+    distance: np.ndarray  # (N,)
+    value: np.ndarray  # (N,) median over models; low and high their range
+    low: np.ndarray
+    high: np.ndarray
+    values: np.ndarray  # (S, N)
+    chance: float
+    span: float  # of the median; NaN where nothing better than chance was measured
+    spans: np.ndarray  # (S,)
+
+
+@dataclass(frozen=True, eq=False)
+class Saturation(Result):
+    """How often a gate is shut or open. None where a relu or identity candidate has no such ends."""
+
+    left: np.ndarray | None  # (S, L, H) share of (time, sample) below `low`
+    right: np.ndarray | None  # (S, L, H) share above `high`
+    counts: np.ndarray  # (bins,)
+    edges: np.ndarray  # (bins + 1,)
+    low: float  # the ends themselves; a tanh candidate is left below -high
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds(Result):
+    """How large the states become: quantiles of |h_t| and |c_t| over models, samples and units."""
+
+    levels: np.ndarray  # (.01, .5, .99, 1.0)
+    hidden: np.ndarray  # (levels, T)
+    cell: np.ndarray | None  # (levels, T)
+    saturated: np.ndarray  # (T,) share of |h| > .99
+    overflow_step: int | None  # first step at which a state is not finite
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(Result):
+    """One ensemble on the measuring batch: how its gradient decays, and why."""
+
+    loss: np.ndarray  # (S,) of the last step
+    decays: dict[str, Decay]  # of memory, hidden, input, weights, and carry where there is a gate
+    saturation: dict[str, Saturation]
+    bounds: Bounds
+
+    @property
+    def decay(self) -> Decay:
+        """Decay of the memory state."""
+        return self.decays["memory"]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot(Result):
+    """The ensemble at one training step."""
+
+    step: int
+    loss: np.ndarray  # (S,) mean of the training loss since the snapshot before
+    metric: np.ndarray  # (S,) the metric on those same batches, each seen for the first time
+    clipped: np.ndarray  # (S,) share of those steps whose gradient was clipped
+    decay: Decay
+    saturation: dict[str, Saturation]
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """A model that left the finite range: it stays as it was before that step."""
+
+    model: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Result):
+    """One training run: everything that was measured, before, during and after."""
+
+    experiment: Experiment
+    status: str  # finished, or diverged where no model is left
+    snapshots: tuple[Snapshot, ...]
+    loss: np.ndarray  # (S,) on the evaluation sequences
+    metric: np.ndarray  # (S,)
+    metric_name: str
+    chance: float
+    solved: float | None  # metric from which the task counts as solved
+    measured_before: Measured
+    measured_after: Measured
+    memory: Memory
+    weights: dict[str, np.ndarray]  # torch's parameter names, (S, ...)
+    diverged: tuple[Diverged, ...]
+    versions: dict[str, str]
+    text_sha256: str | None = None
+    timing: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def before(self) -> Decay:
+        """Decay of the memory state before training."""
+        return self.measured_before.decay
+
+    @property
+    def after(self) -> Decay:
+        """Decay of the memory state after training."""
+        return self.measured_after.decay
+
+    @property
+    def carry(self) -> Decay | None:
+        """Decay through the gate alone after training."""
+        return self.measured_after.decays.get("carry")
