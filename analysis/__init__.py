@@ -1,1 +1,22 @@
-"""How far back a recurrent network remembers, and why."""
+"""Goldfish: how far back does a recurrent network remember, and why?"""
+
+from analysis.bounds import activation_bounds
+from analysis.config import Experiment
+from analysis.decay import carry_decay, gradient_decay
+from analysis.gates import gate_saturation
+from analysis.measuring import measure_untrained
+from analysis.memory import memory_curve
+from analysis.recording import record
+from analysis.training import train
+
+__all__ = [
+    "Experiment",
+    "activation_bounds",
+    "carry_decay",
+    "gate_saturation",
+    "gradient_decay",
+    "measure_untrained",
+    "memory_curve",
+    "record",
+    "train",
+]

@@ -1,5 +1,6 @@
 """An ensemble at work: S recurrent models and their linear readouts, answering sequences of a task."""
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -18,7 +19,7 @@ def pieces(T: int, longest: int = PIECE) -> list[slice]:
     """Cut T steps into pieces of nearly the same length, none longer than `longest`."""
     count = -(-T // longest)
     ends = [T * k // count for k in range(count + 1)]
-    return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def readout(weights: Weights, hidden: Tensor) -> Tensor:

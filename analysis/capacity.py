@@ -1,0 +1,56 @@
+"""Whether an experiment fits in this machine's memory, asked before it starts."""
+
+import os
+from pathlib import Path
+
+from analysis.cells import LAYERS
+from analysis.config import Experiment
+from analysis.ensemble import PIECE
+from analysis.tasks import MEASURED, Task
+
+MIB = 2**20
+MEASURED_NORMS = 12  # arrays (S, T, B) alive while a long sequence is measured
+
+
+def require_memory(experiment: Experiment, task: Task, *, training: bool) -> None:
+    """Refuse an experiment that needs more memory than there is: ValueError with the estimate in MiB."""
+    needed, there = needed_bytes(experiment, task, training=training), memory_bytes()
+    if needed > there:
+        raise ValueError(
+            f"this experiment needs about {needed / MIB:,.0f} MiB, this machine has {there / MIB:,.0f} MiB: "
+            "expected a shorter length, fewer seeds or layers, or a smaller hidden_size or batch_size"
+        )
+
+
+def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
+    """Estimate the bytes that measuring, and training where asked, keep at once."""
+    T, S, M = task.length, experiment.seeds, MEASURED
+    measured = 8 * (min(T, PIECE) * S * M * _numbers_per_step(experiment, task) + MEASURED_NORMS * T * S * M)
+    inputs = 8 * T * M * task.inputs
+    if not training:
+        return measured + inputs
+    B = experiment.batch_size
+    return measured + inputs + 4 * T * S * B * (_numbers_per_step(experiment, task) + 2 * task.inputs)
+
+
+def _numbers_per_step(experiment: Experiment, task: Task) -> int:
+    """Numbers an unroll keeps for one step of one sequence of one model."""
+    H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
+    extra = 4 * H if experiment.cell == "lstm" else 0
+    sizes = [task.inputs] + [H] * (experiment.layers - 1)
+    answers = 4 * task.outputs if task.every_step else 0
+    return sum(2 * (H + D) + 2 * rows * H + extra for D in sizes) + answers
+
+
+def memory_bytes() -> int:
+    """Return this machine's memory, or what its container may use of it."""
+    limit = Path("/sys/fs/cgroup/memory.max")
+    try:
+        contained = int(limit.read_text()) if limit.exists() else 2**63
+    except ValueError:  # "max"
+        contained = 2**63
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        physical = 2**63  # a system that doesn't say
+    return min(physical, contained)

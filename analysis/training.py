@@ -1,0 +1,182 @@
+"""train(experiment) -> Run: trains an ensemble and measures it before, during and after."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.bptt import Unroll, one_thread
+from analysis.capacity import require_memory
+from analysis.cells import LAYERS
+from analysis.config import Experiment
+from analysis.ensemble import evaluate, readout
+from analysis.measuring import Meter
+from analysis.memory import memory_curve
+from analysis.results import Diverged, Run, Snapshot
+from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
+from analysis.weights import initial_weights
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+SNAPSHOT_SAMPLES = 16  # of the measuring batch: what a snapshot in passing is taken on
+
+
+def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
+    """Train the models of an experiment and measure them.
+
+    Args:
+        experiment: what to train.
+        on_snapshot: called with each `Snapshot` as it is taken: at step 0, every `snapshot_every`, and at the end.
+
+    Raises:
+        ValueError: where the experiment would not fit in memory, or its text can't be used.
+    """
+    task = build(experiment)
+    require_memory(experiment, task, training=True)
+    with one_thread():
+        trainer = Trainer(experiment, task)
+        before = trainer.meter.measure(trainer.weights)
+        started = time.perf_counter()
+        snapshots = []
+        for snapshot in trainer.snapshots():
+            snapshots.append(snapshot)
+            if on_snapshot:
+                on_snapshot(snapshot)
+        loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
+        dead = [failure.model for failure in trainer.diverged]
+        loss[dead] = metric[dead] = torch.nan
+        return Run(
+            experiment=experiment,
+            status="diverged" if len(dead) == experiment.seeds else "finished",
+            snapshots=tuple(snapshots),
+            loss=loss.double().numpy(),
+            metric=metric.double().numpy(),
+            metric_name=task.metric_name,
+            chance=task.chance,
+            solved=task.solved,
+            measured_before=before,
+            measured_after=trainer.meter.measure(trainer.weights),
+            memory=memory_curve(experiment, task, trainer.weights),
+            weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
+            diverged=tuple(trainer.diverged),
+            versions=versions(),
+            text_sha256=task.text_sha256,
+            timing={
+                "seconds": time.perf_counter() - started,
+                "ms_per_step": 1e3 * trainer.seconds / trainer.step,
+                **cost(experiment, task),
+            },
+        )
+
+
+class Trainer:
+    """The models in training: weights, optimizer, generators, and the step they are at."""
+
+    def __init__(self, experiment: Experiment, task: Task) -> None:
+        self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
+        initial, self.generators = initial_weights(experiment, task.inputs, task.outputs)
+        # One tensor (S, P) for the optimizer; the weights by name are views into it.
+        self.flat = torch.cat([weight.flatten(1) for weight in initial.values()], dim=1)
+        sizes = [weight[0].numel() for weight in initial.values()]
+        parts = self.flat.split(sizes, dim=1)
+        self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
+        self.optimizer = OPTIMIZERS[experiment.optimizer]([self.flat], lr=experiment.learning_rate)
+        self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
+        measuring = task.measuring()
+        first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
+        self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
+        self.diverged: list[Diverged] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left to do, or no model to do it with."""
+        return self.step >= self.experiment.steps or len(self.diverged) == self.experiment.seeds
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Train to the end; yield a snapshot at step 0, every `snapshot_every`, and at the end."""
+        experiment = self.experiment
+        if self.step == 0:
+            fresh = self.task.draw(experiment.batch_size, seeded(EVALUATION_SEED))
+            loss, score = evaluate(experiment, self.task, self.weights, fresh)
+            yield self._snapshot([(loss, score, torch.zeros_like(loss))])
+        seen = []
+        while not self.finished:
+            started = time.perf_counter()
+            seen.append(self.advance())
+            self.seconds += time.perf_counter() - started
+            if self.step % experiment.snapshot_every == 0 or self.finished:
+                yield self._snapshot(seen)
+                seen = []
+
+    def _snapshot(self, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Snapshot:
+        loss, metric, clipped = (torch.stack(column).double().mean(0).numpy() for column in zip(*seen, strict=True))
+        measured = self.snapshot_meter.measure(self.weights, of=("memory",))
+        return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
+
+    def advance(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Do one training step on fresh sequences; return each model's loss, metric and whether it was clipped."""
+        batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
+        targets = torch.stack([batch.targets for batch in batches])
+        self.unroll.load(self.weights)
+        self.unroll.start()
+        top = self.unroll.forward(torch.stack([batch.inputs for batch in batches], dim=1))
+        hidden = (top if self.task.every_step else top[-1]).detach().requires_grad_()
+        head = {n: w.detach().requires_grad_() for n, w in self.weights.items() if n.startswith("readout")}
+        answers = readout(head, hidden)
+        losses = self.task.loss(answers, targets)  # (S, B)
+        output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
+        self.unroll.backward(output_grad)
+        grads = [*self.unroll.weight_grads().values(), *head_grads]
+        loss = losses.detach().mean(1)
+        with torch.no_grad():
+            clipped = self._update(torch.cat([grad.flatten(1) for grad in grads], 1), loss, top[-1])
+            return loss, self.task.score(answers, targets).mean(1), clipped
+
+    def _update(self, grad: Tensor, loss: Tensor, hidden: Tensor) -> Tensor:
+        """Take one optimizer step with gradients (S, P) summed over samples; return which models were clipped, (S,).
+
+        A model whose loss, state or gradient is not finite ends here, with the weights it has; the others go on.
+        """
+        grad /= self.experiment.batch_size
+        size = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
+        for what, values in (("loss", loss), ("hidden state", hidden.flatten(1).sum(1)), ("gradient", size)):
+            for model in torch.nonzero(~values.isfinite()).flatten().tolist():
+                if model not in self._dead:
+                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+        clip = self.experiment.clip
+        clipped = (size >= clip) & (clip > 0)
+        grad *= torch.where(clipped, clip / size, 1.0).unsqueeze(1)
+        dead = self._dead
+        kept = self.flat[dead].clone()
+        self.flat.grad = grad
+        self.optimizer.step()
+        self.flat[dead] = kept
+        self.step += 1
+        return clipped
+
+    @property
+    def _dead(self) -> list[int]:
+        return [failure.model for failure in self.diverged]
+
+
+def cost(experiment: Experiment, task: Task) -> dict[str, int]:
+    """Count one model's parameters, and the multiply-adds of its recurrent layers for one step of one sequence.
+
+    Products with the weights, and the elementwise ones of the gates: an LSTM's f c, i g, o tanh(c), a GRU's
+    r a, (1 - z) n, z h.
+    """
+    H, O = experiment.hidden_size, task.outputs  # noqa: E741
+    gates = len(LAYERS[experiment.cell].gates)
+    G, elementwise = (gates, 3) if gates else (1, 0)
+    sizes = [task.inputs] + [H] * (experiment.layers - 1)
+    return {
+        "parameters": sum(G * H * (D + H + 2) for D in sizes) + O * (H + 1),
+        "multiply_adds": sum(G * H * (D + H) + elementwise * H for D in sizes),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Name what the numbers were computed with."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
