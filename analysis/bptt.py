@@ -73,11 +73,17 @@ class Unroll:
         return read
 
     @torch.inference_mode()
-    def backward(self, output_grad: Tensor | None, later: list[tuple[Tensor, ...]] | None = None) -> None:
+    def backward(
+        self,
+        output_grad: Tensor | None,
+        later: list[tuple[Tensor, ...]] | None = None,
+        *,
+        by_weights: bool = False,
+    ) -> None:
         """Go back from ∂ℓ/∂(top hidden state): (S, H, B) at the last step, (T, S, H, B) at all, None = nowhere.
 
-        `later` is what flows in from steps after the last, as `earlier` returned it for them. The weight
-        gradients are summed over samples; those by state, gate and input are each sample's own.
+        `later` is what flows in from steps after the last, as `earlier` returned it for them. The gradients by
+        state, gate and input are each sample's own; those by the weights, if asked for, are their sum.
         """
         for k, layer in enumerate(self.layers):
             layer.grad.zero_()
@@ -91,7 +97,7 @@ class Unroll:
         for layer, above in zip(self.layers[::-1], [None, *self.layers[:0:-1]], strict=True):
             if above:
                 layer.dh[1:] += above.dx
-            layer.backward()
+            layer.backward(by_weights)
 
     def earlier(self) -> list[tuple[Tensor, ...]]:
         """Return a copy of the gradient that flows on into the steps before the first."""
@@ -121,9 +127,7 @@ class Unroll:
             cell=_public([layer.c[1:] for layer in layers]) if lstm else None,
             cell_grad=_public([layer.dc[1:] for layer in layers]) if lstm else None,
             input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(force=True),
-            gates={
-                gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates
-            },
+            gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates},
             weight_grad=torch.stack([_recurrent_share(layer) for layer in layers], 1).numpy(force=True),
         )
 

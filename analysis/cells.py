@@ -102,8 +102,8 @@ class Layer:
         """Run T steps from the state in `h[0]` (and `c[0]`) over the inputs in `x`."""
         raise TypeError("a layer is one of RNN, LSTM, GRU")
 
-    def backward(self) -> None:
-        """Complete `grad`, which holds what the loss itself adds at each state; adds to `weight_grad`."""
+    def backward(self, by_weights: bool = True) -> None:
+        """Complete `grad`, which holds what the loss itself adds at each state; add to `weight_grad` if asked."""
         raise TypeError("a layer is one of RNN, LSTM, GRU")
 
 
@@ -136,13 +136,14 @@ class RNN(Layer):
         """∂h/∂(pre-activation), into `delta`."""
         self.activation.slope(self.h[1:], out=self.delta)
 
-    def backward(self) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.local_derivatives()
         for delta, dh, grad, column, delta_T in self._back:
             delta.mul_(dh)
             grad.baddbmm_(W, delta)
-            dW.baddbmm_(column, delta_T)
+            if by_weights:
+                dW.baddbmm_(column, delta_T)
 
 
 class LSTM(Layer):
@@ -172,8 +173,9 @@ class LSTM(Layer):
         self.memory_grads.append(self.dc)
         into_cell = self.delta[:, :, : 3 * H].unflatten(2, (3, H))
         self._back = _steps(
-            self.delta, into_cell, self.rows(self.delta, "output"), self.rows(self.gate, "forget"), self.exposed, self.dh[1:],
-            self.dc[1:], self.dc[1:].unsqueeze(2), self.dc[:T], self.grad[:T], self.column[:T], self.delta.mT,
+            self.delta, into_cell, self.rows(self.delta, "output"), self.rows(self.gate, "forget"), self.exposed,
+            self.dh[1:], self.dc[1:], self.dc[1:].unsqueeze(2), self.dc[:T],
+            self.grad[:T], self.column[:T], self.delta.mT,
         )[::-1]  # fmt: skip
 
     def forward(self) -> None:  # noqa: D102
@@ -198,7 +200,7 @@ class LSTM(Layer):
         _logistic_slope(o, out=by_o).mul_(self.squashed)
         slope(self.squashed, out=self.exposed).mul_(o)
 
-    def backward(self) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.local_derivatives()
         for delta, into_cell, into_output, f, exposed, dh, dc, dc_wide, dc_before, grad, column, delta_T in self._back:
@@ -207,7 +209,8 @@ class LSTM(Layer):
             into_cell.mul_(dc_wide)
             into_output.mul_(dh)
             grad.baddbmm_(W, delta)
-            dW.baddbmm_(column, delta_T)
+            if by_weights:
+                dW.baddbmm_(column, delta_T)
 
 
 class GRU(Layer):
@@ -231,8 +234,8 @@ class GRU(Layer):
     def prepare_backward(self) -> None:  # noqa: D102
         T, H = self.T, self.H
         self._back = _steps(
-            self.delta, self.delta.unflatten(2, (4, H)), self.rows(self.gate, "update"), self.dh[1:], self.dh[1:].unsqueeze(2), self.dh[:T],
-            self.grad[:T], self.column[:T], self.delta.mT,
+            self.delta, self.delta.unflatten(2, (4, H)), self.rows(self.gate, "update"),
+            self.dh[1:], self.dh[1:].unsqueeze(2), self.dh[:T], self.grad[:T], self.column[:T], self.delta.mT,
         )[::-1]  # fmt: skip
 
     def forward(self) -> None:  # noqa: D102
@@ -255,14 +258,15 @@ class GRU(Layer):
         _logistic_slope(r, out=by_r).mul_(a).mul_(by_m)
         torch.mul(by_m, r, out=by_a)
 
-    def backward(self) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.local_derivatives()
         for delta, by_pre_activation, z, dh, dh_wide, dh_before, grad, column, delta_T in self._back:
             by_pre_activation.mul_(dh_wide)
             dh_before.addcmul_(dh, z)
             grad.baddbmm_(W, delta)
-            dW.baddbmm_(column, delta_T)
+            if by_weights:
+                dW.baddbmm_(column, delta_T)
 
 
 def _logistic_slope(s: Tensor, out: Tensor) -> Tensor:

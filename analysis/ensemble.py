@@ -40,9 +40,7 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
         for piece in pieces(len(inputs), 100):
             T = piece.stop - piece.start
             if T not in unrolls:
-                unrolls[T] = Unroll(
-                    experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False
-                )
+                unrolls[T] = Unroll(experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False)
             unroll = unrolls[T]
             unroll.start(state)
             top = unroll.forward(inputs[piece])

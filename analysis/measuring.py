@@ -125,6 +125,8 @@ def measure_untrained(
 
 def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]) -> dict[str, Saturation]:
     """Join what pieces of a sequence say, each weighted by its length."""
+    if len(parts) == 1:
+        return parts[0]
 
     def share(shares: list[np.ndarray | None]) -> np.ndarray | None:
         return None if shares[0] is None else np.average(shares, axis=0, weights=lengths)
@@ -142,6 +144,8 @@ def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]
 
 def _join_bounds(parts: Sequence[Bounds]) -> Bounds:
     """Join what pieces of a sequence say, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     starts = np.cumsum([0, *(part.hidden.shape[1] for part in parts)])
     overflows = [s + p.overflow_step for s, p in zip(starts, parts, strict=False) if p.overflow_step is not None]
     return replace(

@@ -121,9 +121,7 @@ def between(low: int, high: int, count: int, generator: Generator) -> Tensor:
     return torch.randint(low, high + 1, (count,), generator=generator)
 
 
-def recall(
-    count: int, generator: Generator, *, length: int, symbols: int, distance: int | None = None
-) -> Batch:
+def recall(count: int, generator: Generator, *, length: int, symbols: int, distance: int | None = None) -> Batch:
     """Name the one symbol that was shown, `distance` steps before the last or anywhere.
 
     length 5, symbols 2, distance 3: blank, symbol 1, blank, blank, cue = 2 1 2 2 3 as codes -> 1

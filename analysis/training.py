@@ -20,7 +20,7 @@ from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
 from analysis.weights import initial_weights
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
-SNAPSHOT_SAMPLES = 16  # of the measuring batch: what a snapshot in passing is taken on
+SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot in passing is taken on
 
 
 def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
@@ -127,7 +127,7 @@ class Trainer:
         answers = readout(head, hidden)
         losses = self.task.loss(answers, targets)  # (S, B)
         output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
-        self.unroll.backward(output_grad)
+        self.unroll.backward(output_grad, by_weights=True)
         grads = [*self.unroll.weight_grads().values(), *head_grads]
         loss = losses.detach().mean(1)
         with torch.no_grad():

@@ -35,9 +35,7 @@ def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> 
         shapes[f"bias_ih_l{layer}"] = shapes[f"bias_hh_l{layer}"] = (G * H,)
     shapes |= {"readout.weight": (O, H), "readout.bias": (O,)}
     bound = H**-0.5
-    weights = {
-        name: torch.empty(shape).uniform_(-bound, bound, generator=generator) for name, shape in shapes.items()
-    }
+    weights = {name: torch.empty(shape).uniform_(-bound, bound, generator=generator) for name, shape in shapes.items()}
     for layer in range(experiment.layers):
         recurrent = weights[f"weight_hh_l{layer}"]
         for block in recurrent.split(H):

@@ -136,9 +136,7 @@ def test_text_windows_shift_by_one_and_come_from_their_own_part(tmp_path):
 def test_random_windows_reach_every_place():
     text = torch.arange(9)
     batch = tasks.random_windows(200, seeded(0), codes=text, length=5, classes=9)
-    assert {(codes(steps)[0], target[-1]) for steps, target in samples(batch)} == {
-        (s, s + 5) for s in range(4)
-    }
+    assert {(codes(steps)[0], target[-1]) for steps, target in samples(batch)} == {(s, s + 5) for s in range(4)}
 
 
 def test_text_chance_is_counted_on_the_training_part():
@@ -175,9 +173,7 @@ def test_built_in_text():
 def test_digits_held_out_are_not_trained_on():
     made = task("digits")
     assert (made.length, made.inputs, made.outputs) == (64, 1, 10)
-    trained, held_out = (
-        set(map(tuple, f.keywords["images"].tolist())) for f in (made.draw, made.draw_evaluation)
-    )
+    trained, held_out = (set(map(tuple, f.keywords["images"].tolist())) for f in (made.draw, made.draw_evaluation))
     assert not trained & held_out
     assert len(trained | held_out) == 1797
     evaluated = made.evaluation()
