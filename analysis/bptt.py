@@ -114,8 +114,11 @@ class Unroll:
         }
 
     @torch.inference_mode()
-    def tape(self, loss_steps: tuple[int, ...] = (-1,)) -> Tape:
-        """Return what was recorded, in the public order; arrays are views that the next run overwrites."""
+    def tape(self, loss_steps: tuple[int, ...] = (-1,), *, weight_grad: bool = True) -> Tape:
+        """Return what was recorded, in the public order; arrays are views that the next run overwrites.
+
+        `weight_grad` is the one thing that costs extra; it can be left out, and is empty then.
+        """
         layers = self.layers
         lstm = self.cell == "lstm"
         return Tape(
@@ -128,14 +131,14 @@ class Unroll:
             cell_grad=_public([layer.dc[1:] for layer in layers]) if lstm else None,
             input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(force=True),
             gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates},
-            weight_grad=torch.stack([_recurrent_share(layer) for layer in layers], 1).numpy(force=True),
+            weight_grad=_recurrent_shares(layers if weight_grad else []),
         )
 
 
-def _recurrent_share(layer: Layer) -> Tensor:
-    """‖δ_t‖ ‖h_{t-1}‖, (S, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
-    delta = layer.delta[:, :, : len(layer.hidden_rows)]
-    return (norm(delta, 2) * norm(layer.h[:-1], 2)).transpose(0, 1)
+def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
+    """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
+    shares = [norm(layer.delta[:, :, : len(layer.hidden_rows)], 2) * norm(layer.h[:-1], 2) for layer in layers]
+    return torch.stack(shares).permute(2, 0, 1, 3).numpy(force=True) if shares else np.empty(0)
 
 
 def _public(layers: list[Tensor]) -> np.ndarray:

@@ -29,8 +29,9 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
     if name == "candidate":
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = np.nan_to_num((values - start) * (BINS / (end - start)), nan=BINS, posinf=BINS, neginf=0)
-    counts = np.bincount(np.clip(bins, 0, BINS - 1).astype(np.int64).ravel(), minlength=BINS)
+    bins = (values - start) * (BINS / (end - start))
+    bins = np.fmax(np.fmin(bins, BINS - 1, out=bins), 0, out=bins)  # NaN, which follows an overflow, counts as that
+    counts = np.bincount(bins.astype(np.intp).ravel(order="K"), minlength=BINS)
     return Saturation(
         left=None if unbounded else (values < low).mean(axis=(2, 3)),
         right=None if unbounded else (values > high).mean(axis=(2, 3)),

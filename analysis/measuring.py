@@ -105,7 +105,7 @@ class Meter:
                 output_grad = None
             unroll.backward(output_grad, later)
             later = unroll.earlier()
-            tape = unroll.tape()
+            tape = unroll.tape(weight_grad="weights" in of)
             norms = {kind: gradient_norms(tape, kind) for kind in of}
             if self.experiment.cell in KEEP_GATE and len(of) > 1:
                 norms["carry"], carried = carry_norms(tape, start=carried)
