@@ -127,6 +127,23 @@ class Saturation(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class GateSample(Result):
+    """The gates of one model while it reads one sequence, and what it reads at which step."""
+
+    gates: dict[str, np.ndarray]  # (T, H), units in the same order in all
+    units: np.ndarray  # (H,) that order: by the mean of the gate that keeps, most open last
+    reads: dict[str, np.ndarray]  # steps of what is to be remembered ("symbol") and of the "cue"
+
+
+@dataclass(frozen=True, eq=False)
+class GateMoments(Result):
+    """Mean of each gate before, at and after what is to be remembered, and at the cue where there is one."""
+
+    moments: tuple[str, ...]
+    gates: dict[str, np.ndarray]  # (moments, S, H); NaN where no step is such a moment
+
+
+@dataclass(frozen=True, eq=False)
 class Bounds(Result):
     """How large the states become: quantiles of |h_t| and |c_t| over models, samples and units."""
 
@@ -135,6 +152,18 @@ class Bounds(Result):
     cell: np.ndarray | None  # (levels, T)
     saturated: np.ndarray  # (T,) share of |h| > .99
     overflow_step: int | None  # first step at which a state is not finite
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated(Result):
+    """A vector times a number at every step, as it is and through tanh: a recurrent network at its barest."""
+
+    factor: float
+    plain: np.ndarray  # (steps + 1, N), h_t = factor · h_{t-1}, from the vector itself
+    bounded: np.ndarray  # (steps + 1, N), h_t = tanh(factor · h_{t-1})
+    limit: float  # what |h| through tanh tends to, from any start but 0
+    overflow: dict[str, int | None]  # by float32, float64: first step whose largest entry is infinite
+    underflow: dict[str, int | None]  # first step whose largest entry is below the smallest normal number
 
 
 @dataclass(frozen=True, eq=False)
