@@ -99,7 +99,7 @@ def gate_moments(tape: Tape, reads: dict[str, np.ndarray], layer: int = -1) -> G
     """
     _require_gates(tape)
     if not reads:
-        return GateMoments((), {})
+        return GateMoments((), {}, {}, {}, {})
     what, *cue = reads
     shown = reads[what]
     seen = np.cumsum(shown, axis=0) > 0
@@ -112,8 +112,11 @@ def gate_moments(tape: Tape, reads: dict[str, np.ndarray], layer: int = -1) -> G
         S, _, _, _, H = gate.shape
         return gate[:, layer][:, mask].mean(1) if mask.any() else np.full((S, H), np.nan)
 
-    gates = {name: np.stack([mean(gate, mask) for mask in masks.values()]) for name, gate in tape.gates.items()}
-    return GateMoments(tuple(masks), gates)
+    units = {name: np.stack([mean(gate, mask) for mask in masks.values()]) for name, gate in tape.gates.items()}
+    low, high = (
+        {name: np.quantile(gate, level, axis=(1, 2)) for name, gate in units.items()} for level in (0.05, 0.95)
+    )
+    return GateMoments(tuple(masks), units, {name: gate.mean((1, 2)) for name, gate in units.items()}, low, high)
 
 
 def _require_gates(tape: Tape) -> None:

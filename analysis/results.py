@@ -125,6 +125,16 @@ class Saturation(Result):
     low: float  # the ends themselves; a tanh candidate is left below -high
     high: float
 
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of all values in each bin, (bins,)."""
+        return self.counts / max(self.counts.sum(), 1)
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Share of all values at the left and at the right end; None where there are no ends."""
+        return None if self.left is None else (float(self.left.mean()), float(self.right.mean()))
+
 
 @dataclass(frozen=True, eq=False)
 class GateSample(Result):
@@ -140,7 +150,10 @@ class GateMoments(Result):
     """Mean of each gate before, at and after what is to be remembered, and at the cue where there is one."""
 
     moments: tuple[str, ...]
-    gates: dict[str, np.ndarray]  # (moments, S, H); NaN where no step is such a moment
+    units: dict[str, np.ndarray]  # (moments, S, H) mean of each unit; NaN where no step is such a moment
+    mean: dict[str, np.ndarray]  # (moments,) over all units; low and high hold nine of ten of them
+    low: dict[str, np.ndarray]
+    high: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
