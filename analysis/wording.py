@@ -1,0 +1,189 @@
+"""Numbers in words: what a result says, and nothing that this run didn't measure."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.results import Decay, Memory, Run
+
+FITS = 0.9  # r² from which one rate describes a curve
+LEARNED = 0.05  # of the way from chance to perfect: less is chance
+
+
+def number(value: float) -> str:
+    """Write a number with three significant digits.
+
+    >>> number(0.012345), number(1234567.0), number(29.0), number(float("inf"))
+    ('0.0123', '1.23e6', '29', '∞')
+    """
+    if np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        digits = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return digits.replace("-", "−")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage: 0.01 as "1 %"."""
+    return f"{number(100 * share)} %"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Join words: "RNN, LSTM and GRU"."""
+    return " ".join(filter(None, [", ".join(words[:-1]), last * (len(words) > 1), *words[-1:]]))
+
+
+def steps(count: float) -> str:
+    """Write a number of steps: "1 step", "7 steps"."""
+    return f"{number(count)} step{'s' * (count != 1)}"
+
+
+def horizon(decay: Decay) -> str:
+    """Say how far back the threshold's share of the gradient is left."""
+    if np.isnan(decay.horizon):
+        return "not measurable"
+    return f"≥ {number(decay.horizon)}, the whole sequence" if decay.censored else number(decay.horizon)
+
+
+def rate(decay: Decay) -> str:
+    """Say what is left of the gradient from one step to the one before, if one rate describes it."""
+    if np.isnan(decay.rate):
+        return "not measurable"
+    if decay.rate > 0 and decay.relative[-1] > 1:
+        return f"grows ×{number(decay.relative[-1])}"
+    if decay.r_squared < FITS:
+        return "no single rate"
+    return f"×{number(decay.factor)} kept per step ({number(decay.rate)} nats)"
+
+
+def half_life(decay: Decay) -> str:
+    """Say after how many steps half of the gradient is left, if one rate describes it."""
+    if np.isnan(decay.half_life) or (decay.r_squared < FITS and decay.rate < 0):
+        return "–"
+    return "never halves" if np.isinf(decay.half_life) else steps(decay.half_life)
+
+
+def untrained(decays: Mapping[str, Decay]) -> str:
+    """Say how far back the gradient of untrained cells reaches."""
+    threshold = percent(next(iter(decays.values())).threshold)
+    parts = _reached(decays)
+    return f"Untrained, {threshold} of the gradient is left {parts}." if parts else "No gradient could be measured."
+
+
+def _reached(decays: Mapping[str, Decay]) -> str:
+    """Say per horizon which cells reach it: "7 steps back in the RNN, 8 in LSTM and GRU"."""
+    cells: dict[float, list[str]] = {}
+    whole = {}
+    for cell, decay in decays.items():
+        if not np.isnan(decay.horizon):
+            cells.setdefault(decay.horizon, []).append(cell.upper())
+            whole[decay.horizon] = decay.censored
+    parts = []
+    for reach in sorted(cells):
+        names = listed(cells[reach])
+        where = f"in {'the ' * (len(cells[reach]) == 1)}{names}"
+        unit = f" step{'s' * (reach != 1)} back" if not parts else ""
+        parts.append(
+            f"at least {number(reach)}{unit} {where} (the whole sequence)"
+            if whole[reach]
+            else f"{number(reach)}{unit} {where}"
+        )
+    return listed(parts) if len(parts) > 2 else ", ".join(parts)
+
+
+def carried(cell: str, decay: Decay, carry: Decay) -> str:
+    """Say how much of the gradient at the largest distance both hold comes back through the gate alone."""
+    k = int(decay.distance[-1])
+    whole, alone = decay.relative[-1], carry.relative[-1]
+    if not (np.isfinite(whole) and np.isfinite(alone)):
+        return ""
+    return (
+        f"{cell.upper()}: of the gradient at distance {k}, {number(whole)} of what it was, "
+        f"the {KEEPS[cell]} gate alone would carry {number(alone)}; the recurrent weights do the rest."
+    )
+
+
+KEEPS = {"lstm": "forget", "gru": "update"}
+
+
+def half_within(weights: Decay) -> float:
+    """Return the number of last steps whose parts make up half of the update's summed size; NaN if none is finite."""
+    total = np.cumsum(weights.norm)
+    return float(np.argmax(total >= total[-1] / 2) + 1) if np.isfinite(total[-1]) and total[-1] > 0 else np.nan
+
+
+def update(decays: Mapping[str, Decay]) -> str:
+    """Say from how many last steps half of the update of the recurrent weights comes."""
+    parts = [
+        f"{cell.upper()} {number(half_within(decay))}"
+        for cell, decay in decays.items()
+        if not np.isnan(half_within(decay))
+    ]
+    if not parts:
+        return ""
+    return f"Half of the update of the recurrent weights comes from the last steps alone: {', '.join(parts)}."
+
+
+def spread(values: np.ndarray) -> str:
+    """Write a median with its range over seeds: "0.34 (0.21–0.39)"."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "–"
+    low, high = number(values.min()), number(values.max())
+    return number(np.median(values)) + (f" ({low}–{high})" if low != high else "")
+
+
+def span(memory: Memory) -> str:
+    """Say how far back the answers depend on the input."""
+    return "none measured" if np.isnan(memory.span) else steps(memory.span)
+
+
+def higher_is_better(run: Run) -> bool:
+    """Whether a larger metric is the better one."""
+    return run.metric_name == "accuracy"
+
+
+def stayed_at_chance(run: Run) -> bool:
+    """Whether no model of a run got a twentieth of the way from chance to perfect."""
+    perfect = 1.0 if higher_is_better(run) else 0.0
+    way = (run.metric - run.chance) / (perfect - run.chance)
+    return not (way > LEARNED).any()
+
+
+def which_cell(runs: Mapping[str, Run]) -> str:
+    """Compare runs by their metric over seeds: a winner only where ranges don't overlap."""
+    ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
+    alive = {cell: values for cell, values in ranges.items() if len(values)}
+    if len(alive) < 2:
+        return ""
+    run = next(iter(runs.values()))
+    if all(stayed_at_chance(runs[cell]) for cell in alive):
+        return "No clear winner: all stayed at chance."
+    sign = 1 if higher_is_better(run) else -1
+    ordered = sorted(alive, key=lambda cell: -sign * np.median(alive[cell]))
+    best = ordered[0]
+    tied = [c for c in ordered if (sign * alive[c]).max() >= (sign * alive[best]).min()]
+    models = f"{run.experiment.seeds} seed{'s' * (run.experiment.seeds != 1)} each"
+    if len(tied) == 1 and run.experiment.seeds > 1:
+        return f"{best.upper()} did best here: its {models.split()[0]} seeds all beat those of {_names(ordered[1:])}."
+    if len(tied) == 1:
+        return f"{best.upper()} did best here, but one seed each says little: train more."
+    behind = [cell for cell in ordered if cell not in tied]
+    tail = f"; {_names(behind)} {'lies' if len(behind) == 1 else 'lie'} behind" if behind else ""
+    return f"No clear winner between {_names(tied)}, whose ranges over seeds overlap ({models}){tail}."
+
+
+def _names(cells: Sequence[str]) -> str:
+    return listed([cell.upper() for cell in cells])
+
+
+def remembered(cell: str, run: Run) -> str:
+    """Say what a trained cell can be taught and what it answers, never the one without the other."""
+    metric = f"{run.metric_name} {spread(run.metric)}, chance {number(run.chance)}"
+    moved = f"the horizon went from {horizon(run.before)} to {horizon(run.after)}"
+    return f"{cell.upper()}: {metric}; {moved}; memory span {span(run.memory)}."

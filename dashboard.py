@@ -1,0 +1,38 @@
+"""The router: pages by section, the sidebar they share, the chosen page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import sidebar
+
+PAGES = {
+    "": [("pages/home/home.py", "Home", ":material/home:")],
+    "Measure": [
+        ("pages/measure/decay.py", "Gradient decay", ":material/trending_down:"),
+        ("pages/measure/gates.py", "Gate saturation", ":material/toggle_on:"),
+        ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
+    ],
+}
+
+
+def main():
+    st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
+    here = Path(__file__).parent
+    page = st.navigation(
+        {
+            section: [
+                st.Page(path, title=title, icon=icon, default=path == "pages/home/home.py")
+                for path, title, icon in entries
+                if (here / path).exists()
+            ]
+            for section, entries in PAGES.items()
+        }
+    )
+    st.session_state["page"] = page  # for links to the page itself
+    sidebar.draw()
+    page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Home: how far back the gradient of an untrained cell reaches."""
+
+from analysis import wording
+from analysis.figures.decay import decay
+from pages.ui import export, layout, measure, sidebar, start
+
+layout.title(
+    "How far back does it remember?",
+    "A network learns from a step in the past only through the gradient that comes back from its mistake. "
+    "The picture shows how much of it is left, by distance.",
+)
+start.switch()
+settings = sidebar.settings()
+decays = {cell: measure.untrained(experiment).decay for cell, experiment in settings.experiments.items()}
+figure = decay(decays, large=True, height=480)
+layout.chart(figure, "untrained-decay")
+layout.says(wording.untrained(decays))
+start.presets()
+export.row("home", {"untrained-decay": figure}, settings.experiments)

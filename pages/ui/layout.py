@@ -1,0 +1,24 @@
+"""How a page looks: its question, its pictures, its sentences."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+
+def title(question: str, line: str = "") -> None:
+    """Head a page with the question it answers, and one line for who meets it first."""
+    st.title(question, anchor=False)
+    if line:
+        st.caption(line)
+
+
+def says(sentence: str) -> None:
+    """Say in large letters what the numbers say."""
+    st.markdown(f"#### {sentence}" if sentence else "")
+
+
+def chart(figure: go.Figure, name: str, alt: str | None = None) -> None:
+    """Show a figure; its own menu saves it as SVG under this name, which also is its key."""
+    st.plotly_chart(
+        figure, width="stretch", key=f"chart-{name}", theme="streamlit", alt=alt or name.replace("-", " "),
+        config={"toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"}, "displaylogo": False},
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""The sidebar: a widget for every setting of an Experiment, its value in the URL."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from analysis.config import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, kind
+from analysis.wording import listed
+
+MEGABYTES = 5  # of an uploaded text
+SLIDER_STOPS = 600  # a number with more is typed
+FIRST = ("task", "length", "hidden_size", "init", "gain", "forget_bias", "steps", "seeds")
+MORE = tuple(name for name, setting in SETTINGS.items() if setting.metadata["more"] and name != "text_file")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One experiment per chosen cell, or what is wrong with them."""
+
+    experiments: dict[str, Experiment]
+    left_out: str = ""  # one line: what doesn't apply to a cell
+    error: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return tuple(self.experiments)
+
+    @property
+    def any(self) -> Experiment:
+        """Return one of the experiments: for what all cells have in common."""
+        return next(iter(self.experiments.values()))
+
+
+def settings() -> Settings:
+    """Return what the sidebar says; where that can't be, say why and end the page."""
+    chosen = st.session_state["settings"]
+    if chosen.error:
+        st.error(chosen.error)
+        st.stop()
+    if chosen.left_out:
+        st.caption(chosen.left_out)
+    return chosen
+
+
+def draw() -> None:
+    """Draw the sidebar and keep what it says for `settings`."""
+    with st.sidebar:
+        cells = st.pills(
+            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key="cells",
+            help=SETTINGS["cell"].metadata["help"], bind="query-params", width="stretch",
+        )  # fmt: skip
+        values = {"task": widget("task", "", "")}
+        task = values["task"]
+        if task == "text":
+            values["text_file"] = upload()
+        for name in FIRST[1:]:
+            values[name] = widget(name, task, values.get("init", ""))
+        with st.expander("More"):
+            values |= {name: widget(name, task, values["init"]) for name in MORE}
+        st.button("Reset", on_click=reset, icon=":material/restart_alt:", width="stretch")
+    st.session_state["settings"] = build(
+        {name: v for name, v in values.items() if not disabled(name, task, values)},
+        [cell for cell in CELLS if cell in cells],
+    )
+
+
+def disabled(name: str, task: str, values: dict) -> bool:
+    """Whether a setting has no meaning next to the task or the initialisation chosen."""
+    about = SETTINGS[name].metadata
+    if name == "forget_bias" and values.get("init") == "chrono":
+        return True
+    return bool(task) and (task not in about["tasks"] or task in (about["fixed"] or {}))
+
+
+def widget(name: str, task: str, init: str):
+    """Draw one setting's widget from its metadata and return its value."""
+    about, default = SETTINGS[name].metadata, SETTINGS[name].default
+    type_, optional = kind(name)
+    shared = {
+        "label": about["label"],
+        "help": about["help"],
+        "key": name,
+        "bind": "query-params",
+        "disabled": disabled(name, task, {"init": init}),
+    }
+    if about["choices"]:
+        return st.selectbox(**shared, options=about["choices"], index=about["choices"].index(default), required=True)
+    low, high, step = (type_(number) for number in (about["low"], about["page_high"] or about["high"], about["step"]))
+    numbers = {"min_value": low, "max_value": high, "step": step, "value": default}
+    if not optional and (high - low) / step <= SLIDER_STOPS:
+        return st.slider(**shared, **numbers)
+    placeholder = None
+    if optional:
+        placeholder = f"task's own ({DEFAULT_LENGTH[task]})" if name == "length" else "as initialised"
+    value = st.number_input(
+        **shared, **numbers, placeholder=placeholder, format="%d" if type_ is int else "%g", required=not optional
+    )
+    return value
+
+
+def build(values: dict, cells: list[str]) -> Settings:
+    """Make one experiment per cell, leaving out what doesn't apply to it."""
+    if not cells:
+        return Settings({}, error="Choose at least one cell in the sidebar.")
+    experiments, left_out = {}, []
+    try:
+        for cell in cells:
+            experiments[cell], labels = for_cell(values, cell)
+            if labels:
+                left_out.append(f"{listed(labels)} for the {cell.upper()}")
+    except ValueError as error:
+        return Settings({}, error=str(error))
+    return Settings(experiments, f"Left out, because it doesn't apply: {'; '.join(left_out)}." if left_out else "")
+
+
+def reset() -> None:
+    """Give every setting its default again."""
+    st.session_state["cells"] = list(CELLS)
+    for name in (*FIRST, *MORE):
+        st.session_state[name] = SETTINGS[name].default
+
+
+def upload() -> str | None:
+    """Ask for a text to learn from; return the path of the server's copy, None for the built-in text."""
+    file = st.file_uploader(
+        "Your own text",
+        type=["txt", "md"],
+        max_upload_size=MEGABYTES,
+        key="upload",
+        help=f"UTF-8, up to {MEGABYTES} MB; without one, Python's own help texts.",
+    )
+    if file is None:
+        return None
+    content = file.getvalue()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        st.error(f"{file.name} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
+        return None
+    path = Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
+    path.write_bytes(content)
+    return str(path)
+
+
+@st.cache_resource(show_spinner=False)
+def uploads() -> tempfile.TemporaryDirectory:
+    """Return the server's folder for uploaded texts, which goes when the server ends."""
+    return tempfile.TemporaryDirectory(prefix="goldfish-")

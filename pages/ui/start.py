@@ -1,0 +1,47 @@
+"""How the cells start: Home's switch, and the presets."""
+
+import streamlit as st
+
+STARTS = {
+    "as torch starts it": {"init": "default", "forget_bias": None},
+    "orthogonal, forget bias 1": {"init": "orthogonal", "forget_bias": 1.0},
+    "forget bias 3": {"init": "default", "forget_bias": 3.0},
+}
+
+PRESETS = [
+    ("All three forget", "home/home", {"length": 100},
+     "Untrained, 100 steps: as torch starts them, RNN, LSTM and GRU keep 1 % of the gradient for a few steps only."),
+    ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1},
+     "Orthogonal weights and a forget bias of 1: the same cells, untrained, reach several times further."),
+    ("tanh bounds the state, not the gradient", "measure/bounds",
+     {"length": 100, "cells": "RNN", "init": "orthogonal", "gain": 2},
+     "An RNN with gain 2: its state stays below 1 and its gradient explodes."),
+    ("Chrono: gates for a given distance", "measure/decay",
+     {"length": 50, "cells": "LSTM", "position": "first", "hidden_size": 64, "batch_size": 64,
+      "init": "chrono", "learning_rate": 0.01, "steps": 300},
+     "Gate biases drawn for the length: the gradient falls slowly, and the forget gate alone carries it."),
+    ("Real text", "measure/decay", {"task": "text", "length": 50, "hidden_size": 64, "steps": 300},
+     "Characters of real prose: how far back does a trained network's gradient go, and how far its answers?"),
+]  # fmt: skip
+
+
+def switch() -> None:
+    """Choose one of three ways to start; it sets the sidebar's initialisation and forget bias."""
+    now = {name: st.session_state.get(name) for name in ("init", "forget_bias")}
+    st.session_state["start"] = next((name for name, start in STARTS.items() if start == now), None)
+    st.segmented_control("Start", list(STARTS), key="start", on_change=_apply, label_visibility="collapsed")
+
+
+def _apply() -> None:
+    for name, value in STARTS.get(st.session_state["start"], {}).items():
+        st.session_state[name] = value
+
+
+def presets() -> None:
+    """Link to five experiments worth seeing, each with what it shows."""
+    with st.container(border=True):
+        st.markdown("**See for yourself**")
+        for label, page, settings, shows in PRESETS:
+            with st.container(gap=None):
+                st.page_link(f"pages/{page}.py", label=f"**{label}**", query_params=settings)
+                st.caption(shows)
