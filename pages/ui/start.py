@@ -1,5 +1,7 @@
 """How the cells start: Home's switch, and the presets."""
 
+from pathlib import Path
+
 import streamlit as st
 
 STARTS = {
@@ -42,6 +44,8 @@ def presets() -> None:
     with st.container(border=True):
         st.markdown("**See for yourself**")
         for label, page, settings, shows in PRESETS:
+            if not Path(__file__).parents[2].joinpath("pages", f"{page}.py").exists():
+                continue
             with st.container(gap=None):
                 st.page_link(f"pages/{page}.py", label=f"**{label}**", query_params=settings)
                 st.caption(shows)

@@ -17,6 +17,7 @@ from analysis.wording import listed, stayed_at_chance
 from pages.ui.sidebar import Settings
 
 KEPT = 60  # runs, on the server
+OVERLAID = ("init", "forget_bias")  # by the advice
 TRIED = 2e8  # multiply-adds of the steps that are timed to say what a training costs
 
 
@@ -160,11 +161,7 @@ def _advise(runs: dict[str, Run | None]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{listed([cell.upper() for cell in stuck])} stayed at chance. Try")
-        settings = {
-            name: value for name, value in st.query_params.to_dict().items() if name not in ("init", "forget_bias")
-        }
-        if st.query_params.get_all("cells"):
-            settings["cells"] = st.query_params.get_all("cells")
+        settings = {name: st.query_params.get_all(name) for name in st.query_params if name not in OVERLAID}
         page = st.session_state["page"]
-        st.page_link(page, label="forget bias 1", query_params=settings | {"forget_bias": "1"})
-        st.page_link(page, label="chrono", query_params=settings | {"init": "chrono"})
+        st.page_link(page, label="forget bias 1", query_params=settings | {"forget_bias": ["1"]})
+        st.page_link(page, label="chrono", query_params=settings | {"init": ["chrono"]})
