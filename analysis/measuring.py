@@ -9,6 +9,7 @@ from torch import Tensor
 
 from analysis.bounds import activation_bounds
 from analysis.bptt import Unroll, one_thread
+from analysis.capacity import require_memory
 from analysis.config import Experiment
 from analysis.decay import carry_norms, decay_of_norms, gradient_norms
 from analysis.ensemble import pieces, readout
@@ -119,6 +120,7 @@ def measure_untrained(
 ) -> Measured:
     """Measure an experiment's models as they start, before any training."""
     task = build(experiment)
+    require_memory(experiment, task, training=False)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs)
     return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
 
