@@ -225,18 +225,18 @@ def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
 
 def _on_white(figure: Figure) -> Figure:
     """Copy a figure, whatever it was made to stand on, for paper."""
-    return copy.deepcopy(figure).update_layout(template="plotly_white")
+    return copy.deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white")
 
 
 def command_line(experiment: Experiment, verb: str = "train") -> str:
-    """Return the command that repeats an experiment.
+    """Return the command that repeats an experiment: its cell, and what differs from the defaults.
 
     >>> command_line(Experiment(cell="gru", forget_bias=-1))
     'python -m analysis train --cell gru --forget-bias=-1.0'
     """
     words = ["python", "-m", "analysis", verb]
     for name, value in experiment.as_dict().items():
-        if value != SETTINGS[name].default:
+        if name == "cell" or value != SETTINGS[name].default:
             option, value = "--" + name.replace("_", "-"), str(value)
             words += [f"{option}={value}"] if value.startswith("-") else [option, value]
     return shlex.join(words)
