@@ -2,7 +2,8 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,12 +16,26 @@ from analysis.config import Experiment
 from analysis.ensemble import evaluate, readout
 from analysis.measuring import Meter
 from analysis.memory import memory_curve
-from analysis.results import Diverged, Run, Snapshot
+from analysis.results import Diverged, Result, Run, Snapshot
 from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
 from analysis.weights import initial_weights
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
 SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot in passing is taken on
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint(Result):
+    """A training in its middle: all it takes to go on as if it had never stopped. P numbers are a model's weights."""
+
+    step: int
+    weights: np.ndarray  # (S, P)
+    optimizer: dict[str, np.ndarray]  # its state by name, (S, P) or ()
+    generators: np.ndarray  # (S, bytes) the state of each model's generator
+    seen: np.ndarray  # (n, 3, S) loss, metric and clipped of the n steps since the last snapshot
+    diverged: tuple[Diverged, ...]
+    seconds: float = field(default=0.0, compare=False)  # in training steps alone
+    elapsed: float = field(default=0.0, compare=False)  # in all
 
 
 def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
@@ -33,38 +48,67 @@ def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None
     Raises:
         ValueError: where the experiment would not fit in memory, or its text can't be used.
     """
+    return resume(experiment, on_snapshot=on_snapshot)
+
+
+def resume(
+    experiment: Experiment,
+    checkpoint: Checkpoint | None = None,
+    snapshots: Sequence[Snapshot] = (),
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    on_step: Callable[["Trainer"], None] | None = None,
+) -> Run:
+    """Go on from a checkpoint, or from the start; the result is that of a training never interrupted.
+
+    Args:
+        experiment: what to train.
+        checkpoint: where to go on; None = at the start.
+        snapshots: taken so far; what is later than the checkpoint is left out, and taken again.
+        on_snapshot: called with each new `Snapshot`.
+        on_step: called after each step and between the final measurements; may take a `checkpoint` of the trainer,
+            or raise to stop.
+
+    Raises:
+        ValueError: as `train`, and for a checkpoint of another experiment.
+    """
     task = build(experiment)
     require_memory(experiment, task, training=True)
+    on_snapshot, on_step = on_snapshot or (lambda snapshot: None), on_step or (lambda trainer: None)
     with one_thread():
         trainer = Trainer(experiment, task)
         before = trainer.meter.measure(trainer.weights)
-        started = time.perf_counter()
-        snapshots = []
-        for snapshot in trainer.snapshots():
-            snapshots.append(snapshot)
-            if on_snapshot:
-                on_snapshot(snapshot)
+        trainer.started = time.perf_counter()
+        taken = []
+        if checkpoint:
+            trainer.restore(checkpoint)
+            taken = [s for s in snapshots if s.step < trainer.step or (s.step == trainer.step and not trainer.seen)]
+        for snapshot in trainer.snapshots(on_step):
+            taken.append(snapshot)
+            on_snapshot(snapshot)
         loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
         dead = [failure.model for failure in trainer.diverged]
         loss[dead] = metric[dead] = torch.nan
+        on_step(trainer)
+        after = trainer.meter.measure(trainer.weights)
+        on_step(trainer)
         return Run(
             experiment=experiment,
             status="diverged" if len(dead) == experiment.seeds else "finished",
-            snapshots=tuple(snapshots),
+            snapshots=tuple(taken),
             loss=loss.double().numpy(),
             metric=metric.double().numpy(),
             metric_name=task.metric_name,
             chance=task.chance,
             solved=task.solved,
             measured_before=before,
-            measured_after=trainer.meter.measure(trainer.weights),
+            measured_after=after,
             memory=memory_curve(experiment, task, trainer.weights),
             weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
             diverged=tuple(trainer.diverged),
             versions=versions(),
             text_sha256=task.text_sha256,
             timing={
-                "seconds": time.perf_counter() - started,
+                "seconds": trainer.elapsed,
                 "ms_per_step": 1e3 * trainer.seconds / trainer.step,
                 **cost(experiment, task),
             },
@@ -88,30 +132,66 @@ class Trainer:
         first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
         self.diverged: list[Diverged] = []
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # what each step since the last snapshot returned
+        self.started = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds this training has taken, in all its sittings."""
+        return time.perf_counter() - self.started
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a copy of everything that later steps depend on."""
+        state = self.optimizer.state[self.flat]
+        return Checkpoint(
+            step=self.step,
+            weights=self.flat.numpy().copy(),
+            optimizer={name: value.numpy().copy() for name, value in state.items() if value is not None},
+            generators=torch.stack([generator.get_state() for generator in self.generators]).numpy(),
+            seen=np.array([[part.numpy() for part in parts] for parts in self.seen]),
+            diverged=tuple(self.diverged),
+            seconds=self.seconds,
+            elapsed=self.elapsed,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back, or on, to a checkpoint; ValueError where it is of another experiment."""
+        if checkpoint.weights.shape != self.flat.shape or len(checkpoint.generators) != len(self.generators):
+            raise ValueError(
+                f"a checkpoint of weights {checkpoint.weights.shape}: expected one of {tuple(self.flat.shape)}"
+            )
+        self.step, self.seconds, self.diverged = checkpoint.step, checkpoint.seconds, list(checkpoint.diverged)
+        self.started = time.perf_counter() - checkpoint.elapsed
+        self.flat.copy_(torch.tensor(checkpoint.weights))
+        self.optimizer.state[self.flat] = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
+        for generator, state in zip(self.generators, checkpoint.generators, strict=True):
+            generator.set_state(torch.tensor(state))
+        self.seen = [tuple(torch.tensor(parts)) for parts in checkpoint.seen]
 
     @property
     def finished(self) -> bool:
         """Whether no step is left to do, or no model to do it with."""
         return self.step >= self.experiment.steps or len(self.diverged) == self.experiment.seeds
 
-    def snapshots(self) -> Iterator[Snapshot]:
+    def snapshots(self, on_step: Callable[["Trainer"], None] = lambda trainer: None) -> Iterator[Snapshot]:
         """Train to the end; yield a snapshot at step 0, every `snapshot_every`, and at the end."""
-        experiment = self.experiment
         if self.step == 0:
-            fresh = self.task.draw(experiment.batch_size, seeded(EVALUATION_SEED))
-            loss, score = evaluate(experiment, self.task, self.weights, fresh)
-            yield self._snapshot([(loss, score, torch.zeros_like(loss))])
-        seen = []
-        while not self.finished:
+            fresh = self.task.draw(self.experiment.batch_size, seeded(EVALUATION_SEED))
+            loss, score = evaluate(self.experiment, self.task, self.weights, fresh)
+            self.seen = [(loss.double(), score.double(), torch.zeros_like(loss, dtype=torch.float64))]
+        while True:
+            if self.seen and (self.step % self.experiment.snapshot_every == 0 or self.finished):
+                yield self._snapshot()
+            if self.finished:
+                return
             started = time.perf_counter()
-            seen.append(self.advance())
+            self.seen.append(tuple(part.double() for part in self.advance()))
             self.seconds += time.perf_counter() - started
-            if self.step % experiment.snapshot_every == 0 or self.finished:
-                yield self._snapshot(seen)
-                seen = []
+            on_step(self)
 
-    def _snapshot(self, seen: list[tuple[Tensor, Tensor, Tensor]]) -> Snapshot:
-        loss, metric, clipped = (torch.stack(column).double().mean(0).numpy() for column in zip(*seen, strict=True))
+    def _snapshot(self) -> Snapshot:
+        loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
+        self.seen = []
         measured = self.snapshot_meter.measure(self.weights, of=("memory",))
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
 
