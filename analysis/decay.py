@@ -32,9 +32,7 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     if of not in OF:
         raise ValueError(f"of={of!r}: expected one of {', '.join(OF)}")
     last = _loss_step(tape)
-    L = tape.hidden.shape[1]
-    if not -L <= layer < L:
-        raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
+    _require_layer(tape, layer)
     if of == "memory":
         of = "hidden" if tape.cell is None else "cell"
     if of == "cell" and tape.cell is None:
@@ -65,6 +63,7 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     """
     if tape.model not in KEEP_GATE:
         raise ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has a gate that carries its memory")
+    _require_layer(tape, layer)
     last = tape.hidden.shape[2] - 1 if start is not None else _loss_step(tape)
     gate = tape.gates[KEEP_GATE[tape.model]][:, layer, last::-1]  # (S, k, B, H)
     gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
@@ -73,6 +72,12 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     carried = g_0[:, None] * np.cumprod(gate, axis=1)
     by_distance = np.concatenate([g_0[:, None], carried[:, :-1]], axis=1)
     return norm(torch.from_numpy(by_distance)).numpy(), carried[:, -1]
+
+
+def _require_layer(tape: Tape, layer: int) -> None:
+    L = tape.hidden.shape[1]
+    if not -L <= layer < L:
+        raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
 
 
 def _loss_step(tape: Tape) -> int:
@@ -96,18 +101,21 @@ def decay_of_norms(norms: np.ndarray, of: str, threshold: float = 0.01) -> Decay
     ratios = []  # (T, ·) of every model
     for s in np.flatnonzero(finite):
         used = norms[s][:, norms[s, 0] > 0]  # a sample without any gradient has no ratio
-        if used.size:
-            ratios.append(used / used[0])
-            relatives[s] = np.median(ratios[-1], axis=1)
+        with np.errstate(over="ignore"):
+            ratio = used / used[:1]
+        finite[s] = np.isfinite(ratio).all()
+        if finite[s] and used.size:
+            ratios.append(ratio)
+            relatives[s] = np.median(ratio, axis=1)
     nothing = np.full(T, np.nan)
+    low = relative = high = size = mean_square = nothing
     if ratios:
         low, relative, high = np.quantile(np.concatenate(ratios, axis=1), (0.05, 0.5, 0.95), axis=1)
+    if finite.any():
         sizes = norms[finite].transpose(1, 0, 2).reshape(T, -1)
         size = np.median(sizes, axis=1)
         with np.errstate(over="ignore", under="ignore"):
             mean_square = np.mean(sizes**2, axis=1)
-    else:
-        low = relative = high = size = mean_square = nothing
     rate, r_squared = _fit(relative)
     rates = np.array([_fit(curve)[0] for curve in relatives])
     return Decay(
