@@ -7,6 +7,7 @@ from analysis.gates import gate_saturation
 from analysis.measuring import measure_untrained
 from analysis.memory import memory_curve
 from analysis.recording import record
+from analysis.spectrum import gradient_matrix
 from analysis.training import train
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "carry_decay",
     "gate_saturation",
     "gradient_decay",
+    "gradient_matrix",
     "measure_untrained",
     "memory_curve",
     "record",

@@ -48,6 +48,28 @@ def record(
     """
     single = not isinstance(module_or_modules, Sequence | nn.ModuleList)
     modules = [module_or_modules] if single else list(module_or_modules)
+    with one_thread(), torch.no_grad():
+        unroll, top = run_forward(modules, inputs, state, dtype)
+        T, S, _, H = top.shape
+        if at is not None and not -T <= at < T:
+            raise ValueError(f"at={at}: expected {-T} to {T - 1} for {T} steps")
+        if loss is None:
+            output_grad = torch.zeros_like(top)
+            output_grad[-1] = unit_vector(H, seed).to(top)
+        else:
+            grads = [_loss_grad(loss, top[:, s], modules[0], inputs.dim()) for s in range(S)]
+            output_grad = torch.stack(grads, 1)
+        if at is not None:
+            share = output_grad[at].clone()
+            output_grad.zero_()[at] = share
+        unroll.backward(output_grad.mT)
+        return unroll.tape(tuple(output_grad.flatten(1).ne(0).any(1).nonzero().flatten().tolist()))
+
+
+def run_forward(
+    modules: Sequence[Module], inputs: Tensor, state: Tensor | tuple[Tensor, Tensor] | None, dtype: torch.dtype
+) -> tuple[Unroll, Tensor]:
+    """Unroll modules over inputs; return that and the top layer's states, (T, S, B, H). Raises as `record`."""
     _refuse_unsupported(modules)
     first = modules[0]
     if not isinstance(inputs, Tensor):
@@ -58,33 +80,19 @@ def record(
         name: torch.stack([module.get_parameter(name).detach().to(dtype) for module in modules])
         for name, _ in first.named_parameters()
     }
-    device = weights["weight_hh_l0"].device
-    x = _time_first(inputs.detach().to(device, dtype), first)
+    like = weights["weight_hh_l0"]
+    x = _time_first(inputs.detach().to(like), first)
     T, B, _ = x.shape
-    if at is not None and not -T <= at < T:
-        raise ValueError(f"at={at}: expected {-T} to {T - 1} for {T} steps")
-    with one_thread(), torch.no_grad():
-        unroll = Unroll(KINDS[_kind(first)], getattr(first, "nonlinearity", "tanh"), weights, T, B)
-        unroll.start(_initial_state(state, first, len(modules), B, weights["weight_hh_l0"], inputs.dim() == 3))
-        top = unroll.forward(x).mT  # (T, S, B, H)
-        if loss is None:
-            output_grad = torch.zeros_like(top)
-            output_grad[-1] = _unit_vector(top.shape[-1], seed).to(top)
-        else:
-            grads = [_loss_grad(loss, top[:, s], first, inputs.dim()) for s in range(len(modules))]
-            output_grad = torch.stack(grads, 1)
-        if at is not None:
-            share = output_grad[at].clone()
-            output_grad.zero_()[at] = share
-        unroll.backward(output_grad.mT)
-        return unroll.tape(tuple(output_grad.flatten(1).ne(0).any(1).nonzero().flatten().tolist()))
+    unroll = Unroll(KINDS[_kind(first)], getattr(first, "nonlinearity", "tanh"), weights, T, B)
+    unroll.start(_initial_state(state, first, len(modules), B, like, inputs.dim() == 3))
+    return unroll, unroll.forward(x).mT
 
 
 def _kind(module: nn.Module) -> type | None:
     return next((kind for kind in KINDS if isinstance(module, kind)), None)
 
 
-def _refuse_unsupported(modules: list[nn.Module]) -> None:
+def _refuse_unsupported(modules: Sequence[nn.Module]) -> None:
     if not modules:
         raise ValueError("no module: expected at least one nn.RNN, nn.LSTM or nn.GRU")
     for k, module in enumerate(modules):
@@ -133,7 +141,8 @@ def _initial_state(
     return [tuple(part[k].expand(S, -1, -1) for part in parts) for k in range(module.num_layers)]
 
 
-def _unit_vector(H: int, seed: int) -> Tensor:
+def unit_vector(H: int, seed: int) -> Tensor:
+    """Return the fixed random direction (H,) that a default loss projects on."""
     vector = torch.randn(H, generator=Generator().manual_seed(seed), dtype=torch.float64)
     return vector / vector.norm()
 
