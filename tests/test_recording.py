@@ -1,0 +1,349 @@
+"""record against autograd through torch's own cells, and what it leaves alone, accepts and refuses."""
+
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from analysis import record
+
+D, H, B, T = 3, 5, 4, 6
+KINDS = {
+    "rnn": (nn.RNN, {}),
+    "relu": (nn.RNN, {"nonlinearity": "relu"}),
+    "lstm": (nn.LSTM, {}),
+    "gru": (nn.GRU, {}),
+}
+LAYOUTS = {  # batch_first, axes of the inputs
+    "time first": (False, 3),
+    "batch first": (True, 3),
+    "one sequence": (False, 2),
+    "one, batch first": (True, 2),
+}
+LOSSES = {
+    "none": None,
+    "per sample": lambda output: output.sin().sum((0, 2)),
+    "scalar": lambda output: output.sin().sum(),
+    "last": lambda output: output[-1].square().sum(),
+}
+REFUSED = {  # a module, inputs, further arguments, what is raised and what it says
+    "bidirectional": (lambda: nn.LSTM(D, H, bidirectional=True), (T, B, D), {}, ValueError, "bidirectional=True"),
+    "projections": (lambda: nn.LSTM(D, H, proj_size=2), (T, B, D), {}, ValueError, "proj_size=2.*expected 0"),
+    "linear": (lambda: nn.Linear(D, H), (T, B, D), {}, TypeError, r"Linear: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
+    "cell": (lambda: nn.LSTMCell(D, H), (T, B, D), {}, TypeError, r"LSTMCell: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
+    "text": (lambda: "lstm", (T, B, D), {}, TypeError, r"str: expected nn\.RNN"),
+    "none": (lambda: None, (T, B, D), {}, TypeError, r"NoneType: expected nn\.RNN"),
+    "empty": (list, (T, B, D), {}, ValueError, "expected at least one"),
+    "other": (lambda: [nn.LSTM(D, H), nn.Linear(D, H)], (T, B, D), {}, TypeError, "Linear: expected"),
+    "kinds": (lambda: [nn.LSTM(D, H), nn.GRU(D, H)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
+    "sizes": (lambda: [nn.GRU(D, H), nn.GRU(D, H + 1)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
+    "layers": (lambda: [nn.GRU(D, H), nn.GRU(D, H, 2)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
+    "biases": (lambda: [nn.GRU(D, H), nn.GRU(D, H, bias=False)], (T, B, D), {}, ValueError, "module 1 is unlike"),
+    "layouts": (lambda: [nn.GRU(D, H), nn.GRU(D, H, batch_first=True)], (T, B, D), {}, ValueError, "1 is unlike"),
+    "activations": (
+        lambda: [nn.RNN(D, H), nn.RNN(D, H, nonlinearity="relu")], (T, B, D), {}, ValueError, "module 1 is unlike"
+    ),
+    "channels": (lambda: nn.GRU(D, H), (T, B, D + 1), {}, ValueError, r"inputs of shape \(6, 4, 4\): expected.*3\)"),
+    "axes": (lambda: nn.GRU(D, H), (2, T, B, D), {}, ValueError, r"inputs of shape \(2, 6, 4, 3\): expected"),
+    "one axis": (lambda: nn.GRU(D, H), (D,), {}, ValueError, r"inputs of shape \(3,\): expected"),
+    "no step": (lambda: nn.GRU(D, H), (0, B, D), {}, ValueError, r"inputs of shape \(0, 4, 3\): expected"),
+    "at": (lambda: nn.GRU(D, H), (T, B, D), {"at": T}, ValueError, "at=6: expected -6 to 5 for 6 steps"),
+    "at before": (lambda: nn.GRU(D, H), (T, B, D), {"at": -T - 1}, ValueError, "at=-7: expected -6 to 5"),
+    "state": (
+        lambda: nn.GRU(D, H), (T, B, D), {"state": torch.zeros(1, B + 1, H)}, ValueError,
+        r"state of shape \(1, 5, 5\): expected \(1, 4, 5\)",
+    ),
+    "lone h0": (
+        lambda: nn.LSTM(D, H), (T, B, D), {"state": torch.zeros(1, B, H)}, ValueError,
+        r"state of shape \(1, 4, 5\): expected \(1, 4, 5\), \(1, 4, 5\)",
+    ),
+    "loss shape": (
+        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: output}, ValueError,
+        r"loss returned \(6, 4, 5\): expected a loss per sample \(4,\) or their sum",
+    ),
+    "loss length": (
+        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: output.sum((1, 2))}, ValueError,
+        r"loss returned \(6,\)",
+    ),
+    "loss kind": (
+        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: 1.0}, ValueError, "loss returned float: expected"
+    ),
+    "loss apart": (
+        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: torch.zeros(())}, ValueError, "doesn't depend"
+    ),
+    "loss elsewhere": (
+        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: torch.ones(B, requires_grad=True)}, ValueError,
+        "doesn't depend",
+    ),
+}  # fmt: skip
+
+
+def build(kind, layers=1, seed=0, **settings):
+    made, own = KINDS[kind]
+    torch.manual_seed(seed)
+    module = made(D, H, layers, **own, **settings)
+    for parameter in module.parameters():
+        parameter.data.mul_(1.5)
+    return module
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def by_cells(module, x, state, loss):
+    """h, ∂ℓ/∂h, c, ∂ℓ/∂c, (L, T, B, H), and ∂ℓ/∂x, through nn.RNNCell and the like: x (T, B, D)."""
+    lstm = isinstance(module, nn.LSTM)
+    cells = []
+    for k in range(module.num_layers):
+        settings = {"bias": module.bias, "dtype": torch.float64}
+        if isinstance(module, nn.RNN):
+            settings["nonlinearity"] = module.nonlinearity
+        made = {nn.RNN: nn.RNNCell, nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell}[type(module)]
+        cells.append(made(D if k == 0 else H, H, **settings))
+        for name, parameter in cells[-1].named_parameters():
+            parameter.data.copy_(module.get_parameter(f"{name}_l{k}"))
+    x = x.clone().requires_grad_()
+    read, kept = list(x), []
+    for k, cell in enumerate(cells):
+        now = tuple(part[k] for part in state)
+        kept.append([])
+        for t in range(len(x)):
+            new = cell(read[t], now if lstm else now[0])
+            now = new if lstm else (new,)
+            for part in now:
+                part.retain_grad()
+            kept[-1].append(now)
+        read = [parts[0] for parts in kept[-1]]
+    loss(torch.stack(read)).sum().backward()
+    found = {"input_grad": x.grad}
+    for p, name in enumerate(("hidden", "cell")[: 1 + lstm]):
+        found[name] = torch.stack([torch.stack([parts[p] for parts in layer]) for layer in kept]).detach()
+        grads = [[parts[p].grad for parts in layer] for layer in kept]  # None where nothing reads a state
+        zero = torch.zeros_like(found[name][0, 0])
+        found[f"{name}_grad"] = torch.stack([torch.stack([zero if g is None else g for g in row]) for row in grads])
+    return found
+
+
+def agree(tape, wanted, s=0):
+    for name, array in wanted.items():
+        found = torch.tensor(getattr(tape, name)[s])
+        assert found.shape == array.shape, name
+        assert (found - array).abs().max() <= 1e-9 * array.abs().max(), name
+
+
+VARIANTS = [  # kind, layers, bias, layout, initial state
+    *product(KINDS, (1, 2, 3), [True], LAYOUTS, ["zero", "given"]),
+    *product(KINDS, (1, 2), [False], ["time first"], ["zero", "given"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "layers", "bias", "layout", "start"), VARIANTS)
+def test_a_tape_equals_autograd(kind, layers, bias, layout, start):
+    batch_first, axes = LAYOUTS[layout]
+    module = build(kind, layers, bias=bias, batch_first=batch_first)
+    batch = B if axes == 3 else 1
+    x = draw(T, batch, D)
+    state = [draw(layers, batch, H, seed=k + 1) * (start == "given") for k in range(1 + (kind == "lstm"))]
+    own = [part.squeeze(1) if axes == 2 else part for part in state]
+    given = None if start == "zero" else tuple(own) if kind == "lstm" else own[0]
+    inputs = x.squeeze(1) if axes == 2 else x.transpose(0, 1) if batch_first else x
+    layouts = []
+
+    def loss(output):
+        layouts.append(output.shape)
+        return output.sin().sum()
+
+    tape = record(module, inputs, loss, state=given)
+    output, _ = module.double()(inputs, given)
+    assert layouts == [output.shape]
+    agree(tape, by_cells(module, x, state, lambda output: output.sin()))
+    assert tape.hidden.shape == (1, layers, T, batch, H)
+    assert tape.input_grad.shape == (1, T, batch, D)
+    assert tape.weight_grad.shape == (1, layers, T, batch)
+    assert tape.model == module.mode.lower()[:4].rstrip("_")
+    assert tape.activation == ("relu" if kind == "relu" else "tanh")
+    assert tape.loss_steps == tuple(range(T))
+    assert (tape.cell is None) == (kind != "lstm")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("at", "steps"), [(None, range(T)), (0, [0]), (T - 1, [T - 1]), (-1, [T - 1]), (-T, [0]), (2, [2])]
+)
+def test_at_keeps_one_steps_share(kind, at, steps):
+    module, x = build(kind, 2), draw(T, B, D)
+    with torch.no_grad():
+        output, _ = build(kind, 2).double()(x)
+    grad = torch.zeros_like(output)
+    grad[list(steps)] = (output.cos() * output[0])[list(steps)]  # of a loss that mixes steps
+    grad[0] += output.sin().sum(0) * (0 in steps)
+    tape = record(module, x, lambda output: (output.sin() * output[0]).sum(), at=at)
+    zero = [torch.zeros(2, B, H, dtype=torch.float64)] * (1 + (kind == "lstm"))
+    agree(tape, by_cells(module, x, zero, lambda output: output * grad))
+    assert tape.loss_steps == tuple(steps)
+
+
+@pytest.mark.parametrize(("kind", "name"), list(product(KINDS, LOSSES)))
+def test_modules_together_are_each_alone(kind, name):
+    modules, x = [build(kind, 2, seed=s) for s in range(3)], draw(T, B, D)
+    together = record(modules, x, LOSSES[name])
+    for s, module in enumerate(modules):
+        alone = record(module, x, LOSSES[name])
+        for array in ("hidden", "hidden_grad", "input_grad", "weight_grad"):
+            wanted = getattr(alone, array)[0]
+            np.testing.assert_allclose(getattr(together, array)[s], wanted, rtol=0, atol=1e-12 * abs(wanted).max())
+    assert record(nn.ModuleList(modules), x, LOSSES[name]) == record(tuple(modules), x, LOSSES[name]) == together
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_per_sample_is_its_sum(kind):
+    module, x = build(kind), draw(T, B, D)
+    assert record(module, x, LOSSES["per sample"]) == record(module, x, LOSSES["scalar"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_default_loss_is_one_direction_for_all(kind):
+    modules = [build(kind, seed=s) for s in range(3)]
+    tape = record(modules, draw(T, B, D))
+    last = tape.hidden_grad[:, -1, -1]  # (S, B, H)
+    assert tape.loss_steps == (T - 1,)
+    np.testing.assert_array_equal(last, np.broadcast_to(last[0, 0], last.shape))
+    assert np.linalg.norm(last[0, 0]) == pytest.approx(1)
+    direction = torch.tensor(last[0, 0])
+    assert record(modules, draw(T, B, D), lambda output: output[-1] @ direction) == tape
+    assert record(modules, draw(T, B, D), seed=0) == tape
+    assert record(modules, draw(T, B, D), seed=1) != tape
+    np.testing.assert_array_equal(record(build("gru"), draw(9, 2, D)).hidden_grad[0, 0, -1, 0], last[0, 0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_recorded_isnt_overwritten_by_the_next(kind):
+    module = build(kind)
+    tape = record(module, draw(T, B, D))
+    hidden, grad = tape.hidden.copy(), tape.hidden_grad.copy()
+    record(module, draw(T, B, D, seed=7))
+    np.testing.assert_array_equal(tape.hidden, hidden)
+    np.testing.assert_array_equal(tape.hidden_grad, grad)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_module_and_the_world_stay_as_they_were(kind, training):
+    module = build(kind, 2, dropout=0.5).train(training)
+    next(module.parameters()).requires_grad_(False)
+    x = draw(T, B, D).requires_grad_()
+    for k, parameter in enumerate(module.parameters()):
+        parameter.grad = torch.full_like(parameter, float(k)) if k % 2 else None
+
+    def world():
+        return [
+            [p.detach().clone() for p in module.parameters()],
+            [None if p.grad is None else p.grad.clone() for p in module.parameters()],
+            [p.requires_grad for p in module.parameters()],
+            [p.dtype for p in module.parameters()],
+            [p.data_ptr() for p in module.parameters()],
+            (module.training, module.dropout, x.grad, torch.is_grad_enabled(), torch.get_default_dtype()),
+            torch.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),
+            random.getstate(),
+            torch.get_num_threads(),
+        ]
+
+    before = world()
+    record(module, x)
+    record(module, x, LOSSES["scalar"], at=0)
+    after = world()
+    for found, wanted in zip(after[:2], before[:2], strict=True):
+        assert all(a is b is None or torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert after[2:] == before[2:]
+
+
+def test_threads_are_given_back_after_an_error():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            record(build("gru"), draw(T, B, D), lambda output: 1 / 0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", ["none", "scalar"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_works_in_any_mode(kind, name):
+    module, x = build(kind, 2), draw(T, B, D)
+    wanted = record(module, x, LOSSES[name])
+    with torch.no_grad():
+        assert record(module.eval(), x, LOSSES[name]) == wanted
+    with torch.inference_mode():
+        assert record(module, x, LOSSES[name]) == wanted
+        assert record(module, x.clone(), LOSSES[name]) == wanted  # an inference tensor
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    assert record(module, x, LOSSES[name]) == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_dtype_computes_in_it(kind):
+    module, x = build(kind), draw(T, B, D).float()
+    seen = []
+    single = record(module, x, lambda output: seen.append(output.dtype) or output.sum(), dtype=torch.float32)
+    double = record(module, x, lambda output: seen.append(output.dtype) or output.sum())
+    assert seen == [torch.float32, torch.float64]
+    assert (single.hidden.dtype, double.hidden.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(single.hidden_grad, double.hidden_grad, atol=1e-5)
+    output, _ = module(x)
+    np.testing.assert_allclose(single.hidden[0, -1], output.detach(), atol=1e-6)
+
+
+def test_inputs_of_whole_numbers_are_read_as_numbers():
+    x = torch.arange(T * B * D).view(T, B, D) % 3
+    assert record(build("gru"), x) == record(build("gru"), x.double())
+
+
+@pytest.mark.parametrize("name", ["weight_hh_l0", "weight_ih_l0", "bias_hh_l0"])
+def test_a_parametrized_module_is_read_as_it_computes(name):
+    module, x = build("gru"), draw(T, B, D)
+    plain = build("gru")
+    nn.utils.parametrizations.weight_norm(module, name, dim=0 if "weight" in name else None)
+    tape, wanted = record(module, x), record(plain, x)
+    np.testing.assert_allclose(tape.hidden_grad, wanted.hidden_grad, atol=1e-6)
+
+
+def test_a_state_as_a_list_is_a_state():
+    state = [draw(1, B, H), draw(1, B, H, seed=1)]
+    assert record(build("lstm"), draw(T, B, D), state=state) == record(build("lstm"), draw(T, B, D), state=tuple(state))
+
+
+def test_packed_sequences_are_refused():
+    packed = nn.utils.rnn.pack_padded_sequence(draw(T, 2, D), [T, T - 1])
+    with pytest.raises(ValueError, match=r"PackedSequence: expected a tensor; packed sequences"):
+        record(build("gru"), packed)
+
+
+def test_an_array_is_refused():
+    with pytest.raises(ValueError, match="inputs=ndarray: expected a tensor"):
+        record(build("gru"), np.zeros((T, B, D)))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_is_named(case):
+    module, shape, settings, error, message = REFUSED[case]
+    with pytest.raises(error, match=message):
+        record(module(), torch.zeros(shape), **settings)
+
+
+def test_a_batch_first_module_is_told_its_own_layout():
+    with pytest.raises(ValueError, match=r"inputs of shape \(4, 6, 4\): expected \(batch, time, 3\)"):
+        record(nn.GRU(D, H, batch_first=True), torch.zeros(B, T, D + 1))
+
+
+@pytest.mark.parametrize("at", [1.0, "last"])
+def test_at_is_a_whole_number(at):
+    with pytest.raises(ValueError, match=f"at={at!r}: expected"):
+        record(nn.GRU(D, H), torch.zeros(T, B, D), at=at)
