@@ -1,6 +1,7 @@
 """record(module, inputs): states, gates and exact gradients of any nn.RNN, nn.LSTM or nn.GRU."""
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
 from torch import Generator, Tensor, nn
@@ -51,8 +52,8 @@ def record(
     with one_thread(), torch.no_grad():
         unroll, top = run_forward(modules, inputs, state, dtype)
         T, S, _, H = top.shape
-        if at is not None and not -T <= at < T:
-            raise ValueError(f"at={at}: expected {-T} to {T - 1} for {T} steps")
+        if at is not None and not (isinstance(at, Integral) and -T <= at < T):
+            raise ValueError(f"at={at!r}: expected {-T} to {T - 1} for {T} steps")
         if loss is None:
             output_grad = torch.zeros_like(top)
             output_grad[-1] = unit_vector(H, seed).to(top)
@@ -75,10 +76,10 @@ def run_forward(
     if not isinstance(inputs, Tensor):
         raise ValueError(f"inputs={type(inputs).__name__}: expected a tensor; packed sequences are not supported")
     if inputs.dim() not in (2, 3) or inputs.shape[-1] != first.input_size or not inputs.numel():
-        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected (time, batch, {first.input_size})")
+        layout = "batch, time" if first.batch_first else "time, batch"
+        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected ({layout}, {first.input_size})")
     weights = {
-        name: torch.stack([module.get_parameter(name).detach().to(dtype) for module in modules])
-        for name, _ in first.named_parameters()
+        name: torch.stack([getattr(module, name).detach().to(dtype) for module in modules]) for name in _names(first)
     }
     like = weights["weight_hh_l0"]
     x = _time_first(inputs.detach().to(like), first)
@@ -107,8 +108,14 @@ def _refuse_unsupported(modules: Sequence[nn.Module]) -> None:
 
 
 def _signature(module: Module) -> tuple:
-    shapes = [(name, parameter.shape) for name, parameter in module.named_parameters()]
+    shapes = [(name, getattr(module, name).shape) for name in _names(module)]
     return _kind(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
+
+
+def _names(module: Module) -> list[str]:
+    """Return torch's parameter names, which are a module's attributes whatever computes them (weight norm, pruning)."""
+    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if module.bias else 2]
+    return [f"{part}_l{layer}" for layer in range(module.num_layers) for part in parts]
 
 
 def _time_first(inputs: Tensor, module: Module) -> Tensor:
@@ -131,7 +138,7 @@ def _initial_state(
     """h0, or (h0, c0), each (L, B, H) as torch has it, as `Unroll.start` takes it."""
     if state is None:
         return None
-    parts = state if isinstance(state, tuple) else (state,)
+    parts = state if isinstance(state, tuple | list) else (state,)
     wanted = 2 if isinstance(module, nn.LSTM) else 1
     shape = (module.num_layers, B, module.hidden_size) if batched else (module.num_layers, module.hidden_size)
     if len(parts) != wanted or any(tuple(part.shape) != shape for part in parts):
@@ -155,6 +162,7 @@ def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tens
         if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != top.shape[1]):
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},) or their sum")
-        if not value.requires_grad:
+        grad = torch.autograd.grad(value.sum(), top, allow_unused=True)[0] if value.requires_grad else None
+        if grad is None:
             raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
-        return torch.autograd.grad(value.sum(), top)[0]
+        return grad
