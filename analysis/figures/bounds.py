@@ -46,7 +46,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
         )
         for k in range(last + 1)
     ]
-    style.layout(figure, height=460)
+    style.layout(figure, height=500)
     figure.update_xaxes(title_text="step", range=[-0.4, last + 0.4], dtick=2)
     for column, values in enumerate(sides, 1):
         figure.update_yaxes(**_axis(sides if log else [values], log), row=1, col=column)
@@ -195,7 +195,7 @@ def _player(last: int) -> dict:
         ],
     }  # fmt: skip
     slider = {
-        "active": last, "x": 0.24, "len": 0.76, "y": -0.2, "yanchor": "top", "pad": {"t": 12}, "minorticklen": 0,
+        "active": last, "x": 0, "len": 1, "y": -0.2, "yanchor": "top", "pad": {"t": 58}, "minorticklen": 0,
         "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 14}}, "font": {"size": 12},
         "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "tickcolor": style.NEUTRAL,
         "steps": [{"label": str(k), "method": "animate", "args": [[str(k)], still]} for k in range(last + 1)],

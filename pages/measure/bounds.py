@@ -14,24 +14,21 @@ ACTIVATIONS = ("tanh", "relu", "identity")
 PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 
 
-def multiplied(result: Repeated) -> str:
-    """Say what multiplying did to a vector, with tanh and without."""
-    start, end, held = (
-        np.abs(values[values != 0]) for values in (result.plain[0], result.plain[-1], result.bounded[-1])
-    )
+def multiplied(result: Repeated) -> tuple[str, str]:
+    """Say what multiplying did to a vector, with tanh and without, in a sentence and in detail."""
+    rows = (result.plain[0], result.plain[-1], result.bounded[-1])
+    start, end, held = (np.abs(row[row != 0]) for row in rows)
     if not len(start):
-        return "Zero stays zero, with tanh and without."
-    steps = len(result.plain) - 1
-    said = f"After {steps} steps the largest entry went from {number(start.max())} to {number(end.max(initial=0))}"
-    if not len(held):
-        return f"{said}, with tanh too."
-    said += f"; through tanh it is {number(held.max())}."
-    if len(start) == 1 or result.limit == 0:
-        return said
+        return "Zero stays zero, with tanh and without.", ""
+    largest = [number(sizes.max(initial=0)) for sizes in (start, end, held)]
+    said = f"After {len(result.plain) - 1} steps the largest size went from {largest[0]} to {largest[1]}, "
+    said += f"through tanh to {largest[2]}."
+    if len(held) < 2:
+        return said, ""
     was, now = (sizes.max() / sizes.min() for sizes in (start, held))
-    said += f" The largest was {number(was)} times the smallest; through tanh it is {number(now)} times"
-    erased = bool(now < 1.01 < was)
-    return f"{said}{', its size erased' * erased}: every entry tends to ±{number(result.limit)}."
+    erased = "tanh also erases size: " if now < 1.01 < was else ""
+    detail = f"{erased}the largest entry was {number(was)} times the smallest and is {number(now)} times through tanh, "
+    return said, f"{detail}where every entry tends to {'±' * (result.limit > 0)}{number(result.limit)}. "
 
 
 def left(result: Repeated) -> str:
@@ -43,23 +40,19 @@ def left(result: Repeated) -> str:
     return f"×{result.factor:g} at every step, it never leaves floating point."
 
 
-def held_back(cell: str, measured: dict[str, Measured]) -> str:
-    """Say how large state and gradient became with each activation."""
-    largest = {a: found.bounds.hidden[-1].max() for a, found in measured.items()}
-    grown = {a: found.decay.relative[-1] for a, found in measured.items()}
+def held_back(cell: str, measured: dict[str, Measured]) -> tuple[str, str]:
+    """Say how large state and gradient became with tanh, in a sentence, and with the others."""
+    largest = {name: found.bounds.hidden[-1].max() for name, found in measured.items()}
+    grown = {name: found.decay.relative[-1] for name, found in measured.items()}
+    times = {name: f"×{number(g)}" if np.isfinite(g) else "beyond floating point" for name, g in grown.items()}
     k = measured["tanh"].decay.distance[-1]
-
-    def gradient(a: str) -> str:
-        return f"×{number(grown[a])}" if np.isfinite(grown[a]) else "beyond floating point"
-
-    said = (
-        f"{cell.upper()}: with tanh |h| reaches {number(largest['tanh'])}, and over {k} steps back the gradient "
-        f"{'grows' if grown['tanh'] > 1 else 'is'} {gradient('tanh')}; "
-    )
-    said += listed(
-        [f"with {a} |h| reaches {number(largest[a])} and the gradient {gradient(a)}" for a in ACTIVATIONS[1:]]
-    )
-    return said + (". tanh bounds the state, not the gradient." if grown["tanh"] > 1 >= largest["tanh"] else ".")
+    yet = f"yet {k} steps back the gradient has grown" if grown["tanh"] > 1 else f"and {k} steps back the gradient is"
+    said = f"{cell.upper()}: with tanh |h| stays within {number(largest['tanh'])}, {yet} {times['tanh']}."
+    others = [
+        f"with {name} |h| reaches {number(largest[name])}, the gradient {times[name]}" for name in ACTIVATIONS[1:]
+    ]
+    lesson = " tanh bounds the state, not the gradient." if grown["tanh"] > 1 >= largest["tanh"] else ""
+    return said, f"The same weights {listed(others)}.{lesson}"
 
 
 def start(experiment: Experiment) -> Experiment:
@@ -96,8 +89,9 @@ else:
     layout.chart(
         drawn["multiplied"], "multiplied", "Entries of a vector, multiplied at every step, with and without tanh"
     )
-    layout.says(multiplied(textbook))
-    st.markdown(left(textbook))
+    said, detail = multiplied(textbook)
+    layout.says(said)
+    st.markdown(detail[:1].upper() + detail[1:] + left(textbook))
 
 st.header("In a real cell", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -125,7 +119,9 @@ for column, (name, alt) in zip(
 ):
     with column:
         layout.chart(drawn[name], name, alt)
-layout.says(held_back(cell, measured))
+said, detail = held_back(cell, measured)
+layout.says(said)
+st.markdown(detail)
 saturated, memory = st.tabs(["Share beyond .99", "Cell state"])
 with saturated:
     drawn["saturated"] = figures.saturated(found)
