@@ -1,0 +1,570 @@
+"""The history of runs: one SQLite file that several processes read and write. It trains nothing.
+
+A run is a row with its settings and figures, and blobs made by `codec`: its snapshots as they come, a checkpoint
+while it is unfinished, its result. Who works on a run holds an `Owner`'s lock, which the operating system frees when
+that process ends, however it ends: a run whose owner's lock is free is marked interrupted by whoever looks next.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, TypeVar
+
+import platformdirs
+
+from analysis.codec import LARGEST, check_axes, decode, encode
+from analysis.config import SETTINGS, Experiment
+from analysis.results import Result, Run, Snapshot
+from analysis.tasks import read_text
+from analysis.training import Checkpoint, versions
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
+
+SCHEMA = 1  # one more whenever the tables, or the settings and results in them, change
+APPLICATION = 0x676F6C64  # "gold", which SQLite keeps in the file's header
+MAGIC = b"SQLite format 3\0"
+BUSY_SECONDS = 10
+NAME_LENGTH = 200
+MEMORY = ":memory:"
+
+LIVE = ("queued", "running")
+STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")
+ENDED = "the process that worked on it ended"
+
+TABLES = f"""
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+PRAGMA application_id = {APPLICATION};
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', status TEXT NOT NULL, reason TEXT,
+    owner TEXT, experiment TEXT NOT NULL, created TEXT NOT NULL, seconds REAL NOT NULL DEFAULT 0,
+    step INTEGER NOT NULL DEFAULT 0, versions TEXT NOT NULL, metric TEXT, metric_name TEXT, chance REAL,
+    horizon_before REAL, horizon_after REAL, diverged INTEGER
+);
+CREATE INDEX runs_by_key ON runs (key);
+CREATE TABLE blobs (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE, kind TEXT NOT NULL, step INTEGER NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY (run, kind, step)
+);
+PRAGMA user_version = {SCHEMA};
+"""
+
+R = TypeVar("R")
+Blob = tuple[str, int, bytes]  # kind (snapshot, checkpoint or run), step, data
+
+
+class StoreError(Exception):
+    """The history can't be read or written, or has no such run; the message is one line for the user."""
+
+
+class NoRunError(StoreError):
+    """There is no run of that id."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the history says of a run at a glance. What isn't known yet, or is undefined, is None."""
+
+    id: str
+    name: str
+    status: str  # queued, running, finished, cancelled, failed, interrupted
+    reason: str | None  # why it failed or was interrupted
+    experiment: Experiment
+    created: str  # ISO 8601, UTC
+    seconds: float  # of training so far
+    step: int
+    versions: dict[str, str]
+    metric: list[float | None] | None  # per seed, once finished
+    metric_name: str | None
+    chance: float | None
+    horizon_before: float | None
+    horizon_after: float | None
+    diverged: int | None  # how many models
+    unsaved: str | None = None  # why the run is in this process's memory alone
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits or trains."""
+        return self.status in LIVE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it, ready for JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "experiment": self.experiment.as_dict()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Record(Result):
+    """A run as one file: its row, its snapshots, and if it is finished its result (whose snapshots are those)."""
+
+    name: str
+    status: str
+    reason: str | None
+    experiment: Experiment
+    created: str
+    seconds: float
+    step: int
+    versions: dict[str, str]
+    snapshots: tuple[Snapshot, ...]
+    run: Run | None
+
+
+class Owner:
+    """A lock that the operating system holds for this process for as long as it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = f"{os.getpid()}-{token_hex(4)}"
+        self._path = folder / self.name
+        unlocked = folder / f".{self.name}"
+        try:
+            folder.mkdir(exist_ok=True)
+            for left in folder.glob("[!.]*"):  # by processes that were killed
+                if not lives(folder, left.name):
+                    left.unlink(missing_ok=True)
+            self._file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            _lock(self._file)
+            unlocked.rename(self._path)  # no one ever sees it unlocked
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror}") from error
+
+    def release(self) -> None:
+        """Give the lock back: whatever this process still worked on counts as interrupted."""
+        os.close(self._file)
+        with suppress(OSError):
+            self._path.unlink()
+
+
+def lives(folder: Path, owner: str) -> bool:
+    """Say whether the process that holds an owner's lock is still there."""
+    try:
+        file = os.open(folder / owner, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    except OSError:  # not ours to open
+        return True
+    try:
+        return not _lock(file, shared=True)
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, *, shared: bool = False) -> bool:
+    """Take the lock on an open file; False where another process has it. Windows knows no shared locks."""
+    try:
+        if fcntl:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        else:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def default_path() -> Path:
+    """Return where the history is kept: `GOLDFISH_STORE`, or in the platform's folder for a user's data."""
+    named = os.environ.get("GOLDFISH_STORE")
+    return Path(named) if named else platformdirs.user_data_path("goldfish", appauthor=False) / "runs.sqlite"
+
+
+def key(experiment: Experiment, text_sha256: str | None = None) -> str:
+    """Return what identical experiments, and no others, have in common; a text counts by its content.
+
+    Settings at their default are left out, so that a setting added later changes no key.
+    """
+    settings = {name: value for name, value in experiment.as_dict().items() if value != SETTINGS[name].default}
+    if experiment.task == "text":
+        settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def finished(run: Run) -> tuple[dict[str, Any], Blob]:
+    """Return what `Store.write` takes to note that a run is finished, and its result."""
+    columns = {
+        "status": "finished",
+        "reason": None,
+        "step": run.snapshots[-1].step,
+        "seconds": run.timing.get("seconds", 0.0),
+        "metric": json.dumps([float(value) if value == value else None for value in run.metric]),
+        "metric_name": run.metric_name,
+        "chance": run.chance,
+        "horizon_before": run.before.horizon,  # NaN becomes NULL
+        "horizon_after": run.after.horizon,
+        "diverged": len(run.diverged),
+    }
+    return columns, ("run", 0, encode(replace(run, snapshots=())))
+
+
+class Store:
+    """The history in one file, made when it isn't there; `:memory:` keeps it in this process alone.
+
+    Raises StoreError, here and in every method, for a file that can't be used, which is left as it is.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self._memory: sqlite3.Connection | None = None
+        self._turn = threading.RLock()
+        self.path = Path(path or default_path()).expanduser().absolute()
+        self.owners = self.path.with_name(self.path.name + ".owners")
+        if path == MEMORY:
+            self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
+            self._memory.executescript(TABLES + "PRAGMA foreign_keys = ON;")
+            return
+        try:
+            self._check_header()
+        except FileNotFoundError:
+            self._create()
+            self._check_header()
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}: expected a file to keep runs in") from error
+        with self._connection() as connection:
+            connection.execute("SELECT count(*) FROM runs, blobs WHERE run = id AND id = ''")
+
+    def close(self) -> None:
+        """Let go of a history in memory; one in a file holds nothing open."""
+        if self._memory:
+            self._memory.close()
+
+    def _check_header(self) -> None:
+        """Read the file's first bytes, and nothing else: SQLite itself might change a file by looking at it."""
+        with self.path.open("rb") as file:
+            header = file.read(100)
+        version, application = (int.from_bytes(header[at : at + 4]) for at in (60, 68))
+        if len(header) < 100 or not header.startswith(MAGIC) or application != APPLICATION:
+            raise StoreError(
+                f"{self.path} is no history of Goldfish runs: expected one that Goldfish made, or a new name"
+            )
+        if version != SCHEMA:
+            raise StoreError(
+                f"{self.path} was made by {'a newer' if version > SCHEMA else 'another'} Goldfish "
+                f"(its schema is {version}): expected {SCHEMA}, or a new name"
+            )
+
+    def _create(self) -> None:
+        """Make the file elsewhere and move it here whole, so that two processes may do so at once."""
+        new = self.path.with_name(f"{self.path.name}.{token_hex(4)}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                connection.executescript(TABLES)
+            try:
+                os.link(new, self.path)
+            except OSError:
+                if not self.path.exists():  # a file system without links
+                    new.rename(self.path)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"{self.path}: {reason}: expected a folder that can be written to") from error
+        finally:
+            with suppress(OSError):
+                new.unlink()
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = f"{self.path.as_uri()}?mode=rw"  # never makes a file
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    @contextmanager
+    def _connection(self, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
+        """One transaction in a connection of its own, or in memory by turns."""
+        with self._turn if self._memory else nullcontext():
+            try:
+                connection = self._memory or self._connect()
+                try:
+                    connection.execute(begin)
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    if connection is not self._memory:
+                        connection.close()
+            except (sqlite3.Error, UnicodeError, OverflowError) as error:
+                raise StoreError(f"{self.path}: {error}") from error
+
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._connection("BEGIN IMMEDIATE")
+
+    def _dead(self) -> set[str]:
+        """Find the owners that are gone and mark their runs interrupted, if that can be written."""
+        if self._memory:
+            return set()
+        with self._connection() as connection:
+            owners = connection.execute("SELECT DISTINCT owner FROM runs WHERE status IN (?, ?)", LIVE).fetchall()
+        dead = {owner for (owner,) in owners if not (owner and lives(self.owners, owner))}
+        if dead:
+            with suppress(StoreError), self._writing() as connection:
+                connection.executemany(
+                    "UPDATE runs SET status = 'interrupted', reason = ?, owner = NULL WHERE owner IS ? "
+                    "AND status IN (?, ?)",
+                    [(ENDED, owner, *LIVE) for owner in dead],
+                )
+        return dead
+
+    # Writing
+
+    def add(self, experiment: Experiment, owner: str | None = None, id: str | None = None) -> str:
+        """Note a new run as queued by an owner; return its id."""
+        with self._writing() as connection:
+            return self._insert(connection, experiment, owner, id)
+
+    def join(self, experiment: Experiment, owner: str | None = None) -> tuple[str, bool]:
+        """Find the run of an identical experiment, or note a new one.
+
+        Returns its id, and whether it is now the caller's to train: neither finished nor in anyone's hands.
+        """
+        self._dead()
+        with self._writing() as connection:
+            found = connection.execute(
+                "SELECT id, status FROM runs WHERE key = ? "
+                "ORDER BY status = 'finished' DESC, status IN (?, ?) DESC, created DESC LIMIT 1",
+                (key(experiment), *LIVE),
+            ).fetchone()
+            if found is None:
+                return self._insert(connection, experiment, owner), True
+            id, status = found
+            return id, status != "finished" and status not in LIVE and self._take(connection, id, owner)
+
+    def take(self, id: str, owner: str | None = None) -> bool:
+        """Take over a run that was cancelled, failed or interrupted; False where it is not one of these."""
+        self._dead()
+        with self._writing() as connection:
+            _only(connection, id, "id")
+            return self._take(connection, id, owner)
+
+    def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
+        """Note what became of a run: columns of its row, and a snapshot, a checkpoint or its result."""
+        columns = dict(columns)
+        if columns.get("status", "running") not in LIVE:
+            columns["owner"] = None
+        with self._writing() as connection:
+            changes = ", ".join(f"{name} = :{name}" for name in columns)
+            if not connection.execute(f"UPDATE runs SET {changes} WHERE id = :id", columns | {"id": id}).rowcount:
+                raise NoRunError(f"{self.path}: no run {id}")
+            if blob:
+                connection.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)", (id, *blob))
+            if columns.get("status") == "finished":
+                connection.execute("DELETE FROM blobs WHERE run = ? AND kind = 'checkpoint'", (id,))
+
+    def rename(self, id: str, name: str) -> None:
+        """Give a run a name."""
+        self.write(id, {"name": name.strip()[:NAME_LENGTH]})
+
+    def delete(self, id: str) -> None:
+        """Delete a run that is not being trained."""
+        self._dead()
+        with self._writing() as connection:
+            if (status := _only(connection, id, "status")) in LIVE:
+                raise StoreError(f"run {id} is {status}: cancel it before deleting it")
+            connection.execute("DELETE FROM runs WHERE id = ?", (id,))
+            connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
+
+    def _insert(self, connection: sqlite3.Connection, experiment: Experiment, owner: str | None, id: str = "") -> str:
+        columns = {
+            "id": id or token_hex(4),
+            "key": key(experiment),
+            "status": "queued",
+            "owner": owner,
+            "experiment": json.dumps(experiment.as_dict()),
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "versions": json.dumps(versions()),
+        }
+        _insert_row(connection, columns)
+        return columns["id"]
+
+    def _take(self, connection: sqlite3.Connection, id: str, owner: str | None) -> bool:
+        taken = connection.execute(
+            "UPDATE runs SET status = 'queued', reason = NULL, owner = ?, versions = ? "
+            "WHERE id = ? AND status IN ('cancelled', 'failed', 'interrupted')",
+            (owner, json.dumps(versions()), id),
+        )
+        return taken.rowcount == 1
+
+    # Reading
+
+    def rows(self) -> list[Row]:
+        """Return every run, the newest first."""
+        dead = self._dead()
+        with self._connection() as connection:
+            found = _rows(connection, "SELECT * FROM runs ORDER BY created DESC, rowid DESC")
+        return [self._row(row, dead) for row in found]
+
+    def row(self, id: str) -> Row:
+        """Return one run."""
+        return self.watch(id, since=None)[0]
+
+    def watch(self, id: str, since: int | None = -1) -> tuple[Row, list[Snapshot]]:
+        """Return a run and its snapshots later than a step; None = no snapshots."""
+        dead = self._dead()
+        with self._connection() as connection:
+            found = _rows(connection, "SELECT * FROM runs WHERE id = ?", id)
+            blobs = [] if since is None else _snapshots(connection, id, since)
+        if not found:
+            raise NoRunError(f"{self.path}: no run {id}")
+        return self._row(found[0], dead), [self._decode(Snapshot, data, id) for data in blobs]
+
+    def load(self, id: str) -> Run:
+        """Return the result of a finished run."""
+        with self._connection() as connection:
+            status = _only(connection, id, "status")
+            result, snapshots = _blob(connection, id, "run"), _snapshots(connection, id)
+        if result is None:
+            raise StoreError(f"run {id} is {status}: only a finished run has a result")
+        run = self._decode(Run, result, id)
+        return replace(run, snapshots=tuple(self._decode(Snapshot, data, id) for data in snapshots))
+
+    def progress(self, id: str) -> tuple[bytes | None, list[bytes]]:
+        """Return what it takes to go on with a run: its checkpoint if it has one, and its snapshots, undecoded."""
+        with self._connection() as connection:
+            return _blob(connection, id, "checkpoint"), _snapshots(connection, id)
+
+    def checkpoint(self, id: str) -> Checkpoint | None:
+        """Return where an unfinished run can go on; None = at the start."""
+        data, _ = self.progress(id)
+        return None if data is None else self._decode(Checkpoint, data, id)
+
+    def _row(self, columns: dict[str, Any], dead: set[str]) -> Row:
+        try:
+            parsed = {
+                name: value if value is None else json.loads(value)
+                for name, value in columns.items()
+                if name in ("experiment", "versions", "metric")
+            }
+            row = Row(**{f.name: columns[f.name] for f in fields(Row) if f.name in columns} | parsed)
+            row = replace(row, experiment=Experiment.from_dict(row.experiment))
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{self.path}: run {columns['id']} is damaged: {error}") from error
+        if row.live and not self._memory and columns["owner"] in dead:  # and it could not be written
+            return replace(row, status="interrupted", reason=ENDED)
+        return row
+
+    def _decode(self, kind: type[R], data: bytes, id: str) -> R:
+        try:
+            return decode(kind, data)
+        except ValueError as error:
+            raise StoreError(f"{self.path}: run {id} is damaged: {error}") from error
+
+    # Moving runs about
+
+    def dump(self, id: str) -> tuple[dict[str, Any], list[Blob]]:
+        """Return a run as it is kept, for `put`."""
+        with self._connection() as connection:
+            found = _rows(connection, "SELECT * FROM runs WHERE id = ?", id)
+            blobs = connection.execute("SELECT kind, step, data FROM blobs WHERE run = ?", (id,)).fetchall()
+        if not found:
+            raise NoRunError(f"{self.path}: no run {id}")
+        return found[0], blobs
+
+    def put(self, columns: dict[str, Any], blobs: Sequence[Blob]) -> None:
+        """Keep a run as another history dumped it, in place of what there is of it."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (columns["id"],))
+            _insert_row(connection, columns)
+            connection.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?)", [(columns["id"], *blob) for blob in blobs])
+
+    def record(self, id: str) -> Record:
+        """Return all that is known of a run."""
+        row, snapshots = self.watch(id)
+        run = replace(self.load(id), snapshots=()) if row.status == "finished" else None
+        shared = {f.name: getattr(row, f.name) for f in fields(Record) if f.name not in ("snapshots", "run")}
+        return Record(**shared, snapshots=tuple(snapshots), run=run)
+
+    def export(self, id: str) -> bytes:
+        """Return a run as one file. A checkpoint stays behind: elsewhere the training would start anew."""
+        return encode(self.record(id))
+
+    def import_(self, data: bytes) -> str:
+        """Take in a run that was exported, under an id of its own; one that is here already keeps its id."""
+        try:
+            record = decode(Record, data, LARGEST)
+            _check(record)
+        except ValueError as error:
+            raise StoreError(f"not a run that Goldfish exported: {error}") from error
+        if record.status in LIVE:
+            record = replace(record, status="interrupted")
+        run, experiment = record.run, record.experiment
+        sha = run.text_sha256 if run else None
+        own_key = key(experiment, sha or "")
+        with self._connection() as connection:
+            twins = connection.execute("SELECT id FROM runs WHERE key = ? AND created = ?", (own_key, record.created))
+            twins = [id for (id,) in twins.fetchall()]
+        for id in twins:
+            if replace(self.record(id), name=record.name) == record:
+                return id
+        columns, blob = finished(replace(run, snapshots=record.snapshots)) if run else ({}, None)
+        columns |= {
+            "id": token_hex(4),
+            "key": own_key,
+            "name": record.name[:NAME_LENGTH],
+            "status": record.status,
+            "reason": record.reason,
+            "experiment": json.dumps(experiment.as_dict()),
+            "created": record.created,
+            "seconds": record.seconds,
+            "step": record.step,
+            "versions": json.dumps(record.versions),
+        }
+        snapshots = [("snapshot", snapshot.step, encode(snapshot)) for snapshot in record.snapshots]
+        self.put(columns, snapshots + ([blob] if blob else []))
+        return columns["id"]
+
+
+def _check(record: Record) -> None:
+    """Refuse, with a ValueError, a record whose parts don't fit each other."""
+    steps = [snapshot.step for snapshot in record.snapshots]
+    problems = {
+        f"status {record.status[:20]!r}": record.status not in STATUSES,
+        "a result and its status": (record.run is not None) != (record.status == "finished"),
+        "the experiment of the result": record.run is not None and record.run.experiment != record.experiment,
+        "a result without snapshots": record.run is not None and not record.snapshots,
+        "snapshots out of order": steps != sorted({*steps}),
+        "steps": not all(0 <= step <= record.experiment.steps for step in (*steps, record.step)),
+        "seconds": not 0 <= record.seconds < 1e12,
+        "time zone": datetime.fromisoformat(record.created).tzinfo is None,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise ValueError(f"unexpected {problem}")
+    check_axes(record, record.experiment)
+
+
+def _rows(connection: sqlite3.Connection, query: str, *values: str) -> list[dict[str, Any]]:
+    found = connection.execute(query, values)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _only(connection: sqlite3.Connection, id: str, column: str) -> Any:  # noqa: ANN401
+    found = connection.execute(f"SELECT {column} FROM runs WHERE id = ?", (id,)).fetchone()
+    if found is None:
+        raise NoRunError(f"no run {id}")
+    return found[0]
+
+
+def _blob(connection: sqlite3.Connection, id: str, kind: str) -> bytes | None:
+    found = connection.execute("SELECT data FROM blobs WHERE run = ? AND kind = ?", (id, kind)).fetchone()
+    return found and found[0]
+
+
+def _snapshots(connection: sqlite3.Connection, id: str, since: int = -1) -> list[bytes]:
+    query = "SELECT data FROM blobs WHERE run = ? AND kind = 'snapshot' AND step > ? ORDER BY step"
+    return [data for (data,) in connection.execute(query, (id, since))]
+
+
+def _insert_row(connection: sqlite3.Connection, columns: dict[str, Any]) -> None:
+    names = ", ".join(columns)
+    connection.execute(f"INSERT INTO runs ({names}) VALUES ({', '.join(f':{name}' for name in columns)})", columns)
