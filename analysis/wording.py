@@ -69,43 +69,43 @@ def half_life(decay: Decay) -> str:
 
 
 def untrained(decays: Mapping[str, Decay]) -> str:
-    """Say how far back the gradient of untrained cells reaches."""
-    threshold = percent(next(iter(decays.values())).threshold)
-    parts = _reached(decays)
-    return f"Untrained, {threshold} of the gradient is left {parts}." if parts else "No gradient could be measured."
+    """Say how far back the gradient of untrained cells reaches, and in which it grows."""
+    growing = {cell: decay for cell, decay in decays.items() if decay.relative[-1] > 1}
+    parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
+    said = []
+    if parts:
+        said.append(f"Untrained, {percent(next(iter(decays.values())).threshold)} of the gradient is left {parts}.")
+    for cell, decay in growing.items():
+        said.append(f"In the {cell.upper()} it grows ×{number(decay.relative[-1])} over {steps(decay.distance[-1])}.")
+    return " ".join(said) or "No gradient could be measured: the states leave the finite range."
 
 
 def _reached(decays: Mapping[str, Decay]) -> str:
     """Say per horizon which cells reach it: "7 steps back in the RNN, 8 in LSTM and GRU"."""
     cells: dict[float, list[str]] = {}
-    whole = {}
     for cell, decay in decays.items():
         if not np.isnan(decay.horizon):
-            cells.setdefault(decay.horizon, []).append(cell.upper())
-            whole[decay.horizon] = decay.censored
+            cells.setdefault(decay.horizon, []).append(cell)
     parts = []
     for reach in sorted(cells):
-        names = listed(cells[reach])
-        where = f"in {'the ' * (len(cells[reach]) == 1)}{names}"
-        unit = f" step{'s' * (reach != 1)} back" if not parts else ""
-        parts.append(
-            f"at least {number(reach)}{unit} {where} (the whole sequence)"
-            if whole[reach]
-            else f"{number(reach)}{unit} {where}"
-        )
-    return listed(parts) if len(parts) > 2 else ", ".join(parts)
+        names = [cell.upper() for cell in cells[reach]]
+        whole = bool(decays[cells[reach][0]].censored)
+        unit = "" if parts else f" step{'s' * (reach != 1)} back"
+        where = f"in {listed(names)}" if len(names) > 1 else f"in the {names[0]}"
+        least = "at least " if whole else ""
+        parts.append(f"{least}{number(reach)}{unit} {where}" + ", the whole sequence" * whole)
+    return ", ".join(parts)
 
 
 def carried(cell: str, decay: Decay, carry: Decay) -> str:
-    """Say how much of the gradient at the largest distance both hold comes back through the gate alone."""
-    k = int(decay.distance[-1])
-    whole, alone = decay.relative[-1], carry.relative[-1]
-    if not (np.isfinite(whole) and np.isfinite(alone)):
+    """Say how much of the gradient at the largest distance the gate alone would bring back."""
+    share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
+    if not np.isfinite(share):
         return ""
-    return (
-        f"{cell.upper()}: of the gradient at distance {k}, {number(whole)} of what it was, "
-        f"the {KEEPS[cell]} gate alone would carry {number(alone)}; the recurrent weights do the rest."
-    )
+    start = f"{cell.upper()}: of the gradient at distance {decay.distance[-1]}, the {KEEPS[cell]} gate alone brings"
+    if share > 1:
+        return f"{start} ×{number(share)}; the recurrent weights take from it."
+    return f"{start} {percent(share)}; the rest comes through the recurrent weights."
 
 
 KEEPS = {"lstm": "forget", "gru": "update"}
@@ -187,3 +187,9 @@ def remembered(cell: str, run: Run) -> str:
     metric = f"{run.metric_name} {spread(run.metric)}, chance {number(run.chance)}"
     moved = f"the horizon went from {horizon(run.before)} to {horizon(run.after)}"
     return f"{cell.upper()}: {metric}; {moved}; memory span {span(run.memory)}."
+
+
+def kept_over_seeds(decay: Decay) -> str:
+    """Write the range over seeds of what is kept per step: "×0.55–0.6"."""
+    factors = np.exp(decay.rates[np.isfinite(decay.rates)])
+    return f"×{number(factors.min())}–{number(factors.max())}" if len(factors) else "–"

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from analysis.figures import memory as memory_figure
 from analysis.figures import style
-from analysis.results import Decay
+from analysis.results import Decay, Memory
 
 TITLES = {
     "memory": "gradient left",
@@ -45,13 +47,52 @@ def decay(
     """
     size = 20 if large else 14
     figure = style.layout(go.Figure(), height, size)
-    for trace in traces(decays, before or {}, carry or {}, spread, relative, position):
-        figure.add_trace(trace)
+    figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position))
     axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth)
     figure.update_xaxes(title_text=axis_title(position))
     if relative:
         label_horizons(figure, decays, position, size)
     note_underflow(figure, decays, relative, size)
+    return figure
+
+
+def decay_and_memory(
+    decays: Mapping[str, Decay],
+    memories: Mapping[str, Memory],
+    *,
+    before: Mapping[str, Decay] | None = None,
+    carry: Mapping[str, Decay] | None = None,
+    spread: str = "band",
+    relative: bool = True,
+    position: bool = False,
+    full_depth: bool = False,
+    height: int = 620,
+) -> go.Figure:
+    """Draw the gradient as `decay` does, and below it, on the same distances, what the trained networks answer."""
+    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05)
+    style.layout(figure, height)
+    figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position), rows=1, cols=1)
+    axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth, row=1)
+    if relative:
+        label_horizons(figure, decays, position, 14)
+    note_underflow(figure, decays, relative, 14)
+    figure.update_xaxes(title_text=axis_title(position), row=2, col=1)
+    if memories:
+        first = next(iter(memories.values()))
+        for trace in memory_figure.traces(memories, position):
+            figure.add_trace(trace.update(showlegend=False), row=2, col=1)
+        figure.update_yaxes(title_text=first.metric_name, range=memory_figure.metric_range(memories), row=2, col=1)
+        memory_figure.label_chance(figure, memories, position, "2")
+        if first.kind == "window":
+            _note(figure, "answers when only the steps up to a distance are seen", 13, axis="2", top=True)
+    else:
+        last = max((found.distance[-1] for found in decays.values()), default=1)
+        figure.add_trace(go.Scatter(x=[0, last], y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
+        figure.update_yaxes(title_text="answers", range=[0, 1], showticklabels=False, row=2, col=1)
+        figure.add_annotation(
+            x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False, text="Train to see what it remembers",
+            font={"color": style.NEUTRAL, "size": 15},
+        )  # fmt: skip
     return figure
 
 
@@ -104,12 +145,13 @@ def axes(figure: go.Figure, decays: list[Decay], relative: bool, full_depth: boo
 
 def axis_title(position: bool) -> str:
     """Name the x axis."""
-    return "position in the sequence (time step)" if position else "distance (steps back from the last)"
+    return "step of the sequence" if position else "steps back from the last"
 
 
 def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: bool, size: int) -> None:
     """Write "RNN 7" at each horizon's dot, close ones above one another, and name the threshold."""
-    shown = sorted((found.horizon, cell) for cell, found in decays.items() if np.isfinite(found.horizon))
+    found_at = [(found.horizon, cell) for cell, found in decays.items() if np.isfinite(found.horizon)]
+    shown = sorted(found_at, key=lambda pair: pair[0])
     if not shown:
         return
     threshold = decays[shown[0][1]].threshold
@@ -148,10 +190,15 @@ def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: boo
         if len(below):
             notes.append(f"{cell.upper()} from {below[0]}")
     if notes:
-        figure.add_annotation(
-            x=1, y=0, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
-            text=f"below floating point: {', '.join(notes)}", font={"color": style.NEUTRAL, "size": size - 2},
-        )  # fmt: skip
+        _note(figure, f"below floating point: {', '.join(notes)}", size - 2)
+
+
+def _note(figure: go.Figure, text: str, size: int, axis: str = "", top: bool = False) -> None:
+    """Write a line into a panel's right corner."""
+    figure.add_annotation(
+        x=1, y=float(top), xref=f"x{axis} domain", yref=f"y{axis} domain", xanchor="right",
+        yanchor="top" if top else "bottom", showarrow=False, text=text, font={"color": style.NEUTRAL, "size": size},
+    )  # fmt: skip
 
 
 def _x(distance: float, last: float, position: bool) -> float:

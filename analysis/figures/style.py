@@ -42,6 +42,7 @@ def layout(figure: go.Figure, height: int = 420, size: int = 14) -> go.Figure:
         hovermode="x unified",
         legend={
             "orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font_size": size,
+            "traceorder": "normal",
         },
     )  # fmt: skip
     axis = {

@@ -6,13 +6,13 @@ from pages.ui import export, layout, measure, sidebar, start
 
 layout.title(
     "How far back does it remember?",
-    "A network learns from a step in the past only through the gradient that comes back from its mistake. "
-    "The picture shows how much of it is left, by distance.",
+    "A network learns from a past step only through the gradient that comes back to it: "
+    "this is how much is left, by distance.",
 )
 start.switch()
 settings = sidebar.settings()
 decays = {cell: measure.untrained(experiment).decay for cell, experiment in settings.experiments.items()}
-figure = decay(decays, large=True, height=480)
+figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
 layout.says(wording.untrained(decays))
 start.presets()

@@ -1,43 +1,34 @@
 """The export row: everything on a page as one ZIP, and the command line that makes it again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.config import SETTINGS, Experiment
+from analysis.config import Experiment
+from analysis.export import archive, command_line
 
 
 def row(
     name: str,
     figures: Mapping[str, go.Figure],
     experiments: Mapping[str, Experiment],
-    tables: Mapping[str, object] | None = None,
+    tables: Mapping[str, str | Callable[[], str]] | None = None,
     trained: bool = False,
 ) -> None:
-    """Offer a page's figures, what they draw, and its experiments."""
+    """Offer a page's figures, the tables of what they draw (CSV, or a function that writes it), its experiments."""
+    verb = "train" if trained else "decay"
 
-    def archive() -> bytes:
-        from analysis.export import archive
-
-        return archive(name, dict(figures), dict(tables or {}), dict(experiments))
+    def packed() -> bytes:
+        written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}
+        return archive(name, figures, written, list(experiments.values()), verb=verb)
 
     with st.container(horizontal=True):
         st.download_button(
-            "Download", data=archive, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
+            "Download", data=packed, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
             icon=":material/download:", key=f"download-{name}", help="Pictures, numbers and settings as a ZIP.",
         )  # fmt: skip
         with st.popover("Command line", icon=":material/terminal:"):
             st.caption("Run in the project's folder, this measures the same again.")
-            lines = [command(experiment, "train" if trained else "decay") for experiment in experiments.values()]
+            lines = [command_line(experiment, verb) for experiment in experiments.values()]
             st.code("\n".join(lines), language="bash", wrap_lines=True)
-
-
-def command(experiment: Experiment, verb: str) -> str:
-    """Return the command line of an experiment: its cell, and what differs from the defaults."""
-    options = [
-        f"--{name.replace('_', '-')} {value}"
-        for name, value in experiment.as_dict().items()
-        if name == "cell" or value != SETTINGS[name].default
-    ]
-    return " ".join(["python -m analysis", verb, *options, f"--json {experiment.cell}.json"])

@@ -3,9 +3,15 @@
 import plotly.graph_objects as go
 import streamlit as st
 
+TIGHT = """<style>
+.stMainBlockContainer { padding-top: 3rem; padding-bottom: 3rem; }
+.stMainBlockContainer h1 { font-size: clamp(1.6rem, 3.2vw, 2.6rem); padding-top: 0; }
+</style>"""  # so that question, picture and sentence fit one screen
+
 
 def title(question: str, line: str = "") -> None:
     """Head a page with the question it answers, and one line for who meets it first."""
+    st.html(TIGHT)
     st.title(question, anchor=False)
     if line:
         st.caption(line)

@@ -20,9 +20,13 @@ TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "s
 def untrained(experiment: Experiment) -> Measured:
     """Measure the models as they start; long or wide ones on fewer sequences, so that a picture comes at once.
 
-    ValueError or ModuleNotFoundError where the task can't be built.
+    Where the task can't be built, say why and end the page.
     """
-    return _untrained(experiment.replace(**{name: SETTINGS[name].default for name in TRAINING_ONLY}))
+    try:
+        return _untrained(experiment.replace(**{name: SETTINGS[name].default for name in TRAINING_ONLY}))
+    except (ValueError, ModuleNotFoundError) as error:
+        st.error(str(error))
+        st.stop()
 
 
 @st.cache_data(max_entries=100, show_spinner="Measuring …")

@@ -87,7 +87,7 @@ def widget(name: str, task: str, init: str):
         "disabled": disabled(name, task, {"init": init}),
     }
     if about["choices"]:
-        return st.selectbox(**shared, options=about["choices"], index=about["choices"].index(default), required=True)
+        return st.selectbox(**shared, options=about["choices"], index=about["choices"].index(default))
     low, high, step = (type_(number) for number in (about["low"], about["page_high"] or about["high"], about["step"]))
     numbers = {"min_value": low, "max_value": high, "step": step, "value": default}
     if not optional and (high - low) / step <= SLIDER_STOPS:
@@ -95,9 +95,7 @@ def widget(name: str, task: str, init: str):
     placeholder = None
     if optional:
         placeholder = f"task's own ({DEFAULT_LENGTH[task]})" if name == "length" else "as initialised"
-    value = st.number_input(
-        **shared, **numbers, placeholder=placeholder, format="%d" if type_ is int else "%g", required=not optional
-    )
+    value = st.number_input(**shared, **numbers, placeholder=placeholder, format="%d" if type_ is int else "%g")
     return value
 
 

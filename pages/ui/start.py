@@ -1,7 +1,5 @@
 """How the cells start: Home's switch, and the presets."""
 
-from pathlib import Path
-
 import streamlit as st
 
 STARTS = {
@@ -41,11 +39,8 @@ def _apply() -> None:
 
 def presets() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
-    with st.container(border=True):
-        st.markdown("**See for yourself**")
-        for label, page, settings, shows in PRESETS:
-            if not Path(__file__).parents[2].joinpath("pages", f"{page}.py").exists():
-                continue
-            with st.container(gap=None):
-                st.page_link(f"pages/{page}.py", label=f"**{label}**", query_params=settings)
-                st.caption(shows)
+    st.markdown("**See for yourself**")
+    for label, page, settings, shows in PRESETS:
+        link, text = st.columns([1, 2], vertical_alignment="center", gap="small")
+        link.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=settings)
+        text.caption(shows)

@@ -1,0 +1,84 @@
+"""What a trained network answers, by distance."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures import style
+from analysis.results import Memory
+
+SEEN = {"symbol": "steps back from the last", "window": "steps seen before the last"}
+
+
+def memory(memories: Mapping[str, Memory], *, position: bool = False, height: int = 320) -> go.Figure:
+    """Draw the metric of each cell against distance, its range over seeds, and chance."""
+    figure = style.layout(go.Figure(), height)
+    for trace in traces(memories, position):
+        figure.add_trace(trace.update(showlegend=trace.showlegend is not False))
+    if memories:
+        first = next(iter(memories.values()))
+        figure.update_xaxes(title_text=SEEN[first.kind])
+        figure.update_yaxes(title_text=first.metric_name, range=metric_range(memories))
+        label_chance(figure, memories, position)
+    return figure
+
+
+def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Scatter]:
+    """Return the traces of a memory picture: range over seeds, median, chance."""
+    drawn = []
+    for cell, found in memories.items():
+        x = _x(found, position)
+        edge = {"x": x, "mode": "lines", "line": {"width": 0, "color": style.COLOURS[cell]}, "showlegend": False,
+                "hoverinfo": "skip"}  # fmt: skip
+        drawn += [
+            go.Scatter(y=found.high, name=f"{cell.upper()} best seed", **edge),
+            go.Scatter(
+                y=found.low,
+                name=f"{cell.upper()} worst seed",
+                fill="tonexty",
+                fillcolor=style.faded(style.COLOURS[cell], 0.15),
+                **edge,
+            ),
+        ]
+    for cell, found in memories.items():
+        drawn.append(
+            go.Scatter(
+                x=_x(found, position),
+                y=found.value,
+                name=cell.upper(),
+                mode="lines",
+                line=style.line(cell, 3),
+                hovertemplate="%{y:.3g}",
+            )
+        )
+    if memories:
+        first = next(iter(memories.values()))
+        drawn.append(style.level((0, _last(memories)), first.chance, "chance"))
+    return drawn
+
+
+def metric_range(memories: Mapping[str, Memory]) -> list[float]:
+    """Return the y axis's range: 0 to 1 for an accuracy, else from 0 to a little above the worst."""
+    first = next(iter(memories.values()))
+    if first.metric_name == "accuracy":
+        return [0, 1.05]
+    highest = [found.high[np.isfinite(found.high)].max(initial=first.chance) for found in memories.values()]
+    return [0, 1.1 * float(max(highest))]
+
+
+def label_chance(figure: go.Figure, memories: Mapping[str, Memory], position: bool, axis: str = "") -> None:
+    """Name the line at chance."""
+    figure.add_annotation(
+        x=0 if position else _last(memories), y=next(iter(memories.values())).chance, xref=f"x{axis}", yref=f"y{axis}",
+        text="chance", font={"color": style.NEUTRAL, "size": 13}, showarrow=False,
+        xanchor="left" if position else "right", yanchor="bottom",
+    )  # fmt: skip
+
+
+def _last(memories: Mapping[str, Memory]) -> float:
+    return float(max(found.distance[-1] for found in memories.values()))
+
+
+def _x(found: Memory, position: bool) -> np.ndarray:
+    return found.distance[-1] - found.distance if position else found.distance

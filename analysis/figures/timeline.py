@@ -1,0 +1,56 @@
+"""Horizon and metric against training step."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures import style
+from analysis.results import Run
+
+
+def timeline(runs: Mapping[str, Run], step: int | None = None, *, height: int = 380) -> go.Figure:
+    """Draw each run's horizon and metric (median over seeds, a thin line each) by training step, one marked."""
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
+    style.layout(figure, height)
+    for cell, run in runs.items():
+        steps = [snapshot.step for snapshot in run.snapshots]
+        horizons = np.array([snapshot.decay.horizons for snapshot in run.snapshots])  # (N, S)
+        metrics = np.array([snapshot.metric for snapshot in run.snapshots])
+        for row, values, whole in (
+            (1, horizons, [snapshot.decay.horizon for snapshot in run.snapshots]),
+            (2, metrics, [_median(own) for own in metrics]),
+        ):
+            for model, own in enumerate(values.T):
+                figure.add_scatter(
+                    x=steps, y=own, name=f"{cell.upper()} model {model}", mode="lines", showlegend=False,
+                    line={"color": style.faded(style.COLOURS[cell], 0.35), "width": 1}, hoverinfo="skip",
+                    row=row, col=1,
+                )  # fmt: skip
+            figure.add_scatter(
+                x=steps, y=whole, name=cell.upper(), mode="lines", line=style.line(cell, 3), showlegend=row == 1,
+                hovertemplate="%{y:.3g}", row=row, col=1,
+            )  # fmt: skip
+    if runs:
+        run = next(iter(runs.values()))
+        last = max(run.snapshots[-1].step for run in runs.values())
+        figure.add_trace(style.level((0, last), run.chance, "chance"), row=2, col=1)
+        figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
+        accuracy = run.metric_name == "accuracy"
+        figure.update_yaxes(title_text=run.metric_name, range=[0, 1.05] if accuracy else None, row=2, col=1)
+        if not accuracy:
+            figure.update_yaxes(rangemode="tozero", row=2, col=1)
+    if step is not None:
+        for axis in ("", "2"):
+            figure.add_shape(
+                type="line", x0=step, x1=step, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
+                line={"color": style.NEUTRAL, "width": 2},
+            )  # fmt: skip
+    figure.update_xaxes(title_text="training step", row=2, col=1)
+    return figure
+
+
+def _median(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan

@@ -1,0 +1,58 @@
+"""Which cell here? One column per trained cell."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from analysis import wording
+from analysis.results import Decay, Run
+from analysis.wording import number
+
+
+def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
+    """Compare trained cells: what they answer, how far back, and what they cost."""
+    first = next(iter(runs.values()))
+    rows = {
+        f"{first.metric_name} (chance {number(first.chance)})": lambda cell, run: wording.spread(run.metric),
+        "horizon after training": lambda cell, run: f"{wording.horizon(decays[cell])} {over_seeds(decays[cell])}",
+        "memory span": lambda cell, run: wording.span(run.memory),
+        "parameters": lambda cell, run: f"{run.timing['parameters']:,}",
+        "multiply-adds per step": lambda cell, run: f"{run.timing['multiply_adds']:,}",
+        "ms per training step": lambda cell, run: number(run.timing["ms_per_step"]),
+    }
+    st.table(
+        {"": list(rows)} | {cell.upper(): [of(cell, run) for of in rows.values()] for cell, run in runs.items()},
+        hide_index=True,
+        border="horizontal",
+    )
+    st.markdown(wording.which_cell(runs))
+    st.caption(
+        "In brackets: the range over seeds. Multiply-adds and milliseconds say what a step of the sequence, "
+        "and of the training of all seeds together, took on this machine."
+    )
+
+
+def over_seeds(decay: Decay) -> str:
+    """Write the range of horizons over seeds."""
+    return wording.spread(decay.horizons).partition(" ")[2]
+
+
+def rates(decays: Mapping[str, Decay]) -> None:
+    """Show what one rate per step says, and how well it describes the curve."""
+    st.table(
+        {
+            "": ["rate", "half-life", "r²", "over seeds, kept per step"],
+            **{
+                cell.upper(): [
+                    wording.rate(found),
+                    wording.half_life(found),
+                    number(found.r_squared),
+                    wording.kept_over_seeds(found),
+                ]
+                for cell, found in decays.items()
+            },
+        },
+        hide_index=True,
+        border="horizontal",
+    )
+    st.caption("The slope of ln(gradient left) against distance, by least squares; r² says how well one rate fits.")

@@ -1,0 +1,71 @@
+"""The controls of the decay page, each in the URL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from analysis.results import Decay, Run
+from analysis.wording import percent
+
+THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
+STATES = {"memory": "memory state", "hidden": "hidden state", "input": "input"}
+SPREADS = {"5–95 %": "band", "seeds": "seeds", "none": "none"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a decay is to be drawn."""
+
+    threshold: float
+    relative: bool
+    position: bool
+    full_depth: bool
+    carry: bool
+    spread: str
+
+
+def decay() -> Look:
+    """Draw one row of controls."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        threshold = st.select_slider(
+            "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=200,
+            help="The horizon is the largest distance up to which at least this share of the gradient is left.",
+        )  # fmt: skip
+        size = choice("Gradient", ("relative", "absolute"), "size")
+        axis = choice("Axis", ("distance", "position"), "axis")
+        spread = choice("Spread", tuple(SPREADS), "spread")
+        carry = st.toggle(
+            "gate alone",
+            value=True,
+            key="carry",
+            bind="query-params",
+            help="What would come back through the forget or update gate, without recurrent weights.",
+        )
+        full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
+    return Look(threshold, size == "relative", axis == "position", full_depth, carry, SPREADS[spread])
+
+
+def choice(label: str, options: tuple[str, ...], key: str) -> str:
+    """Choose one of a few words, the first at first."""
+    return st.segmented_control(label, options, default=options[0], required=True, key=key, bind="query-params")
+
+
+def state() -> str:
+    """Choose whose gradient is drawn."""
+    names = {name: of for of, name in STATES.items()}
+    return names[choice("Gradient of the", tuple(names), "state")]
+
+
+def snapshot(runs: Mapping[str, Run]) -> tuple[int | None, dict[str, Decay]]:
+    """Choose a training step; return it with each run's decay then, or none at the last, which is measured better."""
+    steps = sorted({snapshot.step for run in runs.values() for snapshot in run.snapshots})
+    if len(steps) < 2:
+        return None, {}
+    step = st.select_slider("Training step in the picture", steps, steps[-1], key="step", bind="query-params")
+    if step == steps[-1]:
+        return step, {}
+    return step, {
+        cell: max((s for s in run.snapshots if s.step <= step), key=lambda s: s.step).decay
+        for cell, run in runs.items()
+    }
