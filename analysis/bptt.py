@@ -137,7 +137,11 @@ class Unroll:
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
     """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
-    shares = [norm(layer.delta[:, :, : len(layer.hidden_rows)], 2) * norm(layer.h[:-1], 2) for layer in layers]
+
+    def norms(buffer: Tensor) -> Tensor:  # a few steps at a time: norms are taken in float64
+        return torch.cat([norm(part, 2) for part in buffer.split(50)])
+
+    shares = [norms(layer.delta[:, :, : len(layer.hidden_rows)]) * norms(layer.h[:-1]) for layer in layers]
     return torch.stack(shares).permute(2, 0, 1, 3).numpy(force=True) if shares else np.empty(0)
 
 
