@@ -186,10 +186,15 @@ def trained(experiment: Experiment) -> Outcome:
     cell = experiment.cell
 
     def figures() -> Mapping[str, export.Figure]:
-        from analysis.figures import decay, gates
+        from analysis.figures import bounds, decay, gates, memory, timeline
 
         carry = {} if run.carry is None else {cell: run.carry}
-        drawn = {"decay": decay.decay({cell: run.after}, before={cell: run.before}, carry=carry)}
+        drawn = {
+            "decay": decay.decay({cell: run.after}, before={cell: run.before}, carry=carry),
+            "memory": memory.memory({cell: run.memory}),
+            "timeline": timeline.timeline({cell: run}),
+            "bounds": bounds.sizes({experiment.activation: run.measured_after.bounds}),
+        }
         if run.measured_after.saturation:
             after, before = ({cell: part.saturation} for part in (run.measured_after, run.measured_before))
             drawn["gates"] = gates.histograms(after, before)
@@ -208,9 +213,12 @@ def untrained(experiment: Experiment, threshold: float) -> Outcome:
     cell, found, carry = experiment.cell, measured.decay, measured.decays.get("carry")
 
     def figures() -> Mapping[str, export.Figure]:
-        from analysis.figures import decay, gates
+        from analysis.figures import bounds, decay, gates
 
-        drawn = {"decay": decay.decay({cell: found}, carry={} if carry is None else {cell: carry})}
+        drawn = {
+            "decay": decay.decay({cell: found}, carry={} if carry is None else {cell: carry}),
+            "bounds": bounds.sizes({experiment.activation: measured.bounds}),
+        }
         if measured.saturation:
             drawn["gates"] = gates.histograms({cell: measured.saturation})
         return drawn

@@ -127,7 +127,8 @@ def test_train_writes_what_it_found(tmp_path, capsys):
         assert [float(row["relative"]) for row in block] == document["decay"][phase]["relative"]
     assert [float(row["relative"]) for row in rows[12:]] == document["carry"]["relative"]
     page = paths["html"].read_text()
-    assert page.count("Plotly.newPlot(") >= 2
+    for figure in ("decay", "memory", "timeline", "bounds", "gates"):
+        assert f'<div id="{figure}"' in page
     assert "python -m analysis train --cell gru --length 6" in page
 
     out, err = capsys.readouterr()
@@ -165,7 +166,7 @@ def test_decay_as_csv_is_the_arrays(capsys):
 def test_rnn_report_has_no_gates(tmp_path, capsys):
     path = tmp_path / "out.html"
     assert main(["decay", "--cell", "rnn", *SMALL, "--html", str(path)]) == 0
-    assert path.read_text().count("Plotly.newPlot(") == 1
+    assert path.read_text().count("Plotly.newPlot(") == 2  # decay and bounds
 
 
 def test_exit_1_where_every_model_diverged(tmp_path, capsys):

@@ -189,6 +189,14 @@ def test_snapshots_csv_is_the_snapshots(runs):
             assert [number(row[f"{name}_seed_{seed}"]) for seed in (5, 6)] == values.tolist()
 
 
+def test_median_of_snapshots_is_of_the_models_left(runs):
+    run = runs["rnn"]
+    first, second = run.snapshots[:2]
+    ended = (replace(first, loss=np.array([np.nan, 2.0])), replace(second, loss=np.full(2, np.nan)))
+    rows = read(export.snapshots_csv(replace(run, snapshots=ended)))
+    assert [row["loss"] for row in rows] == ["2.0", ""]
+
+
 def test_tables_of_unlike_columns_are_joined():
     text = export.table({"a": np.array([1, 2]), "b": "x"}, {"a": 0.1, "c": [np.inf, np.nan]})
     assert text == "a,b,c\n1,x,\n2,x,\n0.1,,inf\n0.1,,\n"
