@@ -33,17 +33,17 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights) -> Memory
         distances = np.arange(1, T + (not by_symbol))
     if by_symbol:
         generator = seeded(EVALUATION_SEED)
-        batches = [task.at_distance(int(k), SAMPLES, generator) for k in distances]
+        batches = (task.at_distance(int(k), SAMPLES, generator) for k in distances)
     else:
         whole = task.evaluation()
         chosen = torch.linspace(0, whole.inputs.shape[1] - 1, min(2 * SAMPLES, whole.inputs.shape[1])).long()
         targets = whole.targets[-1] if task.every_step else whole.targets
-        batches = [Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in distances]
+        batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in distances)
         distances = distances - 1  # the last step alone is distance 0
     with one_thread():
         scores = torch.stack([_scores(experiment, task, weights, batch) for batch in batches], 1).double()
     values = scores.mean(-1).numpy()  # (S, N)
-    error = scores.std(-1).numpy().max() / scores.shape[-1] ** 0.5
+    errors = scores.std(-1).numpy() / scores.shape[-1] ** 0.5
     value = np.median(values, axis=0)
     return Memory(
         kind="symbol" if by_symbol else "window",
@@ -54,8 +54,8 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights) -> Memory
         high=values.max(axis=0),
         values=values,
         chance=task.last_step_chance,
-        span=_span(value, distances, task, error),
-        spans=np.array([_span(own, distances, task, error) for own in values]),
+        span=_span(value, distances, task, errors.max(axis=0)),
+        spans=np.array([_span(own, distances, task, error) for own, error in zip(values, errors, strict=True)]),
     )
 
 
@@ -65,14 +65,14 @@ def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) 
     return task.score(found.unsqueeze(1), batch.targets[None]) if task.every_step else task.score(found, batch.targets)
 
 
-def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: float) -> float:
+def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: np.ndarray) -> float:
     gain = (value - task.last_step_chance) * (1 if task.higher_is_better else -1)
-    if not np.isfinite(gain).all() or gain.max() < 4 * error:  # no better than chance, as far as samples tell
+    best = gain.argmax()
+    if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:  # no better than chance, as far as samples tell
         return np.nan
-    better = gain > gain.max() / 2
+    worse = np.flatnonzero(gain <= gain[best] / 2)
+    if not len(worse):
+        return float(distance[-1] if task.name == "recall" else distance[0])
     if task.name == "recall":
-        worse = np.flatnonzero(~better)
-        up_to = worse[0] if len(worse) else len(better)
-        return float(distance[up_to - 1]) if up_to else 0.0
-    worse = np.flatnonzero(~better)
-    return float(distance[worse[-1] + 1]) if len(worse) and worse[-1] + 1 < len(better) else float(distance[0])
+        return float(distance[worse[0] - 1]) if worse[0] else 0.0
+    return float(distance[worse[-1] + 1]) if worse[-1] + 1 < len(distance) else np.nan
