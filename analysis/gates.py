@@ -32,8 +32,8 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
     if name == "candidate":
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = (values - start) * (BINS / (end - start))
-    bins = np.fmax(np.fmin(bins, BINS - 1, out=bins), 0, out=bins)  # NaN, which follows an overflow, counts as that
+    bins = np.fmax(np.fmin(values, end), start)  # NaN, which follows an overflow, counts as that
+    bins = np.minimum((bins - start) * (BINS / (end - start)), BINS - 1)
     counts = np.bincount(bins.astype(np.intp).ravel(order="K"), minlength=BINS)
     return Saturation(
         left=None if unbounded else (values < low).mean(axis=(2, 3)),
