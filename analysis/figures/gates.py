@@ -16,7 +16,7 @@ MARKERS = {
     "reset": "diamond", "update": "circle",
 }  # fmt: skip
 MOMENTS = ("#BFBFBF", "#E69F00", "#808080", "#CC79A7")  # before, at, after, at the cue
-BELOW = {"y": -0.12, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
+BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
 DOTS = 600  # of one gate in a scatter; more are thinned evenly
 
 
@@ -32,7 +32,7 @@ def histograms(
         now: by cell, then by gate, filled bars.
         before: the same before training, as an outline, of those cells that are trained.
     """
-    figure, places = _grid(now, row_height=140)
+    figure, places = _grid(now, row_height=146, across="value")
     for cell, gate, row, column in places:
         saturation = now[cell][gate]
         colour, edges = style.GATES[gate], saturation.edges
@@ -60,7 +60,9 @@ def histograms(
 
 def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
     """Draw every unit's gate at every step of one sequence, from shut (blue) to open (orange)."""
-    figure, places = _grid({cell: sample.gates for cell, sample in samples.items()}, row_height=140, lift=14)
+    figure, places = _grid(
+        {cell: sample.gates for cell, sample in samples.items()}, row_height=146, across="time step", lift=14
+    )
     for cell, gate, row, column in places:
         values = samples[cell].gates[gate]
         figure.add_heatmap(
@@ -83,7 +85,9 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
     """Draw the mean over units of each gate at every step of one sequence."""
-    figure, places = _grid({cell: sample.gates for cell, sample in samples.items()}, row_height=140, lift=14)
+    figure, places = _grid(
+        {cell: sample.gates for cell, sample in samples.items()}, row_height=146, across="time step", lift=14
+    )
     for cell, gate, row, column in places:
         values = samples[cell].gates[gate].mean(1)
         figure.add_scatter(
@@ -152,16 +156,16 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
     return figure
 
 
-def _grid(cells: Mapping[str, Mapping], row_height: int, lift: int = 0) -> tuple[go.Figure, list[Place]]:
+def _grid(cells: Mapping[str, Mapping], row_height: int, across: str, lift: int = 0) -> tuple[go.Figure, list[Place]]:
     """Lay out a panel per gate: a column per cell, or two columns where there is one cell.
 
-    Returns the places too. `lift` leaves as many pixels under the top row's titles.
+    Returns the places too. `across` names the x axis; `lift` leaves as many pixels under the top row's titles.
     """
     if len(cells) == 1:
         ((cell, gates),) = cells.items()
         names = [gate for row in ROWS for gate in row if gate in gates]
         places = [(cell, gate, k // 2 + 1, k % 2 + 1) for k, gate in enumerate(names)]
-        columns, row_height = 2, 2 * row_height - 20
+        columns, row_height = 2, 2 * row_height - 60
     else:
         places = list(_places(cells))
         columns = len(cells)
@@ -169,12 +173,15 @@ def _grid(cells: Mapping[str, Mapping], row_height: int, lift: int = 0) -> tuple
     titles = {(row, column): f"{cell.upper()} {gate}" for cell, gate, row, column in places}
     spots = [(row, column) for row in range(1, rows + 1) for column in range(1, columns + 1)]
     figure = make_subplots(
-        rows, columns, horizontal_spacing=0.1, vertical_spacing=0.36 / rows,
+        rows, columns, horizontal_spacing=0.1, vertical_spacing=0.48 / rows,
         subplot_titles=[titles.get(spot, "") for spot in spots],
         specs=[[{} if (row, column) in titles else None for column in range(1, columns + 1)]
                for row in range(1, rows + 1)],
     )  # fmt: skip
     style.layout(figure, height=rows * row_height + 70)
+    for column in range(1, columns + 1):
+        lowest = max(row for row, here in titles if here == column)
+        figure.update_xaxes(title_text=across, row=lowest, col=column)
     figure.update_annotations(font_size=14)
     figure.for_each_annotation(lambda a: a.update(yshift=lift), selector=lambda a: a.y > 0.99)
     figure.update_layout(margin_t=50 + lift, legend=BELOW)

@@ -1,0 +1,82 @@
+"""What the bounds page says and exports."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+
+from analysis.export import table
+from analysis.results import Measured, Repeated
+from analysis.wording import listed, number
+
+ACTIVATIONS = ("tanh", "relu", "identity")
+
+
+def multiplied(result: Repeated) -> tuple[str, str]:
+    """Say what multiplying did to a vector, with tanh and without, in a sentence and in detail."""
+    rows = (result.plain[0], result.plain[-1], result.bounded[-1])
+    start, end, held = (np.abs(row[row != 0]) for row in rows)
+    if not len(start):
+        return "Zero stays zero, with tanh and without.", ""
+    largest = [number(sizes.max(initial=0)) for sizes in (start, end, held)]
+    said = f"After {len(result.plain) - 1} steps the largest size went from {largest[0]} to {largest[1]}, "
+    said += f"through tanh to {largest[2]}."
+    if len(held) < 2:
+        return said, ""
+    was, now = (sizes.max() / sizes.min() for sizes in (start, held))
+    erased = "Tanh also erases size: what" if now < 1.01 < was else "What"
+    detail = f"{erased} was {number(was)} times the smallest is {number(now)} times it through tanh. "
+    limit = f"±{number(result.limit)}, whatever its size was" if result.limit else "0"
+    return said, f"{detail}There every entry tends to {limit}. "
+
+
+def left(result: Repeated) -> str:
+    """Say at which step the vector without tanh leaves floating point."""
+    for what, steps in (("grows beyond", result.overflow), ("falls below the normal numbers of", result.underflow)):
+        if steps["float64"] is not None:
+            each = listed([f"{name} at step {step:,}" for name, step in steps.items()])
+            return f"Without tanh, ×{result.factor:g} at every step, the largest entry {what} {each}."
+    return f"×{result.factor:g} at every step never leaves floating point."
+
+
+def held_back(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:
+    """Say how large state and gradient became with tanh, in a sentence, and with the others."""
+    largest = {name: found.bounds.hidden[-1].max() for name, found in measured.items()}
+    grown = {name: found.decay.relative[-1] for name, found in measured.items()}
+    times = {name: f"×{number(g)}" if np.isfinite(g) else "beyond floating point" for name, g in grown.items()}
+    k = measured["tanh"].decay.distance[-1]
+    yet = f"yet {k} steps back the gradient has grown" if grown["tanh"] > 1 else f"and {k} steps back the gradient is"
+    said = f"{cell.upper()}: with tanh |h| stays within {number(largest['tanh'])}, {yet} {times['tanh']}."
+    others = [
+        f"with {name} reach |h| = {number(largest[name])} and a gradient {times[name]}" for name in ACTIVATIONS[1:]
+    ]
+    lesson = " tanh bounds the state, not the gradient." if grown["tanh"] > 1 >= largest["tanh"] else ""
+    return said, f"The same weights {'; '.join(others)}.{lesson}"
+
+
+def cell_tables(cell: str, measured: Mapping[str, Measured]) -> dict[str, Callable[[], str]]:
+    """Return the states' sizes and the gradients as CSV to be written when asked for."""
+    sizes = [
+        {"cell": cell, "activation": name, "step": np.arange(len(found.bounds.saturated))}
+        | {"share_beyond_.99": found.bounds.saturated}
+        | {
+            f"{of}_{level:g}": row
+            for of in ("hidden", "cell")
+            if getattr(found.bounds, of) is not None
+            for level, row in zip(found.bounds.levels, getattr(found.bounds, of), strict=True)
+        }
+        for name, found in measured.items()
+    ]
+    gradients = [
+        {"cell": cell, "activation": name}
+        | {column: getattr(found.decay, column) for column in ("distance", "relative", "low", "high")}
+        for name, found in measured.items()
+    ]
+    return {"state": partial(table, *sizes), "gradient": partial(table, *gradients)}
+
+
+def textbook_table(result: Repeated) -> Callable[[], str]:
+    """Return the multiplied vector as CSV to be written when asked for."""
+    steps = np.arange(len(result.plain))
+    rows = zip(result.plain[0], result.plain.T, result.bounded.T, strict=True)
+    return partial(table, *({"start": s, "step": steps, "plain": plain, "tanh": held} for s, plain, held in rows))

@@ -1,0 +1,111 @@
+"""What the gates page looks at, says and exports."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+import streamlit as st
+import torch
+
+from analysis.config import Experiment
+from analysis.export import table
+from analysis.gates import example_batch, gate_moments, gate_sample, steps_read
+from analysis.measuring import Meter
+from analysis.results import GateMoments, GateSample, Run, Saturation
+from analysis.tasks import build
+from analysis.weights import initial_weights
+from analysis.wording import listed, percent
+from pages.ui import training
+
+ALWAYS = 0.99  # share of the time at one end from which a unit's gate counts as stuck
+RARELY = 0.05
+STOPS = 200  # of the slider through training
+SEQUENCES = 16
+VALUES = 4e6  # numbers of one gate in a recording, at most
+
+Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
+Tables = dict[str, Callable[[], str]]
+
+
+def through_training(runs: Mapping[str, Run], steps: int) -> int:
+    """Draw the slider through training; it stands still where nothing is trained yet."""
+    taken = sorted({snapshot.step for run in runs.values() for snapshot in run.snapshots}) or [0, steps]
+    stops = sorted({*taken[:: -(-len(taken) // STOPS)], taken[-1]})
+    if st.session_state.get("gates_step", stops[0]) not in stops:
+        st.session_state.pop("gates_step")
+    return st.select_slider("Training step", stops, stops[-1], key="gates_step", bind="query-params", disabled=not runs)
+
+
+def then(run: Run, step: int) -> dict[str, Saturation]:
+    """Return a run's saturation at a step, or at its last, which is measured better."""
+    if step >= run.snapshots[-1].step:
+        return run.measured_after.saturation
+    return [snapshot for snapshot in run.snapshots if snapshot.step <= step][-1].saturation
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateSample, GateMoments]:
+    """Read a few sequences with the first model, and keep one of them and the means."""
+    task = build(experiment)
+    size = task.length * experiment.hidden_size * experiment.layers
+    batch = example_batch(task, max(1, min(SEQUENCES, int(VALUES / size))))
+    run = training.kept().get(experiment) if trained else None
+    if run:
+        weights = {name: torch.from_numpy(weight[:1]) for name, weight in run.weights.items()}
+    else:
+        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs)
+    tape, reads = Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
+    return gate_sample(tape, reads, sample=min(sample, batch.inputs.shape[1]) - 1), gate_moments(tape, reads)
+
+
+def sentence(cell: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None) -> str:
+    """Say which gate of a cell lies most at an end, and how many units never leave one."""
+    gates = [gate for gate in now if gate != "candidate"]
+    share, gate, side = max((now[gate].ends[side], gate, side) for gate in gates for side in (0, 1))
+    was = f", untrained {percent(before[gate].ends[side])}" if before else ""
+    said = f"the {gate} gate is {('shut', 'open')[side]} {percent(share)} of the time{was}"
+    if share < RARELY:
+        said = "all gates stand in between, none is open or shut for long"
+    stuck = {gate: int((np.maximum(now[gate].left, now[gate].right) >= ALWAYS).sum()) for gate in gates}
+    held = [f"{count} of {now[gate].left.size} {gate} gates" for gate, count in stuck.items() if count]
+    return f"{cell.upper()}: {said}; {'stuck are ' + listed(held) if held else 'none is stuck'}."
+
+
+def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:
+    """Return the histograms and every unit's saturation as CSV to be written when asked for."""
+    shares = [
+        {"cell": cell, "gate": gate, "phase": phase, "from": s.edges[:-1], "to": s.edges[1:], "share": s.shares}
+        for phase, cells in (("before", before), ("now", now))
+        for cell, gates in cells.items()
+        for gate, s in gates.items()
+    ]
+    units = [
+        {
+            "cell": cell, "gate": gate, "seed": experiments[cell].seed + model, "layer": layer,
+            "unit": np.arange(left.shape[-1]), "left": left[layer], "right": right[layer],
+        }
+        for cell, gates in now.items()
+        for gate, s in gates.items()
+        if s.ends
+        for model, (left, right) in enumerate(zip(s.left, s.right, strict=True))
+        for layer in range(len(left))
+    ]  # fmt: skip
+    return {"gates": partial(table, *shares), "gates-by-unit": partial(table, *units)}
+
+
+def sequence_tables(samples: Mapping[str, GateSample], means: Mapping[str, GateMoments]) -> Tables:
+    """Return the gates of one sequence, and their means by moment, as CSV to be written when asked for."""
+    steps = [
+        {"cell": cell, "gate": gate, "step": np.arange(len(values))}
+        | {f"unit_{unit}": values[:, k] for k, unit in enumerate(sample.units)}
+        for cell, sample in samples.items()
+        for gate, values in sample.gates.items()
+    ]
+    moments = [
+        {"cell": cell, "gate": gate, "moment": np.array(m.moments)}
+        | {"mean": mean, "low": m.low[gate], "high": m.high[gate]}
+        for cell, m in means.items()
+        for gate, mean in m.mean.items()
+    ]
+    tables = {"gates-in-time": partial(table, *steps)}
+    return tables | ({"gates-by-moment": partial(table, *moments)} if moments else {})
