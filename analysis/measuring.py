@@ -63,7 +63,8 @@ class Meter:
         """Record one run over the whole sequence at once."""
         weights = {name: weight.detach().double() for name, weight in weights.items()}
         with one_thread(), torch.no_grad():
-            unroll = self._unroll(weights, slice(0, len(self.inputs)))
+            T, B, _ = self.inputs.shape
+            unroll = Unroll(self.experiment.cell, self.experiment.activation, weights, T, B)  # the tape's own
             unroll.start()
             _, output_grad = self._loss(weights, unroll.forward(self.inputs)[-1])
             unroll.backward(output_grad)
