@@ -352,10 +352,12 @@ class Store:
         if columns.get("status", "running") not in LIVE:
             columns["owner"] = None
         with self._writing() as connection:
-            changes = ", ".join(f"{name} = :{name}" for name in columns)
+            changes = ", ".join(f"{name} = :{name}" for name in ("id", *columns))
             if not connection.execute(f"UPDATE runs SET {changes} WHERE id = :id", columns | {"id": id}).rowcount:
                 raise NoRunError(f"{self.path}: no run {id}")
             if blob:
+                if blob[0] == "checkpoint":
+                    connection.execute("DELETE FROM blobs WHERE run = ? AND kind = 'checkpoint'", (id,))
                 connection.execute("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)", (id, *blob))
             if columns.get("status") == "finished":
                 connection.execute("DELETE FROM blobs WHERE run = ? AND kind = 'checkpoint'", (id,))
@@ -387,11 +389,19 @@ class Store:
         return columns["id"]
 
     def _take(self, connection: sqlite3.Connection, id: str, owner: str | None) -> bool:
+        """Queue a run again, at its checkpoint: what came later will come again."""
         taken = connection.execute(
             "UPDATE runs SET status = 'queued', reason = NULL, owner = ?, versions = ? "
             "WHERE id = ? AND status IN ('cancelled', 'failed', 'interrupted')",
             (owner, json.dumps(versions()), id),
         )
+        if taken.rowcount:
+            found = connection.execute("SELECT step FROM blobs WHERE run = ? AND kind = 'checkpoint'", (id,)).fetchone()
+            step = found[0] if found else 0
+            connection.execute("UPDATE runs SET step = ? WHERE id = ?", (step, id))
+            connection.execute(
+                "DELETE FROM blobs WHERE run = ? AND kind = 'snapshot' AND step > ?", (id, step if found else -1)
+            )
         return taken.rowcount == 1
 
     # Reading

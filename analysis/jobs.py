@@ -1,0 +1,481 @@
+"""Training in worker processes: submit, watch, cancel, resume. Pages and the command line train through it.
+
+A worker trains and reports through a pipe; it knows no history. The server's one thread writes what it hears into the
+history, and into a second one in memory, which serves where the first can't be written. A worker whose server is
+gone ends at once.
+"""
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from analysis.codec import decode, encode
+from analysis.config import Experiment
+from analysis.results import Run, Snapshot
+from analysis.store import LIVE, MEMORY, Blob, NoRunError, Owner, Row, Store, StoreError, finished
+from analysis.training import Checkpoint, Trainer, resume
+
+WAITING = 100  # runs that may wait
+STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
+PROGRESS_SECONDS = 0.3  # between two reports of the step alone
+CHECKPOINT_SECONDS = 1.0
+CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
+
+R = TypeVar("R")
+Report = Callable[[dict[str, Any], Blob | None], None]
+
+
+class QueueFullError(Exception):
+    """Too many runs wait already."""
+
+
+class _CancelledError(Exception):
+    pass
+
+
+def perform(
+    experiment: Experiment,
+    report: Report,
+    checkpoint: bytes | None = None,
+    snapshots: tuple[bytes, ...] = (),
+    cancelled: Callable[[], bool] = lambda: False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
+) -> Run | None:
+    """Train, and report what becomes of it in the words of `Store.write`; None where it was cancelled.
+
+    Raises what the training raises, having reported it.
+    """
+    reporter = _Reporter(report, cancelled, checkpoint_seconds)
+
+    def taken(snapshot: Snapshot) -> None:
+        reporter.snapshot(snapshot)
+        on_snapshot(snapshot)
+
+    report({"status": "running", "reason": None}, None)
+    try:
+        run = resume(
+            experiment,
+            checkpoint and decode(Checkpoint, checkpoint),
+            [decode(Snapshot, data) for data in snapshots] if checkpoint else (),
+            taken,
+            reporter.step,
+        )
+        report(*finished(run))
+        return run
+    except _CancelledError:
+        return None
+    except KeyboardInterrupt:
+        report({"status": "interrupted", "reason": "stopped from the keyboard"}, None)
+        raise
+    except Exception as error:
+        what = "" if isinstance(error, ValueError | ModuleNotFoundError) else f"{type(error).__name__}: "
+        report({"status": "failed", "reason": f"{what}{error}"}, None)
+        raise
+
+
+class _Reporter:
+    """Watches one training: reports where it is, takes checkpoints at times, stops it where that is wanted."""
+
+    def __init__(self, report: Report, cancelled: Callable[[], bool], checkpoint_seconds: float) -> None:
+        self.report, self.cancelled, self.checkpoint_seconds = report, cancelled, checkpoint_seconds
+        self.trainer: Trainer | None = None
+        self.reported = time.perf_counter()
+        self.next_checkpoint = self.reported + checkpoint_seconds
+
+    def step(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        if self.cancelled():
+            self._checkpoint({"status": "cancelled"})
+            raise _CancelledError
+        now = time.perf_counter()
+        if now >= self.next_checkpoint:
+            self._checkpoint({})
+            self.reported = time.perf_counter()
+            self.next_checkpoint = self.reported + max(
+                self.checkpoint_seconds, (self.reported - now) / CHECKPOINT_SHARE
+            )
+        elif now - self.reported > PROGRESS_SECONDS:
+            self.report(self._place(), None)
+            self.reported = now
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.report(self._place() | {"step": snapshot.step}, ("snapshot", snapshot.step, encode(snapshot)))
+        self.reported = time.perf_counter()
+
+    def _checkpoint(self, columns: dict[str, Any]) -> None:
+        self.report(columns | self._place(), self._saved())
+
+    def _saved(self) -> Blob:
+        return "checkpoint", self.trainer.step, encode(self.trainer.checkpoint())
+
+    def _place(self) -> dict[str, Any]:
+        return {"step": self.trainer.step, "seconds": self.trainer.elapsed} if self.trainer else {}
+
+
+def _work(pipe: Connection, checkpoint_seconds: float) -> None:
+    """Train what comes through the pipe, one after the other, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    pipe.send((None, {}, None))  # ready
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            id, settings, checkpoint, snapshots = pipe.recv()
+            if settings is None:  # cancelled when it was done already
+                continue
+
+            def cancelled(id: str = id) -> bool:
+                return pipe.poll() and pipe.recv()[0] == id
+
+            def report(columns: dict[str, Any], blob: Blob | None, id: str = id) -> None:
+                pipe.send((id, columns, blob))
+
+            with contextlib.suppress(Exception):  # reported
+                perform(Experiment.from_dict(settings), report, checkpoint, snapshots, cancelled, checkpoint_seconds)
+
+
+def _end_with_server() -> None:
+    """Wait for the server's end, however it comes, and end too."""
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    ready: bool = False
+    run: str | None = None
+
+
+class Jobs:
+    """A pool of worker processes, and the history of what they and others have trained.
+
+    Where the history can't be used, or can't be written any more, runs go on in memory: `trouble` and `Row.unsaved`
+    say why. Make one per server; `close` it, or let the process end.
+
+    Args:
+        store: path of the history; None = `store.default_path()`, ":memory:" = in memory alone.
+        workers: how many processes; None = one per core, 0 = only `train_here`.
+        waiting: how many runs may wait.
+        checkpoint_seconds: between two checkpoints of a run.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | None = None,
+        workers: int | None = None,
+        waiting: int = WAITING,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
+        self.trouble: str | None = None  # why the history could last not be read or written
+        self._store: Store | None = None
+        self._owner: Owner | None = None
+        if store != MEMORY:
+            try:
+                opened = Store(store)
+                self._owner, self._store = Owner(opened.owners), opened
+            except StoreError as error:
+                self.trouble = str(error)
+        self._spare = Store(MEMORY)
+        self._unsaved: dict[str, str | None] = {}  # run -> why it is in memory alone
+        self._queue: deque[str] = deque()
+        self._most_waiting, self._checkpoint_seconds = waiting, checkpoint_seconds
+        self._lock = threading.RLock()
+        methods = multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:
+            self._context.set_forkserver_preload(["analysis.jobs"])
+        self._closed, self._failed_starts = False, 0
+        self._count = (os.cpu_count() or 1) if workers is None else workers
+        self._workers: list[_Worker] = []
+        self._thread = threading.Thread(target=self._listen, name="jobs", daemon=True)
+        if self._count:
+            self._thread.start()
+        atexit.register(self.close)
+
+    # What a page asks for
+
+    def submit(self, experiment: Experiment) -> str:
+        """Have an experiment trained; return the id of its run.
+
+        The run of an identical experiment is joined where it is finished or under way, and resumed where it
+        stopped. Raises QueueFullError, and ValueError for a text that can't be read.
+        """
+        with self._lock:
+            id, mine = self._begin(experiment)
+            if mine:
+                self._enqueue(id)
+            return id
+
+    def train_here(
+        self, run: Experiment | str, on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
+    ) -> tuple[str, Run]:
+        """Train an experiment in this process as a new run, or go on with one by its id; return id and result.
+
+        Raises StoreError where the run is finished, or in others' hands, and whatever the training raises.
+        """
+        if isinstance(run, str):
+            id = run
+            if not self._take(id):
+                raise StoreError(f"run {id} is {self.row(id).status}: only a run that stopped can be resumed")
+        else:
+            id, _ = self._begin(run, new=True)
+        experiment, report = self._spare.row(id).experiment, partial(self._hear, id)
+        result = perform(
+            experiment, report, *self._spare.progress(id),
+            checkpoint_seconds=self._checkpoint_seconds, on_snapshot=on_snapshot,
+        )  # fmt: skip
+        return id, result
+
+    def resume(self, id: str) -> None:
+        """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these."""
+        with self._lock:
+            if self._take(id):
+                self._enqueue(id)
+
+    def cancel(self, id: str) -> None:
+        """Stop a run within one step; it can be resumed. Raises StoreError where another process trains it."""
+        with self._lock:
+            if id in self._queue:
+                self._queue.remove(id)
+                self._hear(id, {"status": "cancelled"}, None)
+                return
+            for worker in self._workers:
+                if worker.run == id:
+                    with contextlib.suppress(OSError):  # it died this moment
+                        worker.pipe.send((id, None, None, None))
+                    return
+        if self.row(id).live:
+            raise StoreError(f"run {id} is trained by another process: cancel it there")
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything waits or trains here."""
+        return bool(self._queue) or any(worker.run for worker in self._workers)
+
+    def rows(self) -> list[Row]:
+        """Return every run, the newest first; those of a history that can't be read are left out, see `trouble`."""
+        kept = []
+        if self._store:
+            try:
+                kept = self._store.rows()
+            except StoreError as error:
+                self.trouble = str(error)
+        rows = {row.id: row for row in kept} | {row.id: self._mark(row) for row in self._spare.rows()}
+        return sorted(rows.values(), key=lambda row: row.created, reverse=True)
+
+    def row(self, id: str) -> Row:
+        """Return one run. Raises NoRunError, as the methods below."""
+        return self._mark(self._ask(id, lambda store: store.row(id)))
+
+    def watch(self, id: str, since: int = -1) -> tuple[Row, list[Snapshot]]:
+        """Return a run and its snapshots later than a step: cheap enough to ask twice a second."""
+        row, snapshots = self._ask(id, lambda store: store.watch(id, since))
+        return self._mark(row), snapshots
+
+    def load(self, id: str) -> Run:
+        """Return the result of a finished run."""
+        return self._ask(id, lambda store: store.load(id))
+
+    def rename(self, id: str, name: str) -> None:
+        """Give a run a name."""
+        self._ask(id, lambda store: store.rename(id, name), every=True)
+
+    def delete(self, id: str) -> None:
+        """Delete a run; StoreError where it is queued or running."""
+        self._ask(id, lambda store: store.delete(id), every=True)
+        self._unsaved.pop(id, None)
+
+    def export(self, id: str) -> bytes:
+        """Return a run as one file."""
+        return self._ask(id, lambda store: store.export(id))
+
+    def import_(self, data: bytes) -> str:
+        """Take in an exported run; return its id. StoreError where the file isn't one."""
+        if self._store:
+            try:
+                return self._store.import_(data)
+            except StoreError as error:
+                id = self._spare.import_(data)  # raises the same where it is the file that is wrong
+                self._unsaved[id] = str(error)
+                return id
+        return self._spare.import_(data)
+
+    def close(self) -> None:
+        """End the workers; what they trained is interrupted."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        if self._count:
+            self._thread.join()
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+            worker.pipe.close()
+        for id in [*self._queue, *(worker.run for worker in self._workers if worker.run)]:
+            self._hear(id, {"status": "interrupted", "reason": "the server stopped"}, None)
+        if self._owner:
+            self._owner.release()
+        self._spare.close()
+
+    # The two histories: what is trained here is in the spare one too until it has ended and is kept
+
+    def _ask(self, id: str, question: Callable[[Store], R], *, every: bool = False) -> R:
+        """Ask the histories for a run: the spare one first, and the other where it isn't there, or in any case."""
+        try:
+            answer = question(self._spare)
+            if not every or id in self._unsaved:
+                return answer
+        except NoRunError:
+            if not self._store:
+                raise
+        return question(self._store) if self._store else answer
+
+    def _mark(self, row: Row) -> Row:
+        reason = self._unsaved.get(row.id)
+        return replace(row, unsaved=reason) if reason else row
+
+    def _begin(self, experiment: Experiment, *, new: bool = False) -> tuple[str, bool]:
+        """Join the run of an identical experiment, or note a new one: its id, and whether to train it here."""
+
+        def begin(store: Store, owner: str | None = None) -> tuple[str, bool]:
+            return (store.add(experiment, owner), True) if new else store.join(experiment, owner)
+
+        if self._store and not any(
+            row.experiment == experiment for row in self._spare.rows() if row.id in self._unsaved
+        ):
+            try:
+                id, mine = begin(self._store, self._owner.name)
+                if mine:
+                    self._spare.put(*self._store.dump(id))
+                return id, mine
+            except StoreError as error:
+                self.trouble = str(error)
+        id, mine = begin(self._spare)
+        self._unsaved.setdefault(id, self.trouble)
+        return id, mine
+
+    def _take(self, id: str) -> bool:
+        """Take over a run that stopped: False where it did not, or another process was first."""
+        if self._store and id not in self._unsaved:
+            try:
+                taken = self._store.take(id, self._owner.name)
+            except NoRunError:
+                raise
+            except StoreError as error:  # it can't be written
+                self._unsaved[id] = self.trouble = str(error)
+            if id not in self._unsaved and not taken:
+                return False
+            self._spare.put(*self._store.dump(id))
+            if id not in self._unsaved:
+                return True
+        return self._spare.take(id)
+
+    def _hear(self, id: str, columns: dict[str, Any], blob: Blob | None) -> None:
+        """Write what became of a run; once it has ended, keep it in one history only."""
+        self._spare.write(id, columns, blob)
+        if not self._store:
+            return
+        ended = _ended(columns)
+        try:
+            if id not in self._unsaved:
+                self._store.write(id, columns, blob)
+            elif ended:  # perhaps the disk has room again
+                self._store.put(*self._spare.dump(id))
+                del self._unsaved[id]
+            else:
+                return
+            self.trouble = None
+            if ended:
+                self._spare.delete(id)
+        except StoreError as error:
+            self._unsaved[id] = self.trouble = str(error)
+
+    # Workers
+
+    def _start(self) -> _Worker:
+        here, there = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(there, self._checkpoint_seconds), daemon=True)
+        process.start()
+        there.close()
+        return _Worker(process, here)
+
+    def _enqueue(self, id: str) -> None:
+        if self.waiting >= self._most_waiting:
+            self._hear(id, {"status": "cancelled"}, None)
+            if self.row(id).step == 0:
+                self.delete(id)
+            raise QueueFullError(f"{self.waiting} runs wait already: expected to wait until one has its turn")
+        self._failed_starts = 0  # if workers could not be started, try again
+        self._queue.append(id)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        for worker in self._workers:
+            if self._queue and worker.ready and worker.run is None:
+                worker.run = self._queue.popleft()
+                experiment = self._spare.row(worker.run).experiment
+                with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
+                    worker.pipe.send((worker.run, experiment.as_dict(), *self._spare.progress(worker.run)))
+
+    def _listen(self) -> None:
+        while not self._closed:
+            while len(self._workers) < self._count and self._failed_starts < STARTS and not self._closed:
+                self._workers.append(self._start())
+            for pipe in wait([worker.pipe for worker in self._workers], timeout=0.2):
+                (worker,) = (worker for worker in self._workers if worker.pipe is pipe)
+                try:
+                    id, columns, blob = pipe.recv()
+                except (EOFError, OSError):
+                    self._replace(worker)
+                    continue
+                with self._lock:
+                    if id:
+                        self._hear(id, columns, blob)
+                    if id is None or _ended(columns):
+                        worker.ready, worker.run, self._failed_starts = True, None, 0
+                        self._dispatch()
+
+    def _replace(self, worker: _Worker) -> None:
+        """Bury a worker that died, mark its run interrupted, and start another."""
+        worker.process.join(5)
+        worker.process.kill()
+        worker.process.join()
+        code = worker.process.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        worker.process.close()
+        worker.pipe.close()
+        with self._lock:
+            self._workers.remove(worker)
+            if worker.run:
+                self._hear(worker.run, {"status": "interrupted", "reason": f"its worker {how}"}, None)
+            self._failed_starts += not worker.ready
+            while self._queue and self._failed_starts >= STARTS and not self._workers:
+                self._hear(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: it {how}"}, None)
+
+
+def _ended(columns: dict[str, Any]) -> bool:
+    return columns.get("status", "running") not in LIVE
