@@ -21,7 +21,7 @@ from analysis.results import Decay, Measured, Run
 from analysis.training import versions
 
 STEPS = {"horizon", "horizons", "span", "spans"}  # whole numbers, held as floats only because one may be undefined
-IMAGE_SIZE = {"width": 1280, "height": 720, "scale": 2}
+IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels; a figure's own counts first
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
@@ -35,8 +35,8 @@ pre {{ white-space: pre-wrap }}</style>
 </head>
 <body>
 <h1>{title}</h1>
-{figures}
 <pre>{text}</pre>
+{figures}
 </body>
 </html>
 """
@@ -217,15 +217,14 @@ def _median(values: np.ndarray) -> float:
 
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
-    """Return one page that shows figures, by name, and a text below them; it opens without a network."""
+    """Return one page with a text and, below it, figures under their names; it opens without a network."""
     parts = []
     for name, figure in figures.items():
         config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
-        parts.append(
-            _on_white(figure).to_html(
-                full_html=False, include_plotlyjs=not parts, include_mathjax=False, config=config, div_id=name
-            )
+        drawn = _on_white(figure).to_html(
+            full_html=False, include_plotlyjs=not parts, include_mathjax=False, config=config, div_id=name
         )
+        parts.append(f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}")
     return PAGE.format(title=escape(title), figures="\n".join(parts), text=escape(text))
 
 
@@ -298,9 +297,10 @@ def draw(figures: Mapping[str, Figure], seconds: float = IMAGE_SECONDS) -> tuple
         try:
             await browser.open()
             for name, figure in figures.items():
+                drawing = _on_white(figure).to_dict()
+                size = {side: drawing["layout"].get(side, pixels) for side, pixels in IMAGE_SIZE.items()}
                 for kind in ("png", "svg"):
-                    fig = _on_white(figure).to_dict()
-                    drawn[f"{name}.{kind}"] = await browser.calc_fig(fig, opts={"format": kind, **IMAGE_SIZE})
+                    drawn[f"{name}.{kind}"] = await browser.calc_fig(drawing, opts={"format": kind, "scale": 2, **size})
         finally:
             await browser.close()
 
