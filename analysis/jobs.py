@@ -28,6 +28,8 @@ from analysis.results import Run, Snapshot
 from analysis.store import LIVE, MEMORY, Blob, NoRunError, Owner, Row, Store, StoreError, finished
 from analysis.training import Checkpoint, Trainer, resume
 
+PRELOADED = ["analysis.jobs", "torch._dynamo"]  # the second takes a second when the first optimizer is made
+WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 WAITING = 100  # runs that may wait
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 PROGRESS_SECONDS = 0.3  # between two reports of the step alone
@@ -131,6 +133,7 @@ def _work(pipe: Connection, checkpoint_seconds: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_server, daemon=True).start()
+    perform(WARM, lambda columns, blob: None)  # what is loaded at first use is loaded now
     pipe.send((None, {}, None))  # ready
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -199,7 +202,7 @@ class Jobs:
         methods = multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
-            self._context.set_forkserver_preload(["analysis.jobs"])
+            self._context.set_forkserver_preload(PRELOADED)
         self._closed, self._failed_starts = False, 0
         self._count = (os.cpu_count() or 1) if workers is None else workers
         self._workers: list[_Worker] = []

@@ -502,50 +502,61 @@ class Store:
         try:
             record = decode(Record, data, LARGEST)
             _check(record)
-        except ValueError as error:
+            columns, blobs = _unpacked(record)
+        except Exception as error:  # whatever a forged file leads to
             raise StoreError(f"not a run that Goldfish exported: {error}") from error
-        if record.status in LIVE:
-            record = replace(record, status="interrupted")
-        run, experiment = record.run, record.experiment
-        sha = run.text_sha256 if run else None
-        own_key = key(experiment, sha or "")
         with self._connection() as connection:
-            twins = connection.execute("SELECT id FROM runs WHERE key = ? AND created = ?", (own_key, record.created))
-            twins = [id for (id,) in twins.fetchall()]
-        for id in twins:
-            if replace(self.record(id), name=record.name) == record:
-                return id
-        columns, blob = finished(replace(run, snapshots=record.snapshots)) if run else ({}, None)
-        columns |= {
-            "id": token_hex(4),
-            "key": own_key,
-            "name": record.name[:NAME_LENGTH],
-            "status": record.status,
-            "reason": record.reason,
-            "experiment": json.dumps(experiment.as_dict()),
-            "created": record.created,
-            "seconds": record.seconds,
-            "step": record.step,
-            "versions": json.dumps(record.versions),
-        }
-        snapshots = [("snapshot", snapshot.step, encode(snapshot)) for snapshot in record.snapshots]
-        self.put(columns, snapshots + ([blob] if blob else []))
+            found = connection.execute(
+                "SELECT id FROM runs WHERE key = ? AND created = ? AND status = ?",
+                (columns["key"], columns["created"], columns["status"]),
+            ).fetchone()
+        if found:
+            return found[0]
+        self.put(columns, blobs)
         return columns["id"]
+
+
+def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
+    """Return a record under a new id as `Store.put` takes it."""
+    run, experiment = record.run, record.experiment
+    columns, result = finished(replace(run, snapshots=record.snapshots)) if run else ({}, None)
+    columns |= {
+        "id": token_hex(4),
+        "key": key(experiment, run.text_sha256 or "" if run else ""),
+        "name": record.name[:NAME_LENGTH],
+        "status": "interrupted" if record.status in LIVE else record.status,
+        "reason": record.reason,
+        "experiment": json.dumps(experiment.as_dict()),
+        "created": record.created,
+        "seconds": record.seconds,
+        "step": record.step,
+        "versions": json.dumps(record.versions),
+    }
+    snapshots = [("snapshot", snapshot.step, encode(snapshot)) for snapshot in record.snapshots]
+    return columns, snapshots + ([result] if result else [])
 
 
 def _check(record: Record) -> None:
     """Refuse, with a ValueError, a record whose parts don't fit each other."""
     steps = [snapshot.step for snapshot in record.snapshots]
+    run, experiment = record.run, record.experiment
     problems = {
         f"status {record.status[:20]!r}": record.status not in STATUSES,
-        "a result and its status": (record.run is not None) != (record.status == "finished"),
-        "the experiment of the result": record.run is not None and record.run.experiment != record.experiment,
-        "a result without snapshots": record.run is not None and not record.snapshots,
-        "snapshots out of order": steps != sorted({*steps}),
-        "steps": not all(0 <= step <= record.experiment.steps for step in (*steps, record.step)),
+        "result for its status": (run is not None) != (record.status == "finished"),
+        "order of snapshots": steps != sorted({*steps}),
+        "step": not all(0 <= step <= experiment.steps for step in (*steps, record.step)),
         "seconds": not 0 <= record.seconds < 1e12,
         "time zone": datetime.fromisoformat(record.created).tzinfo is None,
     }
+    if run:
+        problems |= {
+            "experiment of the result": run.experiment != experiment,
+            "snapshots": bool(run.snapshots) or not steps,
+            "decay": any("memory" not in measured.decays for measured in (run.measured_before, run.measured_after)),
+            "memory": run.memory.kind not in ("symbol", "window"),
+            "model": not all(0 <= failure.model < experiment.seeds for failure in run.diverged),
+            "weights": not all(weight.shape[:1] == (experiment.seeds,) for weight in run.weights.values()),
+        }
     for problem, found in problems.items():
         if found:
             raise ValueError(f"unexpected {problem}")
