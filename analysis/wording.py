@@ -40,7 +40,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def steps(count: float) -> str:
     """Write a number of steps: "1 step", "7 steps"."""
-    return f"{number(count)} step{'s' * (count != 1)}"
+    return f"{number(count)} step" + ("" if count == 1 else "s")
 
 
 def horizon(decay: Decay) -> str:
@@ -90,7 +90,7 @@ def _reached(decays: Mapping[str, Decay]) -> str:
     for reach in sorted(cells):
         names = [cell.upper() for cell in cells[reach]]
         whole = bool(decays[cells[reach][0]].censored)
-        unit = "" if parts else f" step{'s' * (reach != 1)} back"
+        unit = "" if parts else " step back" if reach == 1 else " steps back"
         where = f"in {listed(names)}" if len(names) > 1 else f"in the {names[0]}"
         least = "at least " if whole else ""
         parts.append(f"{least}{number(reach)}{unit} {where}" + ", the whole sequence" * whole)

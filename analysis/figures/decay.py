@@ -18,6 +18,7 @@ TITLES = {
     "weights": "part in the update of W",
     "carry": "gradient left, by the gate alone",
 }
+DOWN = 1e-300  # as far as an axis goes
 
 
 def decay(
@@ -49,7 +50,7 @@ def decay(
     figure = style.layout(go.Figure(), height, size)
     figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position))
     axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth)
-    figure.update_xaxes(title_text=axis_title(position))
+    figure.update_xaxes(title_text=axis_title(position), range=style.distances(decays.values()))
     if relative:
         label_horizons(figure, decays, position, size)
     note_underflow(figure, decays, relative, size)
@@ -76,13 +77,14 @@ def decay_and_memory(
     if relative:
         label_horizons(figure, decays, position, 14)
     note_underflow(figure, decays, relative, 14)
+    figure.update_xaxes(range=style.distances(decays.values()))
     figure.update_xaxes(title_text=axis_title(position), row=2, col=1)
     if memories:
         first = next(iter(memories.values()))
         for trace in memory_figure.traces(memories, position):
             figure.add_trace(trace.update(showlegend=False), row=2, col=1)
         figure.update_yaxes(title_text=first.metric_name, range=memory_figure.metric_range(memories), row=2, col=1)
-        memory_figure.label_chance(figure, memories, position, "2")
+        style.label_level(figure, first.chance, "chance", 13, axis="2")
         if first.kind == "window":
             _note(figure, "answers when only the steps up to a distance are seen", 13, axis="2", top=True)
     else:
@@ -122,8 +124,9 @@ def traces(
         drawn.append(style.key("by the gate alone", "dashdot", 1.5))
     if relative and decays:
         last = max(found.distance[-1] for found in decays.values())
-        drawn.append(style.level((0, last), next(iter(decays.values())).threshold, "threshold"))
-        drawn += [_dot(cell, found, position) for cell, found in decays.items() if np.isfinite(found.horizon)]
+        drawn.append(style.level((0, last), threshold_of(decays), "threshold"))
+        for cell, found in decays.items():
+            drawn += _dot(cell, found, position) if np.isfinite(found.horizon) else []
     return drawn
 
 
@@ -149,36 +152,40 @@ def axis_title(position: bool) -> str:
 
 
 def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: bool, size: int) -> None:
-    """Write "RNN 7" at each horizon's dot, close ones above one another, and name the threshold."""
-    found_at = [(found.horizon, cell) for cell, found in decays.items() if np.isfinite(found.horizon)]
-    shown = sorted(found_at, key=lambda pair: pair[0])
-    if not shown:
+    """Write "RNN 7" where a line from the horizon's dot meets the axis, and name the threshold.
+
+    Close ones stand above one another; at the far end of the sequence the label stands above the dot instead.
+    """
+    found = {cell: each for cell, each in decays.items() if np.isfinite(each.horizon)}
+    if not found:
         return
-    threshold = decays[shown[0][1]].threshold
-    last = max(found.distance[-1] for found in decays.values())
-    groups: list[list[tuple[float, str]]] = []
-    for reach, cell in shown:
-        if groups and reach - groups[-1][-1][0] <= 0.12 * last:
-            groups[-1].append((reach, cell))
-        else:
-            groups.append([(reach, cell)])
-    for group in groups:
-        edge = group[-1][0]
-        right = edge > 0.75 * last  # no room to the right of the dot
-        highest = max(decays[cell].relative[int(reach)] for reach, cell in group)
-        for i, (reach, cell) in enumerate(reversed(group)):
-            prefix = "≥ " if decays[cell].censored else ""
-            figure.add_annotation(
-                x=_x(edge, last, position), y=float(np.log10(highest)), xref="x", yref="y", showarrow=False,
-                text=f"<b>{cell.upper()} {prefix}{reach:.0f}</b>", font={"color": style.COLOURS[cell], "size": size},
-                xanchor="right" if right != position else "left", xshift=(-10 if right != position else 10),
-                yanchor="bottom", yshift=6 + i * (size + 5),
-            )  # fmt: skip
-    figure.add_annotation(
-        x=_x(last, last, position), y=float(np.log10(threshold)), xref="x", yref="y", showarrow=False,
-        text=f"{100 * threshold:g} %", font={"color": style.NEUTRAL, "size": size - 1},
-        xanchor="left" if position else "right", yanchor="top",
-    )  # fmt: skip
+    last = max(each.distance[-1] for each in found.values())
+    style.label_level(figure, threshold_of(found), f"{100 * threshold_of(found):g} %", size, log=True)
+    letters = {cell: {"color": style.COLOURS[cell], "size": size} for cell in found}
+    whole = {cell: float(each.relative[-1]) for cell, each in found.items() if each.censored}
+    grows = max(whole.values(), default=0) > style.HIGHEST
+    for line, cell in enumerate(reversed(whole) if grows else whole):
+        figure.add_annotation(
+            x=_x(last, last, position), y=float(np.log10((max if grows else min)(whole.values()))), showarrow=False,
+            text=f"<b>{cell.upper()} ≥ {last:.0f}</b>", font=letters[cell], xanchor="left" if position else "right",
+            yanchor="bottom" if grows else "top", yshift=(8 + line * (size + 5)) * (1 if grows else -1),
+        )  # fmt: skip
+    stacked: list[float] = []
+    for cell in sorted(found.keys() - whole, key=lambda cell: -found[cell].horizon):
+        reach = found[cell].horizon
+        above = sum(abs(other - reach) < 0.2 * last for other in stacked)
+        beyond = (reach > 0.75 * last) != position
+        figure.add_annotation(
+            x=_x(reach, last, position), y=0, yref="y domain", showarrow=False, text=f"<b>{cell.upper()} {reach:.0f}</b>",
+            font=letters[cell], xanchor="right" if beyond else "left", xshift=-4 if beyond else 4, yanchor="bottom",
+            yshift=2 + above * (size + 5),
+        )  # fmt: skip
+        stacked.append(reach)
+
+
+def threshold_of(decays: Mapping[str, Decay]) -> float:
+    """Return the threshold that decays have in common."""
+    return next(iter(decays.values())).threshold
 
 
 def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: bool, size: int) -> None:
@@ -250,10 +257,17 @@ def _band(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
     ]
 
 
-def _dot(cell: str, found: Decay, position: bool) -> go.Scatter:
-    at = int(found.horizon)
-    return go.Scatter(
-        x=[_x(at, found.distance[-1], position)], y=[found.relative[at]], name=f"{cell.upper()} horizon",
-        mode="markers", marker={"color": style.COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}},
-        showlegend=False, hoverinfo="skip",
+def _dot(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
+    """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
+    x, y = _x(found.horizon, found.distance[-1], position), float(found.relative[int(found.horizon)])
+    dot = go.Scatter(
+        x=[x], y=[y], name=f"{cell.upper()} horizon", mode="markers", cliponaxis=False, showlegend=False,
+        marker={"color": style.COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}}, hoverinfo="skip",
     )  # fmt: skip
+    if found.censored:
+        return [dot]
+    down = go.Scatter(
+        x=[x, x], y=[y, DOWN], name=f"{cell.upper()} horizon, down to the axis", mode="lines", showlegend=False,
+        line={"color": style.faded(style.COLOURS[cell], 0.6), "width": 1}, hoverinfo="skip",
+    )  # fmt: skip
+    return [down, dot]

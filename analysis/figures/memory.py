@@ -20,7 +20,7 @@ def memory(memories: Mapping[str, Memory], *, position: bool = False, height: in
         first = next(iter(memories.values()))
         figure.update_xaxes(title_text=SEEN[first.kind])
         figure.update_yaxes(title_text=first.metric_name, range=metric_range(memories))
-        label_chance(figure, memories, position)
+        style.label_level(figure, first.chance, "chance", 13)
     return figure
 
 
@@ -65,15 +65,6 @@ def metric_range(memories: Mapping[str, Memory]) -> list[float]:
         return [0, 1.05]
     highest = [found.high[np.isfinite(found.high)].max(initial=first.chance) for found in memories.values()]
     return [0, 1.1 * float(max(highest))]
-
-
-def label_chance(figure: go.Figure, memories: Mapping[str, Memory], position: bool, axis: str = "") -> None:
-    """Name the line at chance."""
-    figure.add_annotation(
-        x=0 if position else _last(memories), y=next(iter(memories.values())).chance, xref=f"x{axis}", yref=f"y{axis}",
-        text="chance", font={"color": style.NEUTRAL, "size": 13}, showarrow=False,
-        xanchor="left" if position else "right", yanchor="bottom",
-    )  # fmt: skip
 
 
 def _last(memories: Mapping[str, Memory]) -> float:

@@ -1,7 +1,11 @@
 """What every figure shares: a colour and dash per cell, a colour per gate, scales, axes, margins."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import plotly.graph_objects as go
+
+from analysis.results import Decay
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 DASHES = {"rnn": "dot", "lstm": "solid", "gru": "dash"}
@@ -36,7 +40,7 @@ def layout(figure: go.Figure, height: int = 420, size: int = 14) -> go.Figure:
     figure.update_layout(
         height=height,
         font_size=size,
-        margin={"l": 10, "r": 16, "t": 40, "b": 10},
+        margin={"l": 10, "r": 50, "t": 40, "b": 10},
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         hovermode="x unified",
@@ -56,8 +60,10 @@ def layout(figure: go.Figure, height: int = 420, size: int = 14) -> go.Figure:
 
 def log_range(highest: float, lowest: float, full_depth: bool = False) -> list[float]:
     """Return a log axis's range, in powers of ten: 1e-8 … 3, higher where something grows, lower if asked."""
-    top = np.log10(max(HIGHEST, highest * 2)) if np.isfinite(highest) else np.log10(HIGHEST)
     bottom = np.log10(max(min(LOWEST, lowest), SMALLEST)) if full_depth else np.log10(LOWEST)
+    top = np.log10(HIGHEST)
+    if np.isfinite(highest) and highest > HIGHEST:
+        top = np.log10(highest) + 0.15 * (np.log10(highest) - bottom)  # room for labels
     return [float(bottom), float(top)]
 
 
@@ -83,3 +89,17 @@ def key(name: str, dash: str = "solid", width: float = 2.5, opacity: float = 1.0
         mode="lines",
         line={"color": faded(NEUTRAL, opacity), "dash": dash, "width": width},
     )
+
+
+def label_level(figure: go.Figure, y: float, text: str, size: int, axis: str = "", log: bool = False) -> None:
+    """Name a level in the margin right of the picture, where no curve crosses it."""
+    figure.add_annotation(
+        x=1, y=float(np.log10(y)) if log else y, xref=f"x{axis} domain", yref=f"y{axis}", xanchor="left", xshift=3,
+        yanchor="middle", text=text, font={"color": NEUTRAL, "size": size - 1}, showarrow=False,
+    )  # fmt: skip
+
+
+def distances(results: Iterable[Decay]) -> list[float]:
+    """Return the range of an axis of distances, with a little room at both ends."""
+    last = max((float(result.distance[-1]) for result in results), default=1.0)
+    return [-0.01 * last, 1.01 * last]

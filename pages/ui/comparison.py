@@ -7,6 +7,7 @@ import streamlit as st
 from analysis import wording
 from analysis.results import Decay, Run
 from analysis.wording import number
+from pages.ui import layout
 
 
 def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
@@ -25,7 +26,7 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
         hide_index=True,
         border="horizontal",
     )
-    st.markdown(wording.which_cell(runs))
+    layout.says(wording.which_cell(runs))
     st.caption(
         "In brackets: the range over seeds. Multiply-adds and milliseconds say what a step of the sequence, "
         "and of the training of all seeds together, took on this machine."

@@ -27,22 +27,20 @@ class Look:
 
 def decay() -> Look:
     """Draw one row of controls."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         threshold = st.select_slider(
-            "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=200,
+            "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=220,
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",
         )  # fmt: skip
-        size = choice("Gradient", ("relative", "absolute"), "size")
         axis = choice("Axis", ("distance", "position"), "axis")
-        spread = choice("Spread", tuple(SPREADS), "spread")
-        carry = st.toggle(
-            "gate alone",
-            value=True,
-            key="carry",
-            bind="query-params",
-            help="What would come back through the forget or update gate, without recurrent weights.",
-        )
-        full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
+        size = choice("Gradient", ("relative", "absolute"), "size")
+        with st.popover("More", icon=":material/tune:"):
+            spread = choice("Spread", tuple(SPREADS), "spread")
+            carry = st.toggle(
+                "gate alone", value=True, key="carry", bind="query-params",
+                help="What would come back through the forget or update gate, without the recurrent weights.",
+            )  # fmt: skip
+            full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
     return Look(threshold, size == "relative", axis == "position", full_depth, carry, SPREADS[spread])
 
 

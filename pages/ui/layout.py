@@ -4,8 +4,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 TIGHT = """<style>
-.stMainBlockContainer { padding-top: 3rem; padding-bottom: 3rem; }
-.stMainBlockContainer h1 { font-size: clamp(1.6rem, 3.2vw, 2.6rem); padding-top: 0; }
+.stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
+.stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
+.stPageLink a { background: none; }
 </style>"""  # so that question, picture and sentence fit one screen
 
 

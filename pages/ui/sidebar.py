@@ -108,10 +108,10 @@ def build(values: dict, cells: list[str]) -> Settings:
         for cell in cells:
             experiments[cell], labels = for_cell(values, cell)
             if labels:
-                left_out.append(f"{listed(labels)} for the {cell.upper()}")
+                left_out.append(f"{listed(labels)} ({cell.upper()})")
     except ValueError as error:
         return Settings({}, error=str(error))
-    return Settings(experiments, f"Left out, because it doesn't apply: {'; '.join(left_out)}." if left_out else "")
+    return Settings(experiments, f"Doesn't apply and is left out: {', '.join(left_out)}." if left_out else "")
 
 
 def reset() -> None:

@@ -13,13 +13,13 @@ PRESETS = [
      "Untrained, 100 steps: as torch starts them, RNN, LSTM and GRU keep 1 % of the gradient for a few steps only."),
     ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1},
      "Orthogonal weights and a forget bias of 1: the same cells, untrained, reach several times further."),
-    ("tanh bounds the state, not the gradient", "measure/bounds",
+    ("tanh, and yet it explodes", "measure/bounds",
      {"length": 100, "cells": "RNN", "init": "orthogonal", "gain": 2},
      "An RNN with gain 2: its state stays below 1 and its gradient explodes."),
-    ("Chrono: gates for a given distance", "measure/decay",
+    ("Gates set for a distance", "measure/decay",
      {"length": 50, "cells": "LSTM", "position": "first", "hidden_size": 64, "batch_size": 64,
       "init": "chrono", "learning_rate": 0.01, "steps": 300},
-     "Gate biases drawn for the length: the gradient falls slowly, and the forget gate alone carries it."),
+     "Chrono draws gate biases for the length: the gradient falls slowly, and the forget gate alone carries it."),
     ("Real text", "measure/decay", {"task": "text", "length": 50, "hidden_size": 64, "steps": 300},
      "Characters of real prose: how far back does a trained network's gradient go, and how far its answers?"),
 ]  # fmt: skip
@@ -41,6 +41,6 @@ def presets() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
     st.markdown("**See for yourself**")
     for label, page, settings, shows in PRESETS:
-        link, text = st.columns([1, 2], vertical_alignment="center", gap="small")
+        link, text = st.columns([1, 2.4], vertical_alignment="center", gap="small")
         link.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=settings)
         text.caption(shows)
