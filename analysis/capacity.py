@@ -5,11 +5,12 @@ from pathlib import Path
 
 from analysis.cells import LAYERS
 from analysis.config import Experiment
-from analysis.ensemble import PIECE
-from analysis.tasks import MEASURED, Task
+from analysis.ensemble import PIECE, SLICE
+from analysis.tasks import EVALUATED, MEASURED, Task
 
 MIB = 2**20
 MEASURED_NORMS = 12  # arrays (S, T, B) alive while a long sequence is measured
+MEASURED_WEIGHTS, TRAINED_WEIGHTS = 5, 8  # copies of all weights and their gradients, in float64 and in float32
 
 
 def require_memory(experiment: Experiment, task: Task, *, training: bool) -> None:
@@ -24,13 +25,21 @@ def require_memory(experiment: Experiment, task: Task, *, training: bool) -> Non
 
 def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
     """Estimate the bytes that measuring, and training where asked, keep at once."""
-    T, S, M = task.length, experiment.seeds, MEASURED
+    T, S, M, D = task.length, experiment.seeds, MEASURED, task.inputs
     measured = 8 * (min(T, PIECE) * S * M * _numbers_per_step(experiment, task) + MEASURED_NORMS * T * S * M)
-    inputs = 8 * T * M * task.inputs
-    if not training:
-        return measured + inputs
-    B = experiment.batch_size
-    return measured + inputs + 4 * T * S * B * (_numbers_per_step(experiment, task) + 2 * task.inputs)
+    weights = S * _weights(experiment, task)
+    needed = measured + 8 * (T * M * D + MEASURED_WEIGHTS * weights)
+    if training:
+        B, answers = experiment.batch_size, 3 * S * SLICE * task.outputs if task.every_step else 0
+        needed += 4 * (T * S * B * (_numbers_per_step(experiment, task) + 2 * D) + TRAINED_WEIGHTS * weights)
+        needed += 4 * T * (EVALUATED * (D + 2) + answers)  # codes take two
+    return needed
+
+
+def _weights(experiment: Experiment, task: Task) -> int:
+    """Weights of one model's recurrent layers, as an unroll packs them."""
+    H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
+    return sum(rows * H * (H + D + 1) for D in [task.inputs] + [H] * (experiment.layers - 1))
 
 
 def _numbers_per_step(experiment: Experiment, task: Task) -> int:
