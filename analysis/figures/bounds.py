@@ -23,7 +23,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
         result: the vector times a number, again and again.
         log: sizes on a log axis, the same on both sides; else values, each side on its own axis.
     """
-    figure = make_subplots(1, 2, subplot_titles=["without tanh", "with tanh"], horizontal_spacing=0.12)
+    figure = make_subplots(1, 2, subplot_titles=["without tanh", "with tanh"], horizontal_spacing=0.08)
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
     for column, values in enumerate(sides, 1):
@@ -50,6 +50,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
     figure.update_xaxes(title_text="step", range=[-0.4, last + 0.4], dtick=2)
     for column, values in enumerate(sides, 1):
         figure.update_yaxes(**_axis(sides if log else [values], log), row=1, col=column)
+    figure.update_yaxes(side="right", col=2)  # or its labels lie in the left panel on a phone
     figure.update_yaxes(title_text="size of the entry" if log else "value of the entry", col=1)
     figure.update_layout(
         hovermode="closest", margin={"t": 74, "b": 10}, **_player(last),

@@ -55,6 +55,7 @@ def histograms(
         figure.add_bar(x=[None], y=[None], name="now", marker_color=style.faded(style.NEUTRAL, 0.75))
     figure.update_layout(bargap=0, hovermode="closest")
     figure.update_yaxes(matches="y", rangemode="tozero", tickformat=".0%", nticks=4)
+    figure.update_yaxes(showticklabels=False, col=2)
     return figure
 
 
@@ -70,8 +71,8 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
             hovertemplate="step %{x}, unit %{customdata}: %{z:.3g}<extra></extra>",
             customdata=np.broadcast_to(samples[cell].units[:, None], values.T.shape),
         )  # fmt: skip
-        figure.update_yaxes(showticklabels=False, ticks="", showgrid=False, row=row, col=column)
-        figure.update_xaxes(showgrid=False, row=row, col=column)
+        figure.update_yaxes(showticklabels=False, showgrid=False, showline=False, row=row, col=column)
+        figure.update_xaxes(showgrid=False, showline=False, row=row, col=column)
     _mark_reads(figure, samples, places, "#000000")
     scale = {"colorscale": style.DIVERGING}
     bar = {"thickness": 12, "len": 0.48, "tickfont_size": 12, "x": 1.01, "outlinewidth": 0}
@@ -95,7 +96,8 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
             line={"color": style.GATES[gate], "width": 2.5}, row=row, col=column,
             hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
         )  # fmt: skip
-        figure.update_yaxes(range=_reach(gate, values), nticks=3, row=row, col=column)
+        ticks = len(samples) == 1 or column == 1  # cells side by side share them
+        figure.update_yaxes(range=_reach(gate, values), nticks=3, showticklabels=ticks, row=row, col=column)
     _mark_reads(figure, samples, places, style.NEUTRAL)
     figure.update_layout(hovermode="closest")
     return figure

@@ -24,10 +24,10 @@ def multiplied(result: Repeated) -> tuple[str, str]:
     if len(held) < 2:
         return said, ""
     was, now = (sizes.max() / sizes.min() for sizes in (start, held))
-    erased = "Tanh also erases size: what" if now < 1.01 < was else "What"
-    detail = f"{erased} was {number(was)} times the smallest is {number(now)} times it through tanh. "
+    erased = "Tanh also erases size: " if now < 1.01 < was else ""
+    detail = f"{erased}largest to smallest was {number(was)} to 1 and ends {number(now)} to 1 through tanh. "
     limit = f"±{number(result.limit)}, whatever its size was" if result.limit else "0"
-    return said, f"{detail}There every entry tends to {limit}. "
+    return said, f"{detail[0].upper()}{detail[1:]}There every entry tends to {limit}. "
 
 
 def left(result: Repeated) -> str:
