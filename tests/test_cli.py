@@ -238,6 +238,16 @@ def test_none_leaves_an_optional_number_unset(capsys):
     assert __main__.experiment_from({"length": "None", "forget_bias": "None"}) == Experiment()
 
 
+def test_commands_in_the_readme_are_understood():
+    readme = Path(__main__.__file__).parents[1].joinpath("README.md").read_text()
+    commands = re.findall(r"^\$ python -m analysis (.*)$", readme, re.MULTILINE)
+    assert len(commands) > 2
+    for command in commands:
+        arguments = vars(__main__.parser().parse_args(command.split()))
+        if "--hidden-size 0" not in command:
+            __main__.experiment_from(arguments)
+
+
 def test_as_a_program(tmp_path):
     def run(*argv: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "analysis", *argv]
