@@ -1,0 +1,237 @@
+"""A network and data from files: the recurrent layers in a state dict, as modules that `record` takes.
+
+It trusts nothing that it reads; what can't be used is an UnusableError. The parsing is in `files`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from analysis.cells import LAYERS
+from analysis.files import UnusableError, one_line, read_array, read_weights
+from analysis.recording import Module
+
+__all__ = ["Found", "UnusableError", "find_recurrent", "fit_inputs", "random_inputs", "read_inputs", "read_weights",
+           "to_module"]  # fmt: skip
+
+KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
+NONLINEARITIES = ("tanh", "relu")
+WRAPPERS = ("module", "_orig_mod")  # DataParallel, torch.compile
+PARAMETER = re.compile(
+    r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
+    r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"
+)
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+MOST_PARAMETERS = 20_000_000
+MOST_LAYERS, MOST_STACKS = 64, 200
+STEPS, SEQUENCES = 1000, 64  # used of an input, at most
+NUMBERS = 20_000_000  # that a recording may keep
+MULTIPLY_ADDS = 3e9  # forward: some seconds on one core
+LARGEST_VARIANCE = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Recurrent layers that stand on one another in a state dict."""
+
+    name: str  # where they are, without the prefixes of DataParallel and torch.compile; empty at the top
+    cell: str = "?"  # rnn, lstm, gru
+    input_size: int = 0
+    hidden_size: int = 0
+    layers: int = 0
+    bias: bool = False
+    weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
+    refusal: str = ""  # why they can't be measured
+
+    @property
+    def label(self) -> str:
+        """One line for a list: "encoder.lstm: LSTM, 8 inputs, 32 units, 2 layers"."""
+        where = one_line(self.name) or "at the top"
+        if self.refusal:
+            return f"{where}: {self.refusal}"
+        layers = f"{self.layers} layer{'s' * (self.layers > 1)}"
+        bias = "" if self.bias else ", no bias"
+        return f"{where}: {self.cell.upper()}, {self.input_size} inputs, {self.hidden_size} units, {layers}{bias}"
+
+
+def find_recurrent(state: Mapping[str, Tensor]) -> list[Found]:
+    """Find every stack of recurrent layers by the names and shapes of torch's parameters; other entries don't matter.
+
+    The cell follows from the rows of `weight_hh`: 1, 3 or 4 times its columns are an RNN, GRU or LSTM. What a state
+    dict doesn't say is an RNN's nonlinearity, and whether a class of one's own computes something else from weights
+    of these shapes. Layers with another direction of time, projections, weight norm, missing or broken weights are
+    returned too, with a `refusal`.
+
+    Raises:
+        UnusableError: where there is none.
+
+    >>> [found] = find_recurrent({"encoder." + name: w for name, w in nn.GRU(3, 5, 2).state_dict().items()})
+    >>> found.label
+    'encoder: GRU, 3 inputs, 5 units, 2 layers'
+    """
+    stacks: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        if match := PARAMETER.fullmatch(name):
+            stacks.setdefault(match["prefix"], {})[name.removeprefix(match["prefix"])] = tensor
+    stacks = {prefix: parts for prefix, parts in stacks.items() if any("weight_hh" in part for part in parts)}
+    if not stacks:
+        some = f" ({', '.join(map(one_line, list(state)[:3]))}, …)" if state else ""
+        raise UnusableError(
+            f"no recurrent layer among {len(state):,} tensors{some}: expected names such as weight_ih_l0, weight_hh_l0"
+        )
+    if len(stacks) > MOST_STACKS:
+        raise UnusableError(f"{len(stacks):,} recurrent layers: expected at most {MOST_STACKS}")
+    names = {prefix: ".".join(p for p in prefix.split(".") if p and p not in WRAPPERS) for prefix in stacks}
+    taken = list(names.values())
+    return [
+        _stack(names[prefix] if taken.count(names[prefix]) == 1 else prefix.rstrip("."), parts)
+        for prefix, parts in stacks.items()
+    ]
+
+
+def _stack(name: str, parts: Mapping[str, Tensor]) -> Found:
+    try:
+        return _described(name, parts)
+    except UnusableError as error:
+        return Found(name, refusal=str(error))
+
+
+def _described(name: str, parts: Mapping[str, Tensor]) -> Found:
+    weights: dict[str, Tensor] = {}
+    layers = set()
+    for key, tensor in parts.items():
+        match = PARAMETER.fullmatch(key)
+        if match["reverse"]:
+            raise UnusableError("bidirectional, not supported: a distance needs one direction of time")
+        if match["part"] == "weight_hr":
+            raise UnusableError("with projections (weight_hr), not supported: expected proj_size=0")
+        if match["more"]:
+            raise UnusableError(f"{key} is made by weight norm or pruning: expected plain weights, after its removal")
+        layer = int(match["layer"] or 0)
+        if f"{match['part']}_l{layer}" in weights:
+            raise UnusableError(f"{key} is there twice, with and without _l0: expected one")
+        layers.add(layer)
+        weights[f"{match['part']}_l{layer}"] = _checked(key, tensor)
+    L = max(layers) + 1
+    bias = any(key.startswith("bias") for key in weights)
+    expected = [f"{part}_l{k}" for k in range(min(L, MOST_LAYERS + 1)) for part in _parts(bias)]
+    if L > MOST_LAYERS or (missing := [key for key in expected if key not in weights]):
+        lacks = f"more than {MOST_LAYERS} layers" if L > MOST_LAYERS else f"{missing[0]} is missing"
+        raise UnusableError(f"{lacks}: expected weights, and both biases or none, for layers from 0 on")
+    if sum(weight.numel() for weight in weights.values()) > MOST_PARAMETERS:
+        raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
+    rows, H = _shape(weights["weight_hh_l0"], "weight_hh_l0")
+    cell = CELL_BY_ROWS.get(rows // H) if rows % H == 0 else None
+    if cell is None:
+        raise UnusableError(f"weight_hh_l0 of shape {(rows, H)}: expected 1, 3 or 4 times as many rows as columns")
+    D = _shape(weights["weight_ih_l0"], "weight_ih_l0")[1]
+    for key in expected:
+        columns = H if "hh" in key or not key.endswith("_l0") else D
+        shape = (rows, columns) if key.startswith("weight") else (rows,)
+        if tuple(weights[key].shape) != shape:
+            raise UnusableError(f"{key} of shape {tuple(weights[key].shape)}: expected {shape}")
+        if not weights[key].isfinite().all():
+            raise UnusableError(f"{key} holds NaN or infinite numbers: expected finite ones")
+    return Found(name, cell, D, H, L, bias, {key: weights[key] for key in expected})
+
+
+def _parts(bias: bool) -> tuple[str, ...]:
+    return ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if bias else 2]
+
+
+def _checked(key: str, tensor: Tensor) -> Tensor:
+    if tensor.dtype not in FLOATS or tensor.layout != torch.strided or tensor.device.type != "cpu":
+        kind = str(tensor.dtype if tensor.layout == torch.strided else tensor.layout).removeprefix("torch.")
+        raise UnusableError(f"{key} is of {kind}: expected float16, bfloat16, float32 or float64")
+    return tensor
+
+
+def _shape(weight: Tensor, key: str) -> tuple[int, int]:
+    if weight.dim() != 2 or not weight.numel():
+        raise UnusableError(f"{key} of shape {tuple(weight.shape)}: expected two axes with something in them")
+    return tuple(weight.shape)
+
+
+def to_module(found: Found, nonlinearity: str = "tanh") -> Module:
+    """Build the nn.RNN, nn.LSTM or nn.GRU of what was found, with batch_first; it draws no random numbers.
+
+    Args:
+        found: from `find_recurrent`.
+        nonlinearity: tanh or relu, of an RNN: a state dict doesn't say.
+
+    Raises:
+        UnusableError: for what was found but refused.
+    """
+    if found.refusal:
+        raise UnusableError(found.label)
+    if nonlinearity not in NONLINEARITIES:
+        raise UnusableError(f"nonlinearity={nonlinearity!r}: expected tanh or relu")
+    double = any(weight.dtype == torch.float64 for weight in found.weights.values())
+    options = {"nonlinearity": nonlinearity} if found.cell == "rnn" else {}
+    module = KINDS[found.cell](
+        found.input_size, found.hidden_size, found.layers, bias=found.bias, batch_first=True,
+        device="meta", dtype=torch.float64 if double else torch.float32, **options,
+    ).to_empty(device="cpu")  # fmt: skip
+    module.load_state_dict(dict(found.weights))
+    return module
+
+
+def read_inputs(data: bytes, name: str, found: Found) -> np.ndarray:
+    """Read inputs (T, D) or (N, T, D) for a module that was found, from `.npy`, `.npz` or `.csv`.
+
+    Raises:
+        UnusableError: for anything else.
+    """
+    D = found.input_size
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) in (2, 3) and shape[-1] == D
+
+    inputs = read_array(data, name, fits)
+    if not fits(inputs.shape):
+        raise UnusableError(f"{name} of shape {inputs.shape}: expected (T, {D}) or (N, T, {D})")
+    if inputs.shape[-2] < 2:
+        raise UnusableError(f"{name} of shape {inputs.shape}: expected at least 2 steps, a distance needs them")
+    return inputs
+
+
+def fit_inputs(found: Found, inputs: np.ndarray | Tensor) -> tuple[Tensor, str]:
+    """Return inputs (N, T, D) as float64, cut to what a recording may take, and a line that says what was cut.
+
+    Of long sequences the last steps stay, of many sequences the first.
+    """
+    whole = inputs if inputs.ndim == 3 else inputs[None]
+    N, T, D = whole.shape
+    H, rows = found.hidden_size, len(LAYERS[found.cell].blocks)
+    sizes = [D] + [H] * (found.layers - 1)
+    numbers = sum(2 * (H + size) + 2 * rows * H + 4 * H for size in sizes)
+    work = sum(rows * H * (H + size) for size in sizes)
+    steps = max(2, min(T, STEPS, NUMBERS // numbers, int(MULTIPLY_ADDS / work)))
+    count = max(1, min(N, SEQUENCES, NUMBERS // numbers // steps, int(MULTIPLY_ADDS / work / steps)))
+    cut = [f"of {T:,} steps the last {steps:,}"] * (steps < T) + [f"of {N:,} sequences the first {count:,}"] * (
+        count < N
+    )
+    used = torch.from_numpy(np.array(whole[:count, T - steps :], np.float64))
+    if not used.isfinite().all():
+        raise UnusableError("inputs beyond float64: expected finite numbers")
+    return used, f"Used are {' and '.join(cut)}." if cut else ""
+
+
+def random_inputs(found: Found, steps: int = 100, count: int = 16, variance: float = 1.0, seed: int = 0) -> Tensor:
+    """Draw normal inputs (N, T, D) of a variance.
+
+    Raises:
+        UnusableError: for sizes that are not from 2 steps and 1 sequence up, or another variance than 0 to 1e6.
+    """
+    if not (2 <= steps <= STEPS and 1 <= count <= SEQUENCES):
+        raise UnusableError(f"{steps} steps, {count} sequences: expected 2 to {STEPS}, 1 to {SEQUENCES}")
+    if not 0 <= variance <= LARGEST_VARIANCE:
+        raise UnusableError(f"variance={variance}: expected 0 to {LARGEST_VARIANCE:g}")
+    shape, generator = (count, steps, found.input_size), Generator().manual_seed(seed)
+    return variance**0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
