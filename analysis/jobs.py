@@ -302,12 +302,14 @@ class Jobs:
 
     def rename(self, id: str, name: str) -> None:
         """Give a run a name."""
-        self._ask(id, lambda store: store.rename(id, name), every=True)
+        with self._lock:
+            self._ask(id, lambda store: store.rename(id, name), every=True)
 
     def delete(self, id: str) -> None:
         """Delete a run; StoreError where it is queued or running."""
-        self._ask(id, lambda store: store.delete(id), every=True)
-        self._unsaved.pop(id, None)
+        with self._lock:
+            self._ask(id, lambda store: store.delete(id), every=True)
+            self._unsaved.pop(id, None)
 
     def export(self, id: str) -> bytes:
         """Return a run as one file."""
@@ -398,24 +400,24 @@ class Jobs:
         return self._spare.take(id)
 
     def _hear(self, id: str, columns: dict[str, Any], blob: Blob | None) -> None:
-        """Write what became of a run; once it has ended, keep it in one history only."""
-        self._spare.write(id, columns, blob)
-        if not self._store:
-            return
+        """Write what became of a run; once it has ended and is kept, forget it in memory."""
         ended = _ended(columns)
-        try:
-            if id not in self._unsaved:
+        if self._store and id not in self._unsaved:
+            try:
                 self._store.write(id, columns, blob)
-            elif ended:  # perhaps the disk has room again
-                self._store.put(*self._spare.dump(id))
-                del self._unsaved[id]
-            else:
-                return
-            self.trouble = None
-            if ended:
+                self.trouble = None
+            except StoreError as error:
+                self._unsaved[id] = self.trouble = str(error)
+        self._spare.write(id, columns, blob)
+        if self._store and ended:
+            try:
+                if id in self._unsaved:  # perhaps there is room again
+                    self._store.put(*self._spare.dump(id))
+                    del self._unsaved[id]
+                    self.trouble = None
                 self._spare.delete(id)
-        except StoreError as error:
-            self._unsaved[id] = self.trouble = str(error)
+            except StoreError as error:
+                self._unsaved[id] = self.trouble = str(error)
 
     # Workers
 
