@@ -40,7 +40,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def steps(count: float) -> str:
     """Write a number of steps: "1 step", "7 steps"."""
-    return f"{number(count)} step" + ("" if count == 1 else "s")
+    return f"{number(count)} step" + ("" if number(count) == "1" else "s")
 
 
 def horizon(decay: Decay) -> str:

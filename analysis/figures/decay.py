@@ -154,7 +154,7 @@ def axis_title(position: bool) -> str:
 def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: bool, size: int) -> None:
     """Write "RNN 7" where a line from the horizon's dot meets the axis, and name the threshold.
 
-    Close ones stand above one another; at the far end of the sequence the label stands above the dot instead.
+    Close ones stand above one another. At the far end of the sequence the label stands at the dot instead.
     """
     found = {cell: each for cell, each in decays.items() if np.isfinite(each.horizon)}
     if not found:
@@ -171,14 +171,16 @@ def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: boo
             yanchor="bottom" if grows else "top", yshift=(8 + line * (size + 5)) * (1 if grows else -1),
         )  # fmt: skip
     stacked: list[float] = []
-    for cell in sorted(found.keys() - whole, key=lambda cell: -found[cell].horizon):
+    for cell in sorted(reversed(found.keys()), key=lambda cell: -found[cell].horizon):
+        if cell in whole:
+            continue
         reach = found[cell].horizon
         above = sum(abs(other - reach) < 0.2 * last for other in stacked)
         beyond = (reach > 0.75 * last) != position
         figure.add_annotation(
-            x=_x(reach, last, position), y=0, yref="y domain", showarrow=False, text=f"<b>{cell.upper()} {reach:.0f}</b>",
-            font=letters[cell], xanchor="right" if beyond else "left", xshift=-4 if beyond else 4, yanchor="bottom",
-            yshift=2 + above * (size + 5),
+            x=_x(reach, last, position), y=0, yref="y domain", showarrow=False,
+            text=f"<b>{cell.upper()} {reach:.0f}</b>", font=letters[cell], yanchor="bottom",
+            xanchor="right" if beyond else "left", xshift=-4 if beyond else 4, yshift=2 + above * (size + 5),
         )  # fmt: skip
         stacked.append(reach)
 

@@ -1,6 +1,7 @@
 """The sidebar: a widget for every setting of an Experiment, its value in the URL."""
 
 import hashlib
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ def settings() -> Settings:
 
 def draw() -> None:
     """Draw the sidebar and keep what it says for `settings`."""
+    forget_endless_numbers()
     with st.sidebar:
         cells = st.pills(
             "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key="cells",
@@ -65,6 +67,22 @@ def draw() -> None:
         {name: v for name, v in values.items() if not disabled(name, task, values)},
         [cell for cell in CELLS if cell in cells],
     )
+
+
+def forget_endless_numbers() -> None:
+    """Start again without what is infinite in the URL: Streamlit's whole numbers fail on it."""
+    url = {name: st.query_params.get_all(name) for name in st.query_params}
+    sound = {name: values for name, values in url.items() if name not in SETTINGS or not any(map(endless, values))}
+    if len(sound) < len(url):
+        st.switch_page(st.session_state["page"], query_params=sound)
+
+
+def endless(text: str) -> bool:
+    """Whether a text is a number that isn't finite."""
+    try:
+        return not math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def disabled(name: str, task: str, values: dict) -> bool:

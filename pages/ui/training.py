@@ -68,8 +68,9 @@ def row(settings: Settings) -> tuple[dict[str, Run | None], Callable[[], None]]:
         said.caption("Trained.")
     else:
         said.progress(0.0, f"Training {asked[0].cell.upper()} …") if asked else said.caption("…")
-    for error in st.session_state.pop("failed", []):
-        st.error(error)
+    for experiment in missing:
+        if why := st.session_state.get("failed", {}).get(experiment):
+            st.error(f"{experiment.cell.upper()}: {why}")
     _advise(runs)
 
     def go_on() -> None:
@@ -84,6 +85,7 @@ def row(settings: Settings) -> tuple[dict[str, Run | None], Callable[[], None]]:
 
 def _ask(experiments: list[Experiment]) -> None:
     st.session_state["asked"] = tuple(experiments)
+    st.session_state["failed"] = {}
 
 
 def _train(experiment: Experiment, said) -> None:
@@ -101,8 +103,8 @@ def _train(experiment: Experiment, said) -> None:
     try:
         kept().put(train(experiment, on_snapshot=show))
     except Exception as error:  # one cell's failure loses no other cell's run
-        st.session_state["failed"] = [f"{name}: {error}"]
-        _ask([other for other in st.session_state["asked"] if other != experiment])
+        st.session_state["failed"] = st.session_state.get("failed", {}) | {experiment: str(error)}
+        st.session_state["asked"] = tuple(other for other in st.session_state["asked"] if other != experiment)
 
 
 def estimate(experiments: list[Experiment]) -> str:

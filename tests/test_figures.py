@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+
+from analysis import Experiment, measure_untrained, train
+from analysis.decay import decay_of_norms
+from analysis.figures import style
+from analysis.figures.decay import decay, decay_and_memory
+from analysis.figures.memory import memory
+from analysis.figures.timeline import timeline
+
+
+@pytest.fixture(scope="module")
+def decays():
+    return {cell: measure_untrained(Experiment(cell=cell, seeds=2, hidden_size=8)).decay for cell in style.COLOURS}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    small = {"seeds": 2, "hidden_size": 4, "length": 8, "steps": 20, "batch_size": 4}
+    return {cell: train(Experiment(cell=cell, **small)) for cell in ("rnn", "gru")}
+
+
+def named(figure, name):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+def steep(factor, T=40):
+    return decay_of_norms(np.tile((factor ** np.arange(T, dtype=float))[None, :, None], (2, 1, 2)), "memory")
+
+
+def coloured(figure):
+    """Whether every trace says its own colour."""
+    return all(trace.line.color or trace.marker.color for trace in figure.data)
+
+
+def test_decay_draws_what_was_measured(decays):
+    figure = decay(decays)
+    for cell, found in decays.items():
+        trace = named(figure, cell.upper())
+        np.testing.assert_array_equal(trace.y, found.relative)
+        np.testing.assert_array_equal(trace.x, found.distance)
+        assert (trace.line.color, trace.line.dash) == (style.COLOURS[cell], style.DASHES[cell])
+        np.testing.assert_array_equal(named(figure, f"{cell.upper()} 95th percentile").y, found.high)
+        assert named(figure, f"{cell.upper()} horizon").x == (found.horizon,)
+        assert any(f"{cell.upper()} {found.horizon:.0f}" in note.text for note in figure.layout.annotations)
+    assert named(figure, "threshold").y == (0.01, 0.01)
+    assert coloured(figure)
+    np.testing.assert_allclose(figure.layout.yaxis.range, [-8, np.log10(3)])
+
+
+def test_decay_by_position_absolute_and_by_seed(decays):
+    figure = decay(decays, position=True, relative=False)
+    trace = named(figure, "RNN")
+    np.testing.assert_array_equal(trace.x, decays["rnn"].distance[::-1])
+    np.testing.assert_array_equal(trace.y, decays["rnn"].norm)
+    figure = decay(decays, spread="seeds")
+    np.testing.assert_array_equal(named(figure, "GRU model 1").y, decays["gru"].relatives[1])
+    assert coloured(figure)
+
+
+def test_before_is_faint_and_the_carry_thin(decays):
+    figure = decay(decays, before=decays, carry={"lstm": decays["lstm"]})
+    assert named(figure, "LSTM before").line.color.startswith("rgba")
+    assert named(figure, "LSTM by the gate alone").line.dash == "dashdot"
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == [
+        "RNN", "LSTM", "GRU", "before training", "by the gate alone",
+    ]  # fmt: skip
+
+
+def test_what_floating_point_cannot_hold_is_a_gap_and_named():
+    found = steep(1e-10)
+    figure = decay({"rnn": found})
+    y = named(figure, "RNN").y
+    assert np.isnan(y[31:]).all()
+    assert np.isfinite(y[:31]).all()
+    assert any("below floating point: RNN from 31" in note.text for note in figure.layout.annotations)
+
+
+def test_growth_and_depth_widen_the_axis():
+    assert decay({"rnn": steep(10.0)}).layout.yaxis.range[1] > 39
+    assert decay({"rnn": steep(0.1)}, full_depth=True).layout.yaxis.range[0] < -38
+    assert decay({"rnn": steep(0.1)}).layout.yaxis.range[0] == -8
+
+
+def test_a_decay_that_left_the_finite_range_draws():
+    figure = decay({"rnn": steep(np.nan)})
+    assert not [trace for trace in figure.data if trace.name == "RNN horizon"]
+
+
+def test_censored_horizons_say_at_least():
+    figure = decay({"lstm": steep(0.99), "gru": steep(1.0)})
+    texts = [note.text for note in figure.layout.annotations]
+    assert "<b>LSTM ≥ 39</b>" in texts
+    assert "<b>GRU ≥ 39</b>" in texts
+
+
+def test_memory_and_chance(runs):
+    memories = {cell: run.memory for cell, run in runs.items()}
+    for figure in (memory(memories), decay_and_memory({cell: run.after for cell, run in runs.items()}, memories)):
+        own = [trace for trace in figure.data if trace.name == "GRU"][-1]
+        np.testing.assert_array_equal(own.y, memories["gru"].value)
+        assert named(figure, "chance").y == (0.125, 0.125)
+        assert coloured(figure)
+
+
+def test_memory_panel_stays_before_training(decays):
+    figure = decay_and_memory(decays, {})
+    assert any(note.text == "Train to see what it remembers" for note in figure.layout.annotations)
+
+
+def test_timeline_draws_every_snapshot(runs):
+    figure = timeline(runs, step=10)
+    horizon, metric = [trace for trace in figure.data if trace.name == "RNN"]
+    snapshots = runs["rnn"].snapshots
+    assert horizon.x == metric.x == tuple(snapshot.step for snapshot in snapshots)
+    np.testing.assert_array_equal(horizon.y, [snapshot.decay.horizon for snapshot in snapshots])
+    np.testing.assert_array_equal(metric.y, [np.median(snapshot.metric) for snapshot in snapshots])
+    assert {shape.x0 for shape in figure.layout.shapes} == {10}
+    assert coloured(figure)

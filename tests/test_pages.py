@@ -1,0 +1,243 @@
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analysis.config import CELLS, SETTINGS
+from pages.ui.sidebar import FIRST, MORE
+from pages.ui.start import PRESETS, STARTS
+
+# Streamlit's test runner leaves its temporary folder to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+DASHBOARD = str(Path(__file__).parents[1] / "dashboard.py")
+SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
+
+
+def app(page="", **settings):
+    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    for name, value in settings.items():
+        at.query_params[name] = value
+    if page:
+        at.run()
+        at.switch_page(page)
+    return at.run()
+
+
+def fine(at):
+    assert not at.exception, at.exception[0].value
+    for chart in at.get("plotly_chart"):
+        for trace in json.loads(chart.proto.spec)["data"]:
+            y = trace.get("y")
+            if isinstance(y, list) and trace.get("name"):
+                values = [v for v in y if v is not None and not isinstance(v, str)]
+                assert np.isfinite(np.array(values, float)).all(), trace["name"]
+    return at
+
+
+def charts(at):
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+
+
+@pytest.fixture(scope="module")
+def home():
+    return app(**SMALL)
+
+
+def test_home_shows_three_cells_and_says_what_it_shows(home):
+    fine(home)
+    assert not home.error
+    names = {trace.get("name") for trace in charts(home)[0]["data"]}
+    assert {"RNN", "LSTM", "GRU", "threshold"} <= names
+    assert any("of the gradient is left" in text.value for text in home.markdown)
+
+
+def test_home_starts_at_the_lesson():
+    at = fine(app())
+    assert any("7 steps back in the RNN, 8 in LSTM and GRU" in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_switch_sets_the_sidebar(start):
+    at = app(length="20", hidden_size="4")
+    at.segmented_control(key="start").set_value(start).run()
+    fine(at)
+    assert {name: at.session_state[name] for name in ("init", "forget_bias")} == STARTS[start]
+    assert at.segmented_control(key="start").value == start
+
+
+def element(at, name):
+    for kind in ("slider", "number_input", "selectbox"):
+        try:
+            return getattr(at, kind)(key=name)
+        except KeyError:
+            continue
+    raise KeyError(name)
+
+
+@pytest.mark.parametrize("name", [name for name in (*FIRST, *MORE) if not SETTINGS[name].metadata["choices"]])
+def test_every_number_at_both_ends(name):
+    about = SETTINGS[name].metadata
+    others = {"hidden_size": 4, "seeds": 1} | ({"length": 6} if name != "length" else {})
+    at = app(**{key: str(value) for key, value in others.items() if key != name})
+    for end in (about["low"], about["page_high"] or about["high"]):
+        element(at, name).set_value(end).run()
+        fine(at)
+        assert at.get("plotly_chart") or at.error
+
+
+def test_every_cell_init_and_activation():
+    at = app(**{name: str(value) for name, value in SMALL.items()})
+    for init, activation in product(SETTINGS["init"].metadata["choices"], SETTINGS["activation"].metadata["choices"]):
+        element(at, "init").set_value(init)
+        element(at, "activation").set_value(activation).run()
+        fine(at)
+        assert not at.error
+        assert {"RNN", "LSTM", "GRU"} <= {trace.get("name") for trace in charts(at)[0]["data"]}
+
+
+@pytest.mark.parametrize("task", ["adding", "order", "copy", "text"])
+def test_every_task_on_home(task):
+    at = fine(app(task=task, hidden_size="4", seeds="1", length="20"))
+    assert at.get("plotly_chart")
+    assert at.slider(key="symbols").disabled == (task != "copy")
+
+
+def test_no_cell_is_a_clear_line(home):
+    at = app(**SMALL)
+    at.pills(key="cells").set_value([]).run()
+    assert not at.exception
+    assert "at least one cell" in at.error[0].value
+
+
+def test_one_cell_alone():
+    at = fine(app(cells="GRU", **SMALL))
+    assert {trace.get("name") for trace in charts(at)[0]["data"]} >= {"GRU"}
+    assert "RNN" not in {trace.get("name") for trace in charts(at)[0]["data"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("length", "9999999999"), ("length", "abc"), ("length", "nan"), ("length", "-3"), ("length", "1e400"),
+        ("hidden_size", "0"), ("hidden_size", "inf"), ("hidden_size", "3.7"), ("seeds", "64000"), ("gain", "nan"),
+        ("gain", "1e308"), ("gain", ""), ("forget_bias", "nan"), ("forget_bias", "-inf"), ("init", "<script>"),
+        ("init", ""), ("task", "../../etc/passwd"), ("cells", "TRANSFORMER"), ("cells", "99"), ("steps", "nan"),
+        ("learning_rate", "0"), ("seed", "-1"), ("seed", "1e99"), ("text_file", "/etc/passwd"), ("start", "x" * 3000),
+        ("unknown", "1"), ("clip", "NaN"), ("batch_size", "1.5"), ("symbols", "NaN"), ("layers", "nan"),
+    ],
+)  # fmt: skip
+def test_hostile_urls_fall_back(name, value):
+    small = {key: str(number) for key, number in SMALL.items() if key != name}
+    at = fine(app(**small | {name: value}))
+    assert at.get("plotly_chart") or at.error
+    if name in SETTINGS and name != "text_file":
+        about, now = SETTINGS[name].metadata, at.session_state[name]
+        assert now is None or about["choices"] or about["low"] <= now <= about["high"]
+
+
+def test_a_path_never_comes_from_the_url():
+    at = fine(app(task="text", text_file="/etc/passwd", **{**SMALL, "length": "20"}))
+    assert all(each.text_file is None for each in at.session_state["settings"].experiments.values())
+
+
+def test_a_setting_that_does_not_apply_is_named():
+    at = fine(app(forget_bias="3", **SMALL))
+    assert any("Forget bias (RNN)" in text.value for text in at.caption)
+    assert at.session_state["settings"].experiments["gru"].forget_bias == 3
+
+
+def test_chrono_takes_the_forget_bias_over():
+    at = fine(app(forget_bias="3", init="chrono", **SMALL))
+    assert not at.error
+    assert at.number_input(key="forget_bias").disabled
+
+
+def test_reset_gives_every_setting_its_default():
+    at = app(cells="RNN", init="identity", layers="2", **SMALL)
+    next(button for button in at.button if button.label == "Reset").click().run()
+    fine(at)
+    assert at.session_state["cells"] == list(CELLS)
+    assert all(at.session_state[name] == SETTINGS[name].default for name in (*FIRST, *MORE))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=[preset[0] for preset in PRESETS])
+def test_presets_hold_valid_settings(preset):
+    _, page, settings, _ = preset
+    at = app(**{name: str(value) for name, value in settings.items()})
+    assert not at.error
+    for name, value in settings.items():
+        if name != "cells":
+            assert at.session_state[name] == value
+    fine(at.switch_page(f"pages/{page}.py").run())
+
+
+def test_decay_page_trains_and_compares():
+    at = fine(app("pages/measure/decay.py", **SMALL))
+    assert any("about" in text.value for text in at.caption)
+    at.button(key="train").click().run()
+    fine(at)
+    assert not at.error
+    assert len(charts(at)) == 2
+    assert len(at.table) == 2
+    assert any(text.value == "Trained." for text in at.caption)
+    at.select_slider(key="step").set_value(0).run()
+    fine(at)
+    for tab in ("What trains the weights", "Hidden, cell, input"):
+        at.session_state["details"] = tab
+        fine(at.run())
+        assert len(charts(at)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "values"),
+    [
+        ("select_slider", "threshold", [0.001, 0.5]),
+        ("segmented_control", "axis", ["position", "distance"]),
+        ("segmented_control", "size", ["absolute", "relative"]),
+        ("segmented_control", "spread", ["seeds", "none"]),
+        ("toggle", "carry", [False, True]),
+        ("toggle", "deep", [True, False]),
+    ],
+)
+def test_decay_page_controls(kind, key, values):
+    at = app("pages/measure/decay.py", **SMALL)
+    for value in values:
+        getattr(at, kind)(key=key).set_value(value).run()
+        fine(at)
+
+
+@pytest.mark.parametrize(("key", "value"), [("threshold", "0"), ("axis", "x"), ("details", "?"), ("carry", "maybe")])
+def test_decay_page_survives_hostile_controls(key, value):
+    fine(app("pages/measure/decay.py", **SMALL, **{key: value}))
+
+
+def test_training_that_fails_loses_nothing(monkeypatch):
+    import pages.ui.training as training
+
+    real = training.train
+
+    def fails_for_lstm(experiment, on_snapshot=None):
+        if experiment.cell == "lstm":
+            raise ValueError("no luck")
+        return real(experiment, on_snapshot)
+
+    monkeypatch.setattr(training, "train", fails_for_lstm)
+    at = app("pages/measure/decay.py", **{**SMALL, "seed": "77"})
+    at.button(key="train").click().run()
+    fine(at)
+    assert "LSTM: no luck" in at.error[0].value
+    runs = [training.kept().get(each) for each in at.session_state["settings"].experiments.values()]
+    assert [run is not None for run in runs] == [True, False, True]
+
+
+def test_an_estimate_is_a_positive_time():
+    from analysis.config import Experiment
+    from pages.ui.training import duration, estimate
+
+    assert estimate([Experiment(**SMALL, cell="gru")]).startswith("1 cell × 2 seeds, about ")
+    assert "this machine has" in estimate([Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096)])
+    assert [duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import wording
+from analysis.config import Experiment
+from analysis.decay import decay_of_norms
+from analysis.results import Run
+
+
+def decay(factor, T=30, S=2, of="memory"):
+    return decay_of_norms(np.tile((factor ** np.arange(T))[None, :, None], (S, 1, 3)), of)
+
+
+def run(cell, metric, chance=0.125, metric_name="accuracy"):
+    """Only what wording reads."""
+    return Run(
+        experiment=Experiment(cell=cell, seeds=len(metric)), status="finished", snapshots=(), loss=np.array(metric),
+        metric=np.array(metric), metric_name=metric_name, chance=chance, solved=None, measured_before=None,
+        measured_after=None, memory=None, weights={}, diverged=(), versions={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.012345, "0.0123"), (29.0, "29"), (0.0, "0"), (-0.5618, "−0.562"), (1234567.0, "1.23e6"), (1e6, "1e6"),
+        (1.1e-24, "1.1e−24"), (12345.0, "12,345"), (np.inf, "∞"), (-np.inf, "−∞"), (np.nan, "–"), (4e29, "4e29"),
+    ],
+)  # fmt: skip
+def test_number_has_three_digits(value, words):
+    assert wording.number(value) == words
+
+
+def test_words_are_joined():
+    assert wording.listed(["RNN"]) == "RNN"
+    assert wording.listed(["RNN", "LSTM", "GRU"]) == "RNN, LSTM and GRU"
+    assert wording.listed([]) == ""
+    assert (wording.steps(1), wording.steps(np.float64(7))) == ("1 step", "7 steps")
+    assert (wording.percent(0.01), wording.percent(0.003)) == ("1 %", "0.3 %")
+
+
+def test_rate_says_what_is_kept_first():
+    assert wording.rate(decay(0.57)) == "×0.57 kept per step (−0.562 nats)"
+    assert wording.half_life(decay(0.5)) == "1 step"
+
+
+def test_rate_refuses_a_bad_fit():
+    bumpy = replace(decay(0.9), r_squared=0.89)
+    assert wording.rate(bumpy) == "no single rate"
+    assert wording.half_life(bumpy) == "–"
+
+
+def test_rate_says_how_much_a_rising_gradient_grows():
+    assert wording.rate(decay(2.0, T=21)) == "grows ×1.05e6"
+    assert wording.half_life(decay(2.0)) == "never halves"
+
+
+def test_horizon_at_the_end_is_censored():
+    assert wording.horizon(decay(0.99)) == "≥ 29, the whole sequence"
+    assert wording.horizon(decay(0.5)) == "6"
+    assert wording.horizon(decay(np.nan)) == wording.rate(decay(np.nan)) == "not measurable"
+
+
+def test_untrained_groups_cells_by_horizon():
+    decays = {"rnn": decay(0.5), "lstm": decay(0.55), "gru": decay(0.55)}
+    assert (
+        wording.untrained(decays)
+        == "Untrained, 1 % of the gradient is left 6 steps back in the RNN, 7 in LSTM and GRU."
+    )
+
+
+def test_untrained_tells_whole_sequence_growth_and_nothing():
+    assert wording.untrained({"gru": decay(0.99)}) == (
+        "Untrained, 1 % of the gradient is left at least 29 steps back in the GRU, the whole sequence."
+    )
+    assert wording.untrained({"rnn": decay(2.0, T=21)}) == "In the RNN it grows ×1.05e6 over 20 steps."
+    assert "finite" in wording.untrained({"rnn": decay(np.nan)})
+
+
+def test_half_of_the_update():
+    assert wording.half_within(decay(1.0, T=10)) == 5
+    assert wording.half_within(decay(0.5)) == 1
+    assert np.isnan(wording.half_within(decay(np.nan)))
+    assert "RNN 1" in wording.update({"rnn": decay(0.5)})
+    assert wording.update({"rnn": decay(np.nan)}) == ""
+
+
+def test_carry_is_compared_with_the_gradient():
+    assert "forget gate alone brings 100 %" in wording.carried("lstm", decay(0.9), decay(0.9, of="carry"))
+    assert "take from it" in wording.carried("gru", decay(0.8), decay(0.9, of="carry"))
+    assert wording.carried("gru", decay(np.nan), decay(0.9)) == ""
+
+
+def test_spread_is_a_range_over_seeds():
+    assert wording.spread(np.array([0.21, 0.34, 0.39])) == "0.34 (0.21–0.39)"
+    assert wording.spread(np.array([1.0, 1.0])) == "1"
+    assert wording.spread(np.array([np.nan])) == "–"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"rnn": [0.2, 0.3], "lstm": [0.9, 1.0]}, "LSTM did best here: its 2 seeds all beat those of RNN."),
+        ({"rnn": [0.2, 0.95], "lstm": [0.9, 1.0]}, "No clear winner between LSTM and RNN"),
+        ({"rnn": [0.12, 0.13], "lstm": [0.12, 0.12]}, "No clear winner: all stayed at chance."),
+        ({"rnn": [0.2], "lstm": [0.9]}, "one seed each says little"),
+        ({"rnn": [0.2, 0.3]}, ""),
+        ({"rnn": [0.2, 0.3], "gru": [np.nan, np.nan]}, ""),
+    ],
+)
+def test_which_cell_claims_no_more_than_the_ranges(metrics, said):
+    sentence = wording.which_cell({cell: run(cell, values) for cell, values in metrics.items()})
+    assert said in sentence
+    assert bool(sentence) == bool(said)
+
+
+def test_which_cell_where_less_is_better():
+    runs = {cell: run(cell, m, 1 / 6, "mse") for cell, m in {"rnn": [0.16, 0.17], "gru": [0.01, 0.02]}.items()}
+    assert wording.which_cell(runs).startswith("GRU did best")
+
+
+def test_chance():
+    assert wording.stayed_at_chance(run("gru", [0.13, 0.12]))
+    assert wording.stayed_at_chance(run("gru", [np.nan]))
+    assert not wording.stayed_at_chance(run("gru", [0.13, 0.5]))
+    assert wording.stayed_at_chance(run("gru", [0.166], 1 / 6, "mse"))
+    assert not wording.stayed_at_chance(run("gru", [0.1], 1 / 6, "mse"))
