@@ -151,9 +151,9 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
             )  # fmt: skip
             named.add(gate)
     style.layout(figure, height=420)
-    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="share right-saturated")
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", nticks=3, title_text="right-saturated")
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
-    figure.update_yaxes(title_text="share left-saturated", col=1)
+    figure.update_yaxes(title_text="left-saturated", col=1)
     figure.update_layout(hovermode="closest", legend=BELOW | {"y": -0.24})
     return figure
 
