@@ -344,6 +344,7 @@ class Jobs:
             self._hear(id, {"status": "interrupted", "reason": "the server stopped"}, None)
         if self._owner:
             self._owner.release()
+            self._store.close()
         self._spare.close()
 
     # The two histories: what is trained here is in the spare one too until it has ended and is kept

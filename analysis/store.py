@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
@@ -185,7 +186,7 @@ def key(experiment: Experiment, text_sha256: str | None = None) -> str:
     Settings at their default are left out, so that a setting added later changes no key.
     """
     settings = {name: value for name, value in experiment.as_dict().items() if value != SETTINGS[name].default}
-    if experiment.task == "text":
+    if experiment.task in SETTINGS["text_file"].metadata["tasks"]:
         settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -210,7 +211,8 @@ def finished(run: Run) -> tuple[dict[str, Any], Blob]:
 class Store:
     """The history in one file, made when it isn't there; `:memory:` keeps it in this process alone.
 
-    Raises StoreError, here and in every method, for a file that can't be used, which is left as it is.
+    Raises StoreError, here and in every method, for a file that can't be used, which is left as it is. `close` lets go
+    of the file, or of a history in memory; so does forgetting the object.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
@@ -221,6 +223,7 @@ class Store:
         if path == MEMORY:
             self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
             self._memory.executescript(TABLES + "PRAGMA foreign_keys = ON;")
+            self.close = weakref.finalize(self, self._memory.close)
             return
         try:
             self._check_header()
@@ -231,11 +234,10 @@ class Store:
             raise StoreError(f"{self.path}: {error.strerror}: expected a file to keep runs in") from error
         with self._connection() as connection:
             connection.execute("SELECT count(*) FROM runs, blobs WHERE run = id AND id = ''")
-
-    def close(self) -> None:
-        """Let go of a history in memory; one in a file holds nothing open."""
-        if self._memory:
-            self._memory.close()
+            # Where no connection is left, SQLite moves its log into the file and waits for the disk: 20 ms each time.
+            keeper = self._connect()
+            keeper.execute("SELECT count(*) FROM runs").fetchone()
+        self.close = weakref.finalize(self, keeper.close)
 
     def _check_header(self) -> None:
         """Read the file's first bytes, and nothing else: SQLite itself might change a file by looking at it."""
@@ -273,7 +275,7 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self.path.as_uri()}?mode=rw"  # never makes a file
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection

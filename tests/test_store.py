@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -190,6 +191,7 @@ def test_rename_and_delete(store, run):
     id = keep(store, run)
     store.rename(id, "  the best one ")
     assert store.row(id).name == "the best one"
+    store.close()
     size = store.path.stat().st_size
     store.delete(id)
     assert store.rows() == []
@@ -304,8 +306,8 @@ def test_four_processes_write_at_once(tmp_path, run):
 def refused(path, match):
     """Opening or reading a file fails in one clear line, and leaves it as it was."""
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=match) as caught:
-        Store(path).rows()
+    with pytest.raises(StoreError, match=match) as caught, closing(Store(path)) as store:
+        store.rows()
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -328,6 +330,7 @@ def test_a_foreign_database_is_refused(tmp_path):
 
 def test_a_newer_schema_is_refused(store, run):
     keep(store, run)
+    store.close()
     connection = sqlite3.connect(store.path)
     connection.execute("PRAGMA user_version = 7")
     connection.commit()
@@ -337,6 +340,7 @@ def test_a_newer_schema_is_refused(store, run):
 
 def test_a_truncated_history_is_refused(store, run):
     keep(store, run)
+    store.close()
     content = store.path.read_bytes()
     for size in (100, 4096, 4097, len(content) // 2, len(content) - 4096):
         store.path.write_bytes(content[:size])
@@ -345,6 +349,7 @@ def test_a_truncated_history_is_refused(store, run):
 
 def test_a_damaged_history_is_refused_wherever_it_is_hit(store, run):
     id = keep(store, run)
+    store.close()
     content = store.path.read_bytes()
     draw = random.Random(0)
     told = 0
@@ -354,9 +359,9 @@ def test_a_damaged_history_is_refused_wherever_it_is_hit(store, run):
         damaged[start : start + 300] = draw.randbytes(len(damaged[start : start + 300]))
         store.path.write_bytes(damaged)
         try:
-            again = Store(store.path)
-            again.rows()
-            assert again.load(id) == run  # what it says is right
+            with closing(Store(store.path)) as again:
+                again.rows()
+                assert again.load(id) == run  # what it says is right
         except StoreError as error:
             assert "\n" not in str(error)
             told += 1

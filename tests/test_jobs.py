@@ -1,0 +1,388 @@
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from analysis import Experiment, train
+from analysis.jobs import Jobs, QueueFullError, perform
+from analysis.store import Store, StoreError
+
+SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
+LONG = SMALL.replace(steps=100_000, snapshot_every=50)
+PATIENCE = 120  # seconds after which a wait is a failure
+
+
+def until(condition):
+    """Wait for something to become true, and return it."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.002)
+    return found
+
+
+def ended(jobs, id):
+    return until(lambda: not (row := jobs.row(id)).live and row)
+
+
+@contextmanager
+def pool(path, **settings):
+    jobs = Jobs(path, **{"workers": 1, "checkpoint_seconds": 0.01, **settings})
+    try:
+        yield jobs
+    finally:
+        jobs.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_workers():
+    """Spare the workers pytest, which they would import as the main module they think they belong to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["__main__"], "__spec__", None)
+        patch.delattr(sys.modules["__main__"], "__file__", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    with pool(tmp_path_factory.mktemp("jobs") / "runs.sqlite") as jobs:
+        yield jobs
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return train(SMALL)
+
+
+def workers():
+    """Return the processes of the pools that this process has."""
+    return multiprocessing.active_children()
+
+
+def gone(pid):
+    """Say whether a process, of whichever parent, has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+# Training, watching, joining
+
+
+def test_a_worker_trains_what_train_does(jobs, whole):
+    id = jobs.submit(SMALL)
+    assert ended(jobs, id).status == "finished"
+    assert jobs.load(id) == whole
+    row, snapshots = jobs.watch(id)
+    assert tuple(snapshots) == whole.snapshots
+    assert row.unsaved is None
+    assert jobs.watch(id, since=50)[1] == [whole.snapshots[-1]]
+
+
+def test_an_identical_experiment_is_joined(jobs):
+    id = jobs.submit(SMALL)
+    assert ended(jobs, id).status == "finished"
+    assert jobs.submit(Experiment.from_dict(SMALL.as_dict())) == id
+    assert not jobs.active
+    running = jobs.submit(LONG)
+    waiting = jobs.submit(LONG.replace(seed=1))
+    assert jobs.submit(LONG) == running
+    assert jobs.submit(LONG.replace(seed=1)) == waiting
+    assert jobs.waiting == 1
+    for id in (waiting, running):
+        jobs.cancel(id)
+        assert ended(jobs, id).status == "cancelled"
+        jobs.delete(id)
+
+
+def test_two_sessions_watch_one_run(jobs):
+    """Two servers on one history: the second joins what the first trains, sees it move, and can't stop it."""
+    id = jobs.submit(LONG)
+    with pool(jobs._store.path) as other:
+        assert other.submit(LONG) == id
+        assert not other.active
+        until(lambda: len(other.watch(id)[1]) >= 2)
+        assert other.row(id).status == "running"
+        with pytest.raises(StoreError, match="another process"):
+            other.cancel(id)
+    assert jobs.row(id).live
+    jobs.cancel(id)
+    ended(jobs, id)
+    jobs.delete(id)
+
+
+def test_a_run_is_renamed_and_exported_while_it_trains(jobs):
+    id = jobs.submit(LONG)
+    jobs.rename(id, "mine")
+    until(lambda: jobs.watch(id)[1])
+    copy = jobs.import_(jobs.export(id))
+    assert jobs.row(copy).name == jobs.row(id).name == "mine"
+    assert jobs.row(copy).status == "interrupted"
+    with pytest.raises(StoreError, match="cancel it"):
+        jobs.delete(id)
+    jobs.cancel(id)
+    ended(jobs, id)
+    jobs.delete(id)
+    jobs.delete(copy)
+
+
+def test_a_full_queue_refuses(tmp_path):
+    with pool(tmp_path / "runs.sqlite", waiting=1) as jobs:
+        running = jobs.submit(LONG)
+        until(lambda: jobs.row(running).status == "running")
+        jobs.submit(LONG.replace(seed=1))
+        with pytest.raises(QueueFullError, match="1 runs wait"):
+            jobs.submit(LONG.replace(seed=2))
+        assert jobs.submit(LONG) == running
+        assert len(jobs.rows()) == 2
+    assert {row.status for row in Store(tmp_path / "runs.sqlite").rows()} == {"interrupted"}
+
+
+def test_what_cannot_be_trained_fails_with_the_reason(jobs, tmp_path):
+    id = jobs.submit(SMALL.replace(length=100_000, hidden_size=512, seeds=64, batch_size=4096))
+    row = ended(jobs, id)
+    assert row.status == "failed"
+    assert "MiB" in row.reason
+    with pytest.raises(ValueError, match="text_file"):
+        jobs.submit(SMALL.replace(task="text", text_file=str(tmp_path / "none")))
+
+
+# Cancelling and resuming
+
+
+def test_training_stops_at_the_very_step(whole):
+    told = []
+    asked = iter(range(1, 100))
+    result = perform(SMALL, lambda *report: told.append(report), cancelled=lambda: next(asked) == 23)
+    assert result is None
+    columns, (kind, step, checkpoint) = told[-1]
+    assert (columns["status"], columns["step"], kind, step) == ("cancelled", 23, "checkpoint", 23)
+    snapshots = tuple(blob[2] for _, blob in told if blob and blob[0] == "snapshot")
+    assert perform(SMALL, lambda *report: None, checkpoint, snapshots) == whole
+
+
+def test_a_cancelled_run_is_resumed_to_the_same_result(jobs):
+    experiment = SMALL.replace(steps=300, seed=5)
+    id = jobs.submit(experiment)
+    until(lambda: jobs.row(id).step > 20)
+    jobs.cancel(id)
+    row = ended(jobs, id)
+    assert row.status == "cancelled"
+    assert row.step < 300
+    assert jobs.submit(experiment) == id  # resumes
+    assert ended(jobs, id).status == "finished"
+    assert jobs.load(id) == train(experiment)
+
+
+def test_a_waiting_run_is_cancelled(jobs):
+    running, waiting = jobs.submit(LONG), jobs.submit(LONG.replace(seed=1))
+    jobs.cancel(waiting)
+    assert jobs.row(waiting).status == "cancelled"
+    jobs.cancel(running)
+    ended(jobs, running)
+    jobs.cancel(running)  # nothing is left to cancel
+    for id in (running, waiting):
+        jobs.delete(id)
+
+
+def test_here_without_workers(tmp_path, whole):
+    with pool(tmp_path / "runs.sqlite", workers=0) as jobs:
+        snapshots = []
+        id, run = jobs.train_here(SMALL, snapshots.append)
+        assert run == whole == jobs.load(id)
+        assert tuple(snapshots) == whole.snapshots
+
+        def stop(snapshot):
+            if snapshot.step == 30:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            jobs.train_here(SMALL, stop)
+        stopped = jobs.rows()[0]
+        assert (stopped.status, stopped.step) == ("interrupted", 30)
+        assert jobs.train_here(stopped.id) == (stopped.id, whole)
+        with pytest.raises(StoreError, match="finished"):
+            jobs.train_here(stopped.id)
+
+
+# What dies
+
+
+def test_a_worker_killed_at_any_moment_costs_nothing(jobs, whole):
+    done = jobs.submit(SMALL)
+    ended(jobs, done)
+    draw = random.Random(0)
+    interrupted = 0
+    for k in range(20):
+        experiment = SMALL.replace(seed=100 + k)
+        moment = draw.randrange(60)
+        id = jobs.submit(experiment)
+        until(lambda: (row := jobs.row(id)).step >= moment or not row.live)  # noqa: B023
+        for worker in workers():
+            os.kill(worker.pid, signal.SIGKILL)
+        row = ended(jobs, id)
+        if row.status == "interrupted":
+            interrupted += 1
+            assert row.reason == "its worker was killed by SIGKILL"
+            jobs.resume(id)
+            row = ended(jobs, id)
+        assert row.status == "finished"
+        assert jobs.load(id) == train(experiment)
+        assert jobs.load(done) == whole
+    assert interrupted >= 10
+
+
+SERVER = """
+import multiprocessing, sys, time
+from analysis.config import Experiment
+from analysis.jobs import Jobs
+
+def main():
+    jobs = Jobs(sys.argv[1], workers=2, checkpoint_seconds=0.01)
+    small = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
+    done = jobs.submit(small)
+    while jobs.row(done).live:
+        time.sleep(0.01)
+    ids = [jobs.submit(small.replace(steps=200, seed=seed)) for seed in range(3)]
+    while not jobs.row(ids[0]).step > 30:
+        time.sleep(0.002)
+    print(done, *ids, *(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_killed_server_takes_its_workers_along_and_loses_nothing(tmp_path, whole):
+    script, path = tmp_path / "server.py", tmp_path / "runs.sqlite"
+    script.write_text(SERVER)
+    root = Path(__file__).parents[1]
+    server = subprocess.Popen(
+        [sys.executable, script, path], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with server:
+        done, *ids, first, second = server.stdout.readline().split()
+        server.kill()
+    until(lambda: gone(first) and gone(second))
+    store = Store(path)
+    rows = {row.id: row for row in store.rows()}
+    assert rows[done].status == "finished"
+    assert store.load(done) == whole
+    assert [rows[id].status for id in ids] == ["interrupted"] * 3
+    assert "process" in rows[ids[0]].reason
+    with pool(path, workers=2) as jobs:
+        for id in ids:
+            jobs.resume(id)
+        for id in ids:
+            assert ended(jobs, id).status == "finished"
+            assert jobs.load(id) == train(rows[id].experiment)
+
+
+def test_a_closed_pool_interrupts_what_it_trained(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    with pool(path) as jobs:
+        id = jobs.submit(LONG)
+        until(lambda: jobs.row(id).step)
+    assert Store(path).row(id).status == "interrupted"
+    assert not list(Store(path).owners.iterdir())
+
+
+# Where nothing can be written
+
+
+def refused_path(tmp_path, how):
+    path = tmp_path / "runs.sqlite"
+    if how == "read-only":
+        path.write_text("a file, not a folder")
+        return path / "runs.sqlite"
+    if how == "damaged":
+        Store(path).close()
+        path.write_bytes(path.read_bytes()[:5000])
+    elif how == "foreign":
+        path.write_text("something else")
+    return path
+
+
+@pytest.mark.parametrize("how", ["read-only", "damaged", "foreign"])
+def test_without_a_usable_history_runs_live_in_memory(tmp_path, whole, how):
+    path = refused_path(tmp_path, how)
+    with pool(path) as jobs:
+        assert str(path) in jobs.trouble
+        id = jobs.submit(SMALL)
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == whole
+        assert jobs.row(id).unsaved == jobs.trouble
+        assert jobs.submit(SMALL) == id
+        jobs.rename(id, "kept")
+        copy = jobs.import_(jobs.export(id))
+        assert copy == id
+        assert [row.name for row in jobs.rows()] == ["kept"]
+        jobs.delete(id)
+        assert jobs.rows() == []
+
+
+def limited(monkeypatch, more):
+    """Let every history in a file grow by no more than some pages."""
+    connect = Store._connect
+
+    def full(self):
+        connection = connect(self)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(pages, more)}")
+        return connection
+
+    monkeypatch.setattr(Store, "_connect", full)
+
+
+@pytest.mark.parametrize("pages", [1, 8, 12])
+def test_on_a_full_disk_a_run_goes_on_in_memory(tmp_path, whole, monkeypatch, pages):
+    with pool(tmp_path / "runs.sqlite") as jobs, monkeypatch.context() as patch:
+        limited(patch, pages)
+        id = jobs.submit(SMALL)
+        row = ended(jobs, id)
+        assert row.status == "finished"
+        assert "full" in row.unsaved
+        assert "full" in jobs.trouble
+        assert jobs.load(id) == whole
+        assert jobs.submit(SMALL) == id
+        assert [row.id for row in jobs.rows()] == [id]
+
+
+def test_when_the_disk_has_room_again_the_run_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "runs.sqlite"
+    experiment = SMALL.replace(steps=200)
+    with pool(path) as jobs:
+        with monkeypatch.context() as patch:
+            limited(patch, 20)
+            id = jobs.submit(experiment)
+            until(lambda: jobs.row(id).unsaved)
+            assert jobs.row(id).live
+        ended(jobs, id)
+        until(lambda: jobs.row(id).unsaved is None)
+        assert jobs.trouble is None
+    assert Store(path).load(id) == train(experiment)
+
+
+def test_a_history_that_breaks_while_a_run_trains(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    experiment = SMALL.replace(steps=200)
+    with pool(path) as jobs:
+        id = jobs.submit(experiment)
+        until(lambda: jobs.row(id).step > 20)
+        path.unlink()
+        row = ended(jobs, id)
+        assert row.status == "finished"
+        assert str(path) in row.unsaved
+        assert jobs.load(id) == train(experiment)
+        assert [row.id for row in jobs.rows()] == [id]
+        assert jobs.trouble
