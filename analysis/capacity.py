@@ -37,9 +37,10 @@ def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
 
 
 def _weights(experiment: Experiment, task: Task) -> int:
-    """Weights of one model's recurrent layers, as an unroll packs them."""
+    """Weights of one model's recurrent layers, as an unroll packs them, and of its embedding."""
     H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
-    return sum(rows * H * (H + D + 1) for D in [task.inputs] + [H] * (experiment.layers - 1))
+    recurrent = sum(rows * H * (H + D + 1) for D in [task.inputs] + [H] * (experiment.layers - 1))
+    return recurrent + (task.vocabulary or 0) * task.inputs
 
 
 def _numbers_per_step(experiment: Experiment, task: Task) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Self, get_args
 
 CELLS = ("rnn", "lstm", "gru")
 GATED = ("lstm", "gru")
-DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "digits": 64}
+DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
 TASKS = tuple(DEFAULT_LENGTH)
 
 
@@ -74,7 +74,7 @@ class Experiment:
     )  # fmt: skip
     text_file: str | None = setting(
         None, "Text file", "A UTF-8 text to learn from; unset, the help texts that come with Python.",
-        tasks=("text",), more=True,
+        tasks=("text", "words"), more=True,
     )  # fmt: skip
     hidden_size: int = setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1)
     layers: int = setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1, more=True)

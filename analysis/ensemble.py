@@ -1,4 +1,4 @@
-"""An ensemble at work: S recurrent models and their linear readouts, answering sequences of a task."""
+"""An ensemble at work: S recurrent models, their embeddings and linear readouts, answering sequences of a task."""
 
 import itertools
 from collections.abc import Iterator
@@ -22,6 +22,29 @@ def pieces(T: int, longest: int = PIECE) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
 
+def embed(weights: Weights, inputs: Tensor) -> Tensor:
+    """Return the vectors (T, S, B, D) of words given as classes (T, B) or (T, S, B); other inputs are as they are."""
+    if inputs.is_floating_point():
+        return inputs
+    table = weights["embedding.weight"]  # (S, V, D)
+    codes = inputs.unsqueeze(1) if inputs.dim() == 2 else inputs
+    return table[torch.arange(len(table)).unsqueeze(-1), codes]
+
+
+def embedding_grad(weights: Weights, inputs: Tensor, input_grad: Tensor) -> dict[str, Tensor]:
+    """Return the embedding's gradient (S, V, D), summed over samples, from that of its vectors, (T, S, D, B).
+
+    Empty where inputs (T, S, B) are no classes of words.
+    """
+    if inputs.is_floating_point():
+        return {}
+    table = torch.zeros_like(weights["embedding.weight"])
+    S, V, D = table.shape
+    rows = inputs + V * torch.arange(S).unsqueeze(-1)  # of all tables, one below the other
+    table.view(-1, D).index_add_(0, rows.flatten(), input_grad.mT.reshape(-1, D))
+    return {"embedding.weight": table}
+
+
 def readout(weights: Weights, hidden: Tensor) -> Tensor:
     """Return the answers (S, ..., B, O) to top hidden states (S, H, B), or (S, T, B, O) to (T, S, H, B)."""
     answers = (weights["readout.weight"] @ hidden + weights["readout.bias"].unsqueeze(-1)).mT
@@ -43,7 +66,7 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
                 unrolls[T] = Unroll(experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False)
             unroll = unrolls[T]
             unroll.start(state)
-            top = unroll.forward(inputs[piece])
+            top = unroll.forward(embed(weights, inputs[piece]))
             state = unroll.state()
             if every_step:
                 found.append(readout(weights, top))

@@ -55,8 +55,10 @@ def example_batch(task: Task, count: int = 16) -> Batch:
 def steps_read(task: Task, inputs: Tensor) -> dict[str, np.ndarray]:
     """Return at which steps inputs (T, B, D) show what is to be remembered, and the cue: (T, B) each.
 
-    Text and digits are to be remembered throughout: the dict is empty.
+    Text, words and digits are to be remembered throughout: the dict is empty.
     """
+    if task.name not in ("recall", "copy", "adding", "order"):
+        return {}
     codes = inputs.argmax(-1).numpy()
     D = inputs.shape[-1]
     if task.name == "recall":
@@ -65,7 +67,7 @@ def steps_read(task: Task, inputs: Tensor) -> dict[str, np.ndarray]:
         return {"symbol": np.arange(len(codes))[:, None] + 0 * codes < COPIED, "cue": codes == D - 1}
     if task.name == "adding":
         return {"marked value": inputs[..., 1].numpy() == 1}
-    return {"symbol": codes >= D - 2} if task.name == "order" else {}
+    return {"symbol": codes >= D - 2}
 
 
 def gate_sample(

@@ -12,7 +12,7 @@ from analysis.bptt import Unroll, one_thread
 from analysis.capacity import require_memory
 from analysis.config import Experiment
 from analysis.decay import carry_norms, decay_of_norms, gradient_norms
-from analysis.ensemble import pieces, readout
+from analysis.ensemble import embed, pieces, readout
 from analysis.gates import gate_saturation
 from analysis.results import Bounds, Measured, Saturation, Tape
 from analysis.tasks import Batch, Task, build
@@ -31,7 +31,7 @@ class Meter:
     def __init__(self, experiment: Experiment, task: Task, batch: Batch | None = None) -> None:
         batch = batch or task.measuring()
         self.experiment, self.task = experiment, task
-        self.inputs = batch.inputs.double()
+        self.inputs = batch.inputs if task.vocabulary else batch.inputs.double()
         self.targets = batch.targets[-1:] if task.every_step else batch.targets
         self.pieces = pieces(len(self.inputs))
         self._unrolls: dict[int, Unroll] = {}
@@ -63,10 +63,10 @@ class Meter:
         """Record one run over the whole sequence at once."""
         weights = {name: weight.detach().double() for name, weight in weights.items()}
         with one_thread(), torch.no_grad():
-            T, B, _ = self.inputs.shape
+            T, B = self.inputs.shape[:2]
             unroll = Unroll(self.experiment.cell, self.experiment.activation, weights, T, B)  # the tape's own
             unroll.start()
-            _, output_grad = self._loss(weights, unroll.forward(self.inputs)[-1])
+            _, output_grad = self._loss(weights, unroll.forward(embed(weights, self.inputs))[-1])
             unroll.backward(output_grad)
             return unroll.tape()
 
@@ -93,7 +93,7 @@ class Meter:
         for k, piece in enumerate(self.pieces):
             unroll = self._unroll(weights, piece)
             unroll.start(states[k])
-            hidden = unroll.forward(self.inputs[piece])[-1]
+            hidden = unroll.forward(embed(weights, self.inputs[piece]))[-1]
             states.append(unroll.state())
             on_progress((k + 1) / len(self.pieces) / 3)
         loss, output_grad = self._loss(weights, hidden)
@@ -103,7 +103,7 @@ class Meter:
             if later is not None:  # the last piece still holds its forward pass
                 unroll = self._unroll(weights, piece)
                 unroll.start(states[k])
-                unroll.forward(self.inputs[piece])
+                unroll.forward(embed(weights, self.inputs[piece]))
                 output_grad = None
             unroll.backward(output_grad, later)
             later = unroll.earlier()
@@ -122,7 +122,7 @@ def measure_untrained(
     """Measure an experiment's models as they start, before any training."""
     task = build(experiment)
     require_memory(experiment, task, training=False)
-    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
+    weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from analysis import words
 from analysis.config import Experiment
 
 # Seeds no experiment can have; torch's CPU generator reads only the lower 32 bits.
@@ -18,13 +19,15 @@ EVALUATION_SEED, MEASURING_SEED, HELD_OUT_SEED = 3_000_000_000, 3_000_000_001, 3
 EVALUATED, MEASURED = 1024, 64
 COPIED = 10
 CLASSES = 128
+EMBEDDED = 16  # numbers a word becomes
 
 
 @dataclass(frozen=True)
 class Batch:
     """Sequences and what is wanted of them.
 
-    inputs (T, B, D) float32; targets (B,), or (T, B) where every step counts: int64 classes or float32.
+    inputs (T, B, D) float32, or words as int64 classes (T, B); targets (B,), or (T, B) where every step counts: int64
+    classes or float32.
     """
 
     inputs: Tensor
@@ -52,6 +55,7 @@ class Task:
     squared: bool = False
     bigram: float | None = None
     text_sha256: str | None = None
+    vocabulary: int | None = None  # classes of words, each to be embedded in D numbers
 
     @property
     def higher_is_better(self) -> bool:
@@ -175,21 +179,24 @@ def copy(count: int, generator: Generator, *, length: int, symbols: int) -> Batc
     return Batch(one_hot(codes, symbols + 2), targets)
 
 
-def windows(starts: Tensor, codes: Tensor, length: int, classes: int) -> Batch:
-    """Cut sequences out of a text: at every step, the target is the next character.
+def windows(starts: Tensor, codes: Tensor, length: int, classes: int | None = None) -> Batch:
+    """Cut sequences out of a text: at every step, the target is the next character, or word.
 
+    Inputs are one-hot of so many `classes`, or without them the classes themselves.
     codes of "hello", length 3, start 1: ell -> llo
     """
     window = codes[starts + torch.arange(length + 1).unsqueeze(-1)]  # (T + 1, B)
-    return Batch(one_hot(window[:-1], classes), window[1:])
+    return Batch(one_hot(window[:-1], classes) if classes else window[:-1], window[1:])
 
 
-def random_windows(count: int, generator: Generator, *, codes: Tensor, length: int, classes: int) -> Batch:
+def random_windows(
+    count: int, generator: Generator, *, codes: Tensor, length: int, classes: int | None = None
+) -> Batch:
     """Cut windows at random places of a text."""
     return windows(between(0, len(codes) - length - 1, count, generator), codes, length, classes)
 
 
-def even_windows(count: int, generator: Generator, *, codes: Tensor, length: int, classes: int) -> Batch:
+def even_windows(count: int, generator: Generator, *, codes: Tensor, length: int, classes: int | None = None) -> Batch:
     """Cut windows at evenly spaced places of a text, from its start to its end; nothing is random."""
     starts = torch.arange(count) * (len(codes) - length - 1) // max(count - 1, 1)
     return windows(starts, codes, length, classes)
@@ -309,6 +316,24 @@ def build_text(experiment: Experiment) -> Task:
     )  # fmt: skip
 
 
+def build_words(experiment: Experiment) -> Task:
+    """Words: nats per word, by chance those of the single words' frequencies."""
+    T = experiment.task_length
+    text, text_sha256 = read_text(experiment.text_file)
+    training, held_out, vocabulary, unigram = words.corpus(text)
+    count = len(training) + len(held_out)
+    if count < 10 * (T + 2):
+        found = f"text_file={experiment.text_file!r}: {count} words"
+        raise ValueError(f"{found}: expected at least {10 * (T + 2)} for length={T}")
+    draw = partial(random_windows, codes=training, length=T)
+    evaluate = partial(even_windows, codes=held_out, length=T)
+    measure = partial(random_windows, codes=held_out, length=T)
+    return Task(
+        "words", T, EMBEDDED, vocabulary.size, unigram, draw, evaluate, measure, metric_name="nats per word",
+        every_step=True, text_sha256=text_sha256, vocabulary=vocabulary.size,
+    )  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def load_digits() -> tuple[Tensor, Tensor]:
     """Return scikit-learn's images (1797, 64), 0 to 1, and labels (1797,), in a fixed random order."""
@@ -336,5 +361,6 @@ BUILDERS: dict[str, Callable[[Experiment], Task]] = {
     "order": build_order,
     "copy": build_copy,
     "text": build_text,
+    "words": build_words,
     "digits": build_digits,
 }

@@ -13,7 +13,7 @@ from analysis.bptt import Unroll, one_thread
 from analysis.capacity import require_memory
 from analysis.cells import LAYERS
 from analysis.config import Experiment
-from analysis.ensemble import evaluate, readout
+from analysis.ensemble import embed, embedding_grad, evaluate, readout
 from analysis.measuring import Meter
 from analysis.memory import memory_curve
 from analysis.results import Diverged, Result, Run, Snapshot
@@ -120,7 +120,7 @@ class Trainer:
 
     def __init__(self, experiment: Experiment, task: Task) -> None:
         self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
-        initial, self.generators = initial_weights(experiment, task.inputs, task.outputs)
+        initial, self.generators = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
         # One tensor (S, P) for the optimizer; the weights by name are views into it.
         self.flat = torch.cat([weight.flatten(1) for weight in initial.values()], dim=1)
         sizes = [weight[0].numel() for weight in initial.values()]
@@ -198,17 +198,19 @@ class Trainer:
     def advance(self) -> tuple[Tensor, Tensor, Tensor]:
         """Do one training step on fresh sequences; return each model's loss, metric and whether it was clipped."""
         batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
+        inputs = torch.stack([batch.inputs for batch in batches], dim=1)
         targets = torch.stack([batch.targets for batch in batches])
         self.unroll.load(self.weights)
         self.unroll.start()
-        top = self.unroll.forward(torch.stack([batch.inputs for batch in batches], dim=1))
+        top = self.unroll.forward(embed(self.weights, inputs))
         hidden = (top if self.task.every_step else top[-1]).detach().requires_grad_()
         head = {n: w.detach().requires_grad_() for n, w in self.weights.items() if n.startswith("readout")}
         answers = readout(head, hidden)
         losses = self.task.loss(answers, targets)  # (S, B)
         output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
         self.unroll.backward(output_grad, by_weights=True)
-        grads = [*self.unroll.weight_grads().values(), *head_grads]
+        by_words = embedding_grad(self.weights, inputs, self.unroll.layers[0].dx)
+        grads = [*self.unroll.weight_grads().values(), *head_grads, *by_words.values()]
         loss = losses.detach().mean(1)
         with torch.no_grad():
             clipped = self._update(torch.cat([grad.flatten(1) for grad in grads], 1), loss, top[-1])
@@ -252,7 +254,7 @@ def cost(experiment: Experiment, task: Task) -> dict[str, int]:
     G, elementwise = (gates, 3) if gates else (1, 0)
     sizes = [task.inputs] + [H] * (experiment.layers - 1)
     return {
-        "parameters": sum(G * H * (D + H + 2) for D in sizes) + O * (H + 1),
+        "parameters": sum(G * H * (D + H + 2) for D in sizes) + O * (H + 1) + (task.vocabulary or 0) * task.inputs,
         "multiply_adds": sum(G * H * (D + H) + elementwise * H for D in sizes),
     }
 

@@ -6,23 +6,29 @@ from torch import Generator, Tensor
 from analysis.cells import LAYERS
 from analysis.config import Experiment
 
-Weights = dict[str, Tensor]  # torch's parameter names, and readout.weight, readout.bias; each (S, ...)
+Weights = dict[str, Tensor]  # torch's parameter names, readout.weight, readout.bias, embedding.weight; each (S, ...)
 KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memory where it is open
 
 
-def initial_weights(experiment: Experiment, inputs: int, outputs: int) -> tuple[Weights, list[Generator]]:
+def initial_weights(
+    experiment: Experiment, inputs: int, outputs: int, vocabulary: int | None = None
+) -> tuple[Weights, list[Generator]]:
     """Draw the weights of every model, and return the generators, which go on to draw its data.
 
     Each model has a generator of its own, seeded seed, seed + 1, …. The default is exactly what
-    `torch.manual_seed(seed)`, then `nn.LSTM(D, H, L)` and `nn.Linear(H, O)` give.
+    `torch.manual_seed(seed)`, then `nn.LSTM(D, H, L)`, `nn.Linear(H, O)` and, for words, `nn.Embedding(V, D)` give.
 
     Args:
         experiment: gives the cell, its sizes, init, gain, forget_bias and the seeds.
         inputs: D, the size of an input.
         outputs: O, the size of an answer.
+        vocabulary: V, how many words there are; None = inputs are numbers already.
     """
     generators = [Generator().manual_seed(experiment.seed + k) for k in range(experiment.seeds)]
     drawn = [_one_model(experiment, inputs, outputs, generator) for generator in generators]
+    if vocabulary:
+        for model, generator in zip(drawn, generators, strict=True):
+            model["embedding.weight"] = torch.empty(vocabulary, inputs).normal_(generator=generator)
     return {name: torch.stack([model[name] for model in drawn]) for name in drawn[0]}, generators
 
 
@@ -35,7 +41,7 @@ def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> 
         shapes[f"bias_ih_l{layer}"] = shapes[f"bias_hh_l{layer}"] = (G * H,)
     shapes |= {"readout.weight": (O, H), "readout.bias": (O,)}
     bound = H**-0.5
-    weights = {name: torch.empty(shape).uniform_(-bound, bound, generator=generator) for name, shape in shapes.items()}
+    weights = {name: torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator) for name, shape in shapes.items()}
     for layer in range(experiment.layers):
         recurrent = weights[f"weight_hh_l{layer}"]
         for block in recurrent.split(H):

@@ -201,18 +201,19 @@ def test_digits_are_scikit_learns_own_row_by_row():
         ("order", {}, 1 / 4),
         ("copy", {"symbols": 8}, 10 * log(8) / 70),
         ("text", {}, None),
+        ("words", {}, None),
         ("digits", {}, 0.1),
     ],
 )
 def test_chance_by_simulation(name, settings, chance):
     made = task(name, **settings)
-    batch = made.draw(20_000, seeded(5)) if name != "text" else made.evaluation()
+    batch = made.draw(20_000, seeded(5)) if chance else made.evaluation()
     outputs = torch.zeros(*batch.targets.shape, made.outputs)
     if name == "adding":
         outputs += 1.0
     elif name == "copy":  # knows when, not what
         outputs[:-10, :, 0] = outputs[-10:, :, 1:] = 100.0
-    elif name == "text":
+    elif chance is None:
         training = made.draw.keywords["codes"]
         outputs += (torch.bincount(training, minlength=made.outputs) + 1).log()
     score = made.score(outputs, batch.targets)
@@ -231,9 +232,10 @@ def test_shapes_and_types(name):
         (made.evaluation(), 599 if name == "digits" else 1024),
         (made.measuring(), 64),
     ]:
-        assert batch.inputs.shape == (made.length, count, made.inputs)
+        words = made.vocabulary is not None
+        assert batch.inputs.shape == (made.length, count) + (() if words else (made.inputs,))
         assert batch.targets.shape == ((made.length, count) if made.every_step else (count,))
-        assert batch.inputs.dtype == torch.float32
+        assert batch.inputs.dtype == (torch.int64 if words else torch.float32)
         assert batch.targets.dtype == (torch.float32 if made.squared else torch.int64)
 
 

@@ -53,7 +53,7 @@ def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateS
     if run:
         weights = {name: torch.from_numpy(weight[:1]) for name, weight in run.weights.items()}
     else:
-        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs)
+        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
     tape, reads = Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
     return gate_sample(tape, reads, sample=min(sample, batch.inputs.shape[1]) - 1), gate_moments(tape, reads)
 

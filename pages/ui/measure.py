@@ -36,7 +36,7 @@ def _untrained(experiment: Experiment) -> Measured:
     models = max(1, min(experiment.seeds, int(BUDGET / each / FEWEST)))
     samples = max(FEWEST, min(MEASURED, int(BUDGET / each / models)))
     experiment = experiment.replace(seeds=models)
-    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
+    weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     batch = task.measuring()
     batch = Batch(batch.inputs[:, :samples], batch.targets[..., :samples])
     return Meter(experiment, task, batch).measure(weights)

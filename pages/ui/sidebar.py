@@ -56,7 +56,7 @@ def draw() -> None:
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        if task == "text":
+        if task in SETTINGS["text_file"].metadata["tasks"]:
             values["text_file"] = upload()
         for name in FIRST[1:]:
             values[name] = widget(name, task, values.get("init", ""))
