@@ -9,6 +9,7 @@ from analysis.memory import memory_curve
 from analysis.recording import record
 from analysis.spectrum import gradient_matrix
 from analysis.training import train
+from analysis.watching import watch
 
 __all__ = [
     "Experiment",
@@ -21,4 +22,5 @@ __all__ = [
     "memory_curve",
     "record",
     "train",
+    "watch",
 ]
