@@ -1,11 +1,15 @@
 """What a trained network still knows about a distance: its metric by how far back the answer lies."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from analysis.bptt import one_thread
 from analysis.config import Experiment
 from analysis.ensemble import answers
+from analysis.norms import norm
+from analysis.recording import Module, run_forward
 from analysis.results import Memory
 from analysis.tasks import EVALUATION_SEED, Batch, Task, seeded
 from analysis.weights import Weights
@@ -15,7 +19,7 @@ SAMPLES = 128  # sequences per distance
 
 
 @torch.no_grad()
-def memory_curve(experiment: Experiment, task: Task, weights: Weights) -> Memory:
+def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: Sequence[int] = ()) -> Memory:
     """Measure how far back the answers of a network really depend on the input.
 
     In recall, the accuracy by the symbol's distance. In the other tasks the metric at the last step when only the
@@ -25,6 +29,7 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights) -> Memory
         experiment: gives cell and activation.
         task: from `tasks.build`.
         weights: torch's parameters by name, (S, ...), with the readout's.
+        exclude: models that are not counted; their values are NaN.
     """
     T = task.length
     by_symbol = task.name == "recall"
@@ -42,20 +47,68 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights) -> Memory
         distances = distances - 1  # the last step alone is distance 0
     with one_thread():
         scores = torch.stack([_scores(experiment, task, weights, batch) for batch in batches], 1).double()
+    scores[list(exclude)] = torch.nan
     values = scores.mean(-1).numpy()  # (S, N)
     errors = scores.std(-1).numpy() / scores.shape[-1] ** 0.5
-    value = np.median(values, axis=0)
+    counted = np.isfinite(values).all(axis=1)
+    counted |= not counted.any()
+    value = np.median(values[counted], axis=0)
     return Memory(
         kind="symbol" if by_symbol else "window",
         metric_name=task.metric_name,
         distance=distances,
         value=value,
-        low=values.min(axis=0),
-        high=values.max(axis=0),
+        low=values[counted].min(axis=0),
+        high=values[counted].max(axis=0),
         values=values,
         chance=task.last_step_chance,
-        span=_span(value, distances, task, errors.max(axis=0)),
+        span=_span(value, distances, task, errors[counted].max(axis=0)),
         spans=np.array([_span(own, distances, task, error) for own, error in zip(values, errors, strict=True)]),
+    )
+
+
+@torch.no_grad()
+def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
+    """Measure how far back a network's last output depends on its input, without a task.
+
+    The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences, low and high the 5th and 95th percentile:
+    y is the top layer's last hidden state, y_k the same when only the last k + 1 steps are seen, from the zero
+    state. It is 1 where nothing is seen, which stands for chance, and 0 where all is.
+
+    Args:
+        module: nn.RNN, nn.LSTM or nn.GRU.
+        inputs: as `record` takes them.
+
+    Raises:
+        TypeError, ValueError: as `record`.
+    """
+    axis = 1 if inputs.dim() == 3 and module.batch_first else 0
+    T = inputs.shape[axis]
+    distances = np.unique(np.rint(np.geomspace(1, T, POINTS))).astype(int) - 1 if T > POINTS else np.arange(T)
+    with one_thread():
+        last = [
+            run_forward([module], inputs.narrow(axis, T - 1 - k, k + 1), None, torch.float64)[1][-1, 0]
+            for k in map(int, distances)
+        ]
+    whole = norm(last[-1])  # (B,)
+    away = (torch.stack([norm(seen - last[-1]) for seen in last]) / whole)[:, whole > 0].numpy()  # (N, B)
+    if not away.size or not np.isfinite(away).all():
+        low = value = high = np.full(len(distances), np.nan)
+    else:
+        low, value, high = np.quantile(away, (0.05, 0.5, 0.95), axis=1)
+    far = np.flatnonzero(value >= 0.5)
+    span = float(distances[far[-1] + 1] if len(far) else distances[0]) if np.isfinite(value).all() else np.nan
+    return Memory(
+        kind="window",
+        metric_name="change of the last output",
+        distance=distances,
+        value=value,
+        low=low,
+        high=high,
+        values=value[None],
+        chance=1.0,
+        span=span,
+        spans=np.array([span]),
     )
 
 

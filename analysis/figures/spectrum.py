@@ -1,0 +1,38 @@
+"""The gradient matrix: how every step's loss depends on every earlier state."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures import style
+
+
+def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) -> go.Figure:
+    """Draw [t, s], the size of ∂ℓ_t/∂(memory state)_s relative to s = t, by powers of ten from 1e-4 to 1e4.
+
+    Equal bands along the diagonal mean that the network forgets the same way at every step; orange grows on its way
+    back, blue fades.
+
+    Args:
+        matrix: (T, T) from `analysis.gradient_matrix`.
+        first: number of the first step, where the matrix is of the last steps of a longer sequence.
+        height: in pixels.
+    """
+    T = len(matrix)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        powers = np.log10(matrix / np.diag(matrix)[:, None])
+    powers[np.isposinf(powers) | ~np.tri(T, dtype=bool)] = np.nan
+    steps = np.arange(first, first + T)
+    figure = style.layout(go.Figure(), height)
+    figure.add_heatmap(
+        x=steps, y=steps, z=np.maximum(powers, -308), zmin=-4, zmax=4, colorscale=style.DIVERGING,
+        name="gradient matrix", hoverongaps=False,
+        hovertemplate="loss at step %{y}, state at step %{x}: 10^%{z:.1f}<extra></extra>",
+        colorbar={
+            "title": {"text": "× at its<br>own step"}, "tickvals": [-4, -2, 0, 2, 4], "thickness": 12,
+            "ticktext": ["≤ 1e-4", "0.01", "1", "100", "≥ 1e4"], "outlinewidth": 0,
+        },
+    )  # fmt: skip
+    figure.update_xaxes(title_text="state at step", showgrid=False, constrain="domain")
+    figure.update_yaxes(title_text="loss at step", showgrid=False, autorange="reversed", constrain="domain")
+    figure.update_layout(hovermode="closest")
+    return figure
