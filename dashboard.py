@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
 import streamlit as st
 
 from pages.ui import sidebar

@@ -76,7 +76,9 @@ def untrained(decays: Mapping[str, Decay]) -> str:
     if parts:
         said.append(f"Untrained, {percent(next(iter(decays.values())).threshold)} of the gradient is left {parts}.")
     for cell, decay in growing.items():
-        said.append(f"In the {cell.upper()} it grows ×{number(decay.relative[-1])} over {steps(decay.distance[-1])}.")
+        what = "it" if said else "the gradient"
+        over = steps(decay.distance[-1])
+        said.append(f"In the {cell.upper()} {what} grows ×{number(decay.relative[-1])} over {over}.")
     return " ".join(said) or "No gradient could be measured: the states leave the finite range."
 
 

@@ -75,7 +75,7 @@ def test_untrained_tells_whole_sequence_growth_and_nothing():
     assert wording.untrained({"gru": decay(0.99)}) == (
         "Untrained, 1 % of the gradient is left at least 29 steps back in the GRU, the whole sequence."
     )
-    assert wording.untrained({"rnn": decay(2.0, T=21)}) == "In the RNN it grows ×1.05e6 over 20 steps."
+    assert wording.untrained({"rnn": decay(2.0, T=21)}) == "In the RNN the gradient grows ×1.05e6 over 20 steps."
     assert "finite" in wording.untrained({"rnn": decay(np.nan)})
 
 

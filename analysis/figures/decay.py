@@ -175,7 +175,7 @@ def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: boo
         if cell in whole:
             continue
         reach = found[cell].horizon
-        above = sum(abs(other - reach) < 0.2 * last for other in stacked)
+        above = sum(abs(other - reach) < 0.3 * last for other in stacked)
         beyond = (reach > 0.75 * last) != position
         figure.add_annotation(
             x=_x(reach, last, position), y=0, yref="y domain", showarrow=False,
@@ -195,11 +195,13 @@ def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: boo
     notes = []
     for cell, found in decays.items():
         values = found.relative if relative else found.norm
+        if found.of == "weights":
+            values = values[:-1]  # the first step adds nothing: the state before it is zero
         below = np.flatnonzero(np.isfinite(values) & (values < style.SMALLEST))
         if len(below):
             notes.append(f"{cell.upper()} from {below[0]}")
     if notes:
-        _note(figure, f"below floating point: {', '.join(notes)}", size - 2)
+        _note(figure, f"below floating point: {', '.join(notes)}", size - 2, top=True)
 
 
 def _note(figure: go.Figure, text: str, size: int, axis: str = "", top: bool = False) -> None:

@@ -9,7 +9,7 @@ from analysis.results import Decay, Run
 from analysis.wording import percent
 
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
-STATES = {"memory": "memory state", "hidden": "hidden state", "input": "input"}
+STATES = {"hidden state": "hidden", "memory state (LSTM: cell)": "memory", "input": "input"}
 SPREADS = {"5–95 %": "band", "seeds": "seeds", "none": "none"}
 
 
@@ -51,8 +51,7 @@ def choice(label: str, options: tuple[str, ...], key: str) -> str:
 
 def state() -> str:
     """Choose whose gradient is drawn."""
-    names = {name: of for of, name in STATES.items()}
-    return names[choice("Gradient of the", tuple(names), "state")]
+    return STATES[choice("Gradient of the", tuple(STATES), "state")]
 
 
 def snapshot(runs: Mapping[str, Run]) -> tuple[int | None, dict[str, Decay]]:

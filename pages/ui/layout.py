@@ -7,6 +7,7 @@ TIGHT = """<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
 .stPageLink a { background: none; }
+.stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen
 
 
