@@ -1,28 +1,37 @@
-"""Goldfish on the command line: train an experiment, or measure it untrained, and write what was found."""
+"""Goldfish on the command line: train, or measure untrained, write what was found, and look after kept runs."""
 
 import shutil
 import sys
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from analysis import export, wording
+from analysis import export, training, wording
 from analysis.capacity import require_memory
 from analysis.config import SETTINGS, Experiment, expected, kind
+from analysis.jobs import Jobs
 from analysis.measuring import measure_untrained
 from analysis.results import Decay, Run, Snapshot
+from analysis.store import Row, StoreError
 from analysis.tasks import build
-from analysis.training import train
 
 FINISHED, ALL_DIVERGED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 FORMATS = {
     "json": "everything measured, as JSON",
     "csv": "the decay curves, as CSV",
     "html": "the figures, as one page for a browser",
+}
+KEPT = {
+    "runs": "list the runs that are kept",
+    "resume": "go on with a run that was interrupted or cancelled, or that failed",
+    "export": "write a run to a file",
+    "import": "take in a run from a file",
+    "delete": "delete a run",
 }
 STDOUT = "-"
 ERASE = "\r\x1b[K"
@@ -50,7 +59,7 @@ class Outcome:
 def parser() -> Parser:
     """Make the parser: an option for every setting, and where to write."""
     whole = Parser(prog="python -m analysis", description=__doc__, allow_abbrev=False)
-    commands = whole.add_subparsers(dest="verb", required=True, metavar="{train,decay}")
+    commands = whole.add_subparsers(dest="verb", required=True, metavar="{train,decay} or {" + ",".join(KEPT) + "}")
     for verb, about in (("train", "train models and measure them"), ("decay", "measure models untrained")):
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
         settings = command.add_argument_group("settings")
@@ -59,10 +68,33 @@ def parser() -> Parser:
         if verb == "decay":
             what = "Share of the gradient that the horizon asks for: a number above 0, at most 1; default 0.01"
             settings.add_argument("--threshold", default="0.01", metavar="VALUE", help=what)
-        output = command.add_argument_group("output")
-        for format_, what in FORMATS.items():
-            output.add_argument(_option(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
+        _add_output(command)
+        if verb == "train":
+            _add_store(command).add_argument("--no-store", action="store_true", help="Keep this run nowhere")
+    for verb, about in KEPT.items():
+        command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
+        if verb in ("resume", "export", "delete"):
+            command.add_argument("id", metavar="ID", help="The run, as `runs` lists it")
+        if verb in ("export", "import"):
+            command.add_argument("file", metavar="FILE", help="The file of one run")
+        if verb == "runs":
+            command.add_argument("--json", action="store_true", help="Print them as JSON")
+        if verb == "resume":
+            _add_output(command)
+        _add_store(command)
     return whole
+
+
+def _add_output(command: ArgumentParser) -> None:
+    output = command.add_argument_group("output")
+    for format_, what in FORMATS.items():
+        output.add_argument(_option(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
+
+
+def _add_store(command: ArgumentParser) -> Any:  # noqa: ANN401
+    kept = command.add_argument_group("history")
+    kept.add_argument("--store", metavar="PATH", help="Where runs are kept; unset, GOLDFISH_STORE or the user's data")
+    return kept
 
 
 def _option(name: str) -> str:
@@ -80,25 +112,89 @@ def _help(name: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     try:
-        try:
-            arguments = vars(parser().parse_args(argv))
-            experiment = experiment_from(arguments)
-            threshold = share(arguments.get("threshold", "0.01"))
-            targets = {format_: arguments[format_] for format_ in FORMATS if arguments[format_] is not None}
-            require_writable(targets)
-            require_memory(experiment, build(experiment), training=arguments["verb"] == "train")
-        except (ValueError, ModuleNotFoundError) as refusal:
-            return fail(str(refusal))
-        outcome = trained(experiment) if arguments["verb"] == "train" else untrained(experiment, threshold)
-        show("")
-        print(outcome.summary, file=sys.stderr if STDOUT in targets.values() else sys.stdout)
-        try:
-            write(outcome, targets, export.command_line(experiment, arguments["verb"]))
-        except OSError as error:
-            return fail(str(error))
-        return outcome.status
+        arguments = vars(parser().parse_args(argv))
+        verb = arguments["verb"]
+        if verb in ("runs", "export", "import", "delete"):
+            with history(arguments) as jobs:
+                print(look_after(jobs, arguments))
+            return FINISHED
+        return measure(verb, arguments)
+    except (ValueError, ModuleNotFoundError, StoreError) as refusal:
+        return fail(str(refusal))
     except KeyboardInterrupt:
         return fail("interrupted", INTERRUPTED)
+
+
+def measure(verb: str, arguments: Mapping[str, Any]) -> int:
+    """Train or resume a run, or measure untrained, and write what was found."""
+    experiment = None if verb == "resume" else experiment_from(arguments)
+    threshold = share(arguments.get("threshold", "0.01"))
+    targets = {format_: arguments[format_] for format_ in FORMATS if arguments[format_] is not None}
+    require_writable(targets)
+    if experiment:
+        require_memory(experiment, build(experiment), training=verb == "train")
+    said = sys.stderr if STDOUT in targets.values() else sys.stdout
+    keeping = verb != "decay" and not arguments.get("no_store")
+    with history(arguments, required=verb == "resume") if keeping else nullcontext() as jobs:
+        if experiment is None:
+            experiment = jobs.row(arguments["id"]).experiment
+        outcome = (
+            untrained(experiment, threshold) if verb == "decay" else trained(experiment, arguments.get("id"), jobs)
+        )
+    show("")
+    print(outcome.summary, file=said)
+    try:
+        write(outcome, targets, export.command_line(experiment, "decay" if verb == "decay" else "train"))
+    except OSError as error:
+        return fail(str(error))
+    return outcome.status
+
+
+@contextmanager
+def history(arguments: Mapping[str, Any], *, required: bool = True) -> Iterator[Jobs]:
+    """Open the history of runs; where it can't be used, say so, or refuse where it is required or was named."""
+    jobs = Jobs(arguments["store"], workers=0)
+    try:
+        if jobs.trouble and (required or arguments["store"]):
+            raise StoreError(jobs.trouble)
+        yield jobs
+        if jobs.trouble:
+            fail(f"this run is not kept: {jobs.trouble}")
+    finally:
+        jobs.close()
+
+
+def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:
+    """Do what was asked with the runs that are kept; return what there is to say."""
+    verb = arguments["verb"]
+    if verb == "runs":
+        rows = jobs.rows()
+        if jobs.trouble:
+            raise StoreError(jobs.trouble)
+        if arguments["json"]:
+            return export.to_json([row.as_dict() for row in rows]).rstrip()
+        return "\n".join(map(_line, rows)) or "No run is kept."
+    try:
+        if verb == "import":
+            return f"Imported as run {jobs.import_(Path(arguments['file']).read_bytes())}."
+        if verb == "export":
+            Path(arguments["file"]).write_bytes(jobs.export(arguments["id"]))
+            return f"Exported to {arguments['file']}."
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise ValueError(f"{arguments['file']}: {getattr(error, 'strerror', None) or error}") from None
+    jobs.delete(arguments["id"])
+    return f"Deleted run {arguments['id']}."
+
+
+def _line(row: Row) -> str:
+    """Say in one line what a run is and what came of it."""
+    learned = [metric for metric in row.metric or () if metric is not None]
+    found = f", {row.metric_name} {wording.number(float(np.median(learned)))}" if learned else ""
+    found += f" by chance {wording.number(row.chance)}" if learned else ""
+    why = f" ({row.reason})" if row.reason else ""
+    step = f"step {row.step}/{row.experiment.steps}"
+    name = f"{row.name}: " if row.name else ""
+    return f"{row.id}  {row.created[:16]}  {name}{_title(row.experiment)}, {step}, {row.status}{found}{why}"
 
 
 def fail(line: str, status: int = REFUSED) -> int:
@@ -174,15 +270,20 @@ def write(outcome: Outcome, targets: Mapping[str, str], command: str) -> None:
             Path(target).write_bytes(text.encode())
 
 
-def trained(experiment: Experiment) -> Outcome:
-    """Train an experiment, showing how it goes."""
+def train(run: Experiment | str, watch: Callable[[Snapshot], None], jobs: Jobs | None) -> Run:
+    """Train an experiment, or go on with a run, and keep it where there is a history."""
+    return jobs.train_here(run, watch)[1] if jobs else training.train(run, watch)
+
+
+def trained(experiment: Experiment, id: str | None, jobs: Jobs | None) -> Outcome:
+    """Train an experiment, or go on with its run, showing how it goes."""
     metric_name = build(experiment).metric_name
 
     def watch(snapshot: Snapshot) -> None:
         loss, metric = wording.spread(snapshot.loss), wording.spread(snapshot.metric)
         show(f"step {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
 
-    run = train(experiment, watch)
+    run = train(id or experiment, watch, jobs)
     cell = experiment.cell
 
     def figures() -> Mapping[str, export.Figure]:
