@@ -153,15 +153,12 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
 @contextmanager
 def history(arguments: Mapping[str, Any], *, required: bool = True) -> Iterator[Jobs]:
     """Open the history of runs; where it can't be used, say so, or refuse where it is required or was named."""
-    jobs = Jobs(arguments["store"], workers=0)
-    try:
+    with Jobs(arguments["store"], workers=0) as jobs:
         if jobs.trouble and (required or arguments["store"]):
             raise StoreError(jobs.trouble)
         yield jobs
         if jobs.trouble:
             fail(f"this run is not kept: {jobs.trouble}")
-    finally:
-        jobs.close()
 
 
 def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:

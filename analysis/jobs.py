@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -169,7 +169,7 @@ class Jobs:
     """A pool of worker processes, and the history of what they and others have trained.
 
     Where the history can't be used, or can't be written any more, runs go on in memory: `trouble` and `Row.unsaved`
-    say why. Make one per server; `close` it, or let the process end.
+    say why. Make one per server; `close` it, use it in a `with`, or let the process end.
 
     Args:
         store: path of the history; None = `store.default_path()`, ":memory:" = in memory alone.
@@ -325,6 +325,12 @@ class Jobs:
                 self._unsaved[id] = str(error)
                 return id
         return self._spare.import_(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the workers; what they trained is interrupted."""

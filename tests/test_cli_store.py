@@ -1,0 +1,164 @@
+import json
+
+import pytest
+
+from analysis import Experiment, __main__, train
+from analysis.__main__ import main
+from analysis.jobs import Jobs
+from analysis.store import Store
+
+SMALL = ["--length", "6", "--hidden-size", "4", "--steps", "30", "--seeds", "2", "--batch-size", "4"]
+EXPERIMENT = Experiment(length=6, hidden_size=4, steps=30, seeds=2, batch_size=4)
+NAMES = {
+    "id",
+    "status",
+    "experiment",
+    "created",
+    "seconds",
+    "step",
+    "metric",
+    "chance",
+    "horizon_before",
+    "horizon_after",
+}
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path, monkeypatch):
+    """A history of this test alone."""
+    monkeypatch.setenv("GOLDFISH_STORE", str(tmp_path / "runs.sqlite"))
+    return tmp_path / "runs.sqlite"
+
+
+def rows(capsys):
+    capsys.readouterr()
+    assert main(["runs", "--json"]) == 0
+    return json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def refused(argv, message, capsys):
+    capsys.readouterr()
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("goldfish: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def interrupted(monkeypatch, step=20):
+    """Train until a step, as if Ctrl-C were typed there."""
+
+    def show(line):
+        if line.startswith(f"step {step}/"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(__main__, "show", show)
+        assert main(["train", *SMALL]) == 130
+
+
+def test_what_is_trained_is_kept(path, capsys):
+    assert main(["train", *SMALL]) == 0
+    (row,) = rows(capsys)
+    assert row.keys() >= NAMES
+    run = Store(path).load(row["id"])
+    assert run == train(EXPERIMENT)
+    assert row["experiment"] == EXPERIMENT.as_dict()
+    assert row["metric"] == run.metric.tolist()
+    assert (row["status"], row["step"], row["chance"]) == ("finished", 30, 0.125)
+    assert (row["horizon_before"], row["horizon_after"]) == (run.before.horizon, run.after.horizon)
+
+
+def test_each_training_is_a_run_of_its_own(capsys):
+    assert main(["train", *SMALL]) == main(["train", *SMALL]) == 0
+    assert len(rows(capsys)) == 2
+
+
+def test_another_history_or_none(path, tmp_path, capsys):
+    assert main(["train", *SMALL, "--no-store"]) == 0
+    assert main(["decay", *SMALL]) == 0
+    assert not path.exists()
+    other = tmp_path / "other.sqlite"
+    assert main(["train", *SMALL, "--store", str(other)]) == 0
+    assert rows(capsys) == []
+    assert len(Store(other).rows()) == 1
+    assert main(["runs", "--store", str(other)]) == 0
+    assert "finished, accuracy" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_is_resumed(path, tmp_path, capsys, monkeypatch):
+    interrupted(monkeypatch)
+    (row,) = rows(capsys)
+    assert (row["status"], row["step"], row["metric"]) == ("interrupted", 20, None)
+    assert row["reason"] == "stopped from the keyboard"
+    assert main(["runs"]) == 0
+    assert "step 20/30, interrupted (stopped" in capsys.readouterr().out
+    out = tmp_path / "out.json"
+    assert main(["resume", row["id"], "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["experiment"] == EXPERIMENT.as_dict()
+    assert Store(path).load(row["id"]) == train(EXPERIMENT)
+    refused(["resume", row["id"]], "is finished: only a run that stopped can be resumed", capsys)
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(path, capsys):
+    with Jobs(path, workers=0) as server:
+        id, _ = server._begin(EXPERIMENT)
+        assert rows(capsys)[0]["status"] == "queued"
+        refused(["resume", id], "is queued: only a run that stopped", capsys)
+        refused(["delete", id], "is queued: cancel it before", capsys)
+    assert rows(capsys)[0]["status"] == "interrupted"
+
+
+def test_export_import_delete(path, tmp_path, capsys):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    file, other = str(tmp_path / "run.zip"), str(tmp_path / "other.sqlite")
+    assert main(["export", row["id"], file]) == 0
+    assert main(["import", file, "--store", other]) == 0
+    assert Store(other).rows()[0].experiment == EXPERIMENT
+    assert main(["delete", row["id"]]) == 0
+    assert rows(capsys) == []
+    assert main(["import", file]) == 0
+    (again,) = rows(capsys)
+    assert again == row | {"id": again["id"]}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["resume", "none"], "no run none"),
+        (["export", "none", "file"], "no run none"),
+        (["delete", "none"], "no run none"),
+        (["import", "none"], "none: No such file"),
+        (["import", "."], ".: Is a directory"),
+        (["import", "a\0b"], "embedded null"),
+        (["delete"], "the following arguments are required: ID"),
+        (["resume", "none", "--length", "3"], "unrecognized arguments"),
+        (["runs", "--no-store"], "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(argv, message, capsys):
+    refused(argv, message, capsys)
+
+
+def test_a_file_that_is_no_run_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_bytes(b"PK\x03\x04 and so on")
+    refused(["import", str(tmp_path / "file")], "not a run that Goldfish exported", capsys)
+
+
+def test_an_export_to_nowhere_is_refused(tmp_path, capsys):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    refused(["export", row["id"], str(tmp_path / "no" / "file")], "No such file", capsys)
+
+
+def test_a_history_that_cannot_be_used(path, capsys):
+    path.write_text("my diary")
+    for argv in (["runs"], ["resume", "x"], ["train", *SMALL, "--store", str(path)]):
+        refused(argv, "is no history of Goldfish runs", capsys)
+    assert main(["train", *SMALL]) == 0  # the result is shown, and why it isn't kept
+    out, err = capsys.readouterr()
+    assert "median" in out
+    assert err.startswith("goldfish: this run is not kept: ")
+    assert path.read_text() == "my diary"
