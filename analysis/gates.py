@@ -114,11 +114,13 @@ def gate_moments(tape: Tape, reads: dict[str, np.ndarray], layer: int = -1) -> G
         S, _, _, _, H = gate.shape
         return gate[:, layer][:, mask].mean(1) if mask.any() else np.full((S, H), np.nan)
 
-    units = {name: np.stack([mean(gate, mask) for mask in masks.values()]) for name, gate in tape.gates.items()}
-    low, high = (
-        {name: np.quantile(gate, level, axis=(1, 2)) for name, gate in units.items()} for level in (0.05, 0.95)
-    )
-    return GateMoments(tuple(masks), units, {name: gate.mean((1, 2)) for name, gate in units.items()}, low, high)
+    with np.errstate(over="ignore", invalid="ignore"):  # a candidate without tanh may leave the finite range
+        units = {name: np.stack([mean(gate, mask) for mask in masks.values()]) for name, gate in tape.gates.items()}
+        low, high = (
+            {name: np.quantile(gate, level, axis=(1, 2)) for name, gate in units.items()} for level in (0.05, 0.95)
+        )
+        means = {name: gate.mean((1, 2)) for name, gate in units.items()}
+    return GateMoments(tuple(masks), units, means, low, high)
 
 
 def _require_gates(tape: Tape) -> None:

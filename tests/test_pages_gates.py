@@ -70,6 +70,15 @@ def test_other_tasks(task):
     assert ("every step is to be remembered" in texts(at)) == (task == "text")
 
 
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_states_beyond_floating_point(cell, tab):
+    extreme = {"length": 900, "hidden_size": 2, "seeds": 1, "activation": "identity", "init": "identity", "gain": 3}
+    at = opened(PAGE, **extreme, cells=cell, gates_tab=tab, gates_view="mean")
+    assert not at.exception
+    assert "NaN" not in json.dumps(charts(at)) and "Infinity" not in json.dumps(charts(at))
+
+
 def test_the_shortest_sequence_and_one_unit():
     fine(opened(PAGE, length=2, hidden_size=1, seeds=1, gates_tab=TABS[1]))
 
@@ -88,7 +97,7 @@ def test_training_is_overlaid_and_followed():
     fine(at.select_slider(key="gates_step").set_value(0).run())
     first = charts(at)[0]
     assert json.dumps(first) != json.dumps(last)
-    fine(at.segmented_control(key="gates_2").set_value("untrained").run())
+    fine(at.segmented_control(key="gates_weights").set_value("untrained").run())
 
 
 def test_the_sentence_says_what_was_measured():

@@ -90,7 +90,8 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
         {cell: sample.gates for cell, sample in samples.items()}, row_height=146, across="time step", lift=14
     )
     for cell, gate, row, column in places:
-        values = samples[cell].gates[gate].mean(1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = samples[cell].gates[gate].mean(1)
         figure.add_scatter(
             x=np.arange(len(values)), y=values, name=f"{cell} {gate}", mode="lines", showlegend=False,
             line={"color": style.GATES[gate], "width": 2.5}, row=row, col=column,
@@ -110,7 +111,8 @@ def moments(results: Mapping[str, GateMoments]) -> go.Figure:
         gates = [gate for row in ROWS for gate in row if gate in result.mean]
         for k, moment in enumerate(result.moments):
             mean, low, high = (
-                np.array([values[gate][k] for gate in gates]) for values in (result.mean, result.low, result.high)
+                np.array([values[gate][k] if np.isfinite(values[gate][k]) else np.nan for gate in gates])
+                for values in (result.mean, result.low, result.high)
             )
             figure.add_bar(
                 x=gates, y=mean, name=moment, legendgroup=moment, showlegend=column == 1, row=1, col=column,
@@ -206,7 +208,7 @@ def _reach(gate: str, values: np.ndarray) -> list[float]:
     """Return a mean line's axis: 0 to 1, a candidate's -1 to 1, or as far as one without bounds goes."""
     if gate != "candidate":
         return [0, 1]
-    top = max(1.0, float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0)
+    top = max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0.0)))
     return [-top, top]
 
 

@@ -43,8 +43,7 @@ sequence, around, units, carry = st.tabs(names, key="gates_tab", bind="query-par
 if sequence.open or around.open:
     with sequence if sequence.open else around:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            options = ("trained", "untrained") if runs else ("untrained",)
-            when = controls.choice("Weights", options, f"gates_{len(options)}")
+            when = controls.choice("Weights", ("trained", "untrained"), "gates_weights") if runs else "untrained"
             number, view = 1, "every unit"
             if sequence.open:
                 view = controls.choice("Show", ("every unit", "mean"), "gates_view")
