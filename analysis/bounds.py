@@ -14,7 +14,12 @@ ENTRIES, LARGEST = 8, 1e6  # how many numbers a vector may have, and how large t
 
 
 def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
-    """Return quantiles of |h_t| and |c_t| over models, samples and units, and where they leave the finite range."""
+    """Return quantiles of |h_t| and |c_t| over models, samples and units, and where they leave the finite range.
+
+    Raises:
+        ValueError: for a layer there isn't.
+    """
+    tape.require_layer(layer)
     hidden = np.abs(tape.hidden[:, layer])
     cell = None if tape.cell is None else np.abs(tape.cell[:, layer])
     finite = np.isfinite(hidden).all(axis=(0, 2, 3))

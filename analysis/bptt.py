@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
@@ -12,15 +13,26 @@ from analysis.norms import norm
 from analysis.results import Tape
 
 
+_lock = Lock()
+_threads: list[int] = []  # torch's count before, once for each caller on one thread now
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread: with more, small work is slower and batched products differ in the last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
+
+    The setting is the whole process's; the last of several callers to leave puts it back.
+    """
+    with _lock:
+        _threads.append(_threads[0] if _threads else torch.get_num_threads())
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _lock:
+            threads = _threads.pop()
+            if not _threads:
+                torch.set_num_threads(threads)
 
 
 class Unroll:

@@ -32,7 +32,7 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     if of not in OF:
         raise ValueError(f"of={of!r}: expected one of {', '.join(OF)}")
     last = _loss_step(tape)
-    _require_layer(tape, layer)
+    tape.require_layer(layer)
     if of == "memory":
         of = "hidden" if tape.cell is None else "cell"
     if of == "cell" and tape.cell is None:
@@ -63,7 +63,7 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     """
     if tape.model not in KEEP_GATE:
         raise ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has a gate that carries its memory")
-    _require_layer(tape, layer)
+    tape.require_layer(layer)
     last = tape.hidden.shape[2] - 1 if start is not None else _loss_step(tape)
     gate = tape.gates[KEEP_GATE[tape.model]][:, layer, last::-1]  # (S, k, B, H)
     gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
@@ -72,12 +72,6 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     carried = g_0[:, None] * np.cumprod(gate, axis=1)
     by_distance = np.concatenate([g_0[:, None], carried[:, :-1]], axis=1)
     return norm(torch.from_numpy(by_distance)).numpy(), carried[:, -1]
-
-
-def _require_layer(tape: Tape, layer: int) -> None:
-    L = tape.hidden.shape[1]
-    if not -L <= layer < L:
-        raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
 
 
 def _loss_step(tape: Tape) -> int:

@@ -42,19 +42,22 @@ class Meter:
         of: Sequence[str] = OF,
         threshold: float = 0.01,
         on_progress: Callable[[float], None] = lambda share: None,
+        exclude: Sequence[int] = (),
     ) -> Measured:
-        """Measure models with these weights; `on_progress` is called with the share done."""
+        """Measure models with these weights; `on_progress` is called with the share done.
+
+        Models in `exclude` are left out of the decay curves, as those that leave the finite range are.
+        """
         weights = {name: weight.detach().double() for name, weight in weights.items()}
         with one_thread(), torch.no_grad():
             loss, walked = self._walk(weights, of, on_progress)
         norms, saturations, bounds = zip(*walked[::-1], strict=True)  # by distance: from the last piece
-        decays = {
-            kind: decay_of_norms(np.concatenate([part[kind] for part in norms], axis=1), kind, threshold)
-            for kind in norms[0]
-        }
+        by_kind = {kind: np.concatenate([part[kind] for part in norms], axis=1) for kind in norms[0]}
+        for whole in by_kind.values():
+            whole[list(exclude)] = np.nan
         return Measured(
             loss=loss.numpy(),
-            decays=decays,
+            decays={kind: decay_of_norms(whole, kind, threshold) for kind, whole in by_kind.items()},
             saturation=_join_saturations(saturations, [p.stop - p.start for p in self.pieces[::-1]]),
             bounds=_join_bounds(bounds[::-1]),
         )

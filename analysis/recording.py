@@ -73,6 +73,8 @@ def run_forward(
     """Unroll modules over inputs; return that and the top layer's states, (T, S, B, H). Raises as `record`."""
     _refuse_unsupported(modules)
     first = modules[0]
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype={dtype}: expected torch.float64, or torch.float32, whose smallest number is 1e-38")
     if not isinstance(inputs, Tensor):
         raise ValueError(f"inputs={type(inputs).__name__}: expected a tensor; packed sequences are not supported")
     if inputs.dim() not in (2, 3) or inputs.shape[-1] != first.input_size or not inputs.numel():
@@ -99,6 +101,8 @@ def _refuse_unsupported(modules: Sequence[nn.Module]) -> None:
     for k, module in enumerate(modules):
         if _kind(module) is None:
             raise TypeError(f"{type(module).__name__}: expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them")
+        if type(module).forward is not _kind(module).forward:
+            raise TypeError(f"{type(module).__name__} has a forward of its own: expected {_kind(module).__name__}'s")
         if module.bidirectional:
             raise ValueError("bidirectional=True: not supported, a distance needs one direction of time")
         if module.proj_size:

@@ -1,8 +1,9 @@
 """What was measured: frozen results that carry what they came from.
 
 Axes: S models (seeds), L layers, T time steps, B sequences, H hidden units, D inputs; arrays are ordered
-(S, L, T, B, H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the last,
-index T-1-k. The memory state is the cell state of an LSTM and the hidden state of the others.
+(S, L, T, B, H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the step whose
+output the loss reads, index T-1-k where that is the last one. The memory state is the cell state of an LSTM and the
+hidden state of the others.
 """
 
 from __future__ import annotations
@@ -58,13 +59,19 @@ class Tape(Result):
     gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
     weight_grad: np.ndarray  # (S, L, T, B)
 
+    def require_layer(self, layer: int) -> None:
+        """Raise a ValueError where there is no such layer; -1 is the top one."""
+        L = self.hidden.shape[1]
+        if not -L <= layer < L:
+            raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
+
 
 @dataclass(frozen=True, eq=False)
 class Decay(Result):
-    """Size of a gradient against the distance k to the step the loss is taken at; T distances, S models.
+    """Size of a gradient against the distance k to the step whose output the loss reads; T distances, S models.
 
     `relative` is ‖g_k‖ / ‖g_0‖ of a sample; rates are in nats per step, negative where the gradient decays; horizons
-    and half-lives in steps. What is undefined is NaN. A horizon of T-1 is censored: "at least".
+    and half-lives in steps. What is undefined is NaN. The largest distance as horizon is censored: "at least".
     """
 
     of: str  # memory, hidden, cell, input, weights or carry
@@ -89,7 +96,7 @@ class Decay(Result):
     @property
     def censored(self) -> bool:
         """Whether the horizon is the whole sequence, so that the true one may lie further."""
-        return self.horizon == self.distance[-1]
+        return bool(self.horizon == self.distance[-1])
 
 
 @dataclass(frozen=True, eq=False)

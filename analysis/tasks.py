@@ -96,9 +96,13 @@ class Task:
         return loss.mean(-2) if self.every_step else loss
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return each sample's part (..., B) in the metric, which is their mean; axes as in `loss`."""
+        """Return each sample's part (..., B) in the metric, which is their mean; axes as in `loss`.
+
+        NaN where an answer is not finite.
+        """
         if self.metric_name == "accuracy":
-            return (outputs.argmax(-1) == targets).to(outputs.dtype)
+            right = (outputs.argmax(-1) == targets).to(outputs.dtype)
+            return torch.where(outputs.isfinite().all(-1), right, torch.nan)
         return self.loss(outputs, targets)
 
 

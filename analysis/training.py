@@ -86,14 +86,13 @@ def resume(
             taken.append(snapshot)
             on_snapshot(snapshot)
         loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
-        dead = [failure.model for failure in trainer.diverged]
-        loss[dead] = metric[dead] = torch.nan
+        loss[trainer.dead] = metric[trainer.dead] = torch.nan
         on_step(trainer)
-        after = trainer.meter.measure(trainer.weights)
+        after = trainer.meter.measure(trainer.weights, exclude=trainer.dead)
         on_step(trainer)
         return Run(
             experiment=experiment,
-            status="diverged" if len(dead) == experiment.seeds else "finished",
+            status="diverged" if len(trainer.dead) == experiment.seeds else "finished",
             snapshots=tuple(taken),
             loss=loss.double().numpy(),
             metric=metric.double().numpy(),
@@ -102,7 +101,7 @@ def resume(
             solved=task.solved,
             measured_before=before,
             measured_after=after,
-            memory=memory_curve(experiment, task, trainer.weights),
+            memory=memory_curve(experiment, task, trainer.weights, exclude=trainer.dead),
             weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
             diverged=tuple(trainer.diverged),
             versions=versions(),
@@ -192,7 +191,7 @@ class Trainer:
     def _snapshot(self) -> Snapshot:
         loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
         self.seen = []
-        measured = self.snapshot_meter.measure(self.weights, of=("memory",))
+        measured = self.snapshot_meter.measure(self.weights, of=("memory",), exclude=self.dead)
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
 
     def advance(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,33 +212,39 @@ class Trainer:
         grads = [*self.unroll.weight_grads().values(), *head_grads, *by_words.values()]
         loss = losses.detach().mean(1)
         with torch.no_grad():
-            clipped = self._update(torch.cat([grad.flatten(1) for grad in grads], 1), loss, top[-1])
+            clipped = self._update(torch.cat([grad.flatten(1) for grad in grads], 1), loss)
             return loss, self.task.score(answers, targets).mean(1), clipped
 
-    def _update(self, grad: Tensor, loss: Tensor, hidden: Tensor) -> Tensor:
+    def _update(self, grad: Tensor, loss: Tensor) -> Tensor:
         """Take one optimizer step with gradients (S, P) summed over samples; return which models were clipped, (S,).
 
-        A model whose loss, state or gradient is not finite ends here, with the weights it has; the others go on.
+        A model whose loss, last states, gradient or weights after the step are not finite ends here, with the
+        weights it had before; the others go on.
         """
         grad /= self.experiment.batch_size
         size = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
-        for what, values in (("loss", loss), ("hidden state", hidden.flatten(1).sum(1)), ("gradient", size)):
-            for model in torch.nonzero(~values.isfinite()).flatten().tolist():
-                if model not in self._dead:
-                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+        states = torch.cat([state.flatten(1) for layer in self.unroll.state() for state in layer], 1)
+        self._end_where_not_finite(loss=loss.unsqueeze(1), state=states, gradient=size.unsqueeze(1))
         clip = self.experiment.clip
         clipped = (size >= clip) & (clip > 0)
         grad *= torch.where(clipped, clip / size, 1.0).unsqueeze(1)
-        dead = self._dead
-        kept = self.flat[dead].clone()
+        before = self.flat.clone()
         self.flat.grad = grad
         self.optimizer.step()
-        self.flat[dead] = kept
+        self._end_where_not_finite(weights=self.flat)
+        self.flat[self.dead] = before[self.dead]
         self.step += 1
         return clipped
 
+    def _end_where_not_finite(self, **values: Tensor) -> None:
+        for what, of_model in values.items():
+            for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
+                if model not in self.dead:
+                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+
     @property
-    def _dead(self) -> list[int]:
+    def dead(self) -> list[int]:
+        """The models that ended, by their place in the ensemble."""
         return [failure.model for failure in self.diverged]
 
 

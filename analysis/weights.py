@@ -28,7 +28,9 @@ def initial_weights(
     drawn = [_one_model(experiment, inputs, outputs, generator) for generator in generators]
     if vocabulary:
         for model, generator in zip(drawn, generators, strict=True):
-            model["embedding.weight"] = torch.empty(vocabulary, inputs).normal_(generator=generator)
+            model["embedding.weight"] = torch.empty(vocabulary, inputs, dtype=torch.float32).normal_(
+                generator=generator
+            )
     return {name: torch.stack([model[name] for model in drawn]) for name in drawn[0]}, generators
 
 
@@ -41,7 +43,10 @@ def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> 
         shapes[f"bias_ih_l{layer}"] = shapes[f"bias_hh_l{layer}"] = (G * H,)
     shapes |= {"readout.weight": (O, H), "readout.bias": (O,)}
     bound = H**-0.5
-    weights = {name: torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator) for name, shape in shapes.items()}
+    weights = {
+        name: torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
+        for name, shape in shapes.items()
+    }
     for layer in range(experiment.layers):
         recurrent = weights[f"weight_hh_l{layer}"]
         for block in recurrent.split(H):
@@ -60,7 +65,7 @@ def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> 
 def _set_chrono(weights: Weights, layer: int, experiment: Experiment, generator: Generator) -> None:
     """b_keep = ln U(1, T_max - 1), and in an LSTM b_input = -b_keep.  Tallec & Ollivier (2018)."""
     longest = max(experiment.task_length - 1, 1)
-    bias = torch.empty(experiment.hidden_size).uniform_(1, longest, generator=generator).log()
+    bias = torch.empty(experiment.hidden_size, dtype=torch.float32).uniform_(1, longest, generator=generator).log()
     _set_gate_bias(weights, layer, experiment, KEEP_GATE[experiment.cell], bias)
     if experiment.cell == "lstm":
         _set_gate_bias(weights, layer, experiment, "input", -bias)

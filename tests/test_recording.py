@@ -347,3 +347,29 @@ def test_a_batch_first_module_is_told_its_own_layout():
 def test_at_is_a_whole_number(at):
     with pytest.raises(ValueError, match=f"at={at!r}: expected"):
         record(nn.GRU(D, H), torch.zeros(T, B, D), at=at)
+
+
+def test_small_states_keep_their_digits():
+    """One impulse, then nothing: the state of an RNN shrinks by many orders, each as exact as the first."""
+    torch.manual_seed(0)
+    module, inputs = nn.RNN(2, 8, bias=False).double(), torch.zeros(60, 1, 2, dtype=torch.float64)
+    inputs[0] = 1
+    wanted = module(inputs)[0].detach().numpy()
+    assert np.abs(wanted[-1]).max() < 1e-6 * np.abs(wanted[0]).max()
+    found = record(module, inputs).hidden[0, 0]
+    assert (np.abs(found - wanted).max(-1) <= 1e-12 * np.abs(wanted).max(-1)).all()
+
+
+def test_a_forward_of_its_own_is_refused():
+    class Mine(nn.LSTM):
+        def forward(self, inputs, state=None):
+            return super().forward(2 * inputs, state)
+
+    with pytest.raises(TypeError, match="Mine has a forward of its own: expected LSTM's"):
+        record(Mine(2, 3), torch.zeros(4, 1, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_dtypes_the_engine_has_no_numbers_for_are_refused(dtype):
+    with pytest.raises(ValueError, match=r"dtype=torch\..*expected torch.float64"):
+        record(nn.GRU(2, 3), torch.zeros(4, 1, 2), dtype=dtype)

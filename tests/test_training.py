@@ -43,12 +43,12 @@ def spoilt(monkeypatch, model, step, what="loss"):
     """Make one model's loss NaN, or its gradient alone infinite, at one step."""
     update = analysis.training.Trainer._update
 
-    def spoil(self, grad, loss, hidden):
+    def spoil(self, grad, loss):
         if self.step == step:
             if what == "loss":
                 loss[model] = torch.nan
             grad[model] = torch.inf
-        return update(self, grad, loss, hidden)
+        return update(self, grad, loss)
 
     monkeypatch.setattr(analysis.training.Trainer, "_update", spoil)
 
@@ -240,6 +240,31 @@ def test_a_model_that_diverges_ends_and_the_others_go_on(what, optimizer, monkey
     np.testing.assert_array_equal(run.after.relatives[[0, 2]], healthy.after.relatives[[0, 2]])
     assert np.isnan([run.metric[1], run.loss[1]]).all()
     assert run.before == healthy.before
+    assert all(decay.excluded == 1 and np.isnan(decay.rates[1]) for decay in run.measured_after.decays.values())
+    assert run.snapshots[-1].decay.excluded == 1
+    assert np.isnan(run.memory.values[1]).all()
+    np.testing.assert_array_equal(run.memory.low, run.memory.values[[0, 2]].min(0))
+
+
+def test_a_step_that_blows_up_the_weights_is_taken_back(monkeypatch):
+    experiment = tiny(steps=5)
+    healthy, early = train(experiment), train(experiment.replace(steps=2))
+    step = torch.optim.Adam.step
+
+    def blow_up(self, closure=None):
+        step(self)
+        (weights,) = self.param_groups[0]["params"]
+        if int(self.state[weights]["step"]) == 3:
+            weights[1] = torch.inf
+
+    monkeypatch.setattr(torch.optim.Adam, "step", blow_up)
+    run = train(experiment)
+    assert [(failure.model, failure.step, failure.reason) for failure in run.diverged] == [
+        (1, 2, "its weights left the finite range")
+    ]
+    for name, weight in run.weights.items():
+        np.testing.assert_array_equal(weight[1], early.weights[name][1])
+        np.testing.assert_array_equal(weight[[0, 2]], healthy.weights[name][[0, 2]])
 
 
 def test_where_every_model_diverges_the_run_ends_and_says_so(monkeypatch):
