@@ -12,7 +12,6 @@ from analysis.cells import LAYERS, Layer
 from analysis.norms import norm
 from analysis.results import Tape
 
-
 _lock = Lock()
 _threads: list[int] = []  # torch's count before, once for each caller on one thread now
 
