@@ -26,22 +26,8 @@ class Activation(NamedTuple):
     slope: Callable[..., Tensor]
 
 
-_MINUS_ONE = torch.tensor(-1.0)
-
-
-def _tanh(x: Tensor, out: Tensor) -> Tensor:
-    """Return tanh(x); in float32, which trains, as 2 σ(2x) - 1, two to four times as fast and exact to 2e-7.
-
-    In float64, which measures, small states keep all their digits.
-    """
-    if x.dtype == torch.float64:
-        return torch.tanh(x, out=out)
-    torch.add(x, x, out=out).sigmoid_()
-    return torch.add(_MINUS_ONE, out, alpha=2, out=out)
-
-
 ACTIVATIONS = {
-    "tanh": Activation(_tanh, lambda y, out: torch.addcmul(y.new_ones(()), y, y, value=-1, out=out)),
+    "tanh": Activation(torch.tanh, lambda y, out: torch.addcmul(y.new_ones(()), y, y, value=-1, out=out)),
     "relu": Activation(lambda x, out: torch.clamp(x, min=0, out=out), lambda y, out: torch.gt(y, 0, out=out)),
     "identity": Activation(lambda x, out: out.copy_(x), lambda y, out: out.fill_(1)),
 }
