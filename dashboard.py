@@ -13,6 +13,7 @@ PAGES = {
         ("pages/measure/decay.py", "Gradient decay", ":material/trending_down:"),
         ("pages/measure/gates.py", "Gate saturation", ":material/toggle_on:"),
         ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
+        ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
 }
 

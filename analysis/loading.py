@@ -11,12 +11,25 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from analysis.bounds import activation_bounds
 from analysis.cells import LAYERS
+from analysis.decay import carry_decay, gradient_decay
 from analysis.files import UnusableError, one_line, read_array, read_weights
-from analysis.recording import Module
+from analysis.gates import gate_saturation
+from analysis.recording import Module, record, unit_vector
+from analysis.results import Measured, Tape
 
-__all__ = ["Found", "UnusableError", "find_recurrent", "fit_inputs", "random_inputs", "read_inputs", "read_weights",
-           "to_module"]  # fmt: skip
+__all__ = [
+    "Found",
+    "UnusableError",
+    "find_recurrent",
+    "fit_inputs",
+    "measure_module",
+    "random_inputs",
+    "read_inputs",
+    "read_weights",
+    "to_module",
+]  # fmt: skip
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
@@ -235,3 +248,17 @@ def random_inputs(found: Found, steps: int = 100, count: int = 16, variance: flo
         raise UnusableError(f"variance={variance}: expected 0 to {LARGEST_VARIANCE:g}")
     shape, generator = (count, steps, found.input_size), Generator().manual_seed(seed)
     return variance**0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def measure_module(module: Module, inputs: Tensor) -> tuple[Measured, Tape]:
+    """Record a module and measure what there is to measure: decays with the carry, gates, bounds of its top layer.
+
+    The loss is `record`'s own: the last output projected on one fixed random direction.
+    """
+    tape = record(module, inputs)
+    top = tape.hidden[:, -1, -1]  # (S, B, H)
+    decays = {of: gradient_decay(tape, of) for of in ("memory", "hidden", "input", "weights")}
+    if tape.gates:
+        decays["carry"] = carry_decay(tape)
+    loss = (top @ unit_vector(top.shape[-1], 0).numpy()).mean(-1)
+    return Measured(loss, decays, gate_saturation(tape), activation_bounds(tape)), tape

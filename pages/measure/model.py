@@ -1,0 +1,81 @@
+"""Your model: a state dict and inputs of one's own, through every view."""
+
+import streamlit as st
+
+from analysis.figures import bounds as bounds_figures
+from analysis.figures import gates as gates_figures
+from analysis.figures.decay import decay
+from analysis.figures.memory import memory as memory_figure
+from analysis.figures.spectrum import gradient_matrix as matrix_figure
+from analysis.gates import gate_sample
+from analysis.loading import measure_module, to_module
+from analysis.memory import output_memory
+from analysis.spectrum import gradient_matrix
+from pages.ui import comparison, controls, gates, layout, measure, model
+
+layout.title(
+    "How far back does your model remember?",
+    "Add the weights of a recurrent network, and inputs or random ones. The sidebar doesn't apply here. "
+    "Files stay in this session's memory; nothing in them is executed or kept.",
+)
+chosen = model.choose()
+if chosen.example:
+    st.info(f"Shown until you add weights is {model.EXAMPLE}.", icon=":material/upload_file:")
+cell, inputs = chosen.found.cell, chosen.inputs
+module = to_module(chosen.found, chosen.nonlinearity)
+
+
+def everything():
+    measured, tape = measure_module(module, inputs)
+    return measured, gate_sample(tape) if tape.gates else None
+
+
+measured, sample = model.once("model", chosen.key, "measured", everything)
+seen = model.once("model", chosen.key, "memory", lambda: output_memory(module, inputs))
+look = controls.decay()
+found = measure.at_threshold(measured.decay, look.threshold)
+carry = {cell: measured.decays["carry"]} if look.carry and "carry" in measured.decays else {}
+drawn = {
+    "decay": decay(
+        {cell: found},
+        carry=carry,
+        spread=look.spread,
+        relative=look.relative,
+        position=look.position,
+        full_depth=look.full_depth,
+    )
+}
+layout.chart(drawn["decay"], "decay", "Gradient left against distance")
+layout.says(model.sentence(cell, found, seen))
+
+names = ("Memory", "Gates", "Bounds", "Gradient matrix", "Rate and half-life")
+memory_tab, gates_tab, bounds_tab, matrix_tab, rates_tab = st.tabs(names, key="model_tab", bind="query-params")
+with memory_tab:
+    drawn["memory"] = memory_figure({cell: seen}).update_annotations(text="nothing seen")
+    layout.chart(drawn["memory"], "memory", "Change of the last output by the number of steps seen")
+    st.caption("How far the last output is from the true one when the network starts from zero this many steps before.")
+with gates_tab:
+    if sample is None:
+        st.caption("An RNN has no gates.")
+    else:
+        drawn["gates"] = gates_figures.histograms({cell: measured.saturation})
+        layout.chart(drawn["gates"], "gates", "Histogram of every gate's values")
+        st.markdown(gates.sentence(cell, measured.saturation))
+        drawn["gates-in-time"] = gates_figures.sample_map({cell: sample})
+        layout.chart(drawn["gates-in-time"], "gates-in-time", "Every gate at every step of the first sequence")
+with bounds_tab:
+    for of in ("hidden", "cell") if cell == "lstm" else ("hidden",):
+        drawn[f"{of}-state"] = bounds_figures.sizes({chosen.nonlinearity: measured.bounds}, of)
+        layout.chart(drawn[f"{of}-state"], f"{of}-state", f"Size of the {of} state over time")
+if matrix_tab.open:
+    with matrix_tab:
+        last = inputs[: model.MATRIX_SEQUENCES, -model.MATRIX_STEPS :]
+        matrix = model.once("model", chosen.key, "matrix", lambda: gradient_matrix(module, last))
+        drawn["gradient-matrix"] = matrix_figure(matrix, first=inputs.shape[1] - len(matrix))
+        layout.chart(
+            drawn["gradient-matrix"], "gradient-matrix", "Gradient of every step's loss by every earlier state"
+        )
+        st.caption("A row is the loss at one step, going left is going back. Blue fades, orange grows.")
+with rates_tab:
+    comparison.rates({cell: found})
+model.export(chosen, drawn, model.tables(cell, measured, seen))

@@ -1,0 +1,196 @@
+"""What the model page reads, keeps for this session alone, says and exports."""
+
+import re
+import shlex
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+from torch import Tensor
+
+from analysis import wording
+from analysis.config import Experiment
+from analysis.export import archive, table
+from analysis.files import LARGEST, MIB
+from analysis.loading import (
+    NONLINEARITIES,
+    SEQUENCES,
+    STEPS,
+    Found,
+    UnusableError,
+    find_recurrent,
+    fit_inputs,
+    random_inputs,
+    read_inputs,
+    read_weights,
+)
+from analysis.results import Decay, Measured, Memory
+from analysis.weights import initial_weights
+from pages.ui import controls
+
+RANDOM, OWN = "random", "your own"
+EXAMPLE = "an example: an untrained LSTM of 32 units"
+MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the page measures, and how to name it."""
+
+    found: Found
+    nonlinearity: str
+    inputs: Tensor  # (N, T, D)
+    key: tuple  # the same for the same
+    command: str
+    example: bool
+
+
+def choose() -> Chosen:
+    """Draw the row of files and settings; where something can't be used, say why and end the page."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        upload = st.file_uploader(
+            "Weights of your model", ["safetensors", "pt", "pth"], max_upload_size=LARGEST // MIB, key="model_weights",
+            help="A state dict: safetensors, or torch.save(model.state_dict(), …). Nothing in it is executed.",
+        )  # fmt: skip
+        try:
+            found = _layer(upload)
+        except UnusableError as error:
+            refuse(error)
+        nonlinearity = "tanh"
+        if found.cell == "rnn":
+            nonlinearity = controls.choice("Nonlinearity, which a state dict doesn't say", NONLINEARITIES, "model_phi")
+    with right:
+        source = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source")
+        try:
+            inputs, said, key, option = _own(found) if source == OWN else _random(found)
+        except UnusableError as error:
+            refuse(error)
+        if said:
+            st.caption(said)
+    file = upload.name if upload else "model.safetensors"
+    words = ["python", "-m", "analysis", "record", file, *option]
+    words += ["--layer", found.name] * bool(found.name)
+    words += ["--nonlinearity", nonlinearity] * (found.cell == "rnn")
+    identity = (upload.file_id if upload else None, found.name, nonlinearity, key)
+    return Chosen(found, nonlinearity, inputs, identity, shlex.join([*words, "--json", "out.json"]), not upload)
+
+
+def _layer(upload: Any) -> Found:
+    """Return the recurrent layers to measure, chosen where there are several."""
+    if upload is None:
+        weights, _ = initial_weights(Experiment(cell="lstm", seeds=1), inputs=8, outputs=1)
+        return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
+    every = once("file", upload.file_id, "layers", lambda: find_recurrent(read_weights(upload.getvalue(), upload.name)))
+    usable = {each.label: each for each in every if not each.refusal}
+    refused = [plain(each.label) for each in every if each.refusal]
+    if refused:
+        st.caption("Found, but can't be measured:\n" + "\n".join(f"- {line}" for line in refused[:10]))
+    if not usable:
+        raise UnusableError(f"{upload.name}: none of the recurrent layers in it can be measured")
+    label = next(iter(usable))
+    if len(usable) > 1:
+        label = st.selectbox("Which layers", list(usable), key="model_layer")
+    else:
+        st.caption(f"Found {plain(label)}.")
+    return usable[label]
+
+
+def _random(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        numbers = {
+            "variance": st.number_input(
+                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=130
+            ),
+            "steps": st.number_input("Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=130),
+            "sequences": st.number_input(
+                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=130
+            ),
+        }
+    drawn = random_inputs(found, numbers["steps"], numbers["sequences"], numbers["variance"])
+    inputs, said = fit_inputs(found, drawn)
+    option = [word for name, value in numbers.items() for word in (f"--{name}", f"{value:g}")]
+    return inputs, said, tuple(numbers.values()), option
+
+
+def _own(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
+    upload = st.file_uploader(
+        "Data", ["npy", "npz", "csv"], max_upload_size=LARGEST // MIB, key="model_data",
+        help="(T, D): one sequence, a row per step. (N, T, D): several. CSV: a row per step, a column per input.",
+    )  # fmt: skip
+    if upload is None:
+        st.info(f"Add inputs: {found.input_size} numbers for each step.", icon=":material/upload_file:")
+        st.stop()
+    inputs, said = once(
+        "data", (upload.file_id, found.name), "inputs",
+        lambda: fit_inputs(found, read_inputs(upload.getvalue(), upload.name, found)),
+    )  # fmt: skip
+    N, T, _ = inputs.shape
+    said = said or f"{N:,} sequence{'s' * (N > 1)} of {T:,} steps."
+    return inputs, said, (upload.file_id,), ["--data", upload.name]
+
+
+def refuse(error: UnusableError) -> None:
+    """Say in one line what can't be used, and end the page."""
+    st.error(plain(str(error)), icon=":material/block:")
+    st.stop()
+
+
+def plain(text: str) -> str:
+    """Return text that comes from a file so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>$~:-])", r"\\\1", text)
+
+
+def once(about: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:
+    """Compute something once, and keep it in this session alone until `about` has another key."""
+    kept = st.session_state.get(f"your_{about}")
+    if kept is None or kept["key"] != key:
+        kept = st.session_state[f"your_{about}"] = {"key": key}
+    if name not in kept:
+        with st.spinner("Measuring …" if about == "model" else "Reading …"):
+            kept[name] = make()
+    return kept[name]
+
+
+def sentence(cell: str, decay: Decay, memory: Memory) -> str:
+    """Say how far back the gradient and the last output reach."""
+    reach = wording.horizon(decay)
+    said = f"{cell.upper()}: {wording.percent(decay.threshold)} of the gradient is left {reach} steps back"
+    if decay.censored:
+        said = f"{cell.upper()}: {wording.percent(decay.threshold)} of the gradient is left over the whole sequence"
+    if memory.span != memory.span:
+        return f"{said}. What the output depends on can't be measured: it is zero or not finite."
+    seen = wording.steps(memory.span + 1)
+    return f"{said}; the last {seen} alone decide more than half of its last output."
+
+
+def tables(cell: str, measured: Measured, memory: Memory) -> dict[str, Callable[[], str]]:
+    """Return the curves as CSV to be written when asked for."""
+    curves = [
+        {
+            "cell": cell, "of": of, "distance": found.distance, "norm": found.norm, "relative": found.relative,
+            "low": found.low, "high": found.high,
+        }
+        for of, found in measured.decays.items()
+    ]  # fmt: skip
+    seen = {
+        "cell": cell, "distance": memory.distance, "change": memory.value, "low": memory.low, "high": memory.high,
+    }  # fmt: skip
+    return {"decay": partial(table, *curves), "memory": partial(table, seen)}
+
+
+def export(chosen: Chosen, figures: Mapping[str, go.Figure], tables: Mapping[str, Callable[[], str]]) -> None:
+    """Offer the figures and numbers as a ZIP, and the command that measures the same again."""
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download", data=lambda: archive("model", figures, {key: text() for key, text in tables.items()}, []),
+            file_name="goldfish-model.zip", mime="application/zip", on_click="ignore", icon=":material/download:",
+            key="download-model", help="Pictures and numbers as a ZIP.",
+        )  # fmt: skip
+        if not chosen.example:
+            with st.popover("Command line", icon=":material/terminal:"):
+                st.caption("Run in the project's folder, next to the files, this measures the same again.")
+                st.code(chosen.command, language="bash", wrap_lines=True)
