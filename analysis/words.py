@@ -50,7 +50,7 @@ def _pattern(marks: str) -> re.Pattern[str]:
         rf"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}"  # a key, a flag
         rf"|[{ALONE}][{marks}{MODIFIERS}]*"
         rf"|{letter}+(?:['’]{letter}+)*"
-        rf"|([.…*=~_-])\1\1+"
+        rf"|([.…*=~-])\1\1+"
         rf"|{sign}(?:\u200d{sign})*"
     )
 
@@ -90,8 +90,8 @@ class Vocabulary:
 
 
 def plain(word: str) -> str:
-    """Return a word as it is compared: small letters, one kind of apostrophe."""
-    return word.lower().replace("’", "'")
+    """Return a word as it is compared: small letters, one kind of apostrophe, three dots for any row of them."""
+    return re.sub(r"^([.…*=~-])\1\1+$", r"\1\1\1", word.lower().replace("’", "'"))
 
 
 class Corpus(NamedTuple):
