@@ -7,6 +7,7 @@ gone ends at once.
 
 import atexit
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -430,9 +431,13 @@ class Jobs:
 
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(there, self._checkpoint_seconds), daemon=True)
-        process.start()
-        there.close()
+        # The function as it is imported now: Streamlit imports modules anew when their files change.
+        work = importlib.import_module(__name__)._work
+        process = self._context.Process(target=work, args=(there, self._checkpoint_seconds), daemon=True)
+        try:
+            process.start()
+        finally:
+            there.close()
         return _Worker(process, here)
 
     def _enqueue(self, id: str) -> None:
@@ -456,7 +461,10 @@ class Jobs:
     def _listen(self) -> None:
         while not self._closed:
             while len(self._workers) < self._count and self._failed_starts < STARTS and not self._closed:
-                self._workers.append(self._start())
+                try:
+                    self._workers.append(self._start())
+                except Exception as error:  # no memory or no processes left: whatever it is, the thread lives on
+                    self._no_start(f"{type(error).__name__}: {error}")
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.2):
                 (worker,) = (worker for worker in self._workers if worker.pipe is pipe)
                 try:
@@ -484,9 +492,15 @@ class Jobs:
             self._workers.remove(worker)
             if worker.run:
                 self._hear(worker.run, {"status": "interrupted", "reason": f"its worker {how}"}, None)
-            self._failed_starts += not worker.ready
+            if not worker.ready:
+                self._no_start(f"it {how}")
+
+    def _no_start(self, why: str) -> None:
+        """Count a worker that didn't start; give up what waits once none does, until something is submitted again."""
+        with self._lock:
+            self._failed_starts += 1
             while self._queue and self._failed_starts >= STARTS and not self._workers:
-                self._hear(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: it {how}"}, None)
+                self._hear(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: {why}"}, None)
 
 
 def _ended(columns: dict[str, Any]) -> bool:

@@ -386,3 +386,18 @@ def test_a_history_that_breaks_while_a_run_trains(tmp_path):
         assert jobs.load(id) == train(experiment)
         assert [row.id for row in jobs.rows()] == [id]
         assert jobs.trouble
+
+
+def test_workers_that_do_not_start_fail_what_waits(tmp_path, monkeypatch, whole):
+    with pool(tmp_path / "runs.sqlite", workers=0) as jobs, monkeypatch.context() as patch:
+        patch.setattr("analysis.jobs._work", exit)  # ends at once
+        jobs._count = 1
+        id = jobs.submit(SMALL)
+        jobs._thread.start()
+        row = ended(jobs, id)
+        assert row.status == "failed"
+        assert "no worker starts" in row.reason
+        patch.undo()
+        assert jobs.submit(SMALL) == id
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == whole
