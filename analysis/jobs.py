@@ -485,7 +485,8 @@ class Jobs:
         worker.process.kill()
         worker.process.join()
         code = worker.process.exitcode
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        names = {known.value: known.name for known in signal.Signals}
+        how = f"was killed by {names.get(-code, f'signal {-code}')}" if code < 0 else f"ended with exit code {code}"
         worker.process.close()
         worker.pipe.close()
         with self._lock:
