@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
 import streamlit as st
 
-from pages.ui import sidebar
+from pages.ui import sidebar, start
 
 PAGES = {
     "": [("pages/home/home.py", "Home", ":material/home:")],
@@ -32,6 +32,7 @@ def main():
         }
     )
     st.session_state["page"] = page  # for links to the page itself
+    start.open_preset()
     sidebar.draw()
     page.run()
 

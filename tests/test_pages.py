@@ -165,14 +165,15 @@ def test_reset_gives_every_setting_its_default():
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset[0] for preset in PRESETS])
-def test_presets_hold_valid_settings(preset):
-    _, page, settings, _ = preset
-    at = app(**{name: str(value) for name, value in settings.items()})
-    assert not at.error
-    for name, value in settings.items():
-        if name != "cells":
-            assert at.session_state[name] == value
+def test_presets_lead_to_their_page_with_their_settings(preset):
+    label, page, settings, _ = preset
+    at = app(layers="2", gain="1.5", **SMALL)
+    at.query_params["preset"] = label
     fine(at.switch_page(f"pages/{page}.py").run())
+    assert not at.error
+    assert "preset" not in at.query_params
+    defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)} | {"cells": list(CELLS)}
+    assert {name: at.session_state[name] for name in defaults} == defaults | settings
 
 
 def test_decay_page_trains_and_compares():

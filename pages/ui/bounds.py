@@ -43,15 +43,20 @@ def held_back(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:
     """Say how large state and gradient became with tanh, in a sentence, and with the others."""
     largest = {name: found.bounds.hidden[-1].max() for name, found in measured.items()}
     grown = {name: found.decay.relative[-1] for name, found in measured.items()}
-    times = {name: f"×{number(g)}" if np.isfinite(g) else "beyond floating point" for name, g in grown.items()}
+    reached = {name: number(h) if np.isfinite(h) else "beyond floating point" for name, h in largest.items()}
+    times = {name: _times(g) for name, g in grown.items()}
     k = measured["tanh"].decay.distance[-1]
     yet = f"yet {k} steps back the gradient has grown" if grown["tanh"] > 1 else f"and {k} steps back the gradient is"
-    said = f"{cell.upper()}: with tanh |h| stays within {number(largest['tanh'])}, {yet} {times['tanh']}."
-    others = [
-        f"with {name} reach |h| = {number(largest[name])} and a gradient {times[name]}" for name in ACTIVATIONS[1:]
-    ]
+    said = f"{cell.upper()}: with tanh |h| stays within {reached['tanh']}, {yet} {times['tanh']}."
+    others = [f"with {name} |h| reaches {reached[name]}, the gradient {times[name]}" for name in ACTIVATIONS[1:]]
     lesson = " tanh bounds the state, not the gradient." if grown["tanh"] > 1 >= largest["tanh"] else ""
-    return said, f"The same weights {'; '.join(others)}.{lesson}"
+    return said, f"The same weights: {'; '.join(others)}.{lesson}"
+
+
+def _times(grown: float) -> str:
+    if not np.isfinite(grown):
+        return "beyond floating point"
+    return f"×{number(grown)}" if grown >= np.finfo(float).tiny else "below floating point"
 
 
 def cell_tables(cell: str, measured: Mapping[str, Measured]) -> dict[str, Callable[[], str]]:

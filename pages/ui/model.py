@@ -32,7 +32,7 @@ from analysis.weights import initial_weights
 from pages.ui import controls
 
 RANDOM, OWN = "random", "your own"
-EXAMPLE = "an example: an untrained LSTM of 32 units"
+EXAMPLE = "an untrained LSTM of 32 units, as an example"
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
 
 
@@ -82,6 +82,7 @@ def choose() -> Chosen:
 def _layer(upload: Any) -> Found:
     """Return the recurrent layers to measure, chosen where there are several."""
     if upload is None:
+        st.caption(f"Shown until you add yours: {EXAMPLE}.")
         weights, _ = initial_weights(Experiment(cell="lstm", seeds=1), inputs=8, outputs=1)
         return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
     every = once("file", upload.file_id, "layers", lambda: find_recurrent(read_weights(upload.getvalue(), upload.name)))
@@ -100,14 +101,14 @@ def _layer(upload: Any) -> Found:
 
 
 def _random(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         numbers = {
             "variance": st.number_input(
-                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=130
+                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=115
             ),
-            "steps": st.number_input("Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=130),
+            "steps": st.number_input("Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=115),
             "sequences": st.number_input(
-                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=130
+                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=115
             ),
         }
     drawn = random_inputs(found, numbers["steps"], numbers["sequences"], numbers["variance"])

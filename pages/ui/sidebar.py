@@ -62,7 +62,7 @@ def draw() -> None:
             values[name] = widget(name, task, values.get("init", ""))
         with st.expander("More"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
-        st.button("Reset", on_click=reset, icon=":material/restart_alt:", width="stretch")
+        st.button("Reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
     st.session_state["settings"] = build(
         {name: v for name, v in values.items() if not disabled(name, task, values)},
         [cell for cell in CELLS if cell in cells],
@@ -132,11 +132,13 @@ def build(values: dict, cells: list[str]) -> Settings:
     return Settings(experiments, f"Doesn't apply and is left out: {', '.join(left_out)}." if left_out else "")
 
 
-def reset() -> None:
-    """Give every setting its default again."""
-    st.session_state["cells"] = list(CELLS)
-    for name in (*FIRST, *MORE):
-        st.session_state[name] = SETTINGS[name].default
+def put(settings: dict, anew: bool = False) -> None:
+    """Set widgets to these values, and where all is to start anew the others to their defaults; for callbacks."""
+    if anew:
+        defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)}
+        settings = defaults | {"cells": list(CELLS)} | settings
+    for name, value in settings.items():
+        st.session_state[name] = value
 
 
 def upload() -> str | None:

@@ -2,22 +2,25 @@
 
 import streamlit as st
 
+from pages.ui import sidebar
+
 STARTS = {
     "as torch starts it": {"init": "default", "forget_bias": None},
     "orthogonal, forget bias 1": {"init": "orthogonal", "forget_bias": 1.0},
     "forget bias 3": {"init": "default", "forget_bias": 3.0},
 }
 
+PRESET = "preset"  # in the URL
 PRESETS = [
     ("All three forget", "home/home", {"length": 100},
      "Untrained, 100 steps: as torch starts them, RNN, LSTM and GRU keep 1 % of the gradient for a few steps only."),
-    ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1},
+    ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1.0},
      "Orthogonal weights and a forget bias of 1: the same cells, untrained, reach several times further."),
     ("tanh, and yet it explodes", "measure/bounds",
-     {"length": 100, "cells": "RNN", "init": "orthogonal", "gain": 2},
+     {"length": 100, "cells": ["rnn"], "init": "orthogonal", "gain": 2.0},
      "An RNN with gain 2: its state stays below 1 and its gradient explodes."),
     ("Gates set for a distance", "measure/decay",
-     {"length": 50, "cells": "LSTM", "position": "first", "hidden_size": 64, "batch_size": 64,
+     {"length": 50, "cells": ["lstm"], "position": "first", "hidden_size": 64, "batch_size": 64,
       "init": "chrono", "learning_rate": 0.01, "steps": 300},
      "Chrono draws gate biases for the length: the gradient falls slowly, and the forget gate alone carries it."),
     ("Real text", "measure/decay", {"task": "text", "length": 50, "hidden_size": 64, "steps": 300},
@@ -33,14 +36,22 @@ def switch() -> None:
 
 
 def _apply() -> None:
-    for name, value in STARTS.get(st.session_state["start"], {}).items():
-        st.session_state[name] = value
+    sidebar.put(STARTS.get(st.session_state["start"], {}))
 
 
 def presets() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
     st.markdown("**See for yourself**")
-    for label, page, settings, shows in PRESETS:
+    for label, page, _, shows in PRESETS:
         link, text = st.columns([1, 2.4], vertical_alignment="center", gap="small")
-        link.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=settings)
+        link.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params={PRESET: label})
         text.caption(shows)
+
+
+def open_preset() -> None:
+    """Set every widget as the URL's preset says, before they are drawn: those there already ignore the URL."""
+    if PRESET in st.query_params:
+        for label, _, settings, _ in PRESETS:
+            if label == st.query_params[PRESET]:
+                sidebar.put(settings, anew=True)
+        del st.query_params[PRESET]

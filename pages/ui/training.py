@@ -14,10 +14,11 @@ from analysis.results import Run
 from analysis.tasks import build
 from analysis.training import Trainer, cost
 from analysis.wording import listed, stayed_at_chance
+from pages.ui import sidebar
 from pages.ui.sidebar import Settings
 
 KEPT = 60  # runs, on the server
-OVERLAID = ("init", "forget_bias")  # by the advice
+ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
 TRIED = 2e8  # multiply-adds of the steps that are timed to say what a training costs
 
 
@@ -163,7 +164,5 @@ def _advise(runs: dict[str, Run | None]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{listed([cell.upper() for cell in stuck])} stayed at chance. Try")
-        settings = {name: st.query_params.get_all(name) for name in st.query_params if name not in OVERLAID}
-        page = st.session_state["page"]
-        st.page_link(page, label="forget bias 1", query_params=settings | {"forget_bias": ["1"]})
-        st.page_link(page, label="chrono", query_params=settings | {"init": ["chrono"]})
+        for label, start in ADVICE.items():
+            st.button(label, on_click=sidebar.put, args=(start,), type="tertiary")
