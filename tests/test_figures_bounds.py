@@ -134,7 +134,7 @@ def test_an_overflow_is_a_gap_with_a_mark(measured):
     drawn = named(figure, "identity").y
     assert np.isnan(drawn[7:]).all() and np.isfinite(drawn[:7]).all()
     assert figure.layout.shapes[0].x0 == 7
-    assert "identity: beyond floating point from step 7" in figure.layout.annotations[0].text
+    assert figure.layout.annotations[0].text == "beyond floating point:<br>identity from step 7"
     assert np.isfinite(figure.layout.yaxis.range).all()
 
 

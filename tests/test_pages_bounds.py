@@ -90,8 +90,9 @@ def test_an_overflow_leaves_gaps_and_a_mark():
     at = opened(PAGE, **SMALL | {"length": 900, "hidden_size": 2}, cells="RNN", init="identity", gain=3)
     assert not at.exception
     state = charts(at)[1]
-    assert any("beyond floating point from step" in note["text"] for note in state["layout"]["annotations"])
-    assert "beyond floating point" in texts(at)
+    assert any("identity from step" in note["text"] for note in state["layout"]["annotations"])
+    assert "identity |h| reaches beyond floating point" in texts(at)
+    assert "∞" not in texts(at) and "×0." not in texts(at)
     assert "Infinity" not in json.dumps(charts(at))
 
 

@@ -209,7 +209,8 @@ def _mark_overflows(figure: go.Figure, overflows: Mapping[str, int]) -> None:
     for activation, step in overflows.items():
         figure.add_vline(x=step, line={"color": COLOURS[activation], "width": 2, "dash": "dot"})
     if overflows:
-        _note(figure, "<br>".join(f"{name}: beyond floating point from step {s}" for name, s in overflows.items()))
+        steps = [f"{activation} from step {step}" for activation, step in overflows.items()]
+        _note(figure, "<br>".join(["beyond floating point:", *steps]))
 
 
 def _note(figure: go.Figure, text: str) -> None:
