@@ -34,7 +34,7 @@ __all__ = [
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
 NONLINEARITIES = ("tanh", "relu")
-WRAPPERS = ("module", "_orig_mod")  # DataParallel, torch.compile
+WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict")  # DataParallel, torch.compile, checkpoints
 PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"
@@ -53,7 +53,7 @@ LARGEST_VARIANCE = 1e6
 class Found:
     """Recurrent layers that stand on one another in a state dict."""
 
-    name: str  # where they are, without the prefixes of DataParallel and torch.compile; empty at the top
+    name: str  # where they are, without the names of what wraps a model; empty at the top
     cell: str = "?"  # rnn, lstm, gru
     input_size: int = 0
     hidden_size: int = 0

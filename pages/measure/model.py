@@ -11,16 +11,13 @@ from analysis.gates import gate_sample
 from analysis.loading import measure_module, to_module
 from analysis.memory import output_memory
 from analysis.spectrum import gradient_matrix
-from pages.ui import comparison, controls, gates, layout, measure, model
+from pages.ui import controls, gates, layout, measure, model
 
 layout.title(
     "How far back does your model remember?",
-    "Add the weights of a recurrent network, and inputs or random ones. The sidebar doesn't apply here. "
-    "Files stay in this session's memory; nothing in them is executed or kept.",
+    "Files stay in this session's memory alone, and nothing in them is executed. The sidebar doesn't apply here.",
 )
 chosen = model.choose()
-if chosen.example:
-    st.info(f"Shown until you add weights is {model.EXAMPLE}.", icon=":material/upload_file:")
 cell, inputs = chosen.found.cell, chosen.inputs
 module = to_module(chosen.found, chosen.nonlinearity)
 
@@ -47,11 +44,14 @@ drawn = {
 }
 layout.chart(drawn["decay"], "decay", "Gradient left against distance")
 layout.says(model.sentence(cell, found, seen))
+st.markdown(model.rates(found))
 
-names = ("Memory", "Gates", "Bounds", "Gradient matrix", "Rate and half-life")
-memory_tab, gates_tab, bounds_tab, matrix_tab, rates_tab = st.tabs(names, key="model_tab", bind="query-params")
+names = ("Memory", "Gates", "Bounds", "Gradient matrix")
+memory_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(names, key="model_tab", bind="query-params")
 with memory_tab:
-    drawn["memory"] = memory_figure({cell: seen}).update_annotations(text="nothing seen")
+    drawn["memory"] = memory_figure({cell: seen}).update_annotations(
+        text="nothing seen", xanchor="right", yanchor="top"
+    )
     layout.chart(drawn["memory"], "memory", "Change of the last output by the number of steps seen")
     st.caption("How far the last output is from the true one when the network starts from zero this many steps before.")
 with gates_tab:
@@ -76,6 +76,4 @@ if matrix_tab.open:
             drawn["gradient-matrix"], "gradient-matrix", "Gradient of every step's loss by every earlier state"
         )
         st.caption("A row is the loss at one step, going left is going back. Blue fades, orange grows.")
-with rates_tab:
-    comparison.rates({cell: found})
 model.export(chosen, drawn, model.tables(cell, measured, seen))

@@ -168,6 +168,13 @@ def sentence(cell: str, decay: Decay, memory: Memory) -> str:
     return f"{said}; the last {seen} alone decide more than half of its last output."
 
 
+def rates(decay: Decay) -> str:
+    """Say how fast the gradient decays, and how well one rate says it."""
+    halves = wording.half_life(decay)
+    half_life = f"; half-life {halves}" if halves[0].isdigit() else ""
+    return f"The gradient: {wording.rate(decay)}{half_life}, r² {wording.number(decay.r_squared)}."
+
+
 def tables(cell: str, measured: Measured, memory: Memory) -> dict[str, Callable[[], str]]:
     """Return the curves as CSV to be written when asked for."""
     curves = [
