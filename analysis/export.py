@@ -222,7 +222,12 @@ def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
     for name, figure in figures.items():
         config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
         drawn = _on_white(figure).to_html(
-            full_html=False, include_plotlyjs=not parts, include_mathjax=False, config=config, div_id=name
+            full_html=False,
+            include_plotlyjs=not parts,
+            include_mathjax=False,
+            auto_play=False,
+            config=config,
+            div_id=name,
         )
         parts.append(f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}")
     return PAGE.format(title=escape(title), figures="\n".join(parts), text=escape(text))

@@ -41,6 +41,12 @@ class Reading(Result):
     probability: np.ndarray  # (T, 2) of the predicted and of the wanted word
     connectivity: np.ndarray  # (T, T) by predicting word, then by word read: ‖∂(logit of wanted)/∂x‖; NaN later on
 
+    @property
+    def relative(self) -> np.ndarray:
+        """Connectivity as a share of the largest of each prediction; NaN where all is zero."""
+        largest = np.nanmax(self.connectivity, axis=1, keepdims=True)
+        return self.connectivity / np.where(largest > 0, largest, np.nan)
+
 
 @torch.no_grad()
 def read(experiment: Experiment, weights: Weights, words: list[str]) -> Reading:

@@ -1,6 +1,7 @@
 """A sentence read: everything on the way is the tape's, the connectivity autograd's, the arithmetic adds up."""
 
 import re
+from itertools import pairwise
 from math import tanh
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_the_arithmetic_adds_up_to_the_digits_shown(cell, activation):
                 assert value_of(result) == line.value
                 # What the sum is rounded to stands inside: tanh(0.421 − 0.220) = tanh(0.201) = 0.198
                 assert rounded(value_of(steps[-1])) == line.value, line
-                for before, after in zip(steps, steps[1:], strict=False):
+                for before, after in pairwise(steps):
                     assert value_of(before) == pytest.approx(value_of(after), abs=1.1e-3)
                 assert line.value == pytest.approx(found.parts[line.part][word, unit], abs=6e-3)
                 assert not re.search(r"[−+] −\d+\.\d+(?! ×)", line.written.replace("× −", "× "))

@@ -1,0 +1,280 @@
+"""The cell as textbooks draw it, with the numbers of one sentence moving through it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures import style
+from analysis.sentence import Reading
+from analysis.wording import percent
+
+SHOWN = 64  # units drawn of a vector; a wider one shows its first
+ACROSS = 8  # units side by side in a patch
+PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
+PACE = 900  # milliseconds per word
+NAMES = {
+    "embedded": "the word as numbers, x", "hidden_before": "hidden state before, h₋", "hidden": "hidden state, h",
+    "cell_before": "cell state before, c₋", "cell": "cell state, c", "forget": "forget gate, f",
+    "input": "input gate, i", "candidate": "candidate, {g}", "output": "output gate, o", "reset": "reset gate, r",
+    "update": "update gate, z", "kept": "what is kept, {kept}", "stored": "what is stored, {stored}",
+    "recalled": "what is recalled, r × (W h₋ + b)",
+}  # fmt: skip
+FORMULAS = {
+    "lstm": {"g": "g", "kept": "f × c₋", "stored": "i × g"},
+    "gru": {"g": "n", "kept": "z × h₋", "stored": "(1 − z) × n"},
+    "rnn": {},
+}
+SYMBOLS = {
+    "embedded": "x", "hidden_before": "h₋", "hidden": "h", "cell_before": "c₋", "cell": "c", "forget": "f",
+    "input": "i", "candidate": "g", "output": "o", "reset": "r", "update": "z",
+}  # fmt: skip
+SQUASHED = ("candidate", "squashed", "hidden")  # through tanh; all other boxes are σ
+LONGEST = 18  # characters of a word that are shown
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A cell on the canvas: wires with an arrow at their end, boxes, signs in circles, and a patch per vector."""
+
+    flows: tuple[tuple[Point, ...], ...]  # wires that carry the memory on, drawn thick
+    wires: tuple[tuple[Point, ...], ...]
+    boxes: dict[str, Point]  # by the part they make
+    signs: tuple[tuple[str, float, float], ...]
+    patches: dict[str, Point]  # by part
+    frame: tuple[float, float, float, float]  # the cell's outline: x0, y0, x1, y1
+    notes: tuple[tuple[str, float, float], ...]
+    top: float = 58
+
+
+LSTM = Drawing(
+    flows=(((8, 52), (91.5, 52)),),
+    wires=(
+        ((8, 11), (70, 11), (70, 16.9)),
+        ((15, 2), (15, 11)),
+        ((26, 11), (26, 16.9)), ((26, 24), (26, 49.8)),
+        ((40, 11), (40, 16.9)), ((40, 24), (40, 39), (52.5, 39)),
+        ((54, 11), (54, 16.9)), ((54, 24), (54, 36.8)),
+        ((54, 41), (54, 49.8)),
+        ((70, 24), (70, 37), (82.5, 37)),
+        ((84, 52), (84, 48)), ((84, 41), (84, 39.2)),
+        ((84, 35), (84, 11), (91.5, 11)),
+        ((96, 9), (96, 3)),
+    ),
+    boxes={"forget": (26, 21), "input": (40, 21), "candidate": (54, 21), "output": (70, 21), "squashed": (84, 44.5)},
+    signs=(("×", 26, 52), ("×", 54, 39), ("+", 54, 52), ("×", 84, 37)),
+    patches={
+        "cell_before": (4, 52), "hidden_before": (4, 11), "embedded": (15, 0),
+        "forget": (26, 30), "input": (40, 30), "candidate": (54, 30), "output": (70, 30),
+        "kept": (40, 52), "stored": (54, 45), "cell": (96, 52), "hidden": (96, 11),
+    },
+    frame=(10, 5, 90, 57),
+    notes=(("cell state: long memory", 70, 55), ("hidden state: what is passed on now", 46, 8),
+           ("kept", 40, 47.8), ("stored", 45.5, 44)),
+)  # fmt: skip
+GRU = Drawing(
+    flows=(((8, 52), (91.5, 52)),),
+    wires=(
+        ((12, 52), (12, 15), (47, 15), (47, 16.9)),
+        ((12, 39), (24.5, 39)),
+        ((17, 2), (17, 15)), ((17, 8.5), (70, 8.5), (70, 16.9)),
+        ((26, 15), (26, 16.9)), ((26, 24), (26, 36.8)),
+        ((26, 39), (36.5, 39), (36.5, 9.5)),
+        ((47, 24), (47, 49.8)),
+        ((47, 39), (57, 39)), ((59, 39), (68.5, 39)),
+        ((70, 24), (70, 36.8)),
+        ((70, 41), (70, 49.8)),
+        ((96, 50), (96, 3)),
+    ),
+    boxes={"reset": (26, 21), "update": (47, 21), "candidate": (70, 21)},
+    signs=(("×", 26, 39), ("×", 47, 52), ("1−", 58.5, 39), ("×", 70, 39), ("+", 70, 52)),
+    patches={
+        "hidden_before": (4, 52), "embedded": (17, 0), "reset": (26, 30), "update": (47, 30), "candidate": (70, 30),
+        "recalled": (36.5, 30), "kept": (58.5, 52), "stored": (70, 45), "hidden": (96, 52),
+    },
+    frame=(9.5, 5, 90, 57),
+    notes=(("hidden state: its only memory", 33, 55), ("kept", 58.5, 47.8), ("stored", 61, 44)),
+)  # fmt: skip
+RNN = Drawing(
+    flows=(((8, 28), (45, 28)), ((55, 28), (91.5, 28))),
+    wires=(((30, 2), (30, 28)), ((98.5, 31), (98.5, 46), (1.5, 46), (1.5, 31.5)), ((96, 25), (96, 3))),
+    boxes={"hidden": (50, 28)},
+    signs=(),
+    patches={"hidden_before": (4, 28), "embedded": (30, 0), "hidden": (96, 28)},
+    frame=(12, 14, 88, 40),
+    notes=(("the loop: what it holds now comes back with the next word", 50, 49),),
+    top=52,
+)  # fmt: skip
+DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+
+def cell(reading: Reading, *, height: int = 540) -> go.Figure:
+    """Draw the cell that read a sentence; a frame per word, played in the browser.
+
+    Boxes are what is learned (σ gives 0 to 1, tanh −1 to 1), circles join number by number, and each patch is one
+    vector, a square per unit.
+    """
+    drawing, T = DRAWINGS[reading.cell], len(reading.words)
+    figure = go.Figure()
+    _draw_still(figure, drawing, reading.activation)
+    parts = {"embedded": reading.embedded} | reading.parts
+    still = len(figure.data)
+    for part, place in drawing.patches.items():
+        _add_patch(figure, part, parts[part][0], place, reading.cell)
+    figure.add_scatter(
+        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102], y=[-5.5, -0.5], text=_said(reading, 0),
+        mode="text", textposition=["middle right", "middle left"], textfont_size=15, hoverinfo="skip", name="said",
+    )  # fmt: skip
+    figure.frames = [
+        go.Frame(
+            name=str(t),
+            data=[*({"type": "heatmap", "z": _folded(parts[part][t])} for part in drawing.patches),
+                  {"type": "scatter", "text": _said(reading, t)}],
+            traces=list(range(still, len(figure.data))),
+            layout={"updatemenus": [{"buttons": _buttons(t, T)}]},
+        )
+        for t in range(T)
+    ]  # fmt: skip
+    figure.update_layout(
+        height=height, font_size=14, margin={"l": 8, "r": 8, "t": 34, "b": 8}, hovermode="closest", showlegend=False,
+        dragmode=False, paper_bgcolor=style.CLEAR, plot_bgcolor=style.CLEAR,
+        coloraxis={
+            "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
+            "colorbar": {
+                "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
+                "yanchor": "bottom", "tickvals": [-1, 0, 1], "ticktext": ["−1", "0", "1"], "outlinewidth": 0,
+                "tickfont_size": 12,
+            },
+        },
+        updatemenus=[
+            {
+                "type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top",
+                "pad": {"t": 6}, "showactive": False, "bgcolor": style.faded(style.NEUTRAL, 0.12),
+                "bordercolor": style.NEUTRAL, "font": {"color": style.NEUTRAL, "size": 14}, "buttons": _buttons(0, T),
+            }
+        ],
+        sliders=[_slider(reading.words)],
+    )  # fmt: skip
+    figure.update_xaxes(range=[-3, 103], visible=False, fixedrange=True)
+    figure.update_yaxes(range=[-8, drawing.top], visible=False, fixedrange=True)
+    return figure
+
+
+def shown(word: str) -> str:
+    """Return a word as it may stand in a figure: not too long, and never read as markup."""
+    return escape(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…", quote=False)
+
+
+def _draw_still(figure: go.Figure, drawing: Drawing, activation: str) -> None:
+    """Draw everything that doesn't move with the words."""
+    x0, y0, x1, y1 = drawing.frame
+    figure.add_shape(
+        type="rect", x0=x0, y0=y0, x1=x1, y1=y1, layer="below",
+        line={"color": style.faded(style.NEUTRAL, 0.6), "width": 1.5}, fillcolor=style.faded(style.NEUTRAL, 0.08),
+    )  # fmt: skip
+    for wires, width in ((drawing.wires, 1.8), (drawing.flows, 5)):
+        for wire in wires:
+            path = "M" + " L".join(f"{x},{y}" for x, y in wire)
+            figure.add_shape(type="path", path=path, layer="below", line={"color": style.NEUTRAL, "width": width})
+    ends = [wire[-2:] for wire in (*drawing.wires, *drawing.flows)]
+    figure.add_scatter(
+        x=[b[0] for _, b in ends], y=[b[1] for _, b in ends], mode="markers", hoverinfo="skip", name="arrows",
+        marker={"symbol": [_arrow(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL},
+    )  # fmt: skip
+    for name, (x, y) in drawing.boxes.items():
+        colour = style.GATES.get(name, style.NEUTRAL)
+        figure.add_shape(
+            type="rect", x0=x - BOX[0] / 2, x1=x + BOX[0] / 2, y0=y - BOX[1] / 2, y1=y + BOX[1] / 2, layer="below",
+            line={"color": colour, "width": 2.5}, fillcolor=style.faded(colour, 0.25),
+        )  # fmt: skip
+        sign = {"identity": "as is"}.get(activation, activation) if name in SQUASHED else "σ"
+        text = f"<b>{sign}</b>" + (f'<br><span style="font-size:10px">{name}</span>' if name in style.GATES else "")
+        figure.add_annotation(x=x, y=y, text=text, showarrow=False, font_size=15)
+    figure.add_scatter(
+        x=[x for _, x, _ in drawing.signs], y=[y for *_, y in drawing.signs], text=[sign for sign, *_ in drawing.signs],
+        mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": 16, "color": "#202020"},
+        marker={"size": 25, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
+    )  # fmt: skip
+    for note, x, y in drawing.notes:
+        figure.add_annotation(x=x, y=y, text=note, showarrow=False, font={"size": 12, "color": style.NEUTRAL})
+
+
+def _arrow(start: Point, end: Point) -> str:
+    (x0, y0), (x1, y1) = start, end
+    if x0 == x1:
+        return "triangle-up" if y1 > y0 else "triangle-down"
+    return "triangle-right" if x1 > x0 else "triangle-left"
+
+
+def _add_patch(figure: go.Figure, part: str, values: np.ndarray, place: Point, of: str) -> None:
+    """Draw a vector as a patch of coloured squares, its symbol beside it."""
+    z = _folded(values)
+    rows, columns = len(z), len(z[0])
+    (x, y), (width, height) = place, PATCH
+    units = [[f"unit {r * columns + c}" for c in range(columns)] for r in range(rows)]
+    figure.add_heatmap(
+        z=z, x0=x - width / 2 + width / columns / 2, dx=width / columns, name=part, text=units,
+        y0=y + height / 2 - height / rows / 2, dy=-height / rows, coloraxis="coloraxis", xgap=0.5, ygap=0.5,
+        hovertemplate=NAMES[part].format(**FORMULAS[of]) + "<br>%{text}: %{z:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_shape(
+        type="rect", x0=x - width / 2, x1=x + width / 2, y0=y - height / 2, y1=y + height / 2, layer="below",
+        line={"color": style.NEUTRAL, "width": 2}, fillcolor=style.NEUTRAL,
+    )  # fmt: skip
+    if symbol := SYMBOLS.get(part):
+        symbol = "n" if (part, of) == ("candidate", "gru") else symbol
+        ends = {4: x + 1, 96: x - 1}  # at both ends of a flow the symbol stands above
+        above = x in ends
+        figure.add_annotation(
+            x=ends.get(x, x + width / 2), y=y + height / 2 if above else y, xanchor="center" if above else "left",
+            yanchor="bottom" if above else "middle", text=f"<i>{symbol}</i>", showarrow=False, font_size=15,
+        )  # fmt: skip
+
+
+def _folded(values: np.ndarray) -> list[list[float | None]]:
+    """Fold a vector into rows, unit by unit from the top left; what is not finite stays empty."""
+    shown = [round(float(v), 6) if np.isfinite(v) else None for v in values[:SHOWN]]
+    columns = min(ACROSS, len(shown))
+    shown += [None] * (-len(shown) % columns)
+    return [shown[k : k + columns] for k in range(0, len(shown), columns)]
+
+
+def _said(reading: Reading, t: int) -> list[str]:
+    """The word that is read, and what the model expects to follow."""
+    known = "" if reading.known[t] else " (unknown)"
+    return [
+        f"<b>{shown(reading.words[t])}</b>{known}",
+        f"predicts <b>{shown(reading.predicted[t])}</b> {percent(reading.probability[t, 0])}",
+    ]
+
+
+def _buttons(t: int, T: int) -> list[dict]:
+    """Play, pause, and one step back or on from word t: plotly has no steps of its own."""
+    play = {"frame": {"duration": PACE, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
+    jump = play | {"frame": {"duration": 0, "redraw": True}}
+
+    def button(label: str, frames: Sequence | None, options: dict) -> dict:
+        return {"label": label, "method": "animate", "args": [frames, options]}
+
+    rest = None if t in (0, T - 1) else [str(k) for k in range(t + 1, T)]
+    return [
+        button("▶ Play", rest, play),
+        button("❚❚", [None], jump),
+        button("◂ Step", [str(max(t - 1, 0))], jump),
+        button("Step ▸", [str(min(t + 1, T - 1))], jump),
+    ]
+
+
+def _slider(words: Sequence[str]) -> dict:
+    jump = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
+    return {
+        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 62, "l": 12, "r": 12, "b": 4},
+        "currentvalue": {"visible": False}, "font_size": 12, "tickcolor": style.NEUTRAL,
+        "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "activebgcolor": style.NEUTRAL,
+        "steps": [
+            {"label": shown(word), "method": "animate", "args": [[str(t)], jump]} for t, word in enumerate(words)
+        ],
+    }  # fmt: skip

@@ -1,0 +1,115 @@
+"""One sentence by word: the states, the gates, and what a prediction depends on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures import style
+from analysis.figures.cell import shown
+from analysis.sentence import Reading
+
+STATES = {"hidden": "hidden state h", "cell": "cell state c"}
+
+
+def states(reading: Reading) -> go.Figure:
+    """Draw every unit's hidden state, and an LSTM's cell state, after each word."""
+    found = [name for name in ("cell", "hidden") if name in reading.parts]
+    figure = make_subplots(
+        len(found), 1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=[STATES[name] for name in found]
+    )
+    style.layout(figure, height=120 + 190 * len(found))
+    for row, name in enumerate(found, 1):
+        _map(figure, reading, name, row)
+    _by_word(figure, reading, len(found))
+    _scale(figure)
+    return figure
+
+
+def gate(reading: Reading, name: str, unit: int | None = None) -> go.Figure:
+    """Draw one gate by word: its mean over units above, every unit below; one unit's own line if asked for."""
+    values = reading.parts[name]
+    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.42, 0.58])
+    style.layout(figure, height=380)
+    words = np.arange(len(values))
+    for own, label, width in ((values.mean(1), "mean over units", 3), *_unit(values, unit)):
+        figure.add_scatter(
+            x=words, y=own, name=label, mode="lines+markers", marker_size=7, row=1, col=1,
+            line={"color": style.GATES[name] if width == 3 else style.NEUTRAL, "width": width},
+            hovertemplate="%{y:.3f}",
+        )  # fmt: skip
+    _map(figure, reading, name, 2)
+    _by_word(figure, reading, 2)
+    _scale(figure)
+    bounded = name != "candidate"
+    figure.update_yaxes(range=[-0.03, 1.03] if bounded else None, nticks=4, row=1, col=1)
+    figure.update_layout(hovermode="x")
+    return figure
+
+
+def _unit(values: np.ndarray, unit: int | None) -> tuple:
+    return () if unit is None else ((values[:, unit], f"unit {unit}", 1.5),)
+
+
+def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool = False) -> go.Figure:
+    """Draw how strongly the prediction at a word depends on each word so far, the cells under each other.
+
+    Absolute sizes share one log axis; relative ones are shares of each cell's largest. Distill (2019).
+    """
+    figure = make_subplots(
+        len(readings), 1, shared_xaxes=True, vertical_spacing=0.24 / max(len(readings), 1),
+        subplot_titles=[name.upper() for name in readings],
+    )  # fmt: skip
+    style.layout(figure, height=90 + 130 * len(readings))
+    drawn = {name: (r.relative if relative else r.connectivity)[word] for name, r in readings.items()}
+    for row, (name, reading) in enumerate(readings.items(), 1):
+        sizes = drawn[name] if relative else style.drawable(drawn[name])
+        figure.add_bar(
+            x=np.arange(len(sizes)), y=sizes, name=name.upper(), showlegend=False, row=row, col=1,
+            marker={"color": style.COLOURS[name.split()[0]], "line_width": 0},
+            text=[shown(each) for each in reading.words], textposition="none",
+            customdata=np.stack([reading.connectivity[word], reading.relative[word]], -1),
+            hovertemplate="%{text}: %{customdata[0]:.3g}, %{customdata[1]:.1%} of the largest<extra></extra>",
+        )  # fmt: skip
+    if readings:
+        _by_word(figure, next(iter(readings.values())), len(readings))
+    if relative:
+        figure.update_yaxes(range=[0, 1.05], tickformat=".0%", nticks=3)
+    else:
+        sizes = np.concatenate([style.drawable(own) for own in drawn.values()])
+        if np.isfinite(sizes).any():
+            low, high = np.log10(np.nanmin(sizes)), np.log10(np.nanmax(sizes))
+            room = 0.05 * max(high - low, 1)
+            figure.update_yaxes(range=[max(low, high - 12) - 3 * room, high + room])
+        figure.update_yaxes(type="log", exponentformat="power", nticks=4)
+    figure.update_layout(hovermode="closest", bargap=0.25)
+    return figure
+
+
+def _map(figure: go.Figure, reading: Reading, name: str, row: int) -> None:
+    """Draw a (T, H) part as a map of units by word."""
+    values = reading.parts[name]
+    figure.add_heatmap(
+        z=values.T, name=name, coloraxis="coloraxis", row=row, col=1,
+        text=np.broadcast_to([shown(word) for word in reading.words], values.T.shape),
+        hovertemplate="%{text}, unit %{y}: %{z:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(title_text="unit", showgrid=False, showline=False, nticks=5, row=row, col=1)
+
+
+def _by_word(figure: go.Figure, reading: Reading, row: int) -> None:
+    """Name the words along the x axis, below the last row."""
+    T = len(reading.words)
+    figure.update_xaxes(range=[-0.5, T - 0.5], showgrid=False)
+    figure.update_xaxes(
+        tickvals=list(range(T)), ticktext=[shown(word) for word in reading.words], tickangle=-45, row=row, col=1
+    )
+
+
+def _scale(figure: go.Figure) -> None:
+    bar = {"thickness": 10, "len": 0.8, "outlinewidth": 0, "tickvals": [-1, 0, 1], "tickfont_size": 12}
+    figure.update_layout(
+        hovermode="closest",
+        coloraxis={"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING, "colorbar": bar},
+    )
