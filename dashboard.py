@@ -15,6 +15,7 @@ PAGES = {
         ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
+    "Understand": [("pages/understand/cell.py", "Inside the cell", ":material/schema:")],
 }
 
 

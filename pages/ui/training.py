@@ -84,6 +84,13 @@ def row(settings: Settings) -> tuple[dict[str, Run | None], Callable[[], None]]:
     return runs, go_on
 
 
+def begin(experiments: list[Experiment]) -> None:
+    """Ask for a training that needs no press of the button, once in a visit."""
+    if experiments and not st.session_state.get("begun"):
+        st.session_state["begun"] = True
+        st.session_state["asked"] = (*st.session_state.get("asked", ()), *experiments)
+
+
 def _ask(experiments: list[Experiment]) -> None:
     st.session_state["asked"] = tuple(experiments)
     st.session_state["failed"] = {}

@@ -1,0 +1,251 @@
+"""What the page about the inside of a cell reads, says and exports."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+
+import numpy as np
+import streamlit as st
+import torch
+
+from analysis.config import SETTINGS, Experiment
+from analysis.export import table
+from analysis.figures import style
+from analysis.pace import milliseconds
+from analysis.results import Run
+from analysis.sentence import MOST, Reading, read
+from analysis.tasks import build
+from analysis.weights import initial_weights
+from analysis.wording import listed, number, percent
+from analysis.words import split
+from pages.ui.sidebar import Settings
+
+EXAMPLE = "If the value is not found in the list, the function returns an empty string."
+MOST_STEPS = 500  # of a training that starts by itself
+LEFT = 0.01  # of the largest dependence: less no longer counts
+SYMBOLS = {"forget": "f", "input": "i", "candidate": "g", "output": "o", "reset": "r", "update": "z"}
+FORMULAS = {
+    ("lstm", "forget"): r"f_t = \sigma(W_f\,x_t + U_f\,h_{t-1} + b_f)",
+    ("lstm", "input"): r"i_t = \sigma(W_i\,x_t + U_i\,h_{t-1} + b_i)",
+    ("lstm", "candidate"): r"g_t = \tanh(W_g\,x_t + U_g\,h_{t-1} + b_g)",
+    ("lstm", "output"): r"o_t = \sigma(W_o\,x_t + U_o\,h_{t-1} + b_o)",
+    ("gru", "reset"): r"r_t = \sigma(W_r\,x_t + U_r\,h_{t-1} + b_r)",
+    ("gru", "update"): r"z_t = \sigma(W_z\,x_t + U_z\,h_{t-1} + b_z)",
+    ("gru", "candidate"): r"n_t = \tanh\bigl(W_n\,x_t + b_n + r_t \odot (U_n\,h_{t-1} + c_n)\bigr)",
+}
+MEANINGS = {
+    ("lstm", "forget"): "The forget gate looks at the word and at the hidden state, and decides for every number of "
+    "the cell state how much of it stays. **0** erases it, **1** keeps it whole.",
+    (
+        "lstm",
+        "input",
+    ): "The input gate decides which numbers of the cell state are updated at all. **0** stores "
+    "nothing of the proposal, **1** stores all of it.",
+    ("lstm", "candidate"): "The candidate proposes what could be stored, as numbers from **−1** to **1**. It is no "
+    "gate: the input gate decides how much of it gets in.",
+    ("lstm", "output"): "The output gate decides what of the memory is shown now. **0** keeps it to itself for later, "
+    "**1** passes it on as hidden state, to the prediction and to the next word.",
+    ("gru", "reset"): "The reset gate decides how much of the past enters the proposal. **0** proposes from this word "
+    "alone, **1** lets the whole memory join in.",
+    (
+        "gru",
+        "update",
+    ): "The update gate does the work of the LSTM's forget and input gate at once. As PyTorch has it, "
+    "z is the share **kept**: **1** keeps the old state, **0** replaces it. Many drawings use the opposite.",
+    ("gru", "candidate"): "The candidate proposes a new state, as numbers from **−1** to **1**; 1 − z decides how much "
+    "of it gets in.",
+}
+LOOP = (
+    "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after word; what "
+    "it hands on, the hidden state h, is all the next step knows of the past: the memory so far."
+)
+FLOWS = {
+    "lstm": "**Two flows.** Above runs the cell state c, the long memory: it is only multiplied by the forget gate and "
+    "added to, so that it can pass many words unharmed. Below runs the hidden state h: what of it is shown now.",
+    "gru": "**One flow.** A GRU has no cell state. Its hidden state is memory and message in one: at each word it "
+    "mixes what it held with what it proposes, in shares that the update gate sets.",
+    "rnn": "**No gate.** A plain RNN makes its memory anew at every word: all it held goes through the same weights "
+    "and tanh again. Nothing protects an early word, so it fades.",
+}
+WHY_TANH = {
+    True: "**Why tanh.** It squeezes every number into −1 … 1. Without it, numbers that are multiplied at each word "
+    "can grow until a few outweigh all others. Switch it off to see.",
+    False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
+    "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
+}
+SOURCES = """
+- S. Hochreiter, J. Schmidhuber: [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997; the
+  forget gate: F. Gers and others, [Learning to forget](https://doi.org/10.1162/089976600300015015), 2000
+- K. Cho and others: [Learning phrase representations](https://arxiv.org/abs/1406.1078), 2014, the GRU; compared by
+  J. Chung and others, [Empirical evaluation of gated recurrent networks](https://arxiv.org/abs/1412.3555), 2014
+- C. Olah: [Understanding LSTM networks](https://colah.github.io/posts/2015-08-Understanding-LSTMs/), 2015, whose way
+  of drawing became the textbook's
+- A. Madsen: [Visualizing memorization in RNNs](https://distill.pub/2019/memorization-in-rnns/), Distill 2019,
+  connectivity
+- PyTorch: [LSTM](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html),
+  [GRU](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html), the formulas used here
+"""
+
+
+def experiments(settings: Settings, first: str) -> dict[str, Experiment]:
+    """Make next-word models of the sidebar's settings: one seed, one layer, the chosen cell first."""
+    own = {name: SETTINGS[name].default for name in ("symbols", "position", "activation")}
+
+    def of(experiment: Experiment) -> Experiment:
+        length = experiment.length if experiment.task == "words" else None
+        return experiment.replace(**own, task="words", length=length, seeds=1, layers=1)
+
+    ordered = sorted(settings.cells, key=lambda cell: cell != first)
+    return {cell: of(settings.experiments[cell]) for cell in ordered}
+
+
+def sentence() -> list[str]:
+    """Ask for a sentence and return its words; the example's where there are none."""
+    text = st.text_input("Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000)
+    words = split(text)
+    if not words:
+        st.info(f"Nothing to read yet. Type a sentence; until then this one is read: “{EXAMPLE}”")
+    return words or split(EXAMPLE)
+
+
+def reading(experiment: Experiment, run: Run | None, words: list[str], squashed: bool) -> Reading:
+    """Read the words with a trained model, or as it starts; with its tanh or without."""
+    return _reading(experiment, run is not None, tuple(words), squashed, run)
+
+
+@st.cache_data(max_entries=60, show_spinner=False)
+def _reading(
+    experiment: Experiment, trained: bool, words: tuple[str, ...], squashed: bool, _run: Run | None
+) -> Reading:
+    if trained:
+        weights = {name: torch.from_numpy(weight) for name, weight in _run.weights.items()}
+    else:
+        task = build(experiment)
+        weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
+    return read(experiment if squashed else experiment.replace(activation="identity"), weights, list(words))
+
+
+def quoted(word: str) -> str:
+    """Quote a user's word for markdown, every sign of it as it is."""
+    return "“" + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", word) + "”"
+
+
+def about(read: Reading, run: Run | None) -> None:
+    """Say which model reads, and what of the sentence it can't."""
+    said = []
+    if run:
+        said.append(
+            f"Trained for {run.experiment.steps:,} steps: {number(float(run.metric[0]))} nats per word on a text it "
+            f"hasn't seen, {number(run.chance)} by counting words alone."
+        )
+    else:
+        said.append("Untrained: the weights are random, and so are its predictions.")
+    if read.left_out:
+        said.append(f"Only the first {MOST} of {MOST + read.left_out} words are read.")
+    unknown = list(dict.fromkeys(w for w, known in zip(read.words, read.known, strict=True) if not known))
+    if unknown:
+        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+        said.append("Unknown to it, and all the same to it: " + ", ".join(map(quoted, unknown[:8])) + more + ".")
+    st.caption(" ".join(said))
+
+
+def held(read: Reading) -> str:
+    """Say how large the state became, and after which word."""
+    name = "cell" if read.cell == "lstm" else "hidden"
+    sizes = np.abs(read.parts[name]).max(1)
+    if not np.isfinite(sizes).all():
+        return f"Without tanh the {name} state leaves floating point."
+    t = int(sizes.argmax())
+    return f"One loop over {len(sizes)} words: the {name} state reaches {number(sizes[t])} at {quoted(read.words[t])}."
+
+
+def watched(read: Reading, gate: str) -> str:
+    """Say at which words a gate is most open and most shut."""
+    mean = read.parts[gate].mean(1)
+    if len(mean) < 2 or not np.isfinite(mean).all():
+        return ""
+    high, low = int(mean.argmax()), int(mean.argmin())
+    return (
+        f"Over all units it is highest at {quoted(read.words[high])} ({number(mean[high])}) "
+        f"and lowest at {quoted(read.words[low])} ({number(mean[low])})."
+    )
+
+
+def depends(readings: Mapping[str, Reading], word: int) -> str:
+    """Say how many words back each cell's prediction still depends on, to a hundredth of the most."""
+    reach = {}
+    for name, found in readings.items():
+        counted = np.flatnonzero(found.relative[word, : word + 1] >= LEFT)
+        if len(counted):
+            reach[name] = word - int(counted[0])
+    if not reach:
+        return ""
+    parts = [f"{steps} word{'s' * (steps != 1)} back in the {name.upper()}" for name, steps in reach.items()]
+    return f"More than {percent(LEFT)} of the strongest dependence is found up to {listed(parts)}."
+
+
+def coloured(found: Reading, word: int) -> str:
+    """Return the sentence up to a word as HTML, each word as strong as the prediction depends on it."""
+    colour = style.COLOURS[found.cell]
+    shares = np.nan_to_num(found.relative[word])
+    spans = [
+        f'<bdi title="{share:.1%} of the largest" style="background:{style.faded(colour, round(0.65 * share, 3))};'
+        f"padding:2px 4px;border-radius:4px;{'' if t <= word else 'opacity:.35;'}"
+        f'{"border-bottom:3px solid;" if t == word else ""}">{escape(each)}</bdi>'
+        for t, (each, share) in enumerate(zip(found.words, shares, strict=True))
+    ]
+    return f'<p dir="auto" style="line-height:2.1;margin:0"><b>{found.cell.upper()}</b> {" ".join(spans)}</p>'
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def price(experiment: Experiment) -> dict[str, float]:
+    """Count the cell's own parameters and multiply-adds, and time it here and now."""
+    task = build(experiment)
+    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
+    H = experiment.hidden_size
+    products = weights["weight_ih_l0"][0].numel() + weights["weight_hh_l0"][0].numel()
+    return {
+        "parameters": sum(weight[0].numel() for name, weight in weights.items() if name.endswith("_l0")),
+        "multiply-adds per word": products + (0 if experiment.cell == "rnn" else 3 * H),
+        "ms here": milliseconds(experiment, task),
+    }
+
+
+def prices(all_three: Mapping[str, Experiment]) -> None:
+    """Show what each cell costs, and say what the GRU saves."""
+    found = {cell: price(experiment) for cell, experiment in all_three.items()}
+    one = next(iter(all_three.values()))
+    rows = {
+        "parameters": lambda each: f"{each['parameters']:,}",
+        "multiply-adds per word": lambda each: f"{each['multiply-adds per word']:,}",
+        f"ms for {one.batch_size} × {one.task_length} words, there and back": lambda each: number(each["ms here"]),
+    }
+    st.table(
+        {"": list(rows)} | {cell.upper(): [write(each) for write in rows.values()] for cell, each in found.items()},
+        hide_index=True,
+        border="horizontal",
+    )
+    if {"lstm", "gru"} <= found.keys():
+        lstm, gru = found["lstm"], found["gru"]
+        fewer = {name: 1 - gru[name] / lstm[name] for name in lstm}
+        parameters, multiply_adds, time = (percent(abs(share)) for share in fewer.values())
+        st.markdown(
+            f"Here the GRU has {parameters} fewer parameters and {multiply_adds} fewer multiply-adds than the LSTM, "
+            f"and took {time} {'less' if fewer['ms here'] > 0 else 'more'} time."
+        )
+
+
+def tables(readings: Mapping[str, Reading], chosen: Reading) -> dict:
+    """Return all that flowed through the chosen cell, and every connectivity, as CSV to be written when asked for."""
+    T, H = chosen.parts["hidden"].shape
+    steps, units = np.divmod(np.arange(T * H), H)
+    flow = {"cell": chosen.cell, "step": steps, "word": np.array(chosen.words)[steps], "unit": units}
+    flow |= {name: values.ravel() for name, values in chosen.parts.items()}
+    by, at = np.tril_indices(T)
+    links = [
+        {"cell": name, "step": by, "word": np.array(found.words)[by], "wanted": np.array(found.wanted)[by], "of": at,
+         "of_word": np.array(found.words)[at], "norm": found.connectivity[by, at], "relative": found.relative[by, at]}
+        for name, found in readings.items()
+    ]  # fmt: skip
+    return {"flow": partial(table, flow), "connectivity": partial(table, *links)}
