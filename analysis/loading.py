@@ -227,10 +227,13 @@ def fit_inputs(found: Found, inputs: np.ndarray | Tensor) -> tuple[Tensor, str]:
     work = sum(rows * H * (H + size) for size in sizes)
     steps = max(2, min(T, STEPS, NUMBERS // numbers, int(MULTIPLY_ADDS / work)))
     count = max(1, min(N, SEQUENCES, NUMBERS // numbers // steps, int(MULTIPLY_ADDS / work / steps)))
-    cut = [f"of {T:,} steps the last {steps:,}"] * (steps < T) + [f"of {N:,} sequences the first {count:,}"] * (
-        count < N
-    )
-    used = torch.from_numpy(np.array(whole[:count, T - steps :], np.float64))
+    cut = [f"of {T:,} steps the last {steps:,}"] * (steps < T)
+    cut += [f"of {N:,} sequences the first {count:,}"] * (count < N)
+    chosen = whole[:count, T - steps :]
+    if isinstance(chosen, Tensor):
+        chosen = chosen.double().numpy(force=True)
+    with np.errstate(over="ignore"):
+        used = torch.from_numpy(np.array(chosen, np.float64))
     if not used.isfinite().all():
         raise UnusableError("inputs beyond float64: expected finite numbers")
     return used, f"Used are {' and '.join(cut)}." if cut else ""
@@ -260,5 +263,6 @@ def measure_module(module: Module, inputs: Tensor) -> tuple[Measured, Tape]:
     decays = {of: gradient_decay(tape, of) for of in ("memory", "hidden", "input", "weights")}
     if tape.gates:
         decays["carry"] = carry_decay(tape)
-    loss = (top @ unit_vector(top.shape[-1], 0).numpy()).mean(-1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        loss = (top @ unit_vector(top.shape[-1], 0).numpy()).mean(-1)
     return Measured(loss, decays, gate_saturation(tape), activation_bounds(tape)), tape
