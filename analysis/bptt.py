@@ -12,6 +12,8 @@ from analysis.cells import LAYERS, Layer
 from analysis.norms import norm
 from analysis.results import Tape
 
+CACHED = 100_000  # numbers
+
 _lock = Lock()
 _threads: list[int] = []  # torch's count before, once for each caller on one thread now
 
@@ -149,10 +151,10 @@ class Unroll:
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
     """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
 
-    def norms(buffer: Tensor) -> Tensor:  # a few steps at a time: norms are taken in float64
-        return torch.cat([norm(part, 2) for part in buffer.split(50)])
+    def norms(buffer: Tensor) -> Tensor:  # in float64, as many steps at a time as a processor's cache holds
+        return torch.cat([norm(part, 2) for part in buffer.split(max(1, CACHED // buffer[0].numel()))])
 
-    shares = [norms(layer.delta[:, :, : len(layer.hidden_rows)]) * norms(layer.h[:-1]) for layer in layers]
+    shares = [norms(layer.delta[:, :, layer.hidden_rows]) * norms(layer.h[:-1]) for layer in layers]
     return torch.stack(shares).permute(2, 0, 1, 3).numpy(force=True) if shares else np.empty(0)
 
 

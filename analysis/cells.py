@@ -58,7 +58,8 @@ class Layer:
         self.h, self.x = self.column[:, :, :H], self.column[:T, :, H:-1]
         self.memories, self.memory_grads = [self.h], []  # all that one step hands to the next, or back
         # Rows that meet the hidden state and rows that meet the input, each in torch's order.
-        self.hidden_rows = self.input_rows = torch.arange(R, device=like.device)
+        self.hidden_rows: slice = slice(None)
+        self.input_rows: slice | Tensor = slice(None)
         self.prepare_forward()
         if backward:
             self.grad = _buffer(like, T + 1, S, H + D, B)
@@ -238,8 +239,8 @@ class GRU(Layer):
 
     def prepare_forward(self) -> None:  # noqa: D102
         T, H = self.T, self.H
-        self.hidden_rows = self.hidden_rows[: 3 * H]
-        self.input_rows = torch.cat([self.input_rows[: 2 * H], self.input_rows[3 * H :]])
+        self.hidden_rows = slice(3 * H)
+        self.input_rows = torch.tensor([*range(2 * H), *range(3 * H, 4 * H)], device=self.weight.device)
         r, z, a, n = (self.rows(self.gate, name) for name in self.blocks)
         self._forth = _steps(self.column[:T], self.gate, self.gate[:, :, : 2 * H], r, z, a, n, self.h[:T], self.h[1:])
 

@@ -56,11 +56,10 @@ def _sweep(layer: Layer, grads: Tensor) -> Tensor:
     """
     T, B, H = grads.shape
     layer.local_derivatives()
-    rows = len(layer.hidden_rows)
-    W = layer.weight[0, :rows, :H].T
-    local = layer.delta[:, 0, :rows].unsqueeze(2)  # (T, R, 1, B)
+    W = layer.weight[0, layer.hidden_rows, :H].T
+    local = layer.delta[:, 0, layer.hidden_rows].unsqueeze(2)  # (T, R, 1, B)
     dh, dc = grads.permute(2, 0, 1).contiguous(), grads.new_zeros(H, T, B)
-    delta = grads.new_empty(rows, T, B)
+    delta = grads.new_empty(W.shape[1], T, B)
     keep = layer.rows(layer.gate, KEEP_GATE[layer.name])[:, 0].unsqueeze(2) if layer.gates else None
     exposed = layer.exposed[:, 0].unsqueeze(2) if layer.name == "lstm" else None
     matrix = grads.new_zeros(T, T)
