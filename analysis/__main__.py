@@ -1,5 +1,6 @@
-"""Goldfish on the command line: train, or measure untrained, write what was found, and look after kept runs."""
+"""Goldfish on the command line: train, or measure untrained or a model from a file, and look after kept runs."""
 
+import shlex
 import shutil
 import sys
 from argparse import SUPPRESS, ArgumentParser
@@ -10,12 +11,28 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from torch import Tensor
 
 from analysis import export, training, wording
 from analysis.capacity import require_memory
 from analysis.config import SETTINGS, Experiment, expected, kind
+from analysis.files import LARGEST
 from analysis.jobs import Jobs
+from analysis.loading import (
+    NONLINEARITIES,
+    SEQUENCES,
+    STEPS,
+    Found,
+    find_recurrent,
+    fit_inputs,
+    measure_module,
+    random_inputs,
+    read_inputs,
+    read_weights,
+    to_module,
+)
 from analysis.measuring import measure_untrained
+from analysis.memory import output_memory
 from analysis.results import Decay, Run, Snapshot
 from analysis.store import Row, StoreError
 from analysis.tasks import build
@@ -32,6 +49,12 @@ KEPT = {
     "export": "write a run to a file",
     "import": "take in a run from a file",
     "delete": "delete a run",
+}
+RANDOM = {  # option: its type, default and what it says
+    "steps": (int, 100, f"Random inputs: steps, from 2 to {STEPS}"),
+    "sequences": (int, 16, f"Random inputs: how many sequences, from 1 to {SEQUENCES}"),
+    "variance": (float, 1.0, "Random inputs: their variance"),
+    "seed": (int, 0, "Random inputs: their seed"),
 }
 STDOUT = "-"
 ERASE = "\r\x1b[K"
@@ -59,18 +82,20 @@ class Outcome:
 def parser() -> Parser:
     """Make the parser: an option for every setting, and where to write."""
     whole = Parser(prog="python -m analysis", description=__doc__, allow_abbrev=False)
-    commands = whole.add_subparsers(dest="verb", required=True, metavar="{train,decay} or {" + ",".join(KEPT) + "}")
+    commands = whole.add_subparsers(
+        dest="verb", required=True, metavar="{train,decay} or {" + ",".join(["record", *KEPT]) + "}"
+    )
     for verb, about in (("train", "train models and measure them"), ("decay", "measure models untrained")):
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
         settings = command.add_argument_group("settings")
         for name in SETTINGS:
             settings.add_argument(_option(name), default=SUPPRESS, metavar="VALUE", help=_help(name))
         if verb == "decay":
-            what = "Share of the gradient that the horizon asks for: a number above 0, at most 1; default 0.01"
-            settings.add_argument("--threshold", default="0.01", metavar="VALUE", help=what)
+            _add_threshold(settings)
         _add_output(command)
         if verb == "train":
             _add_store(command).add_argument("--no-store", action="store_true", help="Keep this run nowhere")
+    _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in KEPT.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
         if verb in ("resume", "export", "delete"):
@@ -83,6 +108,23 @@ def parser() -> Parser:
             _add_output(command)
         _add_store(command)
     return whole
+
+
+def _add_record(command: ArgumentParser) -> None:
+    command.description = "Measure the recurrent layers in a state dict; nothing in the files is executed."
+    command.add_argument("weights", metavar="WEIGHTS", help="The state dict: .safetensors, .pt or .pth")
+    command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
+    command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")
+    command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
+    for name, (_, default, what) in RANDOM.items():
+        command.add_argument(_option(name), metavar="VALUE", help=f"{what}; default {default}")
+    _add_threshold(command)
+    _add_output(command)
+
+
+def _add_threshold(settings: Any) -> None:  # noqa: ANN401
+    what = "Share of the gradient that the horizon asks for: a number above 0, at most 1; default 0.01"
+    settings.add_argument("--threshold", default="0.01", metavar="VALUE", help=what)
 
 
 def _add_output(command: ArgumentParser) -> None:
@@ -118,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with history(arguments) as jobs:
                 print(look_after(jobs, arguments))
             return FINISHED
-        return measure(verb, arguments)
+        return record_file(arguments) if verb == "record" else measure(verb, arguments)
     except (ValueError, ModuleNotFoundError, StoreError) as refusal:
         return fail(str(refusal))
     except KeyboardInterrupt:
@@ -133,7 +175,6 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
     require_writable(targets)
     if experiment:
         require_memory(experiment, build(experiment), training=verb == "train")
-    said = sys.stderr if STDOUT in targets.values() else sys.stdout
     keeping = verb != "decay" and not arguments.get("no_store")
     with history(arguments, required=verb == "resume") if keeping else nullcontext() as jobs:
         if experiment is None:
@@ -141,10 +182,26 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
         outcome = (
             untrained(experiment, threshold) if verb == "decay" else trained(experiment, arguments.get("id"), jobs)
         )
+    return finish(outcome, targets, export.command_line(experiment, "decay" if verb == "decay" else "train"))
+
+
+def record_file(arguments: Mapping[str, Any]) -> int:
+    """Measure a model from a file, and write what was found."""
+    targets = {format_: arguments[format_] for format_ in FORMATS if arguments[format_] is not None}
+    require_writable(targets)
+    outcome = recorded(arguments, share(arguments["threshold"]))
+    named = [name for name in ("data", "layer", "nonlinearity", *RANDOM) if arguments[name] is not None]
+    options = [word for name in named for word in (_option(name), arguments[name])]
+    words = ["python", "-m", "analysis", "record", arguments["weights"], *options]
+    return finish(outcome, targets, shlex.join(words))
+
+
+def finish(outcome: Outcome, targets: Mapping[str, str], command: str) -> int:
+    """Say and write what was found; return the exit status."""
     show("")
-    print(outcome.summary, file=said)
+    print(outcome.summary, file=sys.stderr if STDOUT in targets.values() else sys.stdout)
     try:
-        write(outcome, targets, export.command_line(experiment, "decay" if verb == "decay" else "train"))
+        write(outcome, targets, command)
     except OSError as error:
         return fail(str(error))
     return outcome.status
@@ -327,6 +384,87 @@ def untrained(experiment: Experiment, threshold: float) -> Outcome:
     text = f"{_title(experiment)}, untrained: {said}; {wording.rate(found)}."
     curves = [(experiment, "before", part) for part in (found, carry) if part is not None]
     return Outcome(FINISHED, text, export.measured_document(experiment, measured), curves, figures)
+
+
+def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
+    """Measure the recurrent layers in a file on inputs from another, or random ones."""
+    found = _layers(arguments)
+    cell, nonlinearity = found.cell, arguments["nonlinearity"] or "tanh"
+    if arguments["nonlinearity"] not in (None, *(NONLINEARITIES if cell == "rnn" else ("tanh",))):
+        raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
+    module = to_module(found, nonlinearity)
+    inputs, said, about = _inputs(arguments, found)
+    measured, _ = measure_module(module, inputs, threshold)
+    memory = output_memory(module, inputs)
+    decay, carry = measured.decay, measured.decays.get("carry")
+
+    def figures() -> Mapping[str, export.Figure]:
+        from analysis.figures import bounds, decay, gates
+
+        drawn = {
+            "decay": decay.decay({cell: measured.decay}, carry={} if carry is None else {cell: carry}),
+            "bounds": bounds.sizes({nonlinearity: measured.bounds}),
+        }
+        return drawn | ({"gates": gates.histograms({cell: measured.saturation})} if measured.saturation else {})
+
+    document = {
+        "model": {
+            "file": arguments["weights"], "layer": found.name, "cell": cell, "input_size": found.input_size,
+            "hidden_size": found.hidden_size, "layers": found.layers, "bias": found.bias, "nonlinearity": nonlinearity,
+        },
+        "inputs": about | {"shape": inputs.shape, "note": said},
+        "decay": decay,
+        "carry": carry,
+        "memory": memory,
+        "saturation": measured.saturation,
+        "bounds": measured.bounds,
+        "versions": training.versions(),
+    }  # fmt: skip
+    line = f"horizon {_reach(decay)}, the steps back to which {wording.percent(threshold)} of the gradient is left"
+    if np.isnan(decay.horizon):
+        line = "the gradient could not be measured"
+    text = "\n".join(filter(None, [said, f"{found.label}: {line}; {wording.rate(decay)}."]))
+    curves = [(Experiment(cell=cell), "recorded", part) for part in (decay, carry) if part is not None]
+    return Outcome(FINISHED, text, export.as_plain(document), curves, figures)
+
+
+def _layers(arguments: Mapping[str, Any]) -> Found:
+    """Choose the layers that were named, or the only ones."""
+    every = find_recurrent(read_weights(_bytes(arguments["weights"]), Path(arguments["weights"]).name))
+    usable = [found for found in every if not found.refusal]
+    layer = arguments["layer"]
+    chosen = [found for found in every if found.name == layer] if layer is not None else usable or every
+    if len(chosen) != 1:
+        names = ", ".join(found.name for found in usable)
+        received = f"layer={layer}" if layer is not None else f"{len(chosen)} layers"
+        raise ValueError(f"{received}: expected --layer with one of {names or 'none, as none can be measured'}")
+    return chosen[0]
+
+
+def _inputs(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str, dict[str, Any]]:
+    """Read or draw the inputs; return them, what was cut, and where they come from."""
+    data, options = arguments["data"], {}
+    for name, (type_, default, _) in RANDOM.items():
+        text = arguments[name]
+        if data and text is not None:
+            raise ValueError(f"{name}={text}: expected with random inputs only, not with --data")
+        try:
+            options[name] = default if text is None else type_(text)
+        except ValueError:
+            raise ValueError(f"{name}={text}: expected a {'whole ' * (type_ is int)}number") from None
+    if data:
+        return *fit_inputs(found, read_inputs(_bytes(data), Path(data).name, found)), {"file": data}
+    drawn = random_inputs(found, options["steps"], options["sequences"], options["variance"], options["seed"])
+    return *fit_inputs(found, drawn), options
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        if (size := Path(path).stat().st_size) > LARGEST:
+            raise ValueError(f"{size:,} bytes: expected at most {LARGEST:,}")
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def summary(run: Run) -> str:

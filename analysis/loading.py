@@ -243,26 +243,29 @@ def random_inputs(found: Found, steps: int = 100, count: int = 16, variance: flo
     """Draw normal inputs (N, T, D) of a variance.
 
     Raises:
-        UnusableError: for sizes that are not from 2 steps and 1 sequence up, or another variance than 0 to 1e6.
+        UnusableError: for sizes that are not from 2 steps and 1 sequence up, another variance than 0 to 1e6, or
+            another seed than torch takes.
     """
     if not (2 <= steps <= STEPS and 1 <= count <= SEQUENCES):
         raise UnusableError(f"{steps} steps, {count} sequences: expected 2 to {STEPS}, 1 to {SEQUENCES}")
     if not 0 <= variance <= LARGEST_VARIANCE:
         raise UnusableError(f"variance={variance}: expected 0 to {LARGEST_VARIANCE:g}")
+    if not 0 <= seed < 2**63:
+        raise UnusableError(f"seed={seed}: expected a whole number from 0 to 2^63 - 1")
     shape, generator = (count, steps, found.input_size), Generator().manual_seed(seed)
     return variance**0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def measure_module(module: Module, inputs: Tensor) -> tuple[Measured, Tape]:
+def measure_module(module: Module, inputs: Tensor, threshold: float = 0.01) -> tuple[Measured, Tape]:
     """Record a module and measure what there is to measure: decays with the carry, gates, bounds of its top layer.
 
     The loss is `record`'s own: the last output projected on one fixed random direction.
     """
     tape = record(module, inputs)
     top = tape.hidden[:, -1, -1]  # (S, B, H)
-    decays = {of: gradient_decay(tape, of) for of in ("memory", "hidden", "input", "weights")}
+    decays = {of: gradient_decay(tape, of, threshold=threshold) for of in ("memory", "hidden", "input", "weights")}
     if tape.gates:
-        decays["carry"] = carry_decay(tape)
+        decays["carry"] = carry_decay(tape, threshold=threshold)
     with np.errstate(invalid="ignore", over="ignore"):
         loss = (top @ unit_vector(top.shape[-1], 0).numpy()).mean(-1)
     return Measured(loss, decays, gate_saturation(tape), activation_bounds(tape)), tape

@@ -1,0 +1,139 @@
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from analysis import activation_bounds, export, gate_saturation, gradient_decay, record
+from analysis.__main__ import main
+from analysis.loading import Found, random_inputs
+from analysis.memory import output_memory
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder with state dicts of several kinds and data."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    lstm, rnn = nn.LSTM(3, 6, 2, batch_first=True), nn.RNN(3, 5, nonlinearity="relu", batch_first=True)
+    torch.save(lstm.state_dict(), "lstm.pt")
+    torch.save(rnn.state_dict(), "rnn.pt")
+    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": nn.GRU(3, 4, bidirectional=True)}).state_dict(), "several.pt")
+    torch.save(nn.ModuleDict({"c": nn.GRU(3, 4, bidirectional=True)}).state_dict(), "both.pt")
+    torch.save(lstm, "module.pt")
+    inputs = np.random.default_rng(0).normal(size=(4, 20, 3))
+    np.save("x.npy", inputs)
+    return {"lstm": lstm, "rnn": rnn, "inputs": torch.from_numpy(inputs), "folder": tmp_path}
+
+
+def strict(text):
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_what_is_written_is_what_record_says(files, capsys):
+    assert main(["record", "lstm.pt", "--data", "x.npy", "--json", "o.json", "--csv", "o.csv", "--html", "o.html"]) == 0
+    tape = record(files["lstm"], files["inputs"])
+    document = strict((files["folder"] / "o.json").read_text())
+    assert document["decay"] == export.as_plain(gradient_decay(tape))
+    assert document["saturation"] == export.as_plain(gate_saturation(tape))
+    assert document["bounds"] == export.as_plain(activation_bounds(tape))
+    assert document["memory"] == export.as_plain(output_memory(files["lstm"], files["inputs"]))
+    assert document["model"] == {
+        "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
+        "nonlinearity": "tanh",
+    }  # fmt: skip
+    assert document["inputs"] == {"file": "x.npy", "shape": [4, 20, 3], "note": ""}
+    rows = list(csv.DictReader(io.StringIO((files["folder"] / "o.csv").read_text())))
+    assert [float(row["relative"]) for row in rows if row["of"] == "memory"] == document["decay"]["relative"]
+    html = (files["folder"] / "o.html").read_text()
+    assert "python -m analysis record lstm.pt --data x.npy" in html and html.count("plotly-graph-div") >= 3
+    said = capsys.readouterr().out
+    assert re.search(r"LSTM, 3 inputs, 6 units, 2 layers: horizon \d+, the steps back to which 1 %", said)
+
+
+def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):
+    words = shlex.split(
+        "record several.pt --layer b --nonlinearity relu --steps 12 --sequences 3 --variance 4 --seed 7"
+    )
+    assert main([*words, "--threshold", ".1", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    document = strict(out)
+    assert "horizon" in err
+    inputs = random_inputs(Found("", "rnn", 3, 5, 1, True), 12, 3, 4.0, 7)
+    assert document["decay"] == export.as_plain(gradient_decay(record(files["rnn"], inputs), threshold=0.1))
+    assert document["inputs"] == {
+        "steps": 12,
+        "sequences": 3,
+        "variance": 4,
+        "seed": 7,
+        "shape": [3, 12, 3],
+        "note": "",
+    }
+    assert document["carry"] is None and document["saturation"] == {}
+
+
+def test_what_is_cut_is_said(files, capsys):
+    np.save("long.npy", np.zeros((3000, 3), "f4"))
+    assert main(["record", "lstm.pt", "--data", "long.npy"]) == 0
+    assert "Used are of 3,000 steps the last 1,000." in capsys.readouterr().out
+
+
+REFUSED = [
+    ([], "required: WEIGHTS"),
+    (["none.pt"], "none.pt: No such file or directory"),
+    (["."], "expected a file ending in|Is a directory"),
+    (["a\0b.pt"], "embedded null"),
+    (["x.npy"], "x.npy: expected a file ending in .safetensors, .pt, .pth"),
+    (["module.pt"], "module.pt: it refers to torch.nn.modules.rnn.LSTM: expected tensors alone"),
+    (["several.pt"], "2 layers: expected --layer with one of a, b"),
+    (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
+    (["several.pt", "--layer", "c"], "c: bidirectional, not supported"),
+    (["both.pt"], "c: bidirectional, not supported"),
+    (["lstm.pt", "--nonlinearity", "relu"], "nonlinearity=relu: expected tanh or relu for an RNN"),
+    (["rnn.pt", "--nonlinearity", "sin"], "nonlinearity=sin: expected"),
+    (["lstm.pt", "--data", "none.npy"], "none.npy: No such file"),
+    (["lstm.pt", "--data", "lstm.pt"], "lstm.pt: expected a file ending in .npy, .npz, .csv"),
+    (["lstm.pt", "--data", "x.npy", "--steps", "5"], "steps=5: expected with random inputs only"),
+    (["lstm.pt", "--steps", "1"], "1 steps, 16 sequences: expected 2 to 1000"),
+    (["lstm.pt", "--steps", "10000000"], "expected 2 to 1000"),
+    (["lstm.pt", "--sequences", "1.5"], "sequences=1.5: expected a whole number"),
+    (["lstm.pt", "--variance", "nan"], "variance=nan: expected 0 to 1e"),
+    (["lstm.pt", "--variance", "-1"], "variance=-1.0: expected 0 to 1e"),
+    (["lstm.pt", "--seed", "-1"], "seed=-1: expected a whole number from 0"),
+    (["lstm.pt", "--seed", "1" + "0" * 30], "expected a whole number from 0"),
+    (["lstm.pt", "--threshold", "0"], "threshold=0: expected a number above 0"),
+    (["lstm.pt", "--json", "no/o.json"], "json=no/o.json: expected a file that can be written"),
+    (["lstm.pt", "--cell", "gru"], "unrecognized arguments: --cell gru"),
+]
+
+
+@pytest.mark.parametrize("argv, message", REFUSED)
+def test_bad_input_is_refused_in_one_line(argv, message, files, capsys):
+    before = sorted(files["folder"].iterdir())
+    assert main(["record", *argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("goldfish: ") and err.count("\n") == 1
+    assert re.search(message, err)
+    assert sorted(files["folder"].iterdir()) == before
+
+
+def test_a_file_too_large_is_not_even_read(files, capsys, monkeypatch):
+    monkeypatch.setattr("analysis.__main__.LARGEST", 10)
+    assert main(["record", "lstm.pt"]) == 2
+    assert "bytes: expected at most 10" in capsys.readouterr().err
+
+
+def test_as_a_command(files):
+    words = [sys.executable, "-m", "analysis", "record", str(files["folder"] / "lstm.pt"), "--steps", "9"]
+    from tests.test_pages import DASHBOARD
+
+    run = subprocess.run(words, cwd=DASHBOARD.removesuffix("dashboard.py"), capture_output=True, text=True)
+    assert run.returncode == 0 and "horizon" in run.stdout and not run.stderr
