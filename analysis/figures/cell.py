@@ -111,19 +111,18 @@ RNN = Drawing(
 DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def cell(reading: Reading, *, height: int = 540) -> go.Figure:
+def cell(reading: Reading, *, height: int = 530) -> go.Figure:
     """Draw the cell that read a sentence; a frame per word, played in the browser.
 
     Boxes are what is learned (σ gives 0 to 1, tanh −1 to 1), circles join number by number, and each patch is one
     vector, a square per unit.
     """
     drawing, T = DRAWINGS[reading.cell], len(reading.words)
-    figure = go.Figure()
-    _draw_still(figure, drawing, reading.activation)
+    figure = go.Figure(_arrows_and_signs(drawing))
     parts = {"embedded": reading.embedded} | reading.parts
     still = len(figure.data)
     for part, place in drawing.patches.items():
-        _add_patch(figure, part, parts[part][0], place, reading.cell)
+        figure.add_trace(_patch(part, parts[part][0], place, reading.cell))
     figure.add_scatter(
         x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102], y=[-5.5, -0.5], text=_said(reading, 0),
         mode="text", textposition=["middle right", "middle left"], textfont_size=15, hoverinfo="skip", name="said",
@@ -139,7 +138,7 @@ def cell(reading: Reading, *, height: int = 540) -> go.Figure:
         for t in range(T)
     ]  # fmt: skip
     figure.update_layout(
-        height=height, font_size=14, margin={"l": 8, "r": 8, "t": 34, "b": 8}, hovermode="closest", showlegend=False,
+        height=height, font_size=14, margin={"l": 8, "r": 8, "t": 48, "b": 8}, hovermode="closest", showlegend=False,
         dragmode=False, paper_bgcolor=style.CLEAR, plot_bgcolor=style.CLEAR,
         coloraxis={
             "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
@@ -151,12 +150,14 @@ def cell(reading: Reading, *, height: int = 540) -> go.Figure:
         },
         updatemenus=[
             {
-                "type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top",
-                "pad": {"t": 6}, "showactive": False, "bgcolor": style.faded(style.NEUTRAL, 0.12),
+                "type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
+                "pad": {"b": 6}, "showactive": False, "bgcolor": style.faded(style.NEUTRAL, 0.12),
                 "bordercolor": style.NEUTRAL, "font": {"color": style.NEUTRAL, "size": 14}, "buttons": _buttons(0, T),
             }
         ],
         sliders=[_slider(reading.words)],
+        shapes=_shapes(drawing),
+        annotations=_labels(drawing, reading),
     )  # fmt: skip
     figure.update_xaxes(range=[-3, 103], visible=False, fixedrange=True)
     figure.update_yaxes(range=[-8, drawing.top], visible=False, fixedrange=True)
@@ -168,38 +169,45 @@ def shown(word: str) -> str:
     return escape(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…", quote=False)
 
 
-def _draw_still(figure: go.Figure, drawing: Drawing, activation: str) -> None:
-    """Draw everything that doesn't move with the words."""
+def _shapes(drawing: Drawing) -> list[dict]:
+    """Return what lies below the vectors: the outline, the wires, the boxes, and a ground for each patch."""
     x0, y0, x1, y1 = drawing.frame
-    figure.add_shape(
-        type="rect", x0=x0, y0=y0, x1=x1, y1=y1, layer="below",
-        line={"color": style.faded(style.NEUTRAL, 0.6), "width": 1.5}, fillcolor=style.faded(style.NEUTRAL, 0.08),
-    )  # fmt: skip
+    frame = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1}
+    shapes = [frame | _look(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))]
     for wires, width in ((drawing.wires, 1.8), (drawing.flows, 5)):
         for wire in wires:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
-            figure.add_shape(type="path", path=path, layer="below", line={"color": style.NEUTRAL, "width": width})
+            shapes.append({"type": "path", "path": path} | _look(style.NEUTRAL, width))
+    for name, place in drawing.boxes.items():
+        colour = style.GATES.get(name, style.NEUTRAL)
+        shapes.append(_rectangle(place, BOX) | _look(colour, 2.5, style.faded(colour, 0.25)))
+    for place in drawing.patches.values():
+        shapes.append(_rectangle(place, PATCH) | _look(style.NEUTRAL, 2, style.NEUTRAL))
+    return shapes
+
+
+def _rectangle(place: Point, size: Point) -> dict:
+    (x, y), (width, height) = place, size
+    return {"type": "rect", "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2}
+
+
+def _look(colour: str, width: float, fill: str = style.CLEAR) -> dict:
+    return {"layer": "below", "line": {"color": colour, "width": width}, "fillcolor": fill}
+
+
+def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
+    """Return what lies above the wires: their arrowheads, and the signs in circles."""
     ends = [wire[-2:] for wire in (*drawing.wires, *drawing.flows)]
-    figure.add_scatter(
+    arrows = go.Scatter(
         x=[b[0] for _, b in ends], y=[b[1] for _, b in ends], mode="markers", hoverinfo="skip", name="arrows",
         marker={"symbol": [_arrow(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL},
     )  # fmt: skip
-    for name, (x, y) in drawing.boxes.items():
-        colour = style.GATES.get(name, style.NEUTRAL)
-        figure.add_shape(
-            type="rect", x0=x - BOX[0] / 2, x1=x + BOX[0] / 2, y0=y - BOX[1] / 2, y1=y + BOX[1] / 2, layer="below",
-            line={"color": colour, "width": 2.5}, fillcolor=style.faded(colour, 0.25),
-        )  # fmt: skip
-        sign = {"identity": "as is"}.get(activation, activation) if name in SQUASHED else "σ"
-        text = f"<b>{sign}</b>" + (f'<br><span style="font-size:10px">{name}</span>' if name in style.GATES else "")
-        figure.add_annotation(x=x, y=y, text=text, showarrow=False, font_size=15)
-    figure.add_scatter(
+    signs = go.Scatter(
         x=[x for _, x, _ in drawing.signs], y=[y for *_, y in drawing.signs], text=[sign for sign, *_ in drawing.signs],
         mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": 16, "color": "#202020"},
         marker={"size": 25, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
     )  # fmt: skip
-    for note, x, y in drawing.notes:
-        figure.add_annotation(x=x, y=y, text=note, showarrow=False, font={"size": 12, "color": style.NEUTRAL})
+    return [arrows, signs]
 
 
 def _arrow(start: Point, end: Point) -> str:
@@ -209,29 +217,37 @@ def _arrow(start: Point, end: Point) -> str:
     return "triangle-right" if x1 > x0 else "triangle-left"
 
 
-def _add_patch(figure: go.Figure, part: str, values: np.ndarray, place: Point, of: str) -> None:
-    """Draw a vector as a patch of coloured squares, its symbol beside it."""
+def _labels(drawing: Drawing, reading: Reading) -> list[dict]:
+    """Return what is written: σ or tanh in the boxes, a symbol beside each patch, and the notes."""
+    labels = []
+    for name, (x, y) in drawing.boxes.items():
+        sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
+        text = f"<b>{sign}</b>" + (f'<br><span style="font-size:10px">{name}</span>' if name in style.GATES else "")
+        labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
+    for part, (x, y) in drawing.patches.items():
+        symbol = "n" if (part, reading.cell) == ("candidate", "gru") else SYMBOLS.get(part)
+        ends = {4: x + 1, 96: x - 1}  # at both ends of a flow the symbol stands above
+        place = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
+        if x in ends:
+            place = {"x": ends[x], "y": y + PATCH[1] / 2, "yanchor": "bottom"}
+        if symbol:
+            labels.append(place | {"text": f"<i>{symbol}</i>", "font": {"size": 15}})
+    for note, x, y in drawing.notes:
+        labels.append({"x": x, "y": y, "text": note, "font": {"size": 12, "color": style.NEUTRAL}})
+    return [label | {"showarrow": False} for label in labels]
+
+
+def _patch(part: str, values: np.ndarray, place: Point, of: str) -> go.Heatmap:
+    """Draw a vector as a patch of coloured squares."""
     z = _folded(values)
     rows, columns = len(z), len(z[0])
     (x, y), (width, height) = place, PATCH
-    units = [[f"unit {r * columns + c}" for c in range(columns)] for r in range(rows)]
-    figure.add_heatmap(
-        z=z, x0=x - width / 2 + width / columns / 2, dx=width / columns, name=part, text=units,
+    return go.Heatmap(
+        z=z, x0=x - width / 2 + width / columns / 2, dx=width / columns, name=part,
         y0=y + height / 2 - height / rows / 2, dy=-height / rows, coloraxis="coloraxis", xgap=0.5, ygap=0.5,
+        text=[[f"unit {r * columns + c}" for c in range(columns)] for r in range(rows)],
         hovertemplate=NAMES[part].format(**FORMULAS[of]) + "<br>%{text}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
-    figure.add_shape(
-        type="rect", x0=x - width / 2, x1=x + width / 2, y0=y - height / 2, y1=y + height / 2, layer="below",
-        line={"color": style.NEUTRAL, "width": 2}, fillcolor=style.NEUTRAL,
-    )  # fmt: skip
-    if symbol := SYMBOLS.get(part):
-        symbol = "n" if (part, of) == ("candidate", "gru") else symbol
-        ends = {4: x + 1, 96: x - 1}  # at both ends of a flow the symbol stands above
-        above = x in ends
-        figure.add_annotation(
-            x=ends.get(x, x + width / 2), y=y + height / 2 if above else y, xanchor="center" if above else "left",
-            yanchor="bottom" if above else "middle", text=f"<i>{symbol}</i>", showarrow=False, font_size=15,
-        )  # fmt: skip
 
 
 def _folded(values: np.ndarray) -> list[list[float | None]]:
@@ -271,7 +287,7 @@ def _buttons(t: int, T: int) -> list[dict]:
 def _slider(words: Sequence[str]) -> dict:
     jump = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
     return {
-        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 62, "l": 12, "r": 12, "b": 4},
+        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 14, "l": 12, "r": 12, "b": 4},
         "currentvalue": {"visible": False}, "font_size": 12, "tickcolor": style.NEUTRAL,
         "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "activebgcolor": style.NEUTRAL,
         "steps": [

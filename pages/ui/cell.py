@@ -24,68 +24,6 @@ from pages.ui.sidebar import Settings
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
 MOST_STEPS = 500  # of a training that starts by itself
 LEFT = 0.01  # of the largest dependence: less no longer counts
-SYMBOLS = {"forget": "f", "input": "i", "candidate": "g", "output": "o", "reset": "r", "update": "z"}
-FORMULAS = {
-    ("lstm", "forget"): r"f_t = \sigma(W_f\,x_t + U_f\,h_{t-1} + b_f)",
-    ("lstm", "input"): r"i_t = \sigma(W_i\,x_t + U_i\,h_{t-1} + b_i)",
-    ("lstm", "candidate"): r"g_t = \tanh(W_g\,x_t + U_g\,h_{t-1} + b_g)",
-    ("lstm", "output"): r"o_t = \sigma(W_o\,x_t + U_o\,h_{t-1} + b_o)",
-    ("gru", "reset"): r"r_t = \sigma(W_r\,x_t + U_r\,h_{t-1} + b_r)",
-    ("gru", "update"): r"z_t = \sigma(W_z\,x_t + U_z\,h_{t-1} + b_z)",
-    ("gru", "candidate"): r"n_t = \tanh\bigl(W_n\,x_t + b_n + r_t \odot (U_n\,h_{t-1} + c_n)\bigr)",
-}
-MEANINGS = {
-    ("lstm", "forget"): "The forget gate looks at the word and at the hidden state, and decides for every number of "
-    "the cell state how much of it stays. **0** erases it, **1** keeps it whole.",
-    (
-        "lstm",
-        "input",
-    ): "The input gate decides which numbers of the cell state are updated at all. **0** stores "
-    "nothing of the proposal, **1** stores all of it.",
-    ("lstm", "candidate"): "The candidate proposes what could be stored, as numbers from **−1** to **1**. It is no "
-    "gate: the input gate decides how much of it gets in.",
-    ("lstm", "output"): "The output gate decides what of the memory is shown now. **0** keeps it to itself for later, "
-    "**1** passes it on as hidden state, to the prediction and to the next word.",
-    ("gru", "reset"): "The reset gate decides how much of the past enters the proposal. **0** proposes from this word "
-    "alone, **1** lets the whole memory join in.",
-    (
-        "gru",
-        "update",
-    ): "The update gate does the work of the LSTM's forget and input gate at once. As PyTorch has it, "
-    "z is the share **kept**: **1** keeps the old state, **0** replaces it. Many drawings use the opposite.",
-    ("gru", "candidate"): "The candidate proposes a new state, as numbers from **−1** to **1**; 1 − z decides how much "
-    "of it gets in.",
-}
-LOOP = (
-    "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after word; what "
-    "it hands on, the hidden state h, is all the next step knows of the past: the memory so far."
-)
-FLOWS = {
-    "lstm": "**Two flows.** Above runs the cell state c, the long memory: it is only multiplied by the forget gate and "
-    "added to, so that it can pass many words unharmed. Below runs the hidden state h: what of it is shown now.",
-    "gru": "**One flow.** A GRU has no cell state. Its hidden state is memory and message in one: at each word it "
-    "mixes what it held with what it proposes, in shares that the update gate sets.",
-    "rnn": "**No gate.** A plain RNN makes its memory anew at every word: all it held goes through the same weights "
-    "and tanh again. Nothing protects an early word, so it fades.",
-}
-WHY_TANH = {
-    True: "**Why tanh.** It squeezes every number into −1 … 1. Without it, numbers that are multiplied at each word "
-    "can grow until a few outweigh all others. Switch it off to see.",
-    False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
-    "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
-}
-SOURCES = """
-- S. Hochreiter, J. Schmidhuber: [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997; the
-  forget gate: F. Gers and others, [Learning to forget](https://doi.org/10.1162/089976600300015015), 2000
-- K. Cho and others: [Learning phrase representations](https://arxiv.org/abs/1406.1078), 2014, the GRU; compared by
-  J. Chung and others, [Empirical evaluation of gated recurrent networks](https://arxiv.org/abs/1412.3555), 2014
-- C. Olah: [Understanding LSTM networks](https://colah.github.io/posts/2015-08-Understanding-LSTMs/), 2015, whose way
-  of drawing became the textbook's
-- A. Madsen: [Visualizing memorization in RNNs](https://distill.pub/2019/memorization-in-rnns/), Distill 2019,
-  connectivity
-- PyTorch: [LSTM](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html),
-  [GRU](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html), the formulas used here
-"""
 
 
 def experiments(settings: Settings, first: str) -> dict[str, Experiment]:
@@ -107,6 +45,33 @@ def sentence() -> list[str]:
     if not words:
         st.info(f"Nothing to read yet. Type a sentence; until then this one is read: “{EXAMPLE}”")
     return words or split(EXAMPLE)
+
+
+def choose_cell(settings: Settings) -> str:
+    """Choose one of the sidebar's cells, the LSTM at first."""
+    cells = sorted(settings.cells, key=("lstm", "gru", "rnn").index)
+    if st.session_state.get("inside_cell") not in cells:
+        st.session_state.pop("inside_cell", None)
+    return st.segmented_control(
+        "Cell", cells, default=cells[0], required=True, key="inside_cell", format_func=str.upper, bind="query-params"
+    )
+
+
+def choose_word(label: str, read: Reading, key: str) -> int:
+    """Choose one of the words read, the last at first."""
+    last = len(read.words) - 1
+    return st.selectbox(
+        label, range(last + 1), last, lambda t: f"{t + 1} · {read.words[t]}", key=f"{key}_{last}", width=260
+    )
+
+
+def untrained(experiments: Mapping[str, Experiment], words: list[str], squashed: bool) -> dict[str, Reading]:
+    """Read the words with every cell as it starts; where the text can't be used, say why and end the page."""
+    try:
+        return {name: reading(each, None, words, squashed) for name, each in experiments.items()}
+    except ValueError as error:
+        st.error(str(error))
+        st.stop()
 
 
 def reading(experiment: Experiment, run: Run | None, words: list[str], squashed: bool) -> Reading:
@@ -131,7 +96,7 @@ def quoted(word: str) -> str:
     return "“" + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", word) + "”"
 
 
-def about(read: Reading, run: Run | None) -> None:
+def about(read: Reading, run: Run | None, waiting: bool) -> None:
     """Say which model reads, and what of the sentence it can't."""
     said = []
     if run:
@@ -140,7 +105,8 @@ def about(read: Reading, run: Run | None) -> None:
             f"hasn't seen, {number(run.chance)} by counting words alone."
         )
     else:
-        said.append("Untrained: the weights are random, and so are its predictions.")
+        later = "; a trained model takes its place once there is one" if waiting else ""
+        said.append(f"Untrained: the weights are random, and so are its predictions{later}.")
     if read.left_out:
         said.append(f"Only the first {MOST} of {MOST + read.left_out} words are read.")
     unknown = list(dict.fromkeys(w for w, known in zip(read.words, read.known, strict=True) if not known))

@@ -1,0 +1,86 @@
+"""The lesson beside the pictures of a cell, for who has seen a neural network and never a recurrent one."""
+
+FORMULAS = {
+    ("lstm", "forget"): r"f_t = \sigma(W_f\,x_t + U_f\,h_{t-1} + b_f)",
+    ("lstm", "input"): r"i_t = \sigma(W_i\,x_t + U_i\,h_{t-1} + b_i)",
+    ("lstm", "candidate"): r"g_t = \tanh(W_g\,x_t + U_g\,h_{t-1} + b_g)",
+    ("lstm", "output"): r"o_t = \sigma(W_o\,x_t + U_o\,h_{t-1} + b_o)",
+    ("gru", "reset"): r"r_t = \sigma(W_r\,x_t + U_r\,h_{t-1} + b_r)",
+    ("gru", "update"): r"z_t = \sigma(W_z\,x_t + U_z\,h_{t-1} + b_z)",
+    ("gru", "candidate"): r"n_t = \tanh\bigl(W_n\,x_t + b_n + r_t \odot (U_n\,h_{t-1} + c_n)\bigr)",
+}
+MEANINGS = {
+    ("lstm", "forget"): "The forget gate looks at the word and at the hidden state, and decides for every number of "
+    "the cell state how much of it stays. **0** erases it, **1** keeps it whole.",
+    (
+        "lstm",
+        "input",
+    ): "The input gate decides which numbers of the cell state are updated at all. **0** stores "
+    "nothing of the proposal, **1** stores all of it.",
+    ("lstm", "candidate"): "The candidate proposes what could be stored, as numbers from **−1** to **1**. It is no "
+    "gate: the input gate decides how much of it gets in.",
+    ("lstm", "output"): "The output gate decides what of the memory is shown now. **0** keeps it to itself for later, "
+    "**1** passes it on as hidden state, to the prediction and to the next word.",
+    ("gru", "reset"): "The reset gate decides how much of the past enters the proposal. **0** proposes from this word "
+    "alone, **1** lets the whole memory join in.",
+    (
+        "gru",
+        "update",
+    ): "The update gate does the work of the LSTM's forget and input gate at once. As PyTorch has it, "
+    "z is the share **kept**: **1** keeps the old state, **0** replaces it. Many drawings use the opposite.",
+    ("gru", "candidate"): "The candidate proposes a new state, as numbers from **−1** to **1**; 1 − z decides how much "
+    "of it gets in.",
+}
+LOOP = (
+    "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after word; what "
+    "it hands on, the hidden state h, is all the next step knows of the past: the memory so far."
+)
+FLOWS = {
+    "lstm": "**Two flows.** Above runs the cell state c, the long memory: it is only multiplied by the forget gate and "
+    "added to, so that it can pass many words unharmed. Below runs the hidden state h: what of it is shown now.",
+    "gru": "**One flow.** A GRU has no cell state. Its hidden state is memory and message in one: at each word it "
+    "mixes what it held with what it proposes, in shares that the update gate sets.",
+    "rnn": "**No gate.** A plain RNN makes its memory anew at every word: all it held goes through the same weights "
+    "and tanh again. Nothing protects an early word, so it fades.",
+}
+WHY_TANH = {
+    True: "**Why tanh.** It squeezes every number into −1 … 1. Without it, numbers that are multiplied at each word "
+    "can grow until a few outweigh all others. Switch it off to see.",
+    False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
+    "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
+}
+LEGEND = (
+    "Each patch is one vector, a square per unit: blue below 0, grey 0, orange above. Boxes hold learned weights: "
+    "σ gives 0 to 1, tanh −1 to 1. Signs in circles work number by number. Point at a square to read it."
+)
+SOURCES = """
+- S. Hochreiter, J. Schmidhuber: [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997; the
+  forget gate: F. Gers and others, [Learning to forget](https://doi.org/10.1162/089976600300015015), 2000
+- K. Cho and others: [Learning phrase representations](https://arxiv.org/abs/1406.1078), 2014, the GRU; compared by
+  J. Chung and others, [Empirical evaluation of gated recurrent networks](https://arxiv.org/abs/1412.3555), 2014
+- C. Olah: [Understanding LSTM networks](https://colah.github.io/posts/2015-08-Understanding-LSTMs/), 2015, whose way
+  of drawing became the textbook's
+- A. Madsen: [Visualizing memorization in RNNs](https://distill.pub/2019/memorization-in-rnns/), Distill 2019,
+  connectivity
+- PyTorch: [LSTM](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html),
+  [GRU](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html), the formulas used here
+"""
+GATES = {cell: tuple(gate for of, gate in FORMULAS if of == cell) for cell in ("lstm", "gru")}
+NO_GATE = "An RNN has no gate: every word rewrites its whole memory. That is what LSTM and GRU were built to mend."
+ARITHMETIC = (
+    "In a box's sum the three numbers are what comes from the word, what from the hidden state before, and the bias. "
+    "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
+)
+STATES = (
+    "A row is one unit: a long stretch of one colour is a number that is held, a change at a word is something learned "
+    "or dropped there."
+)
+DEPENDENCE = (
+    "How much the score of the word that follows would move if a word's embedding moved a little: the length of its "
+    "gradient. Colours are shares of each cell's strongest; the bars tell how strong that is. Where it has faded to "
+    "nothing, training can't reach either: this is how a plain RNN forgets."
+)
+LEFT_OUT = (
+    "The cell state, and one gate: update does the work of forget and input. Whether that costs accuracy, only a try "
+    "on your own task can tell: there is no clear winner."
+)
