@@ -2,11 +2,6 @@
 
 from pathlib import Path
 
-import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
-import streamlit as st
-
-from pages.ui import sidebar, start
-
 PAGES = {
     "": [("pages/home/home.py", "Home", ":material/home:")],
     "Measure": [
@@ -19,7 +14,12 @@ PAGES = {
 }
 
 
-def main():
+def main():  # its imports are here because every worker imports this file too, and needs none of them
+    import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
+    import streamlit as st
+
+    from pages.ui import sidebar, start, training
+
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
     here = Path(__file__).parent
     page = st.navigation(
@@ -36,6 +36,7 @@ def main():
     start.open_preset()
     sidebar.draw()
     page.run()
+    training.jobs()  # workers warm up behind the first page
 
 
 if __name__ == "__main__":

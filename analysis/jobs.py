@@ -292,6 +292,19 @@ class Jobs:
         """Return one run. Raises NoRunError, as the methods below."""
         return self._mark(self._ask(id, lambda store: store.row(id)))
 
+    def find(self, experiment: Experiment) -> Row | None:
+        """Return the run that `submit` would join or resume, None where there is none.
+
+        Raises ValueError for a text that can't be read.
+        """
+        if row := self._spare.find(experiment):
+            return self._mark(row)
+        try:
+            return self._store and self._store.find(experiment)
+        except StoreError as error:
+            self.trouble = str(error)
+            return None
+
     def watch(self, id: str, since: int = -1) -> tuple[Row, list[Snapshot]]:
         """Return a run and its snapshots later than a step: cheap enough to ask twice a second."""
         row, snapshots = self._ask(id, lambda store: store.watch(id, since))

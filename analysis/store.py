@@ -331,14 +331,10 @@ class Store:
         """
         self._dead()
         with self._writing() as connection:
-            found = connection.execute(
-                "SELECT id, status FROM runs WHERE key = ? "
-                "ORDER BY status = 'finished' DESC, status IN (?, ?) DESC, created DESC LIMIT 1",
-                (key(experiment), *LIVE),
-            ).fetchone()
+            found = _identical(connection, experiment)
             if found is None:
                 return self._insert(connection, experiment, owner), True
-            id, status = found
+            id, status = found["id"], found["status"]
             return id, status != "finished" and status not in LIVE and self._take(connection, id, owner)
 
     def take(self, id: str, owner: str | None = None) -> bool:
@@ -418,6 +414,13 @@ class Store:
     def row(self, id: str) -> Row:
         """Return one run."""
         return self.watch(id, since=None)[0]
+
+    def find(self, experiment: Experiment) -> Row | None:
+        """Return the run of an identical experiment, that which `join` would find."""
+        dead = self._dead()
+        with self._connection() as connection:
+            found = _identical(connection, experiment)
+        return found and self._row(found, dead)
 
     def watch(self, id: str, since: int | None = -1) -> tuple[Row, list[Snapshot]]:
         """Return a run and its snapshots later than a step; None = no snapshots."""
@@ -569,6 +572,14 @@ def _rows(connection: sqlite3.Connection, query: str, *values: str) -> list[dict
     found = connection.execute(query, values)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _identical(connection: sqlite3.Connection, experiment: Experiment) -> dict[str, Any] | None:
+    query = (
+        "SELECT * FROM runs WHERE key = ? "
+        "ORDER BY status = 'finished' DESC, status IN ('queued', 'running') DESC, created DESC LIMIT 1"
+    )
+    return next(iter(_rows(connection, query, key(experiment))), None)
 
 
 def _only(connection: sqlite3.Connection, id: str, column: str) -> Any:  # noqa: ANN401

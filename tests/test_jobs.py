@@ -41,15 +41,6 @@ def pool(path, **settings):
         jobs.close()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def light_workers():
-    """Spare the workers pytest, which they would import as the main module they think they belong to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["__main__"], "__spec__", None)
-        patch.delattr(sys.modules["__main__"], "__file__", raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
     with pool(tmp_path_factory.mktemp("jobs") / "runs.sqlite") as jobs:
@@ -101,6 +92,15 @@ def test_an_identical_experiment_is_joined(jobs):
         jobs.cancel(id)
         assert ended(jobs, id).status == "cancelled"
         jobs.delete(id)
+
+
+def test_a_run_is_found_by_its_experiment(jobs):
+    experiment = SMALL.replace(seed=4)
+    assert jobs.find(experiment) is None
+    id = jobs.submit(experiment)
+    assert jobs.find(experiment).id == id and jobs.find(experiment.replace(seed=5)) is None
+    ended(jobs, id)
+    assert jobs.find(experiment).id == id and jobs.find(experiment).status == "finished"
 
 
 def test_two_sessions_watch_one_run(jobs):

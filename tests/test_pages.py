@@ -1,4 +1,5 @@
 import json
+import time
 from itertools import product
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.config import CELLS, SETTINGS
+from analysis.jobs import Jobs, QueueFullError
+from pages.ui import training
 from pages.ui.sidebar import FIRST, MORE
 from pages.ui.start import PRESETS, STARTS
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
 DASHBOARD = str(Path(__file__).parents[1] / "dashboard.py")
 SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
@@ -176,15 +179,31 @@ def test_presets_lead_to_their_page_with_their_settings(preset):
     assert {name: at.session_state[name] for name in defaults} == defaults | settings
 
 
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def trained(at):
+    """Press Train, wait until the workers are done, and draw the page again."""
+    at.button(key="train").click().run()
+    fine(at)
+    until(lambda: not training.jobs().active)
+    return fine(at.run())
+
+
 def test_decay_page_trains_and_compares():
     at = fine(app("pages/measure/decay.py", **SMALL))
     assert any("about" in text.value for text in at.caption)
-    at.button(key="train").click().run()
-    fine(at)
+    assert at.button(key="cancel").disabled
+    trained(at)
     assert not at.error
     assert len(charts(at)) == 2
     assert len(at.table) == 2
     assert any(text.value == "Trained." for text in at.caption)
+    assert at.button(key="train").disabled
     at.select_slider(key="step").set_value(0).run()
     fine(at)
     for tab in ("What trains the weights", "Hidden, cell, input"):
@@ -216,23 +235,55 @@ def test_decay_page_survives_hostile_controls(key, value):
     fine(app("pages/measure/decay.py", **SMALL, **{key: value}))
 
 
+def test_a_finished_run_is_found_without_a_press():
+    at = trained(app("pages/measure/decay.py", **{**SMALL, "seed": "55"}))
+    other = fine(app("pages/measure/decay.py", **{**SMALL, "seed": "55"}))
+    assert charts(other) == charts(at)
+
+
 def test_training_that_fails_loses_nothing(monkeypatch):
-    import pages.ui.training as training
+    real = Jobs.submit
 
-    real = training.train
-
-    def fails_for_lstm(experiment, on_snapshot=None):
+    def fails_for_lstm(self, experiment):
         if experiment.cell == "lstm":
-            raise ValueError("no luck")
-        return real(experiment, on_snapshot)
+            raise QueueFullError("no luck")
+        return real(self, experiment)
 
-    monkeypatch.setattr(training, "train", fails_for_lstm)
-    at = app("pages/measure/decay.py", **{**SMALL, "seed": "77"})
-    at.button(key="train").click().run()
-    fine(at)
+    monkeypatch.setattr(Jobs, "submit", fails_for_lstm)
+    at = trained(app("pages/measure/decay.py", **{**SMALL, "seed": "77"}))
     assert "LSTM: no luck" in at.error[0].value
-    runs = [training.kept().get(each) for each in at.session_state["settings"].experiments.values()]
+    runs = [training.finished(each) for each in at.session_state["settings"].experiments.values()]
     assert [run is not None for run in runs] == [True, False, True]
+
+
+def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
+    at = app("pages/measure/decay.py", **{**SMALL, "steps": "2000", "snapshot_every": "20", "cells": "LSTM"})
+    at.button(key="train").click().run()
+    (experiment,) = at.session_state["settings"].experiments.values()
+    id = training.jobs().find(experiment).id
+    until(lambda: training.jobs().row(id).step >= 20)
+    fine(at.run())
+    assert any("LSTM at step " in text.value for text in at.markdown)
+    assert len(charts(at)) == 2
+    assert at.button(key="train").disabled and at.button(key="step_play").disabled
+    at.button(key="cancel").click().run()
+    until(lambda: not training.jobs().row(id).live)
+    fine(at.run())
+    assert at.button(key="train").label == "Resume"
+    at.button(key="train").click().run()
+    until(lambda: training.jobs().row(id).status == "finished")
+    fine(at.run())
+    assert any(text.value == "Trained." for text in at.caption)
+
+
+def test_snapshots_are_stepped_through():
+    at = trained(app("pages/measure/decay.py", **{**SMALL, "snapshot_every": "2"}))
+    at.button(key="step_back").click().run()
+    assert fine(at).select_slider(key="step").value == 8
+    at.button(key="step_back").click().run()
+    assert fine(at).select_slider(key="step").value == 6
+    at.button(key="step_on").click().run()
+    assert fine(at).select_slider(key="step").value == 8
 
 
 def test_an_estimate_is_a_positive_time():

@@ -7,12 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import Experiment, train
 from pages.ui import gates as said
-from tests.test_pages import DASHBOARD, SMALL, charts, fine
+from tests.test_pages import DASHBOARD, SMALL, charts, fine, trained
 
 PAGE = "pages/measure/gates.py"
 TABS = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
 
 def opened(page, **settings):
@@ -90,7 +90,7 @@ def test_a_stale_or_hostile_url(url):
 
 def test_training_is_overlaid_and_followed():
     at = fine(opened(PAGE, **SMALL | {"seeds": 1}, snapshot_every=5, cells="GRU"))
-    fine(at.button(key="train").click().run())
+    trained(at)
     outlines = [trace for trace in charts(at)[0]["data"] if trace.get("name") == "gru update before"]
     assert len(outlines) == 1
     last = charts(at)[0]

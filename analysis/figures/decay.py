@@ -67,9 +67,13 @@ def decay_and_memory(
     relative: bool = True,
     position: bool = False,
     full_depth: bool = False,
+    untrained: str = "Train to see what it remembers",
     height: int = 620,
 ) -> go.Figure:
-    """Draw the gradient as `decay` does, and below it, on the same distances, what the trained networks answer."""
+    """Draw the gradient as `decay` does, and below it, on the same distances, what the trained networks answer.
+
+    Where there is no memory to draw, `untrained` stands in its place.
+    """
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05)
     style.layout(figure, height)
     figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position), rows=1, cols=1)
@@ -92,7 +96,7 @@ def decay_and_memory(
         figure.add_trace(go.Scatter(x=[0, last], y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
         figure.update_yaxes(title_text="answers", range=[0, 1], showticklabels=False, row=2, col=1)
         figure.add_annotation(
-            x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False, text="Train to see what it remembers",
+            x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False, text=untrained,
             font={"color": style.NEUTRAL, "size": 15},
         )  # fmt: skip
     return figure

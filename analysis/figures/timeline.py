@@ -1,16 +1,27 @@
 """Horizon and metric against training step."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.config import Experiment
 from analysis.figures import style
-from analysis.results import Run
+from analysis.results import Snapshot
 
 
-def timeline(runs: Mapping[str, Run], step: int | None = None, *, height: int = 380) -> go.Figure:
+class Trained(Protocol):
+    """A run, finished or not."""
+
+    experiment: Experiment
+    snapshots: tuple[Snapshot, ...]
+    metric_name: str
+    chance: float
+
+
+def timeline(runs: Mapping[str, Trained], step: int | None = None, *, height: int = 380) -> go.Figure:
     """Draw each run's horizon and metric (median over seeds, a thin line each) by training step, one marked."""
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
     style.layout(figure, height)
@@ -34,7 +45,8 @@ def timeline(runs: Mapping[str, Run], step: int | None = None, *, height: int = 
             )  # fmt: skip
     if runs:
         run = next(iter(runs.values()))
-        last = max(run.snapshots[-1].step for run in runs.values())
+        last = max(run.experiment.steps for run in runs.values())
+        figure.update_xaxes(range=[0, last])
         figure.add_trace(style.level((0, last), run.chance, "chance"), row=2, col=1)
         figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
         accuracy = run.metric_name == "accuracy"

@@ -8,21 +8,19 @@ from analysis import wording
 from analysis.export import decay_csv, memory_csv, snapshots_csv
 from analysis.figures.decay import decay, decay_and_memory
 from analysis.figures.timeline import timeline
-from pages.ui import comparison, controls, export, layout, measure, sidebar, training
+from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
 
 layout.title(
     "How far back can it be taught, and how far does it remember?",
     "Above: how much of the gradient comes back to a step. Below: what the trained network still answers about it.",
 )
 settings = sidebar.settings()
-found, go_on = training.row(settings)
+runs, say_cost = training.row(settings)
+unfinished = training.unfinished(settings)
 look = controls.decay()
-picture = st.container()
 
 untrained = {cell: measure.untrained(experiment) for cell, experiment in settings.experiments.items()}
-runs = {cell: run for cell, run in found.items() if run is not None}
-trained = {cell: run.measured_after for cell, run in runs.items()}
-measured = {cell: trained.get(cell, untrained[cell]) for cell in settings.cells}
+measured = untrained | {cell: run.measured_after for cell, run in runs.items()}
 
 
 def decays(of: str) -> dict:
@@ -31,12 +29,25 @@ def decays(of: str) -> dict:
     return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
 
 
-step, shown = controls.snapshot(runs) if runs else (None, {})
-now = decays("memory") | {cell: measure.at_threshold(each, look.threshold) for cell, each in shown.items()}
-before = {cell: measure.at_threshold(run.before, look.threshold) for cell, run in runs.items()}
-carry = decays("carry") if look.carry and not shown else {}
-drawn = {
-    "decay": decay_and_memory(
+before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
+before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
+now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
+
+
+def picture() -> None:
+    """Draw the decay and the timeline, at the step that is reached or chosen."""
+    under_way = training.progress(unfinished)
+    seen = {cell: each for cell, each in under_way.items() if each.snapshots}
+    above = st.container()
+    reached = max((each.row.step for each in seen.values()), default=None if runs and not unfinished else 0)
+    step = player.row("step", settings.any, reached)
+    shown = {cell: each.snapshots[-1] for cell, each in seen.items()}
+    if reached is None and step < settings.any.steps:
+        shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
+    now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
+    phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
+    carry = {cell: each for cell, each in decays("carry").items() if look.carry and cell not in shown}
+    drawn["decay"] = decay_and_memory(
         now,
         {cell: run.memory for cell, run in runs.items()},
         before=before,
@@ -45,25 +56,33 @@ drawn = {
         relative=look.relative,
         position=look.position,
         full_depth=look.full_depth,
+        untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
     )
-}
-with picture:
-    layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
-    if runs:
-        st.markdown("\n".join(f"- {wording.remembered(cell, run)}" for cell, run in runs.items()))
-    else:
+    with above:
+        layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
+    if not runs and not unfinished:
         layout.says(wording.untrained(now))
+    said = {cell: wording.remembered(cell, run) for cell, run in runs.items()}
+    said |= {cell: str(each) for cell, each in under_way.items()}
+    st.markdown("\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
     for cell, alone in carry.items():
         st.caption(wording.carried(cell, now[cell], alone))
-    if runs:
-        drawn["timeline"] = timeline(runs, step)
+    if runs or seen:
+        drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
         layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
 
+
+player.moving("step", picture, live=any(row.live for row in unfinished.values()))
+
+if unfinished:
+    st.caption(
+        f"Below, {wording.listed([cell.upper() for cell in unfinished])} as untrained: not trained to the end yet."
+    )
 names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
 rates, weights, others = st.tabs(names, key="details", bind="query-params")
 if rates.open:
     with rates:
-        comparison.rates(now)
+        comparison.rates(now if not unfinished else decays("memory"))
 if weights.open:
     with weights:
         drawn["weights"] = decay(decays("weights"), spread=look.spread, position=look.position, height=360)
@@ -77,14 +96,19 @@ if others.open:
 
 st.subheader("Which cell here?", anchor=False)
 if runs:
-    comparison.table(runs, now)
+    comparison.table(runs, {cell: now[cell] for cell in runs})
 else:
     st.caption("Train, and this table compares the cells.")
 
-curves = [(settings.experiments[cell], "after" if cell in runs else "before", each) for cell, each in now.items()]
-curves += [(settings.experiments[cell], "before", each) for cell, each in before.items()]
-tables = {"decay": partial(decay_csv, *curves)}
+
+def curves() -> str:
+    """Write what the picture shows."""
+    shown = [(settings.experiments[cell], phases[cell], each) for cell, each in now.items()]
+    return decay_csv(*shown, *((settings.experiments[cell], "before", each) for cell, each in before.items()))
+
+
+tables = {"decay": curves}
 if runs:
     tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
 export.row("decay", drawn, settings.experiments, tables, trained=bool(runs))
-go_on()
+say_cost()

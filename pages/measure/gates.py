@@ -8,8 +8,8 @@ from analysis.config import GATED
 from analysis.export import decay_csv
 from analysis.figures import gates as figures
 from analysis.figures.decay import decay
-from pages.ui import controls, export, layout, measure, sidebar, training
-from pages.ui.gates import SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables, then, through_training
+from pages.ui import controls, export, layout, measure, player, sidebar, training
+from pages.ui.gates import SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables
 
 NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every step."
 
@@ -19,22 +19,38 @@ layout.title(
 )
 settings = sidebar.settings()
 gated = {cell: experiment for cell, experiment in settings.experiments.items() if cell in GATED}
-found, go_on = training.row(settings)
+runs, say_cost = training.row(settings)
 if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
-    go_on()
+    say_cost()
     st.stop()
-runs = {cell: run for cell, run in found.items() if run is not None and cell in gated}
+runs = {cell: run for cell, run in runs.items() if cell in gated}
+unfinished = {cell: row for cell, row in training.unfinished(settings).items() if cell in gated}
 
-step = through_training(runs, settings.any.steps)
 untrained = {cell: measure.untrained(experiment) for cell, experiment in gated.items()}
-before = {cell: run.measured_before.saturation for cell, run in runs.items()}
-now = {cell: then(runs[cell], step) if cell in runs else untrained[cell].saturation for cell in gated}
-drawn = {"gates": figures.histograms(now, before)}
+before = {cell: untrained[cell].saturation for cell in unfinished}
+before |= {cell: run.measured_before.saturation for cell, run in runs.items()}
+now, drawn = {}, {}
+
+
+def picture() -> None:
+    """Draw the histograms at the step that is reached or chosen."""
+    seen = {cell: each for cell, each in training.progress(unfinished).items() if each.snapshots}
+    reached = max((each.row.step for each in seen.values()), default=None if runs and not unfinished else 0)
+    step = player.row("gates_step", settings.any, reached)
+    for cell in gated:
+        if cell in seen or (cell in runs and step < settings.any.steps and reached is None):
+            now[cell] = player.snapshot(seen.get(cell) or runs[cell], step).saturation
+        else:
+            now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
+    drawn["gates"] = figures.histograms(now, before)
+    layout.chart(drawn["gates"], "gates", "Histogram of every gate's values, a column per cell")
+    for cell in gated:
+        layout.says(sentence(cell, now[cell], before.get(cell)))
+
+
+player.moving("gates_step", picture, live=any(row.live for row in unfinished.values()))
 tables = histogram_tables(before, now, gated)
-layout.chart(drawn["gates"], "gates", "Histogram of every gate's values, a column per cell")
-for cell in gated:
-    layout.says(sentence(cell, now[cell], before.get(cell)))
 if "rnn" in settings.cells:
     st.caption(NO_GATES)
 
@@ -81,4 +97,4 @@ if carry.open:
         curves += [(gated[cell], "after", each) for cell, each in after.items()]
         tables["carry"] = partial(decay_csv, *curves)
 export.row("gates", drawn, gated, tables, trained=bool(runs))
-go_on()
+say_cost()

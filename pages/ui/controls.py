@@ -1,11 +1,9 @@
 """The controls of the decay page, each in the URL."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis.results import Decay, Run
 from analysis.wording import percent
 
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
@@ -52,17 +50,3 @@ def choice(label: str, options: tuple[str, ...], key: str) -> str:
 def state() -> str:
     """Choose whose gradient is drawn."""
     return STATES[choice("Gradient of the", tuple(STATES), "state")]
-
-
-def snapshot(runs: Mapping[str, Run]) -> tuple[int | None, dict[str, Decay]]:
-    """Choose a training step; return it with each run's decay then, or none at the last, which is measured better."""
-    steps = sorted({snapshot.step for run in runs.values() for snapshot in run.snapshots})
-    if len(steps) < 2:
-        return None, {}
-    step = st.select_slider("Training step in the picture", steps, steps[-1], key="step", bind="query-params")
-    if step == steps[-1]:
-        return step, {}
-    return step, {
-        cell: max((s for s in run.snapshots if s.step <= step), key=lambda s: s.step).decay
-        for cell, run in runs.items()
-    }

@@ -11,7 +11,7 @@ from analysis.config import Experiment
 from analysis.export import table
 from analysis.gates import example_batch, gate_moments, gate_sample, steps_read
 from analysis.measuring import Meter
-from analysis.results import GateMoments, GateSample, Run, Saturation
+from analysis.results import GateMoments, GateSample, Saturation
 from analysis.tasks import build
 from analysis.weights import initial_weights
 from analysis.wording import listed, percent
@@ -19,28 +19,11 @@ from pages.ui import training
 
 ALWAYS = 0.99  # share of the time at one end from which a unit's gate counts as stuck
 RARELY = 0.05
-STOPS = 200  # of the slider through training
 SEQUENCES = 16
 VALUES = 4e6  # numbers of one gate in a recording, at most
 
 Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
 Tables = dict[str, Callable[[], str]]
-
-
-def through_training(runs: Mapping[str, Run], steps: int) -> int:
-    """Draw the slider through training; it stands still where nothing is trained yet."""
-    taken = sorted({snapshot.step for run in runs.values() for snapshot in run.snapshots}) or [0, steps]
-    stops = sorted({*taken[:: -(-len(taken) // STOPS)], taken[-1]})
-    if st.session_state.get("gates_step", stops[0]) not in stops:
-        st.session_state.pop("gates_step")
-    return st.select_slider("Training step", stops, stops[-1], key="gates_step", bind="query-params", disabled=not runs)
-
-
-def then(run: Run, step: int) -> dict[str, Saturation]:
-    """Return a run's saturation at a step, or at its last, which is measured better."""
-    if step >= run.snapshots[-1].step:
-        return run.measured_after.saturation
-    return [snapshot for snapshot in run.snapshots if snapshot.step <= step][-1].saturation
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
@@ -49,7 +32,7 @@ def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateS
     task = build(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
     batch = example_batch(task, max(1, min(SEQUENCES, int(VALUES / size))))
-    run = training.kept().get(experiment) if trained else None
+    run = training.finished(experiment) if trained else None
     if run:
         weights = {name: torch.from_numpy(weight[:1]) for name, weight in run.weights.items()}
     else:

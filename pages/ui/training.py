@@ -1,118 +1,212 @@
-"""Training on a page, in one place: what it will cost, the button, the progress, the runs."""
+"""Training on a page, in one place: the button, what it costs, how far it is, the runs.
 
-import threading
+Workers train; a page only asks how far they are. The same settings are the same run, whoever asks for them.
+"""
+
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis import train
 from analysis.capacity import require_memory
 from analysis.config import Experiment
-from analysis.results import Run
+from analysis.jobs import Jobs, QueueFullError
+from analysis.results import Run, Snapshot
+from analysis.store import NoRunError, Row, StoreError
 from analysis.tasks import build
 from analysis.training import Trainer, cost
-from analysis.wording import listed, stayed_at_chance
+from analysis.wording import horizon, listed, number, spread, stayed_at_chance
 from pages.ui import sidebar
 from pages.ui.sidebar import Settings
 
-KEPT = 60  # runs, on the server
+POLL = 0.5  # seconds between two looks at what trains
+LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
 TRIED = 2e8  # multiply-adds of the steps that are timed to say what a training costs
 
 
-class Runs:
-    """The runs a server has, by experiment; the one unused for longest goes first."""
-
-    def __init__(self) -> None:
-        self._runs: OrderedDict[Experiment, Run] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, experiment: Experiment) -> Run | None:
-        with self._lock:
-            if experiment in self._runs:
-                self._runs.move_to_end(experiment)
-            return self._runs.get(experiment)
-
-    def put(self, run: Run) -> None:
-        with self._lock:
-            self._runs[run.experiment] = run
-            while len(self._runs) > KEPT:
-                self._runs.popitem(last=False)
+@st.cache_resource(show_spinner=False, on_release=Jobs.close)
+def jobs() -> Jobs:
+    """Return the server's workers and its history; they start at the first call."""
+    return Jobs()
 
 
-@st.cache_resource(show_spinner=False)
-def kept() -> Runs:
-    """Return the server's runs: a reload, or another visitor's same experiment, finds them trained."""
-    return Runs()
+@st.cache_resource(show_spinner=False, max_entries=LOADED)
+def load(id: str) -> Run:
+    """Return the result of a finished run."""
+    return jobs().load(id)
 
 
-def row(settings: Settings) -> tuple[dict[str, Run | None], Callable[[], None]]:
-    """Draw the Train button with what it will cost.
+def finished(experiment: Experiment) -> Run | None:
+    """Return the run of an experiment if it is finished."""
+    row = jobs().find(experiment)
+    return load(row.id) if row and row.status == "finished" else None
 
-    Returns each cell's run, None where there is none yet, and what a page calls last: it trains the next cell asked
-    for and draws the page again, so that each cell is seen as it finishes.
+
+@dataclass(frozen=True)
+class Progress:
+    """A run as far as it has come: as much of a `Run` as there is in its middle."""
+
+    row: Row
+    snapshots: tuple[Snapshot, ...]
+    metric_name: str
+    chance: float
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.row.experiment
+
+    def __str__(self) -> str:
+        """Say how far it is, and what it answered there."""
+        cell, row = self.experiment.cell.upper(), self.row
+        if not self.snapshots:
+            return f"{cell}: {'waits for a free core' if row.status == 'queued' else row.status}."
+        last = self.snapshots[-1]
+        answers = f"{self.metric_name} {spread(last.metric)}, chance {number(self.chance)}"
+        return f"{cell} at step {last.step} of {row.experiment.steps}: {answers}; the horizon is {horizon(last.decay)}."
+
+
+def follow(id: str) -> Progress:
+    """Return a run as far as it has come; what was seen of it before is not read again."""
+    seen: dict[str, tuple[Snapshot, ...]] = st.session_state.setdefault("seen", {})
+    had = seen.get(id, ())
+    row, new = jobs().watch(id, had[-1].step if had else -1)
+    if had and row.step < had[-1].step:  # it went back to its checkpoint
+        had, (row, new) = (), jobs().watch(id)
+    seen[id] = (*had, *new)
+    return Progress(row, seen[id], *_scored(row.experiment))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _scored(experiment: Experiment) -> tuple[str, float]:
+    task = build(experiment)
+    return task.metric_name, task.chance
+
+
+def begin(experiments: Iterable[Experiment]) -> None:
+    """Have trained what never was, without a press of the button, once in a visit."""
+    if not st.session_state.get("begun"):
+        st.session_state["begun"] = True
+        submit(each for each in experiments if not _find(each))
+
+
+def submit(experiments: Iterable[Experiment]) -> None:
+    """Have experiments trained; what can't be is remembered with the reason, and loses no other cell's run."""
+    for experiment in experiments:
+        _refused().pop(experiment, None)
+        try:
+            jobs().submit(experiment)
+        except (QueueFullError, ValueError, StoreError) as error:
+            _refused()[experiment] = str(error)
+
+
+def _refused() -> dict[Experiment, str]:
+    return st.session_state.setdefault("refused", {})
+
+
+def _find(experiment: Experiment) -> Row | None:
+    try:
+        return jobs().find(experiment)
+    except ValueError:  # its text can't be read: the page says so
+        return None
+
+
+def unfinished(settings: Settings) -> dict[str, Row]:
+    """Return by cell the runs that wait, train or stopped."""
+    rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
+    return {cell: found for cell, found in rows.items() if found and found.status != "finished"}
+
+
+def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
+    """Return runs as far as they have come by now; where one was deleted meanwhile, draw the page again."""
+    try:
+        return {cell: follow(found.id) for cell, found in rows.items()}
+    except NoRunError:
+        st.rerun()
+
+
+def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
+    """Draw the buttons, how far the training is, and what went wrong.
+
+    Returns the runs that are finished, by cell, and what a page calls last: it says what a training will cost, for
+    which it tries a step.
     """
-    runs = {cell: kept().get(experiment) for cell, experiment in settings.experiments.items()}
-    missing = [experiment for cell, experiment in settings.experiments.items() if runs[cell] is None]
-    asked = [experiment for experiment in missing if experiment in st.session_state.get("asked", ())]
+    rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
+    runs = {}
+    for cell, found in rows.items():
+        if found and found.status == "finished":
+            try:
+                runs[cell] = load(found.id)
+            except StoreError as error:
+                st.error(f"{cell.upper()}: {error}")
+    live = [found for found in rows.values() if found and found.live]
+    stopped = {cell: found for cell, found in rows.items() if found and not found.live and found.status != "finished"}
+    idle = [e for cell, e in settings.experiments.items() if rows[cell] is None or cell in stopped]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Train", type="primary", icon=":material/play_arrow:", disabled=bool(asked) or not missing,
-            on_click=_ask, args=(missing,), key="train",
+            "Resume" if stopped and len(stopped) == len(idle) else "Train", type="primary", key="train",
+            icon=":material/play_arrow:", disabled=not idle, on_click=submit, args=(idle,),
         )  # fmt: skip
-        if asked:
-            st.button("Stop", icon=":material/stop:", on_click=_ask, args=([],), key="stop")
-        said = st.empty()
-    if not missing:
-        said.caption("Trained.")
-    else:
-        said.progress(0.0, f"Training {asked[0].cell.upper()} …") if asked else said.caption("…")
-    for experiment in missing:
-        if why := st.session_state.get("failed", {}).get(experiment):
+        st.button(
+            "Cancel", icon=":material/stop:", disabled=not live, on_click=_cancel, args=(live,), key="cancel",
+        )  # fmt: skip
+        with st.container():
+            if live:
+                st.fragment(_watch, run_every=POLL)([each.id for each in live])
+            said = st.empty()
+            if not live:
+                said.caption("…" if idle else "Trained.")
+    for cell, each in stopped.items():
+        if each.status != "cancelled":
+            say = st.error if each.status == "failed" else st.warning
+            say(f"{cell.upper()}: {each.status} at step {each.step}, {each.reason}.")
+    for experiment in idle:
+        if why := _refused().get(experiment):
             st.error(f"{experiment.cell.upper()}: {why}")
+    _mention_trouble(rows.values())
     _advise(runs)
-
-    def go_on() -> None:
-        if asked:
-            _train(asked[0], said)
-            st.rerun()
-        elif missing:
-            said.caption(estimate(missing))
-
-    return runs, go_on
+    return runs, lambda: said.caption(estimate(idle)) if idle and not live else None
 
 
-def begin(experiments: list[Experiment]) -> None:
-    """Ask for a training that needs no press of the button, once in a visit."""
-    if experiments and not st.session_state.get("begun"):
-        st.session_state["begun"] = True
-        st.session_state["asked"] = (*st.session_state.get("asked", ()), *experiments)
-
-
-def _ask(experiments: list[Experiment]) -> None:
-    st.session_state["asked"] = tuple(experiments)
-    st.session_state["failed"] = {}
-
-
-def _train(experiment: Experiment, said) -> None:
-    name, began = experiment.cell.upper(), time.monotonic()
-
-    def show(snapshot) -> None:
-        share = snapshot.step / experiment.steps
-        left = (time.monotonic() - began) * (1 - share) / share if share else None
-        said.progress(
-            share,
-            f"Training {name}: step {snapshot.step} of {experiment.steps}"
-            + (f", about {duration(left)} left" if left is not None else ""),
-        )
-
+def _watch(ids: list[str]) -> None:
+    """Say how far runs are; where one has ended, draw the page again."""
     try:
-        kept().put(train(experiment, on_snapshot=show))
-    except Exception as error:  # one cell's failure loses no other cell's run
-        st.session_state["failed"] = st.session_state.get("failed", {}) | {experiment: str(error)}
-        st.session_state["asked"] = tuple(other for other in st.session_state["asked"] if other != experiment)
+        rows = [jobs().row(id) for id in ids]
+    except NoRunError:
+        st.rerun()
+    if not all(each.live for each in rows):
+        st.rerun()
+    whole = rows[0].experiment.steps
+    at = [f"{each.experiment.cell.upper()} {each.step}" for each in rows if each.status == "running"]
+    said = f"{listed(at)} of {whole} steps" if at else "Waiting for a free core"
+    st.progress(sum(each.step for each in rows) / whole / len(rows), f"{said}{_left(rows)}")
+
+
+def _left(rows: list[Row]) -> str:
+    """Say about how long runs will take yet; or how many wait, here and elsewhere."""
+    if waiting := jobs().waiting:
+        return f"; {waiting} run{'s wait' if waiting > 1 else ' waits'}"
+    if not all(each.step for each in rows):
+        return ""
+    left = max(each.seconds * (each.experiment.steps / each.step - 1) for each in rows)
+    return f", about {duration(left)} left"
+
+
+def _cancel(rows: list[Row]) -> None:
+    for each in rows:
+        try:
+            jobs().cancel(each.id)
+        except StoreError as error:
+            _refused()[each.experiment] = str(error)
+
+
+def _mention_trouble(rows: Iterable[Row | None]) -> None:
+    """Say where the history can't be used, or a run is in memory alone."""
+    unsaved = next((found.unsaved for found in rows if found and found.unsaved), None)
+    if unsaved or jobs().trouble:
+        what = "This training is" if unsaved else "The history can't be used: trainings are"
+        st.warning(f"{what} kept in memory, until the server stops: {unsaved or jobs().trouble}")
 
 
 def estimate(experiments: list[Experiment]) -> str:

@@ -1,0 +1,91 @@
+"""Through a training's snapshots: a slider over its steps, play and pause, one snapshot back or on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import streamlit as st
+
+from analysis.config import Experiment
+from analysis.results import Run, Snapshot
+from pages.ui.training import POLL, Progress
+
+BEAT = 0.4  # seconds that a snapshot is shown while they play
+STOPS = 200  # of the slider
+
+R = TypeVar("R")
+
+
+def moving(name: str, draw: Callable[[], R], live: bool) -> R:
+    """Draw what moves while something trains or plays: a fragment of the page. Return what it returns at first."""
+    st.session_state[f"{name}_beats"] = False  # not before the picture has been seen
+    return st.fragment(draw, run_every=POLL if live else BEAT if st.session_state.get(f"{name}_plays") else None)()
+
+
+def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
+    """Draw the row, inside of what is `moving`; return the step to show.
+
+    Args:
+        name: key of the slider, and its name in the URL.
+        experiment: whose training it is.
+        reached: the step it has come to; None where it is finished, and there is something to play.
+    """
+    if st.session_state.pop(f"{name}_moved", False):
+        st.rerun()  # the rest of the page follows, and a beat starts or ends
+    stops, still = _stops(experiment), reached is not None
+    plays = st.session_state.get(f"{name}_plays", False) and not still
+    if st.session_state.get(name, stops[0]) not in stops:
+        del st.session_state[name]
+    if plays and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:
+        _play(name, stops)
+        st.rerun()
+    st.session_state[f"{name}_beats"] = plays
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        play = ("pause", "Pause") if plays else ("play_arrow", "Play the training")
+        for part, (icon, help), call, args in (
+            ("back", ("skip_previous", "One snapshot back"), _step, (name, stops, -1)),
+            ("play", play, _play, (name, stops)),
+            ("on", ("skip_next", "One snapshot on"), _step, (name, stops, 1)),
+        ):
+            st.button(
+                "", icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
+                disabled=still or (plays and part != "play"),
+            )  # fmt: skip
+        if still:
+            st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
+            return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True)
+        return st.select_slider(
+            "Training step", stops, stops[-1], key=name, bind="query-params", on_change=_note, args=(name,)
+        )
+
+
+def snapshot(run: Run | Progress, step: int) -> Snapshot:
+    """Return the last snapshot that was taken up to a step."""
+    return [each for each in run.snapshots if each.step <= step][-1]
+
+
+def _stops(experiment: Experiment) -> list[int]:
+    """Return the steps at which snapshots are taken, thinned where there are many."""
+    taken = range(0, experiment.steps, experiment.snapshot_every)
+    return [*taken[:: -(-len(taken) // STOPS)], experiment.steps]
+
+
+def _play(name: str, stops: list[int]) -> None:
+    st.session_state[f"{name}_plays"] = plays = not st.session_state.get(f"{name}_plays", False)
+    if plays and st.session_state.get(name, stops[-1]) == stops[-1]:
+        st.session_state[name] = stops[0]
+    _note(name)
+
+
+def _step(name: str, stops: list[int], by: int) -> None:
+    _go(name, stops, by)
+    _note(name)
+
+
+def _go(name: str, stops: list[int], by: int) -> int:
+    here = stops.index(st.session_state.get(name, stops[-1])) + by
+    st.session_state[name] = stops[min(max(here, 0), len(stops) - 1)]
+    return st.session_state[name]
+
+
+def _note(name: str) -> None:
+    st.session_state[f"{name}_moved"] = True
