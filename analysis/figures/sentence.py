@@ -27,29 +27,27 @@ def states(reading: Reading) -> go.Figure:
     return figure
 
 
-def gate(reading: Reading, name: str, unit: int | None = None) -> go.Figure:
-    """Draw one gate by word: its mean over units above, every unit below; one unit's own line if asked for."""
+def gate(reading: Reading, name: str) -> go.Figure:
+    """Draw one gate by word: its mean over units above, every unit below, from shut (blue) to open (orange)."""
     values = reading.parts[name]
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.42, 0.58])
     style.layout(figure, height=380)
-    words = np.arange(len(values))
-    for own, label, width in ((values.mean(1), "mean over units", 3), *_unit(values, unit)):
-        figure.add_scatter(
-            x=words, y=own, name=label, mode="lines+markers", marker_size=7, row=1, col=1,
-            line={"color": style.GATES[name] if width == 3 else style.NEUTRAL, "width": width},
-            hovertemplate="%{y:.3f}",
-        )  # fmt: skip
+    figure.add_scatter(
+        x=np.arange(len(values)), y=values.mean(1), name="mean over units", mode="lines+markers", marker_size=7,
+        line={"color": style.GATES[name], "width": 3}, hovertemplate="mean over units: %{y:.3f}<extra></extra>",
+        row=1, col=1,
+    )  # fmt: skip
+    figure.update_yaxes(title_text="mean", row=1, col=1)
     _map(figure, reading, name, 2)
     _by_word(figure, reading, 2)
     _scale(figure)
-    bounded = name != "candidate"
-    figure.update_yaxes(range=[-0.03, 1.03] if bounded else None, nticks=4, row=1, col=1)
-    figure.update_layout(hovermode="x")
+    if name != "candidate":
+        figure.update_yaxes(range=[-0.03, 1.03], row=1, col=1)
+        figure.update_layout(
+            coloraxis={"cmin": 0, "colorbar": {"tickvals": [0, 0.5, 1], "ticktext": ["0 shut", "0.5", "1 open"]}}
+        )
+    figure.update_yaxes(nticks=4, row=1, col=1)
     return figure
-
-
-def _unit(values: np.ndarray, unit: int | None) -> tuple:
-    return () if unit is None else ((values[:, unit], f"unit {unit}", 1.5),)
 
 
 def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool = False) -> go.Figure:

@@ -161,7 +161,8 @@ def coloured(found: Reading, word: int) -> str:
         f'{"border-bottom:3px solid;" if t == word else ""}">{escape(each)}</bdi>'
         for t, (each, share) in enumerate(zip(found.words, shares, strict=True))
     ]
-    return f'<p dir="auto" style="line-height:2.1;margin:0"><b>{found.cell.upper()}</b> {" ".join(spans)}</p>'
+    name = f'<b style="flex:0 0 3em">{found.cell.upper()}</b>'
+    return f'<div style="display:flex;line-height:2.1">{name}<span dir="auto" style="flex:1">{" ".join(spans)}</span></div>'
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

@@ -49,6 +49,11 @@ WHY_TANH = {
     False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
     "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
 }
+STRONG = """<style>
+.st-key-chart-cell .annotation-text, .st-key-chart-cell .scatterlayer .trace:last-child text {
+    fill: currentColor !important;
+}
+</style>"""  # the theme's own ink for what the drawing says
 LEGEND = (
     "Each patch is one vector, a square per unit: blue below 0, grey 0, orange above. Boxes hold learned weights: "
     "σ gives 0 to 1, tanh −1 to 1. Signs in circles work number by number. Point at a square to read it."
@@ -72,13 +77,13 @@ ARITHMETIC = (
     "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
 )
 STATES = (
-    "A row is one unit: a long stretch of one colour is a number that is held, a change at a word is something learned "
+    "A row is one unit: a long stretch of one colour is a number that is held, a change at a word is something stored "
     "or dropped there."
 )
 DEPENDENCE = (
     "How much the score of the word that follows would move if a word's embedding moved a little: the length of its "
-    "gradient. Colours are shares of each cell's strongest; the bars tell how strong that is. Where it has faded to "
-    "nothing, training can't reach either: this is how a plain RNN forgets."
+    "gradient. Colours are shares of each cell's strongest; the bars tell how strong that is. A gradient that has "
+    "faded to nothing teaches nothing either: this is how early words come to be forgotten."
 )
 LEFT_OUT = (
     "The cell state, and one gate: update does the work of forget and input. Whether that costs accuracy, only a try "

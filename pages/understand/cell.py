@@ -12,6 +12,7 @@ layout.title(
     "What happens inside, word by word?",
     "Type a sentence and press play: one cell reads it, word after word, and carries its memory on.",
 )
+st.html(lesson.STRONG)
 settings = sidebar.settings()
 words = ui.sentence()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
