@@ -11,6 +11,7 @@ PAGES = {
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
     "Understand": [("pages/understand/cell.py", "Inside the cell", ":material/schema:")],
+    "History": [("pages/runs/runs.py", "Runs", ":material/history:")],
 }
 
 
@@ -18,7 +19,7 @@ def main():  # its imports are here because every worker imports this file too, 
     import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
     import streamlit as st
 
-    from pages.ui import sidebar, start, training
+    from pages.ui import history, sidebar, start, training
 
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
     here = Path(__file__).parent
@@ -34,6 +35,7 @@ def main():  # its imports are here because every worker imports this file too, 
     )
     st.session_state["page"] = page  # for links to the page itself
     start.open_preset()
+    history.open_run()
     sidebar.draw()
     page.run()
     training.jobs()  # workers warm up behind the first page

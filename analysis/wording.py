@@ -4,10 +4,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from analysis.config import SETTINGS, Experiment
 from analysis.results import Decay, Memory, Run
 
 FITS = 0.9  # r² from which one rate describes a curve
 LEARNED = 0.05  # of the way from chance to perfect: less is chance
+
+
+def described(experiment: Experiment) -> str:
+    """Name an experiment by its cell, its task, and what isn't at its default: "LSTM, recall; Hidden size 8"."""
+    told = ("cell", "task", "length", "text_file")
+    changed = [
+        f"{setting.metadata['label']} {getattr(experiment, name)}"
+        for name, setting in SETTINGS.items()
+        if name not in told and getattr(experiment, name) != setting.default
+    ]
+    text = ", a text of its own" if experiment.text_file else ""
+    return f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}" + "".join(
+        f", {each}" for each in changed
+    )
 
 
 def number(value: float) -> str:

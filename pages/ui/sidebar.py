@@ -141,6 +141,18 @@ def put(settings: dict, anew: bool = False) -> None:
         st.session_state[name] = value
 
 
+def fits(experiment: Experiment) -> bool:
+    """Whether the sidebar can show an experiment: a command line allows longer ones."""
+    limits = {name: SETTINGS[name].metadata["page_high"] for name in (*FIRST, *MORE)}
+    return all((getattr(experiment, name) or 0) <= high for name, high in limits.items() if high)
+
+
+def take_over(experiment: Experiment) -> None:
+    """Set every widget as an experiment says; a text of its own must be uploaded again. For callbacks."""
+    settings = {name: value for name, value in experiment.as_dict().items() if name in (*FIRST, *MORE)}
+    put(settings | {"cells": [experiment.cell]}, anew=True)
+
+
 def upload() -> str | None:
     """Ask for a text to learn from; return the path of the server's copy, None for the built-in text."""
     file = st.file_uploader(

@@ -1,0 +1,55 @@
+"""Runs: every training that is kept, to look at again, compare, take away or delete."""
+
+import streamlit as st
+
+from analysis.figures import overlay
+from analysis.results import Run
+from pages.ui import export, history, layout, training
+
+layout.title("What has been trained?", "Tick two or more runs to see them on the same axes.")
+jobs = training.jobs()
+if jobs.trouble:
+    st.warning(f"The history can't be used, runs are kept in memory until the server stops: {jobs.trouble}")
+every = {row.id: row for row in jobs.rows()}
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    words = st.text_input(
+        "Filter", key="filter", bind="query-params", placeholder="lstm recall finished", width=320,
+        help="Shows the runs in whose name, settings or status every word occurs.",
+    )  # fmt: skip
+    history.take_in()
+if not every:
+    st.info("Nothing has been trained yet: press Train there, or import a run that was exported elsewhere.")
+    st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
+    st.stop()
+ids = [row.id for row in history.matching(every.values(), words)]
+chosen = [every[id] for id in st.session_state.get("chosen", ()) if id in every]
+live = [row.id for row in every.values() if row.live]
+drawn = {}
+
+
+def picture() -> dict[str, Run | training.Progress]:
+    """Draw the table and the runs chosen, as far as they have come."""
+    rows = {row.id: row for row in jobs.rows()}
+    if rows.keys() != every.keys() or any(not rows[id].live for id in live):
+        st.rerun()
+    if not ids:
+        st.info("No run has all these words.")
+    history.table([rows[id] for id in ids])
+    seen = history.looks([rows[row.id] for row in chosen])
+    if not seen:
+        return {}
+    drawn["decay"], drawn["timeline"] = overlay.decay(seen), overlay.timeline(seen)
+    layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run")
+    layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step, of each run")
+    if finished := {label: run for label, run in seen.items() if isinstance(run, Run)}:
+        drawn["memory"] = overlay.memory(finished)
+        layout.chart(drawn["memory"], "memory", "What each run answers by distance")
+    return seen
+
+
+toolbar = st.container()
+seen = st.fragment(picture, run_every=training.POLL if live else None)()
+with toolbar:
+    history.actions(chosen)
+if seen:
+    export.row("runs", drawn, {row.id: row.experiment for row in chosen}, history.tables(seen), trained=True)

@@ -1,0 +1,216 @@
+"""What the history page shows and does: its table, its dialogs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from analysis.export import table as table_csv
+from analysis.jobs import QueueFullError
+from analysis.results import Run
+from analysis.store import NAME_LENGTH, Row, StoreError
+from analysis.wording import described, number, spread
+from pages.ui import sidebar, training
+from pages.ui.model import plain
+from pages.ui.training import Progress
+
+RUN = "run"  # in the URL
+LONG, TABLE_HEIGHT = 9, 320  # runs from which the table scrolls; pixels
+MEGABYTES = 100  # of an imported run
+
+
+def open_run() -> None:
+    """Set every widget as the run in the URL says, before they are drawn: those there already ignore the URL."""
+    if RUN in st.query_params:
+        with suppress(StoreError):
+            experiment = training.jobs().row(st.query_params[RUN]).experiment
+            if sidebar.fits(experiment):
+                sidebar.take_over(experiment)
+        del st.query_params[RUN]
+
+
+def title(row: Row) -> str:
+    """Name a run: as the user did, else by its settings."""
+    return row.name or described(row.experiment)
+
+
+def labelled(rows: Sequence[Row]) -> dict[str, Row]:
+    """Give each run a label of its own."""
+    titles = [title(row) for row in rows]
+    return {
+        f"{said} · {row.id}" if titles.count(said) > 1 else said: row for said, row in zip(titles, rows, strict=True)
+    }
+
+
+def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
+    """Return runs by label, a result or how far it has come; what can't be read is said, and left out."""
+    found = {}
+    for label, row in labelled(rows).items():
+        try:
+            found[label] = training.load(row.id) if row.status == "finished" else training.follow(row.id)
+        except StoreError as error:
+            st.error(str(error))
+    return {label: run for label, run in found.items() if run.snapshots}
+
+
+def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
+    """Return what the pictures show as CSV to be written when asked for."""
+    decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+    curves = [{"run": label, "distance": d.distance, "relative": d.relative} for label, d in decays.items()]
+    through = [
+        {"run": label, "step": [each.step for each in run.snapshots]}
+        | {"horizon": [each.decay.horizon for each in run.snapshots]}
+        | {run.metric_name: [float(np.median(each.metric)) for each in run.snapshots]}
+        for label, run in runs.items()
+    ]
+    answers = [
+        {"run": label, "distance": run.memory.distance, run.metric_name: run.memory.value}
+        for label, run in runs.items()
+        if isinstance(run, Run)
+    ]
+    named = {"decay": curves, "timeline": through, "memory": answers}
+    return {name: partial(table_csv, *blocks) for name, blocks in named.items() if blocks}
+
+
+def matching(rows: Sequence[Row], words: str) -> list[Row]:
+    """Return the runs in whose name, settings or status every word occurs."""
+
+    def text(row: Row) -> str:
+        return f"{row.id} {row.name} {described(row.experiment)} {row.status}".lower()
+
+    return [row for row in rows if all(word in text(row) for word in words.lower().split())]
+
+
+def table(rows: Sequence[Row]) -> None:
+    """Show runs, one per line, and keep the ids of those ticked in the session's `chosen`."""
+    chosen = st.session_state.setdefault("chosen", [])
+    ids = [row.id for row in rows]
+    key = f"history {hash(tuple(ids))}"  # lines that move take no tick along: another table, ticked anew
+
+    def tick() -> None:
+        ticked = [ids[k] for k in st.session_state[key].selection.rows]
+        st.session_state["chosen"] = ticked + [id for id in chosen if id not in ids]
+        st.session_state["ticked"] = True
+
+    st.dataframe(
+        {name: [of(row) for row in rows] for name, of in COLUMNS.items()},
+        key=key, on_select=tick, selection_mode="multi-row", hide_index=True,
+        height="auto" if len(rows) < LONG else TABLE_HEIGHT,
+        selection_default={"selection": {"rows": [k for k, id in enumerate(ids) if id in chosen]}},
+        column_config={
+            "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
+            "Run": st.column_config.TextColumn(width="medium"),
+        },
+        alt="Every run that is kept",
+    )  # fmt: skip
+    if st.session_state.pop("ticked", False):
+        st.rerun()  # the rest of the page follows
+
+
+def _status(row: Row) -> str:
+    return row.status if row.status == "finished" else f"{row.status}, {row.step} of {row.experiment.steps}"
+
+
+def _answers(row: Row) -> str:
+    if not row.metric:
+        return "–"
+    return f"{row.metric_name} {spread(np.array(row.metric, float))}, chance {number(row.chance)}"
+
+
+def _horizon(row: Row) -> str:
+    return f"{_steps(row.horizon_before)} → {_steps(row.horizon_after)}" if row.metric else "–"
+
+
+def _steps(horizon: float | None) -> str:
+    return "–" if horizon is None else number(horizon)
+
+
+COLUMNS = {
+    "Run": title,
+    "Status": _status,
+    "Answers": _answers,
+    "Horizon": _horizon,
+    "When": lambda row: datetime.fromisoformat(row.created),
+    "Took": lambda row: training.duration(row.seconds) if row.seconds else "–",
+    "Note": lambda row: row.reason or row.unsaved or (f"{row.diverged} models stopped" if row.diverged else ""),
+}
+
+
+def actions(rows: Sequence[Row]) -> None:
+    """Draw a button for everything that can be done with the runs chosen."""
+    one = rows[0] if len(rows) == 1 else None
+    live = [row for row in rows if row.live]
+    stopped = [row for row in rows if not row.live and row.status != "finished"]
+    usable = one and sidebar.fits(one.experiment)
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/measure/decay.py", label="Use its settings", icon=":material/tune:", disabled=not usable,
+            query_params={RUN: one.id} if one else None, help="Set the sidebar as in this run.",
+        )  # fmt: skip
+        if st.button("Rename", icon=":material/edit:", key="rename", disabled=not one):
+            _rename(one)
+        st.download_button(
+            "Export", data=lambda: training.jobs().export(one.id), file_name=f"goldfish-{one.id if one else ''}.zip",
+            on_click="ignore", icon=":material/download:", key="export", disabled=not one, help="As one file.",
+        )  # fmt: skip
+        if live:
+            st.button(
+                "Cancel", icon=":material/stop:", key="cancel", on_click=_each, args=(training.jobs().cancel, live)
+            )
+        elif stopped:
+            st.button("Resume", icon=":material/play_arrow:", key="resume", on_click=_each, args=(_resume, stopped))
+        if st.button("Delete", icon=":material/delete:", key="delete", disabled=not rows or bool(live)):
+            _delete(rows)
+    for refusal in st.session_state.pop("refusals", ()):
+        st.error(refusal)
+
+
+def _resume(id: str) -> None:
+    training.jobs().resume(id)
+
+
+def _each(do: Callable[[str], None], rows: Sequence[Row]) -> None:
+    """Do something with every run; what can't be done is said on the page."""
+    for row in rows:
+        try:
+            do(row.id)
+        except (StoreError, QueueFullError) as error:
+            st.session_state.setdefault("refusals", []).append(str(error))
+
+
+@st.dialog("Rename")
+def _rename(row: Row) -> None:
+    name = st.text_input("Name", row.name, max_chars=NAME_LENGTH, placeholder=described(row.experiment))
+    if st.button("Save", type="primary"):
+        _each(lambda id: training.jobs().rename(id, name), [row])
+        st.rerun()
+
+
+@st.dialog("Delete?")
+def _delete(rows: Sequence[Row]) -> None:
+    st.markdown("\n".join(f"- {plain(title(row))}" for row in rows))
+    st.markdown("What was trained is lost.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="really"):
+            _each(training.jobs().delete, rows)
+            st.rerun()
+        if st.button("Keep"):
+            st.rerun()
+
+
+def take_in() -> None:
+    """Ask for an exported run and take it into the history."""
+    with st.popover("Import", icon=":material/upload:"):
+        file = st.file_uploader("A run that was exported", ["zip"], key="import", max_upload_size=MEGABYTES)
+        if file is None or file.file_id == st.session_state.get("imported"):
+            return
+        try:
+            id = training.jobs().import_(file.getvalue())
+        except StoreError as error:
+            st.error(str(error))
+            return
+    st.session_state["imported"], st.session_state["chosen"] = file.file_id, [id]
+    st.rerun()

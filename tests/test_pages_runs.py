@@ -1,0 +1,151 @@
+"""The page Runs, its helpers, and the figures that lay runs over one another."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from analysis import Experiment, train
+from analysis.figures import overlay
+from analysis.wording import described
+from pages.ui import history, sidebar, training
+from tests.test_pages import SMALL, app, charts, fine, trained, until
+
+PAGE = "pages/runs/runs.py"
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
+
+
+def opened(*ids, **settings):
+    at = app(PAGE, **settings)
+    at.session_state["chosen"] = list(ids)
+    return fine(at.run())
+
+
+def ids():
+    return [row.id for row in training.jobs().rows()]
+
+
+@pytest.fixture
+def runs():
+    """Three trained cells: their ids."""
+    trained(app("pages/measure/decay.py", **SMALL))
+    return ids()
+
+
+def test_an_empty_history_says_what_to_do():
+    at = opened()
+    assert "press Train" in at.info[0].value
+    assert not at.dataframe
+
+
+def test_the_table_says_what_came_of_each(runs):
+    at = opened()
+    table = at.dataframe[0].value
+    assert sorted(name.split(",")[0] for name in table["Run"]) == ["GRU", "LSTM", "RNN"]
+    assert set(table["Status"]) == {"finished"}
+    assert all("chance 0.125" in said for said in table["Answers"])
+    assert all(" → " in said for said in table["Horizon"])
+    assert not charts(at)
+
+
+def test_chosen_runs_are_laid_over_one_another(runs):
+    at = opened(*runs)
+    decay, timeline, memory = charts(at)
+    labels = {described(row.experiment) for row in training.jobs().rows()}
+    for picture in (decay, timeline, memory):
+        assert labels <= {trace.get("name") for trace in picture["data"]}
+    assert at.button(key="rename").disabled and not at.button(key="delete").disabled
+
+
+def test_a_filter_takes_every_word(runs):
+    assert len(opened(filter="gru finished").dataframe[0].value) == 1
+    at = opened(filter="gru running")
+    assert any("No run has all these words" in text.value for text in at.info)
+
+
+@pytest.mark.parametrize("dialog", ["rename", "delete"])
+def test_a_dialog_asks_first(runs, dialog):
+    fine(opened(runs[0]).button(key=dialog).click().run())
+    assert ids() == runs
+
+
+def test_a_name_is_shown_as_it_is(runs):
+    training.jobs().rename(runs[0], "mine *and* others'")
+    assert "mine *and* others'" in set(opened(runs[0]).dataframe[0].value["Run"])
+
+
+def test_a_run_sets_the_sidebar(runs):
+    row = training.jobs().row(runs[0])
+    at = app("pages/measure/decay.py", hidden_size="16", init="orthogonal")
+    at.query_params["run"] = runs[0]
+    fine(at.run())
+    assert at.session_state["settings"].experiments == {row.experiment.cell: row.experiment}
+    assert any(text.value == "Trained." for text in at.caption)
+    assert "run" not in at.query_params
+
+
+@pytest.mark.parametrize("id", ["", "nothing", "'; drop table runs"])
+def test_a_run_that_is_not_there_changes_nothing(id):
+    at = app("pages/measure/decay.py", run=id, hidden_size="16")
+    assert fine(at).session_state["settings"].any.hidden_size == 16
+
+
+def test_a_run_in_its_middle_is_listed_drawn_and_cancelled():
+    id = training.jobs().submit(Experiment(cell="lstm", **SMALL | {"steps": 100_000, "snapshot_every": 50}))
+    until(lambda: training.jobs().row(id).step >= 100)
+    at = opened(id)
+    assert at.dataframe[0].value["Status"][0].startswith("running, ")
+    assert len(charts(at)) == 2
+    assert at.button(key="delete").disabled
+    at.button(key="cancel").click().run()
+    until(lambda: not training.jobs().row(id).live)
+    assert fine(at.run()).button(key="resume")
+
+
+def test_a_run_travels_as_one_file(runs):
+    data = training.jobs().export(runs[0])
+    experiment = training.jobs().row(runs[0]).experiment
+    training.jobs().delete(runs[0])
+    at = opened()
+    at.file_uploader(key="import").set_value(("run.zip", data, "application/zip")).run()
+    fine(at)
+    assert training.jobs().find(experiment).status == "finished"
+    at.file_uploader(key="import").set_value(("run.zip", b"no run", "application/zip")).run()
+    assert "not a run that Goldfish exported" in fine(at).error[0].value
+
+
+def test_a_history_that_cannot_be_used_is_said(monkeypatch):
+    monkeypatch.setattr(training.jobs(), "trouble", "it is on the moon")
+    for page in (PAGE, "pages/measure/decay.py"):
+        assert any("it is on the moon" in text.value for text in app(page, **SMALL).warning)
+
+
+def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
+    settings = SMALL | {"steps": 4, "seeds": 1}
+    runs = {
+        "a": train(Experiment(cell="gru", **settings)),
+        "b": train(Experiment(cell="gru", **settings | {"seed": 1})),
+        "c": train(Experiment(cell="rnn", task="adding", **settings)),
+    }
+    decay, timeline, memory = overlay.decay(runs), overlay.timeline(runs), overlay.memory(runs)
+    a, b, c = decay.data[:3]
+    np.testing.assert_array_equal(a.y, runs["a"].after.relative)
+    assert a.line.color == b.line.color != c.line.color
+    assert a.marker.symbol != b.marker.symbol
+    assert {trace.yaxis for trace in timeline.data} == {"y", "y2", "y3"}
+    assert {trace.yaxis for trace in memory.data} == {"y", "y2"}
+
+
+def test_tables_hold_what_is_drawn():
+    run = train(Experiment(cell="gru", **SMALL))
+    tables = {name: list(csv.DictReader(io.StringIO(text()))) for name, text in history.tables({"a": run}).items()}
+    assert [float(row["relative"]) for row in tables["decay"]] == run.after.relative.tolist()
+    assert [int(row["step"]) for row in tables["timeline"]] == [each.step for each in run.snapshots]
+    assert [float(row["accuracy"]) for row in tables["memory"]] == run.memory.value.tolist()
+
+
+def test_what_the_sidebar_cannot_show():
+    assert sidebar.fits(Experiment(length=1000)) and sidebar.fits(Experiment())
+    assert not sidebar.fits(Experiment(length=1001))
