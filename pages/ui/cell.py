@@ -101,8 +101,8 @@ def about(read: Reading, run: Run | None, waiting: bool) -> None:
     said = []
     if run:
         said.append(
-            f"Trained for {run.experiment.steps:,} steps: {number(float(run.metric[0]))} nats per word on a text it "
-            f"hasn't seen, {number(run.chance)} by counting words alone."
+            f"Trained for {run.experiment.steps:,} steps: {number(float(run.metric[0]))} nats per word on a part "
+            f"of the text it hasn't seen, {number(run.chance)} by counting words alone."
         )
     else:
         later = "; a trained model takes its place once there is one" if waiting else ""
@@ -118,12 +118,15 @@ def about(read: Reading, run: Run | None, waiting: bool) -> None:
 
 def held(read: Reading) -> str:
     """Say how large the state became, and after which word."""
-    name = "cell" if read.cell == "lstm" else "hidden"
-    sizes = np.abs(read.parts[name]).max(1)
-    if not np.isfinite(sizes).all():
-        return f"Without tanh the {name} state leaves floating point."
-    t = int(sizes.argmax())
-    return f"One loop over {len(sizes)} words: the {name} state reaches {number(sizes[t])} at {quoted(read.words[t])}."
+    sizes = {name: np.abs(read.parts[name]).max(1) for name in ("hidden", "cell") if name in read.parts}
+    said = []
+    for name, own in sizes.items():
+        if not np.isfinite(own).all():
+            return f"Without tanh the {name} state leaves floating point."
+        t = int(own.argmax())
+        said.append(f"the {name} state reaches {number(own[t])} at {quoted(read.words[t])}")
+    T = len(read.words)
+    return f"One loop over {T} word{'s' * (T != 1)}: {listed(said)}."
 
 
 def watched(read: Reading, gate: str) -> str:
@@ -162,7 +165,8 @@ def coloured(found: Reading, word: int) -> str:
         for t, (each, share) in enumerate(zip(found.words, shares, strict=True))
     ]
     name = f'<b style="flex:0 0 3em">{found.cell.upper()}</b>'
-    return f'<div style="display:flex;line-height:2.1">{name}<span dir="auto" style="flex:1">{" ".join(spans)}</span></div>'
+    words = f'<span dir="auto" style="flex:1">{" ".join(spans)}</span>'
+    return f'<div style="display:flex;line-height:2.1">{name}{words}</div>'
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

@@ -44,8 +44,9 @@ FLOWS = {
     "and tanh again. Nothing protects an early word, so it fades.",
 }
 WHY_TANH = {
-    True: "**Why tanh.** It squeezes every number into −1 … 1. Without it, numbers that are multiplied at each word "
-    "can grow until a few outweigh all others. Switch it off to see.",
+    True: "**Why tanh.** It squeezes what enters the hidden state into −1 … 1. Without it, numbers that are multiplied "
+    "at each word can grow until a few outweigh all others: switch it off to see. An LSTM's cell state is free to "
+    "grow, but by at most 1 a word.",
     False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
     "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
 }
