@@ -14,6 +14,16 @@ PAGES = {
     "History": [("pages/runs/runs.py", "Runs", ":material/history:")],
 }
 
+# A server's very first visit, if it is a link to a page below the first, is met with "Page not found" over that page:
+# Streamlit looks for pages/*.py before it reads the list above. Unknown addresses lead to Home, and keep the notice.
+CLOSE_FALSE_ALARM = """<script>
+const look = setInterval(() => {
+  const alarm = [...document.querySelectorAll('[role="dialog"]')].find(d => d.innerText.startsWith("Page not found"));
+  if (alarm) { alarm.querySelector('button').click(); clearInterval(look); }
+}, 50);
+setTimeout(() => clearInterval(look), 10000);
+</script>"""
+
 
 def main():  # its imports are here because every worker imports this file too, and needs none of them
     import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
@@ -33,6 +43,8 @@ def main():  # its imports are here because every worker imports this file too, 
             for section, entries in PAGES.items()
         }
     )
+    if page.url_path and "page" not in st.session_state:
+        st.html(CLOSE_FALSE_ALARM, unsafe_allow_javascript=True)
     st.session_state["page"] = page  # for links to the page itself
     start.open_preset()
     history.open_run()
