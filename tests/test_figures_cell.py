@@ -1,6 +1,7 @@
 """The drawing of a cell: every number in it is the tape's, and a user's word is never markup."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_the_drawing_stays_on_its_canvas(name):
     points += [*drawing.boxes.values(), *((x, y) for _, x, y in drawing.signs)]
     assert all(0 <= x <= 100 and -1 <= y <= drawing.top for x, y in points)
     for wire in (*drawing.wires, *drawing.flows):
-        assert all(a[0] == b[0] or a[1] == b[1] for a, b in zip(wire, wire[1:], strict=False)), wire
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(wire)), wire
 
 
 def test_wide_and_endless_vectors_can_be_drawn():
