@@ -20,12 +20,12 @@ UNKNOWN = np.array([np.nan])
 Later = list[tuple[Tensor, ...]]
 
 
-def watch(module: Module, every: int = 100, *, samples: int = 16, dtype: torch.dtype = torch.float64) -> "Watch":
+def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
     """Measure a module while someone's own loop trains it: at every n-th backward pass, the batch that just ran.
 
     The loop stays as it is: results, gradients, modes and random numbers are those without it. Passes in eval mode
-    or without gradients don't count. `history` is a list of snapshots, which the figures draw; what a snapshot of
-    a training by Goldfish has besides, loss, metric and clipped share, is NaN.
+    or without gradients don't count, nor does a graph that goes back once more. `history` is a list of snapshots,
+    which the figures draw; what Goldfish's own snapshots have besides, loss, metric and clipped share, is NaN.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
     several steps, decay is that of the last of them alone: the others' would overlap with it. Dropout between layers
@@ -86,21 +86,26 @@ class Watch:
             parts[0] = parts[0].data
         if not any(part.requires_grad for part in parts):
             return
+        fresh = iter((True,))  # the same graph going back again doesn't count again
         if (self.backwards + 1) % self.every:
-            register_multi_grad_hook(parts, self._count, mode="any")
+
+            def count(_: Tensor) -> None:
+                self.backwards += next(fresh, False)
+
+            for part in parts:
+                if part.requires_grad:
+                    part.register_hook(count)
             return
         read = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         inputs, state = _detached(read["input"]), _detached(read.get("hx"))
 
         def measure(grads: tuple[Tensor | None, ...]) -> None:
-            self._count()
-            if self.every:
-                self._measure(module, inputs, state, grads)
+            if next(fresh, False):
+                self.backwards += 1
+                if self.every:
+                    self._measure(module, inputs, state, grads)
 
         register_multi_grad_hook(parts, measure, mode="all")
-
-    def _count(self, *_: object) -> None:
-        self.backwards += 1
 
     def _measure(
         self,

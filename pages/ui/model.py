@@ -87,16 +87,17 @@ def _layer(upload: Any) -> Found:
         return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
     every = once("file", upload.file_id, "layers", lambda: find_recurrent(read_weights(upload.getvalue(), upload.name)))
     usable = {each.label: each for each in every if not each.refusal}
-    refused = [plain(each.label) for each in every if each.refusal]
-    if refused:
-        st.caption("Found, but can't be measured:\n" + "\n".join(f"- {line}" for line in refused[:10]))
+    refused = "; ".join(plain(each.label) for each in every if each.refusal)
     if not usable:
+        st.caption(refused)
         raise UnusableError(f"{upload.name}: none of the recurrent layers in it can be measured")
     label = next(iter(usable))
     if len(usable) > 1:
         label = st.selectbox("Which layers", list(usable), key="model_layer")
     else:
         st.caption(f"Found {plain(label)}.")
+    if refused:
+        st.caption(f"Found too, but not to be measured: {refused}.")
     return usable[label]
 
 
