@@ -1,5 +1,7 @@
 """The page Inside the cell: any sentence, every cell, trained and not."""
 
+import csv
+import io
 import json
 import time
 from html.parser import HTMLParser
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis import Experiment
 from analysis.sentence import MOST
 from analysis.words import split
 from pages.ui import cell as ui
@@ -165,6 +168,21 @@ def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
     assert drawing(at)["frames"] != before
     at.segmented_control(key="weights").set_value("untrained")
     assert drawing(fine(at.run()))["frames"] == before
+
+
+def test_what_is_drawn_can_be_taken_home():
+    words = split("the = <b>")
+    experiment = Experiment(task="words", cell="lstm", seeds=1, hidden_size=3)
+    found = ui.untrained({"lstm": experiment}, words, True)
+    written = {
+        name: list(csv.DictReader(io.StringIO(text()))) for name, text in ui.tables(found, found["lstm"]).items()
+    }
+    assert len(written["flow"]) == 5 * 3
+    row = written["flow"][4]
+    assert (row["model"], row["step"], row["word"], row["unit"]) == ("lstm", "1", "=", "1")
+    assert float(row["cell"]) == found["lstm"].parts["cell"][1, 1]
+    assert [row["wanted"] for row in written["connectivity"][:2]] == ["=", "<"]
+    assert float(written["connectivity"][2]["norm"]) == found["lstm"].connectivity[1, 1]
 
 
 def test_nothing_starts_by_itself_where_it_would_take_long():

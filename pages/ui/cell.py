@@ -211,11 +211,11 @@ def tables(readings: Mapping[str, Reading], chosen: Reading) -> dict:
     """Return all that flowed through the chosen cell, and every connectivity, as CSV to be written when asked for."""
     T, H = chosen.parts["hidden"].shape
     steps, units = np.divmod(np.arange(T * H), H)
-    flow = {"cell": chosen.cell, "step": steps, "word": np.array(chosen.words)[steps], "unit": units}
+    flow = {"model": chosen.cell, "step": steps, "word": np.array(chosen.words)[steps], "unit": units}
     flow |= {name: values.ravel() for name, values in chosen.parts.items()}
     by, at = np.tril_indices(T)
     links = [
-        {"cell": name, "step": by, "word": np.array(found.words)[by], "wanted": np.array(found.wanted)[by], "of": at,
+        {"model": name, "step": by, "word": np.array(found.words)[by], "wanted": np.array(found.wanted)[by], "of": at,
          "of_word": np.array(found.words)[at], "norm": found.connectivity[by, at], "relative": found.relative[by, at]}
         for name, found in readings.items()
     ]  # fmt: skip
