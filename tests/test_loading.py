@@ -32,7 +32,7 @@ from analysis.memory import output_memory
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 MUTATIONS = int(os.environ.get("GOLDFISH_MUTATIONS", 400))  # of each file
-GROWS_AT_MOST = 600 * 2**20  # bytes, whatever a file says
+GROWS_AT_MOST = 100 * 2**20  # bytes, whatever a file says
 
 
 def saved(content):
