@@ -100,7 +100,7 @@ def test_play_pause_step_and_slider_name_their_frames():
 def test_words_are_shown_as_they_are():
     _, spec = drawn(cell(reading_of("gru", "<b>bold</b> &lt; " + "a" * 39)))
     labels = [step["label"] for step in spec["layout"]["sliders"][0]["steps"]]
-    assert labels == ["&lt;", "b", "&gt;", "bold", "&lt;", "/", "b", "&gt;", "&amp;", "lt", ";", "a" * 17 + "…"]
+    assert labels == ["&lt;", "b", "&gt;", "bold", "&lt;", "/", "b", "&gt;", "&amp;", "lt", ";", "a" * 9 + "…"]
     said = [frame["data"][-1]["text"][0] for frame in spec["frames"]]
     assert said[0] == "<b>&lt;</b>"
     assert said[3] == "<b>bold</b> (unknown)"

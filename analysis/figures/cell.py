@@ -32,7 +32,7 @@ SYMBOLS = {
     "input": "i", "candidate": "g", "output": "o", "reset": "r", "update": "z",
 }  # fmt: skip
 SQUASHED = ("candidate", "squashed", "hidden")  # through tanh; all other boxes are σ
-LONGEST = 18  # characters of a word that are shown
+LONGEST, SHORT = 18, 10  # characters of a word that are shown; along the slider
 Point = tuple[float, float]
 
 
@@ -96,7 +96,7 @@ GRU = Drawing(
         "recalled": (38, 30), "kept": (61, 52), "stored": (72, 45), "hidden": (96, 52),
     },
     frame=(9.5, 5, 90, 57),
-    notes=(("hidden state: all memory", 29, 55), ("recalled", 38, 34), ("kept", 61, 47.8), ("stored", 63, 44)),
+    notes=(("hidden state: all memory", 29, 55), ("kept", 61, 47.8), ("stored", 63, 44)),
 )  # fmt: skip
 RNN = Drawing(
     flows=(((8, 28), (45, 28)), ((55, 28), (91.5, 28))),
@@ -164,9 +164,9 @@ def cell(reading: Reading, *, height: int = 530) -> go.Figure:
     return figure
 
 
-def shown(word: str) -> str:
+def shown(word: str, longest: int = LONGEST) -> str:
     """Return a word as it may stand in a figure: not too long, and never read as markup."""
-    return escape(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…", quote=False)
+    return escape(word if len(word) <= longest else word[: longest - 1] + "…", quote=False)
 
 
 def _shapes(drawing: Drawing) -> list[dict]:
@@ -287,10 +287,10 @@ def _buttons(t: int, T: int) -> list[dict]:
 def _slider(words: Sequence[str]) -> dict:
     jump = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
     return {
-        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 14, "l": 12, "r": 12, "b": 4},
+        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 14, "l": 24, "r": 24, "b": 4},
         "currentvalue": {"visible": False}, "font_size": 12, "tickcolor": style.NEUTRAL,
         "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "activebgcolor": style.NEUTRAL,
         "steps": [
-            {"label": shown(word), "method": "animate", "args": [[str(t)], jump]} for t, word in enumerate(words)
+            {"label": shown(word, SHORT), "method": "animate", "args": [[str(t)], jump]} for t, word in enumerate(words)
         ],
     }  # fmt: skip

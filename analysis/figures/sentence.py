@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures import style
-from analysis.figures.cell import shown
+from analysis.figures.cell import SHORT, shown
 from analysis.sentence import Reading
 
+CROWDED = 25  # words
 STATES = {"hidden": "hidden state h", "cell": "cell state c"}
 
 
@@ -56,10 +57,10 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
     Absolute sizes share one log axis; relative ones are shares of each cell's largest. Distill (2019).
     """
     figure = make_subplots(
-        len(readings), 1, shared_xaxes=True, vertical_spacing=0.24 / max(len(readings), 1),
+        len(readings), 1, shared_xaxes=True, vertical_spacing=0.36 / max(len(readings), 1),
         subplot_titles=[name.upper() for name in readings],
     )  # fmt: skip
-    style.layout(figure, height=90 + 130 * len(readings))
+    style.layout(figure, height=100 + 140 * len(readings))
     drawn = {name: (r.relative if relative else r.connectivity)[word] for name, r in readings.items()}
     for row, (name, reading) in enumerate(readings.items(), 1):
         sizes = drawn[name] if relative else style.drawable(drawn[name])
@@ -97,11 +98,12 @@ def _map(figure: go.Figure, reading: Reading, name: str, row: int) -> None:
 
 
 def _by_word(figure: go.Figure, reading: Reading, row: int) -> None:
-    """Name the words along the x axis, below the last row."""
+    """Name the words along the x axis, below the last row; every other one where there are many."""
     T = len(reading.words)
+    named = range(0, T, 1 + T // CROWDED)
     figure.update_xaxes(range=[-0.5, T - 0.5], showgrid=False)
     figure.update_xaxes(
-        tickvals=list(range(T)), ticktext=[shown(word) for word in reading.words], tickangle=-45, row=row, col=1
+        tickvals=list(named), ticktext=[shown(reading.words[t], SHORT) for t in named], tickangle=-45, row=row, col=1
     )
 
 

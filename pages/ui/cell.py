@@ -40,7 +40,10 @@ def experiments(settings: Settings, first: str) -> dict[str, Experiment]:
 
 def sentence() -> list[str]:
     """Ask for a sentence and return its words; the example's where there are none."""
-    text = st.text_input("Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000)
+    text = st.text_input(
+        "Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000,
+        help="Any language. To teach the model a text of your own, choose the task words in the sidebar.",
+    )  # fmt: skip
     words = split(text)
     if not words:
         st.info(f"Nothing to read yet. Type a sentence; until then this one is read: “{EXAMPLE}”")
