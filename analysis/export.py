@@ -257,8 +257,8 @@ def archive(
     figures: Mapping[str, Figure],
     tables: Mapping[str, str],
     experiments: Sequence[Experiment],
+    commands: Sequence[str] = (),
     images: bool = True,
-    verb: str = "train",
 ) -> bytes:
     """Return a ZIP with everything a page shows.
 
@@ -266,17 +266,17 @@ def archive(
         name: of the page; its figures are in one HTML file of this name.
         figures: by name; each also as JSON, and as PNG and SVG where a browser can draw them.
         tables: CSV by name.
-        experiments: what was run; each as JSON, and all of them as commands.
+        experiments: what was run, each as JSON.
+        commands: the command lines that measure the same again.
         images: whether to try PNG and SVG, which takes seconds.
-        verb: the command that repeats the experiments, train or decay.
     """
-    commands = "".join(command_line(experiment, verb) + "\n" for experiment in experiments)
+    repeated = "".join(f"{command}\n" for command in commands)
     drawn, note = draw(figures) if images else ({}, "PNG and SVG were not asked for.")
+    repeats = "commands.txt measures the same again.\n" if commands else ""
     files = {
-        "README.txt": f"{name}.html opens in a browser, without a network.\n"
-        f"commands.txt repeats the experiments.\n{note}\n",
-        "commands.txt": commands,
-        f"{name}.html": html(figures, f"Goldfish: {name}", commands),
+        "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
+        **({"commands.txt": repeated} if commands else {}),
+        f"{name}.html": html(figures, f"Goldfish: {name}", repeated),
         **{f"{key}.csv": text for key, text in tables.items()},
         **{f"{key}.json": _on_white(figure).to_json() for key, figure in figures.items()},
         **{f"experiment-{k}-{e.cell}.json": to_json(e) for k, e in enumerate(experiments, 1)},

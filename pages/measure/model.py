@@ -11,7 +11,7 @@ from analysis.gates import gate_sample
 from analysis.loading import measure_module, to_module
 from analysis.memory import output_memory
 from analysis.spectrum import gradient_matrix
-from pages.ui import controls, gates, layout, measure, model
+from pages.ui import controls, export, gates, layout, measure, model
 
 layout.title(
     "How far back does your model remember?",
@@ -76,4 +76,4 @@ if matrix_tab.open:
             drawn["gradient-matrix"], "gradient-matrix", "Gradient of every step's loss by every earlier state"
         )
         st.caption("A row is the loss at one step, going left is going back. Blue fades, orange grows.")
-model.export(chosen, drawn, model.tables(cell, measured, seen))
+export.row("model", drawn, {}, model.tables(cell, measured, seen), commands=() if chosen.example else (chosen.command,))

@@ -1,12 +1,13 @@
 """The export row: everything on a page as one ZIP, and the command line that makes it again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.config import Experiment
 from analysis.export import archive, command_line
+from pages.ui.sidebar import with_own_name
 
 
 def row(
@@ -15,20 +16,26 @@ def row(
     experiments: Mapping[str, Experiment],
     tables: Mapping[str, str | Callable[[], str]] | None = None,
     trained: bool = False,
+    commands: Sequence[str] | None = None,
 ) -> None:
-    """Offer a page's figures, the tables of what they draw (CSV, or a function that writes it), its experiments."""
-    verb = "train" if trained else "decay"
+    """Offer a page's figures, the tables of what they draw (CSV, or a function that writes it), its experiments.
+
+    The commands are those of the experiments where no others are given.
+    """
+    shown = [with_own_name(experiment) for experiment in experiments.values()]
+    if commands is None:
+        commands = [command_line(experiment, "train" if trained else "decay") for experiment in shown]
 
     def packed() -> bytes:
         written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}
-        return archive(name, figures, written, list(experiments.values()), verb=verb)
+        return archive(name, figures, written, shown, commands)
 
     with st.container(horizontal=True):
         st.download_button(
             "Download", data=packed, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
             icon=":material/download:", key=f"download-{name}", help="Pictures, numbers and settings as a ZIP.",
         )  # fmt: skip
-        with st.popover("Command line", icon=":material/terminal:"):
-            st.caption("Run in the project's folder, this measures the same again.")
-            lines = [command_line(experiment, verb) for experiment in experiments.values()]
-            st.code("\n".join(lines), language="bash", wrap_lines=True)
+        if commands:
+            with st.popover("Command line", icon=":material/terminal:"):
+                st.caption("Run in the project's folder, this measures the same again.")
+                st.code("\n".join(commands), language="bash", wrap_lines=True)

@@ -2,18 +2,17 @@
 
 import re
 import shlex
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from torch import Tensor
 
 from analysis import wording
 from analysis.config import Experiment
-from analysis.export import archive, table
+from analysis.export import table
 from analysis.files import LARGEST, MIB
 from analysis.loading import (
     NONLINEARITIES,
@@ -189,17 +188,3 @@ def tables(cell: str, measured: Measured, memory: Memory) -> dict[str, Callable[
         "cell": cell, "distance": memory.distance, "change": memory.value, "low": memory.low, "high": memory.high,
     }  # fmt: skip
     return {"decay": partial(table, *curves), "memory": partial(table, seen)}
-
-
-def export(chosen: Chosen, figures: Mapping[str, go.Figure], tables: Mapping[str, Callable[[], str]]) -> None:
-    """Offer the figures and numbers as a ZIP, and the command that measures the same again."""
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download", data=lambda: archive("model", figures, {key: text() for key, text in tables.items()}, []),
-            file_name="goldfish-model.zip", mime="application/zip", on_click="ignore", icon=":material/download:",
-            key="download-model", help="Pictures and numbers as a ZIP.",
-        )  # fmt: skip
-        if not chosen.example:
-            with st.popover("Command line", icon=":material/terminal:"):
-                st.caption("Run in the project's folder, next to the files, this measures the same again.")
-                st.code(chosen.command, language="bash", wrap_lines=True)

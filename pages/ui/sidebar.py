@@ -175,6 +175,12 @@ def upload() -> str | None:
     return str(path)
 
 
+def with_own_name(experiment: Experiment) -> Experiment:
+    """Name an uploaded text as its user does, not by the server's copy."""
+    file = st.session_state.get("upload")
+    return experiment.replace(text_file=file.name) if experiment.text_file and file else experiment
+
+
 @st.cache_resource(show_spinner=False)
 def uploads() -> tempfile.TemporaryDirectory:
     """Return the server's folder for uploaded texts, which goes when the server ends."""
