@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark
 
 DASHBOARD = str(Path(__file__).parents[1] / "dashboard.py")
 PAGE = "pages/understand/cell.py"
-QUIET = {"hidden_size": "6", "steps": "600"}  # too many steps to start by themselves
+QUIET = {"hidden_size": "6", "steps": "50000"}  # too many to start by themselves
 TABS = ("What each gate decides", "One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
 HOSTILE = [
     "hello",

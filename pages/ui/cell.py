@@ -22,7 +22,7 @@ from analysis.words import split
 from pages.ui.sidebar import Settings
 
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
-MOST_STEPS = 500  # of a training that starts by itself
+BRIEF = 2.1e7  # words × units of a training that starts by itself: twice the defaults, some 15 s
 LEFT = 0.01  # of the largest dependence: less no longer counts
 
 
@@ -36,6 +36,12 @@ def experiments(settings: Settings, first: str) -> dict[str, Experiment]:
 
     ordered = sorted(settings.cells, key=lambda cell: cell != first)
     return {cell: of(settings.experiments[cell]) for cell in ordered}
+
+
+def brief(experiment: Experiment) -> bool:
+    """Whether a training is short enough to start by itself."""
+    words = experiment.steps * experiment.batch_size * experiment.task_length
+    return words * experiment.hidden_size <= BRIEF
 
 
 def sentence() -> list[str]:

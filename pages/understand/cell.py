@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
 experiments = ui.experiments(settings, cell)
 untrained = ui.untrained(experiments, words, squashed)
 picture = st.container()
-training.begin([each for each in experiments.values() if each.steps <= ui.MOST_STEPS])
+training.begin(filter(ui.brief, experiments.values()))
 found, go_on = training.row(sidebar.Settings(experiments))
 runs = {name: run for name, run in found.items() if run is not None and weights == "trained"}
 trained = {name: ui.reading(experiments[name], run, words, squashed) for name, run in runs.items()}
