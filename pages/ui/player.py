@@ -40,14 +40,13 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
         st.rerun()
     st.session_state[f"{name}_beats"] = plays
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        play = ("pause", "Pause") if plays else ("play_arrow", "Play the training")
-        for part, (icon, help), call, args in (
-            ("back", ("skip_previous", "One snapshot back"), _step, (name, stops, -1)),
-            ("play", play, _play, (name, stops)),
-            ("on", ("skip_next", "One snapshot on"), _step, (name, stops, 1)),
+        for part, label, icon, help, call, args in (
+            ("play", "Pause" if plays else "Play", "pause" if plays else "play_arrow", None, _play, (name, stops)),
+            ("back", "", "skip_previous", "One snapshot back", _step, (name, stops, -1)),
+            ("on", "", "skip_next", "One snapshot on", _step, (name, stops, 1)),
         ):
             st.button(
-                "", icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
+                label, icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
                 disabled=still or (plays and part != "play"),
             )  # fmt: skip
         if still:

@@ -1,0 +1,252 @@
+"""Whole flows in a real Chromium, on a server with a history of its own."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a Chromium")
+
+PATIENCE = 60_000  # milliseconds after which a wait is a failure
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
+SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
+CURVE = """name => Array.from(
+    document.querySelector('.js-plotly-plot')._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"""
+DRAWN = "() => document.querySelector('.js-plotly-plot .main-svg')"
+
+
+class Server:
+    """`streamlit run dashboard.py` in a process group of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless", "true"]
+        command += ["--server.port", str(self.port), "--server.address", "127.0.0.1"]
+        environment = os.environ | {"GOLDFISH_STORE": str(self.folder / "runs.sqlite"), "OMP_NUM_THREADS": "1"}
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[1], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        end = time.monotonic() + PATIENCE / 1000
+        while not self.healthy():
+            assert time.monotonic() < end and self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def healthy(self):
+        try:
+            with urllib.request.urlopen(f"{self.url()}_stcore/health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def url(self, page="", settings=""):
+        return f"http://127.0.0.1:{self.port}/{page}" + f"?{settings}" * bool(settings)
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill(signal.SIGTERM)
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page as a visitor who was never here; what the page throws fails the test."""
+    contexts = []
+
+    def opened(url):
+        contexts.append(browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 1400}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        page.goto(url)
+        settle(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def settle(page):
+    """Wait until a page is drawn; a server's first visit by a deep link covers it with a dialog."""
+    page.wait_for_function(DRAWN)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    if page.get_by_text("Page not found").count():
+        page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def button(page, name):
+    """Find a button by its key; one with a tooltip is there twice."""
+    return page.locator(f".st-key-{name} button").first
+
+
+def train(page):
+    button(page, "train").click()
+
+
+def is_trained(page):
+    expect(page.get_by_text("Trained.")).to_be_visible()
+    expect(page.get_by_text(re.compile("GRU: accuracy .*; memory span"))).to_be_visible()
+
+
+def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
+    page = visit(server.url(settings=f"{SMALL}&steps=100"))
+    slider = page.get_by_role("slider", name="Hidden size")
+    before = page.evaluate(CURVE, "GRU")
+    slider.press("ArrowRight")
+    page.wait_for_function(f"before => String(({CURVE})('GRU')) !== String(before)", arg=before)
+    expect(page).to_have_url(re.compile("hidden_size=9"))
+
+    page.get_by_role("link", name="Gradient decay").click()
+    expect(page).to_have_url(re.compile(r"/decay\?.*hidden_size=9"))
+    expect(page.get_by_text("2 cells × 2 seeds, about")).to_be_visible()
+    before = page.evaluate(CURVE, "GRU")
+    train(page)
+    is_trained(page)
+    page.wait_for_function(f"before => String(({CURVE})('GRU')) !== String(before)", arg=before)
+
+    page.reload()
+    settle(page)
+    is_trained(page)
+    expect(page.get_by_role("slider", name="Hidden size")).to_have_value("9")
+    curve = page.evaluate(CURVE, "GRU")
+    with page.expect_download() as download:
+        button(page, "download-decay").click()
+    download.value.save_as(tmp_path / "page.zip")
+    with zipfile.ZipFile(tmp_path / "page.zip") as archive:
+        name = next(name for name in archive.namelist() if name.endswith("decay.csv"))
+        rows = list(csv.DictReader(io.StringIO(archive.read(name).decode())))
+    written = [float(row["relative"]) for row in rows if (row["cell"], row["phase"]) == ("gru", "after")]
+    assert written == pytest.approx(curve, rel=1e-12) and len(written) == 10
+
+
+def test_a_deep_link_on_a_fresh_server(visit, tmp_path):
+    fresh = Server(tmp_path)
+    try:
+        page = visit(fresh.url("gates", f"{SMALL}&init=orthogonal&gates_tab=Unit+by+unit"))
+        expect(page.get_by_role("slider", name="Hidden size")).to_have_value("8")
+        expect(page.get_by_role("tab", name="Unit by unit")).to_have_attribute("aria-selected", "true")
+        expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    finally:
+        fresh.kill(signal.SIGTERM)
+
+
+def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
+    page, other = (visit(server.url("decay", f"{LONG}&seed=1")) for _ in range(2))
+    train(page)
+    expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+    train(other)  # joins
+    expect(other.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+    page.get_by_role("slider", name="Hidden size").press("ArrowRight")
+    expect(button(page, "train")).to_be_enabled()
+    page.get_by_role("slider", name="Hidden size").press("ArrowLeft")
+    page.reload()
+    settle(page)
+    is_trained(page)
+    is_trained(other)
+    assert page.evaluate(CURVE, "GRU") == other.evaluate(CURVE, "GRU")
+
+    button(page, "step_play").click()
+    expect(button(page, "step_play")).to_contain_text("Pause")
+    expect(page.get_by_role("slider", name="Training step")).to_have_attribute("aria-valuetext", "100")
+    button(page, "step_play").click()
+    expect(button(page, "step_play")).to_contain_text("Play")
+    expect(page).to_have_url(re.compile("step="))
+
+
+def test_cancel_and_resume(server, visit):
+    page = visit(server.url("decay", f"{LONG}&seed=2"))
+    train(page)
+    expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+    button(page, "cancel").click()
+    expect(button(page, "train")).to_have_text(re.compile("Resume"))
+    button(page, "train").click()
+    is_trained(page)
+
+
+def test_a_killed_server_loses_nothing(visit, tmp_path):
+    server = Server(tmp_path)
+    try:
+        page = visit(server.url("decay", LONG))
+        train(page)
+        expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+        server.kill()
+        page.context.close()
+        server.start()
+        page = visit(server.url("decay", LONG))
+        expect(page.get_by_text("GRU: interrupted at step")).to_be_visible()
+        expect(button(page, "train")).to_have_text(re.compile("Resume"))
+        button(page, "train").click()
+        is_trained(page)
+    finally:
+        server.kill()
+
+
+def test_runs_are_compared_renamed_and_deleted(server, visit):
+    page = visit(server.url("decay", f"{SHORT}&seed=3"))
+    train(page)
+    is_trained(page)
+    page.get_by_role("link", name="Runs", exact=False).click()
+    page.get_by_test_id("stTextInputField").fill("seed 3")
+    page.get_by_test_id("stTextInputField").press("Enter")
+    expect(page).to_have_url(re.compile("filter=seed"))
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    for row in (0, 1):
+        table.click(position={"x": 15, "y": 35 + 35 * row + 17})
+        expect(page.locator(".js-plotly-plot")).to_have_count(3)
+        expect(page.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_count(1 + row)
+    expect(button(page, "rename")).to_be_disabled()
+    button(page, "delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    table.click(position={"x": 15, "y": 35 + 17})
+    expect(button(page, "rename")).to_be_enabled()
+    button(page, "rename").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("one of mine")
+    page.get_by_role("dialog").get_by_label("Name").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_text("one of mine")
+    button(page, "delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)
