@@ -34,6 +34,7 @@ WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 WAITING = 100  # runs that may wait
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 PROGRESS_SECONDS = 0.3  # between two reports of the step alone
+YIELDING = 5  # how far workers stand back, so that pages answer while all cores train
 CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
 
@@ -133,6 +134,8 @@ def _work(pipe: Connection, checkpoint_seconds: float) -> None:
     """Train what comes through the pipe, one after the other, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
     torch.set_num_threads(1)
+    with contextlib.suppress(AttributeError):  # Windows
+        os.nice(YIELDING)
     threading.Thread(target=_end_with_server, daemon=True).start()
     perform(WARM, lambda columns, blob: None)  # what is loaded at first use is loaded now
     pipe.send((None, {}, None))  # ready

@@ -46,7 +46,7 @@ def picture() -> None:
         shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
     now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
     phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
-    carry = {cell: each for cell, each in decays("carry").items() if look.carry and cell not in shown}
+    carry = decays("carry") if look.carry and not shown and not unfinished else {}
     drawn["decay"] = decay_and_memory(
         now,
         {cell: run.memory for cell, run in runs.items()},
@@ -75,9 +75,8 @@ def picture() -> None:
 player.moving("step", picture, live=any(row.live for row in unfinished.values()))
 
 if unfinished:
-    st.caption(
-        f"Below, {wording.listed([cell.upper() for cell in unfinished])} as untrained: not trained to the end yet."
-    )
+    cells = wording.listed([cell.upper() for cell in unfinished])
+    st.caption(f"Below: {cells} untrained, until the training is done.")
 names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
 rates, weights, others = st.tabs(names, key="details", bind="query-params")
 if rates.open:

@@ -145,7 +145,7 @@ def actions(rows: Sequence[Row]) -> None:
     live = [row for row in rows if row.live]
     stopped = [row for row in rows if not row.live and row.status != "finished"]
     usable = one and sidebar.fits(one.experiment)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "pages/measure/decay.py", label="Use its settings", icon=":material/tune:", disabled=not usable,
             query_params={RUN: one.id} if one else None, help="Set the sidebar as in this run.",

@@ -3,6 +3,7 @@
 Workers train; a page only asks how far they are. The same settings are the same run, whoever asks for them.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -214,7 +215,8 @@ def estimate(experiments: list[Experiment]) -> str:
     count, seeds = len(experiments), experiments[0].seeds
     what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     try:
-        return f"{what}, about {duration(sum(map(seconds, experiments)))}"
+        each = [seconds(experiment) for experiment in experiments]
+        return f"{what}, about {duration(max(max(each), sum(each) / (os.cpu_count() or 1)))}"
     except (ValueError, ModuleNotFoundError) as error:
         return str(error)
 
