@@ -244,7 +244,7 @@ def test_commands_in_the_readme_are_understood():
     assert len(commands) > 2
     for command in commands:
         arguments = vars(__main__.parser().parse_args(command.split()))
-        if "--hidden-size 0" not in command:
+        if arguments["verb"] in ("train", "decay"):
             __main__.experiment_from(arguments)
 
 
