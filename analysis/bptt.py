@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
 
 import numpy as np
 import torch
@@ -14,26 +13,19 @@ from analysis.results import Tape
 
 CACHED = 100_000  # numbers
 
-_lock = Lock()
-_threads: list[int] = []  # torch's count before, once for each caller on one thread now
-
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
 
-    The setting is the whole process's; the last of several callers to leave puts it back.
+    torch keeps its count for each thread of Python's, so callers beside each other don't meet.
     """
-    with _lock:
-        _threads.append(_threads[0] if _threads else torch.get_num_threads())
-        torch.set_num_threads(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _lock:
-            threads = _threads.pop()
-            if not _threads:
-                torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
 
 
 class Unroll:

@@ -28,7 +28,10 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
 
 
 def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarray:
-    """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step the loss reads."""
+    """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step the loss reads.
+
+    NaN for a model whose states leave the finite range, whatever its gradient: a relu's may come back as zeros.
+    """
     if of not in OF:
         raise ValueError(f"of={of!r}: expected one of {', '.join(OF)}")
     last = _loss_step(tape)
@@ -42,7 +45,10 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     else:
         gradient = tape.input_grad if of == "input" else getattr(tape, f"{of}_grad")[:, layer]
         norms = norm(torch.from_numpy(gradient)).numpy()
-    return norms[:, last::-1]
+    finite = np.isfinite(tape.hidden[:, layer]).all(axis=(1, 2, 3))
+    if tape.cell is not None:
+        finite &= np.isfinite(tape.cell[:, layer]).all(axis=(1, 2, 3))
+    return np.where(finite[:, None, None], norms, np.nan)[:, last::-1]
 
 
 def carry_decay(tape: Tape, layer: int = -1, threshold: float = 0.01) -> Decay:

@@ -145,8 +145,8 @@ def _initial_state(
     parts = state if isinstance(state, tuple | list) else (state,)
     wanted = 2 if isinstance(module, nn.LSTM) else 1
     shape = (module.num_layers, B, module.hidden_size) if batched else (module.num_layers, module.hidden_size)
-    if len(parts) != wanted or any(tuple(part.shape) != shape for part in parts):
-        got = ", ".join(str(tuple(part.shape)) for part in parts)
+    if len(parts) != wanted or any(not isinstance(part, Tensor) or tuple(part.shape) != shape for part in parts):
+        got = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else repr(part) for part in parts)
         raise ValueError(f"state of shape {got}: expected {', '.join([str(shape)] * wanted)}")
     parts = [part.detach().to(like).reshape(module.num_layers, 1, B, -1).mT for part in parts]
     return [tuple(part[k].expand(S, -1, -1) for part in parts) for k in range(module.num_layers)]
@@ -162,7 +162,11 @@ def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tens
     """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H)."""
     with torch.inference_mode(False), torch.enable_grad():
         top = top.clone().requires_grad_()
-        value = loss(_own_layout(top, module, dimensions))
+        try:
+            value = loss(_own_layout(top, module, dimensions))
+        except RuntimeError as error:
+            error.add_note(f"record calls loss with an output in {top.dtype}; its argument dtype chooses another")
+            raise
         if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != top.shape[1]):
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},) or their sum")

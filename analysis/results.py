@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 
@@ -39,6 +40,12 @@ def _equal(a: object, b: object) -> bool:
     return bool(a == b)
 
 
+def finite_median(values: np.ndarray) -> float:
+    """Return the median of what is finite, as of the models that haven't diverged; NaN where nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan
+
+
 @dataclass(frozen=True, eq=False)
 class Tape(Result):
     """States, gates and total gradients of a run over time.
@@ -62,7 +69,7 @@ class Tape(Result):
     def require_layer(self, layer: int) -> None:
         """Raise a ValueError where there is no such layer; -1 is the top one."""
         L = self.hidden.shape[1]
-        if not -L <= layer < L:
+        if not isinstance(layer, Integral) or not -L <= layer < L:
             raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
 
 

@@ -21,7 +21,7 @@ from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
 from analysis.weights import initial_weights
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
-SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot in passing is taken on
+SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot between the first and the last is taken on
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,9 @@ class Trainer:
     def _snapshot(self) -> Snapshot:
         loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
         self.seen = []
-        measured = self.snapshot_meter.measure(self.weights, of=("memory",), exclude=self.dead)
+        loss[self.dead] = metric[self.dead] = np.nan
+        meter = self.meter if self.step == 0 or self.finished else self.snapshot_meter
+        measured = meter.measure(self.weights, of=("memory",), exclude=self.dead)
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
 
     def advance(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """The unroll: models together as each alone, in pieces as in one go, run again as the first time."""
 
+import threading
 from itertools import pairwise, product
 
 import numpy as np
@@ -156,6 +157,29 @@ def test_a_tape_names_the_steps_its_loss_reads():
     unroll = Unroll("rnn", "tanh", case("rnn", 1, 2, 4, 6)[0], T, 4)
     assert unroll.tape().loss_steps == (T - 1,)
     assert unroll.tape((0, -2)).loss_steps == (0, T - 2)
+
+
+def test_one_thread_beside_another_gives_the_threads_back():
+    before, inside, leave = torch.get_num_threads(), threading.Event(), threading.Event()
+
+    def beside():
+        with one_thread():
+            inside.set()
+            leave.wait()
+
+    torch.set_num_threads(3)
+    other = threading.Thread(target=beside)
+    try:
+        with one_thread():
+            other.start()
+            inside.wait()
+        assert torch.get_num_threads() == 3
+        leave.set()
+        other.join()
+        assert torch.get_num_threads() == 3
+    finally:
+        leave.set()
+        torch.set_num_threads(before)
 
 
 def test_one_thread_gives_the_threads_back():

@@ -350,3 +350,15 @@ def test_without_recurrent_weights_the_carry_is_the_gradient(cell):
 def test_an_rnn_has_no_carry():
     with pytest.raises(ValueError, match=r"rnn.*only an LSTM or a GRU"):
         carry_decay(record(module("rnn"), torch.randn(4, 2, 3)))
+
+
+def test_a_relu_that_overflows_is_left_out_though_its_gradient_comes_back_as_zeros():
+    torch.manual_seed(0)
+    modules = [torch.nn.RNN(2, 4, nonlinearity="relu") for _ in range(2)]
+    with torch.no_grad():
+        modules[1].weight_hh_l0.fill_(1e30)
+    tape = record([module.double() for module in modules], torch.rand(50, 3, 2))
+    assert not np.isfinite(tape.hidden[1]).all()
+    decay = gradient_decay(tape)
+    assert decay.excluded == 1
+    assert np.isnan(decay.relatives[1]).all() and np.isfinite(decay.relatives[0]).all()

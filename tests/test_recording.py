@@ -373,3 +373,17 @@ def test_a_forward_of_its_own_is_refused():
 def test_dtypes_the_engine_has_no_numbers_for_are_refused(dtype):
     with pytest.raises(ValueError, match=r"dtype=torch\..*expected torch.float64"):
         record(nn.GRU(2, 3), torch.zeros(4, 1, 2), dtype=dtype)
+
+
+def test_a_state_with_a_part_missing_is_refused():
+    with pytest.raises(ValueError, match=r"state of shape \(1, 1, 3\), None: expected"):
+        record(nn.LSTM(2, 3), torch.zeros(4, 1, 2), state=(torch.zeros(1, 1, 3), None))
+
+
+def test_a_loss_in_another_precision_is_explained():
+    head = nn.Linear(3, 1)
+    with pytest.raises(RuntimeError) as caught:
+        record(nn.GRU(2, 3), torch.zeros(4, 1, 2), lambda output: head(output[-1]).sum())
+    assert caught.value.__notes__ == [
+        "record calls loss with an output in torch.float64; its argument dtype chooses another"
+    ]

@@ -185,6 +185,8 @@ def test_snapshots_at_the_start_every_n_and_the_end(steps, every, taken):
         assert np.isfinite(snapshot.loss).all()
         assert len(snapshot.decay.distance) == 6
     assert (run.snapshots[0].clipped == 0).all()
+    assert run.snapshots[0].decay == run.before
+    assert run.snapshots[-1].decay == run.after
 
 
 def test_a_snapshot_is_the_mean_since_the_one_before():
@@ -242,6 +244,7 @@ def test_a_model_that_diverges_ends_and_the_others_go_on(what, optimizer, monkey
     assert run.before == healthy.before
     assert all(decay.excluded == 1 and np.isnan(decay.rates[1]) for decay in run.measured_after.decays.values())
     assert run.snapshots[-1].decay.excluded == 1
+    assert np.isnan([run.snapshots[-1].loss[1], run.snapshots[-1].metric[1]]).all()
     assert np.isnan(run.memory.values[1]).all()
     np.testing.assert_array_equal(run.memory.low, run.memory.values[[0, 2]].min(0))
 

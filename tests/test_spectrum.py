@@ -1,0 +1,71 @@
+"""The gradient matrix against autograd: every step's loss by every earlier memory state, one at a time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from analysis import gradient_matrix, record
+from tests.benchmarks.recording import cell_loop
+
+T, B, D, H = 9, 4, 3, 6
+MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+def case(cell, **settings):
+    torch.manual_seed(1)
+    return MODULES[cell](D, H, **settings).double(), torch.randn(T, B, D, dtype=torch.float64)
+
+
+def by_autograd(cell, module, inputs, loss):
+    """T backward passes through a loop over the textbook's step."""
+    kept = []
+    memory = cell_loop(cell, [p.detach() for p in module.parameters()], inputs.clone().requires_grad_(), kept)
+    per_step = len(kept) // T
+    found = np.zeros((T, T))
+    for t in range(T):
+        hidden = kept[(t + 1) * per_step - 1]
+        grads = torch.autograd.grad(loss(hidden).sum(), memory[: t + 1], retain_graph=True)
+        found[t, : t + 1] = [np.median(grad.norm(dim=1).numpy()) for grad in grads]
+    return found
+
+
+@pytest.mark.parametrize("cell", MODULES)
+@pytest.mark.parametrize("samples", [1, 3, 4])
+def test_it_is_autograds(cell, samples):
+    module, inputs = case(cell)
+    inputs = inputs[:, :samples]
+
+    def loss(output):
+        return output.square().sum(1) + output[:, 0]
+
+    found = gradient_matrix(module, inputs, loss)
+    wanted = by_autograd(cell, module, inputs, loss)
+    np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8 * wanted.max())
+    assert (np.triu(found, 1) == 0).all()
+
+
+@pytest.mark.parametrize("cell", MODULES)
+def test_a_row_is_what_record_finds_for_that_step(cell):
+    """Two layers, and the default loss: the same fixed direction at every step."""
+    module, inputs = case(cell, num_layers=2)
+    found = gradient_matrix(module, inputs)
+    for t in range(T):
+        tape = record(module, inputs[: t + 1])
+        gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
+        wanted = np.median(np.linalg.norm(gradient[0, -1], axis=-1), axis=-1)
+        np.testing.assert_allclose(found[t, : t + 1], wanted, rtol=1e-8)
+
+
+def test_relu_and_batch_first():
+    torch.manual_seed(2)
+    module, inputs = nn.RNN(D, H, nonlinearity="relu", batch_first=True), torch.randn(B, T, D)
+    found = gradient_matrix(module, inputs)
+    gradient = record(module, inputs).hidden_grad[0, 0]
+    np.testing.assert_allclose(found[-1], np.median(np.linalg.norm(gradient, axis=-1), axis=-1), rtol=1e-8)
+
+
+def test_a_loss_of_another_shape_is_refused():
+    module, inputs = case("gru")
+    with pytest.raises(ValueError, match=r"loss returned \(\): expected a loss per sample \(4,\)"):
+        gradient_matrix(module, inputs, lambda output: output.sum())
