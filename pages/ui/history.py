@@ -10,11 +10,11 @@ import streamlit as st
 
 from analysis.export import table as table_csv
 from analysis.jobs import QueueFullError
-from analysis.results import Run
+from analysis.results import Run, finite_median
 from analysis.store import NAME_LENGTH, Row, StoreError
-from analysis.wording import described, number, spread
+from analysis.wording import described, horizon_over_seeds, number, spread
 from pages.ui import sidebar, training
-from pages.ui.model import plain
+from pages.ui.layout import plain
 from pages.ui.training import Progress
 
 RUN = "run"  # in the URL
@@ -48,11 +48,12 @@ def labelled(rows: Sequence[Row]) -> dict[str, Row]:
 def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
     """Return runs by label, a result or how far it has come; what can't be read is said, and left out."""
     found = {}
+    training.forget_others(row.id for row in rows)
     for label, row in labelled(rows).items():
         try:
             found[label] = training.load(row.id) if row.status == "finished" else training.follow(row.id)
         except StoreError as error:
-            st.error(str(error))
+            st.error(plain(error))
     return {label: run for label, run in found.items() if run.snapshots}
 
 
@@ -63,7 +64,7 @@ def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
     through = [
         {"run": label, "step": [each.step for each in run.snapshots]}
         | {"horizon": [each.decay.horizon for each in run.snapshots]}
-        | {run.metric_name: [float(np.median(each.metric)) for each in run.snapshots]}
+        | {run.metric_name: [finite_median(each.metric) for each in run.snapshots]}
         for label, run in runs.items()
     ]
     answers = [
@@ -90,6 +91,11 @@ def table(rows: Sequence[Row]) -> None:
     ids = [row.id for row in rows]
     key = f"history {hash(tuple(ids))}"  # lines that move take no tick along: another table, ticked anew
 
+    at_first = st.session_state.setdefault("ticks_at_first", {})  # it must stay: a table told anew forgets a click
+    if key not in at_first or key not in st.session_state:
+        at_first.clear()
+        at_first[key] = [k for k, id in enumerate(ids) if id in chosen]
+
     def tick() -> None:
         ticked = [ids[k] for k in st.session_state[key].selection.rows]
         st.session_state["chosen"] = ticked + [id for id in chosen if id not in ids]
@@ -99,7 +105,7 @@ def table(rows: Sequence[Row]) -> None:
         {name: [of(row) for row in rows] for name, of in COLUMNS.items()},
         key=key, on_select=tick, selection_mode="multi-row", hide_index=True,
         height="auto" if len(rows) < LONG else TABLE_HEIGHT,
-        selection_default={"selection": {"rows": [k for k, id in enumerate(ids) if id in chosen]}},
+        selection_default={"selection": {"rows": at_first[key]}},
         column_config={
             "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
             "Run": st.column_config.TextColumn(width="medium"),
@@ -121,11 +127,17 @@ def _answers(row: Row) -> str:
 
 
 def _horizon(row: Row) -> str:
-    return f"{_steps(row.horizon_before)} → {_steps(row.horizon_after)}" if row.metric else "–"
+    return _horizons(row.id) if row.metric else "–"
 
 
-def _steps(horizon: float | None) -> str:
-    return "–" if horizon is None else number(horizon)
+@st.cache_data(max_entries=5000, show_spinner=False)
+def _horizons(id: str) -> str:
+    """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
+    try:
+        run = training.jobs().load(id)
+    except StoreError:
+        return "–"
+    return f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
 
 
 COLUMNS = {
@@ -165,7 +177,7 @@ def actions(rows: Sequence[Row]) -> None:
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=not rows or bool(live)):
             _delete(rows)
     for refusal in st.session_state.pop("refusals", ()):
-        st.error(refusal)
+        st.error(plain(refusal))
 
 
 def _resume(id: str) -> None:
@@ -210,7 +222,7 @@ def take_in() -> None:
         try:
             id = training.jobs().import_(file.getvalue())
         except StoreError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
     st.session_state["imported"], st.session_state["chosen"] = file.file_id, [id]
     st.rerun()
