@@ -1,5 +1,6 @@
 """Goldfish on the command line: train, or measure untrained or a model from a file, and look after kept runs."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -50,6 +51,7 @@ KEPT = {
     "import": "take in a run from a file",
     "delete": "delete a run",
 }
+READ = {*KEPT} - {"import"}  # these make no history
 RANDOM = {  # option: its type, default and what it says
     "steps": (int, 100, f"Random inputs: steps, from 2 to {STEPS}"),
     "sequences": (int, 16, f"Random inputs: how many sequences, from 1 to {SEQUENCES}"),
@@ -178,7 +180,9 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
     keeping = verb != "decay" and not arguments.get("no_store")
     with history(arguments, required=verb == "resume") if keeping else nullcontext() as jobs:
         if experiment is None:
-            experiment = jobs.row(arguments["id"]).experiment
+            row = jobs.row(arguments["id"])
+            row.require_text()
+            experiment = row.experiment
         outcome = (
             untrained(experiment, threshold) if verb == "decay" else trained(experiment, arguments.get("id"), jobs)
         )
@@ -210,6 +214,8 @@ def finish(outcome: Outcome, targets: Mapping[str, str], command: str) -> int:
 @contextmanager
 def history(arguments: Mapping[str, Any], *, required: bool = True) -> Iterator[Jobs]:
     """Open the history of runs; where it can't be used, say so, or refuse where it is required or was named."""
+    if arguments["store"] and arguments["verb"] in READ and not os.path.exists(os.path.expanduser(arguments["store"])):
+        raise StoreError(f"{arguments['store']}: no such file: expected a history of runs")
     with Jobs(arguments["store"], workers=0) as jobs:
         if jobs.trouble and (required or arguments["store"]):
             raise StoreError(jobs.trouble)

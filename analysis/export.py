@@ -20,7 +20,8 @@ from analysis.config import SETTINGS, Experiment
 from analysis.results import Decay, Measured, Run
 from analysis.training import versions
 
-STEPS = {"horizon", "horizons", "span", "spans"}  # whole numbers, held as floats only because one may be undefined
+# Whole numbers, held as floats only because one may be undefined.
+STEPS = {"horizon", "horizons", "horizon_before", "horizon_after", "span", "spans"}
 IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels; a figure's own counts first
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"

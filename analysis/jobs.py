@@ -250,7 +250,10 @@ class Jobs:
         return id, result
 
     def resume(self, id: str) -> None:
-        """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these."""
+        """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these.
+
+        Raises StoreError where its text is not here.
+        """
         with self._lock:
             if self._take(id):
                 self._enqueue(id)
@@ -393,9 +396,8 @@ class Jobs:
         def begin(store: Store, owner: str | None = None) -> tuple[str, bool]:
             return (store.add(experiment, owner), True) if new else store.join(experiment, owner)
 
-        if self._store and not any(
-            row.experiment == experiment for row in self._spare.rows() if row.id in self._unsaved
-        ):
+        found = self._spare.find(experiment)
+        if self._store and not (found and found.id in self._unsaved):
             try:
                 id, mine = begin(self._store, self._owner.name)
                 if mine:
@@ -409,6 +411,7 @@ class Jobs:
 
     def _take(self, id: str) -> bool:
         """Take over a run that stopped: False where it did not, or another process was first."""
+        self.row(id).require_text()
         if self._store and id not in self._unsaved:
             try:
                 taken = self._store.take(id, self._owner.name)

@@ -15,17 +15,19 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
+from math import inf, isfinite
+from pathlib import Path, PureWindowsPath
 from secrets import token_hex
 from typing import Any, TypeVar
 
 import platformdirs
 
+from analysis.cells import LAYERS
 from analysis.codec import LARGEST, check_axes, decode, encode
 from analysis.config import SETTINGS, Experiment
 from analysis.results import Result, Run, Snapshot
 from analysis.tasks import read_text
-from analysis.training import Checkpoint, versions
+from analysis.training import versions
 
 try:
     import fcntl
@@ -39,6 +41,8 @@ MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 10
 NAME_LENGTH = 200
 MEMORY = ":memory:"
+IMPORTED = "imported "  # in front of an imported run's key, so that no experiment has it
+TIMING = {"seconds", "ms_per_step", "parameters", "multiply_adds"}
 
 LIVE = ("queued", "running")
 STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")
@@ -94,11 +98,17 @@ class Row:
     horizon_after: float | None
     diverged: int | None  # how many models
     unsaved: str | None = None  # why the run is in this process's memory alone
+    text_missing: bool = False  # it came without the text that it needs: its `text_file` only names that
 
     @property
     def live(self) -> bool:
         """Whether it waits or trains."""
         return self.status in LIVE
+
+    def require_text(self) -> None:
+        """Raise a StoreError where the run's text is not here: its `text_file` must not be opened."""
+        if self.text_missing:
+            raise StoreError(f"run {self.id}: its text is not here: upload it and train again")
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -335,13 +345,21 @@ class Store:
             if found is None:
                 return self._insert(connection, experiment, owner), True
             id, status = found["id"], found["status"]
-            return id, status != "finished" and status not in LIVE and self._take(connection, id, owner)
+            mine = status != "finished" and status not in LIVE and self._take(connection, id, owner)
+            if mine:  # the text that is here now may have another path
+                connection.execute(
+                    "UPDATE runs SET experiment = ? WHERE id = ?", (json.dumps(experiment.as_dict()), id)
+                )
+            return id, mine
 
     def take(self, id: str, owner: str | None = None) -> bool:
-        """Take over a run that was cancelled, failed or interrupted; False where it is not one of these."""
-        self._dead()
+        """Take over a run that was cancelled, failed or interrupted; False where it is not one of these.
+
+        Raises StoreError where its text is not here.
+        """
+        self.row(id).require_text()
         with self._writing() as connection:
-            _only(connection, id, "id")
+            _only(connection, id, "id")  # deleted meanwhile?
             return self._take(connection, id, owner)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
@@ -447,11 +465,6 @@ class Store:
         with self._connection() as connection:
             return _blob(connection, id, "checkpoint"), _snapshots(connection, id)
 
-    def checkpoint(self, id: str) -> Checkpoint | None:
-        """Return where an unfinished run can go on; None = at the start."""
-        data, _ = self.progress(id)
-        return None if data is None else self._decode(Checkpoint, data, id)
-
     def _row(self, columns: dict[str, Any], dead: set[str]) -> Row:
         try:
             parsed = {
@@ -460,7 +473,9 @@ class Store:
                 if name in ("experiment", "versions", "metric")
             }
             row = Row(**{f.name: columns[f.name] for f in fields(Row) if f.name in columns} | parsed)
-            row = replace(row, experiment=Experiment.from_dict(row.experiment))
+            experiment = Experiment.from_dict(row.experiment)
+            missing = experiment.text_file is not None and str(columns["key"]).startswith(IMPORTED)
+            row = replace(row, experiment=experiment, text_missing=missing)
         except (ValueError, TypeError) as error:
             raise StoreError(f"{self.path}: run {columns['id']} is damaged: {error}") from error
         if row.live and not self._memory and columns["owner"] in dead:  # and it could not be written
@@ -500,25 +515,37 @@ class Store:
 
     def export(self, id: str) -> bytes:
         """Return a run as one file. A checkpoint stays behind: elsewhere the training would start anew."""
-        return encode(self.record(id))
+        return encode(_without_path(self.record(id)))
 
     def import_(self, data: bytes) -> str:
-        """Take in a run that was exported, under an id of its own; one that is here already keeps its id."""
+        """Take in a run that was exported, under an id of its own; one that is here already keeps its id.
+
+        It is there to look at: whoever trains the same experiment does not get it as the result.
+        """
         try:
             record = decode(Record, data, LARGEST)
             _check(record)
-            columns, blobs = _unpacked(record)
+            columns, blobs = _unpacked(_without_path(record))
         except Exception as error:  # whatever a forged file leads to
             raise StoreError(f"not a run that Goldfish exported: {error}") from error
         with self._connection() as connection:
             found = connection.execute(
-                "SELECT id FROM runs WHERE key = ? AND created = ? AND status = ?",
-                (columns["key"], columns["created"], columns["status"]),
+                "SELECT id FROM runs WHERE key IN (?, ?) AND created = ? AND status = ?",
+                (columns["key"], columns["key"].removeprefix(IMPORTED), columns["created"], columns["status"]),
             ).fetchone()
         if found:
             return found[0]
         self.put(columns, blobs)
         return columns["id"]
+
+
+def _without_path(record: Record) -> Record:
+    """Leave of a text's path the file's name, to be shown: no path out of a record is ever opened."""
+    if record.experiment.text_file is None:
+        return record
+    name = PureWindowsPath(record.experiment.text_file).name  # takes both kinds of slashes
+    experiment = record.experiment.replace(text_file=name[:NAME_LENGTH] or "text")
+    return replace(record, experiment=experiment, run=record.run and replace(record.run, experiment=experiment))
 
 
 def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
@@ -527,7 +554,7 @@ def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
     columns, result = finished(replace(run, snapshots=record.snapshots)) if run else ({}, None)
     columns |= {
         "id": token_hex(4),
-        "key": key(experiment, run.text_sha256 or "" if run else ""),
+        "key": IMPORTED + key(experiment, run.text_sha256 or "" if run else ""),
         "name": record.name[:NAME_LENGTH],
         "status": "interrupted" if record.status in LIVE else record.status,
         "reason": record.reason,
@@ -545,6 +572,9 @@ def _check(record: Record) -> None:
     """Refuse, with a ValueError, a record whose parts don't fit each other."""
     steps = [snapshot.step for snapshot in record.snapshots]
     run, experiment = record.run, record.experiment
+    measured = (*record.snapshots, *((run.measured_before, run.measured_after) if run else ()))
+    decays = [s.decay for s in record.snapshots]
+    gates = [gate for each in measured for gate in each.saturation.values()]
     problems = {
         f"status {record.status[:20]!r}": record.status not in STATUSES,
         "result for its status": (run is not None) != (record.status == "finished"),
@@ -552,16 +582,23 @@ def _check(record: Record) -> None:
         "step": not all(0 <= step <= experiment.steps for step in (*steps, record.step)),
         "seconds": not 0 <= record.seconds < 1e12,
         "time zone": datetime.fromisoformat(record.created).tzinfo is None,
+        "gates": any({*each.saturation} != {*LAYERS[experiment.cell].gates} for each in measured),
+        "edges": any(gate.edges.shape != (gate.counts.size + 1,) for gate in gates),
+        "ends": any((gate.left is None) != (gate.right is None) for gate in gates),
     }
     if run:
+        decays += [*run.measured_before.decays.values(), *run.measured_after.decays.values()]
         problems |= {
             "experiment of the result": run.experiment != experiment,
             "snapshots": bool(run.snapshots) or not steps,
-            "decay": any("memory" not in measured.decays for measured in (run.measured_before, run.measured_after)),
-            "memory": run.memory.kind not in ("symbol", "window"),
+            "decay": any("memory" not in each.decays for each in (run.measured_before, run.measured_after)),
+            "memory": run.memory.kind not in ("symbol", "window") or not run.memory.distance.size,
+            "chance": not isfinite(run.chance),
+            "timing": not (run.timing.keys() >= TIMING and all(0 <= each < inf for each in run.timing.values())),
             "model": not all(0 <= failure.model < experiment.seeds for failure in run.diverged),
             "weights": not all(weight.shape[:1] == (experiment.seeds,) for weight in run.weights.values()),
         }
+    problems["distances"] = not all(decay.distance.size for decay in decays)
     for problem, found in problems.items():
         if found:
             raise ValueError(f"unexpected {problem}")

@@ -142,6 +142,42 @@ def test_bad_input_is_refused_in_one_line(argv, message, capsys):
     refused(argv, message, capsys)
 
 
+@pytest.mark.parametrize("argv", [["runs"], ["runs", "--json"], ["resume", "x"], ["export", "x", "y"], ["delete", "x"]])
+@pytest.mark.parametrize("name", ["typo.sqlite", "no folder/typo.sqlite"])
+def test_a_history_that_is_not_there_is_not_made(tmp_path, argv, name, capsys):
+    refused([*argv, "--store", str(tmp_path / name)], "no such file", capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_imported_into_a_new_history(path, tmp_path, capsys):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    file, other = str(tmp_path / "run.zip"), tmp_path / "folder" / "new.sqlite"
+    assert main(["export", row["id"], file]) == main(["import", file, "--store", str(other)]) == 0
+    assert other.exists()
+
+
+def test_horizons_are_whole_numbers(path, tmp_path, capsys):
+    main(["train", *SMALL, "--json", str(tmp_path / "out.json")])
+    (row,) = rows(capsys)
+    decay = json.loads((tmp_path / "out.json").read_text())["decay"]
+    assert repr(row["horizon_before"]) == repr(decay["before"]["horizon"])
+    assert repr(row["horizon_after"]) == repr(decay["after"]["horizon"])
+
+
+def test_an_imported_run_opens_no_file(path, tmp_path, capsys, monkeypatch):
+    text = tmp_path / "mine.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    experiment = EXPERIMENT.replace(task="text", text_file=str(text))
+    with Jobs(path, workers=0) as server:
+        data = server.export(server.submit(experiment))
+    other = tmp_path / "other.sqlite"
+    with Jobs(other, workers=0) as server:
+        id = server.import_(data)
+    monkeypatch.chdir(tmp_path)  # where a file of that name is
+    refused(["resume", id, "--store", str(other)], "its text is not here: upload it and train again", capsys)
+
+
 def test_a_file_that_is_no_run_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_bytes(b"PK\x03\x04 and so on")
     refused(["import", str(tmp_path / "file")], "not a run that Goldfish exported", capsys)

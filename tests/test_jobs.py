@@ -155,6 +155,37 @@ def test_what_cannot_be_trained_fails_with_the_reason(jobs, tmp_path):
         jobs.submit(SMALL.replace(task="text", text_file=str(tmp_path / "none")))
 
 
+def test_an_imported_run_is_not_joined(tmp_path, whole):
+    with pool(tmp_path / "there.sqlite") as there:
+        id = there.submit(SMALL)
+        ended(there, id)
+        data = there.export(id)
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        copy = jobs.import_(data)
+        assert jobs.find(SMALL) is None
+        id = jobs.submit(SMALL)
+        assert id != copy
+        assert ended(jobs, id).status == "finished"
+        assert {row.id for row in jobs.rows()} == {id, copy}
+        assert jobs.load(id) == jobs.load(copy) == whole
+
+
+def test_a_text_uploaded_again_is_trained_on(tmp_path):
+    for name in ("before", "after"):
+        (tmp_path / name).write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    before, after = (SMALL.replace(task="text", text_file=str(tmp_path / name)) for name in ("before", "after"))
+    with pool(tmp_path / "runs.sqlite", workers=0) as jobs:
+        id = jobs.submit(before)
+    (tmp_path / "before").unlink()  # the server's folder goes with the server
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        jobs.resume(id)
+        row = ended(jobs, id)
+        assert row.status == "failed" and "before" in row.reason
+        assert jobs.submit(after) == id
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == train(after)
+
+
 # Cancelling and resuming
 
 

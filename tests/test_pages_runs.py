@@ -111,9 +111,31 @@ def test_a_run_travels_as_one_file(runs):
     at = opened()
     at.file_uploader(key="import").set_value(("run.zip", data, "application/zip")).run()
     fine(at)
-    assert training.jobs().find(experiment).status == "finished"
+    (row,) = (each for each in training.jobs().rows() if each.id not in runs)
+    assert (row.experiment, row.status) == (experiment, "finished")
+    assert training.jobs().find(experiment) is None  # it is nobody's result here
     at.file_uploader(key="import").set_value(("run.zip", b"no run", "application/zip")).run()
     assert "not a run that Goldfish exported" in fine(at).error[0].value
+
+
+def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
+    text = tmp_path / "mine.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    settings = SMALL | {"task": "text", "text_file": str(text), "steps": 100_000, "snapshot_every": 50}
+    id = training.jobs().submit(Experiment(cell="lstm", **settings))
+    until(lambda: training.jobs().watch(id)[1])
+    training.jobs().cancel(id)
+    until(lambda: not training.jobs().row(id).live)
+    monkeypatch.chdir(tmp_path)  # where a file of the copy's name is
+    copy = training.jobs().import_(training.jobs().export(id))
+    text.write_text("")
+    at = opened(id, copy)
+    assert len(charts(at)) == 2
+    training._chance.clear()
+    fine(at.run())
+    monkeypatch.setattr("analysis.tasks.read_text", None)  # TypeError where a text is read
+    at = fine(opened(copy).button(key="resume").click().run())
+    assert "upload it and train again" in at.error[0].value
 
 
 def test_a_history_that_cannot_be_used_is_said(monkeypatch):

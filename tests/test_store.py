@@ -242,7 +242,7 @@ def test_who_takes_over_a_run_forgets_what_came_after_its_checkpoint(store, run)
     assert not store.take(id, owner.name)
     row, snapshots = store.watch(id)
     assert (row.status, row.step, [snapshot.step for snapshot in snapshots]) == ("queued", 12, [0, 10])
-    assert resume(SMALL, store.checkpoint(id), snapshots) == run
+    assert resume(SMALL, decode(Checkpoint, store.progress(id)[0]), snapshots) == run
     owner.release()
 
 
@@ -430,6 +430,117 @@ def test_an_unfinished_run_moves_too_and_starts_anew(store, run, tmp_path):
     assert store.row(moved).status == "interrupted"
     assert store.watch(moved)[1] == [run.snapshots[1]]
     owner.release()
+
+
+def text_run(run, path):
+    """Make a finished run that says it learned from a text."""
+    experiment = SMALL.replace(task="text", length=6, text_file=path)
+    return replace(run, experiment=experiment, text_sha256="0" * 64)
+
+
+def record_of(of, /, **changes):
+    shared = {"name": "", "reason": None, "created": "2026-01-02T03:04:05+00:00", "seconds": 1.0, "versions": {}}
+    whole = {"status": "finished", "experiment": of.experiment, "step": of.experiment.steps}
+    return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
+
+
+PATHS = {"/etc/passwd": "passwd", "C:\\Users\\me\\my text.txt": "my text.txt", "/": "text", "plain.txt": "plain.txt"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_imported_run_keeps_no_path(store, run, path):
+    record = record_of(text_run(run, path))
+    id = store.import_(encode(record))
+    assert store.row(id).experiment.text_file == store.load(id).experiment.text_file == PATHS[path]
+    assert store.import_(encode(record)) == id
+    assert store.row(id).text_missing
+
+
+def test_an_exported_run_tells_no_path(store, run, tmp_path):
+    (tmp_path / "secret folder").mkdir()
+    path = tmp_path / "secret folder" / "mine.txt"
+    path.write_text("one")
+    id = keep(store, text_run(run, str(path)))
+    data = store.export(id)
+    assert "secret folder" not in members(data)["result.json"].decode()
+    exported = decode(Record, data)
+    assert exported.experiment.text_file == exported.run.experiment.text_file == "mine.txt"
+    assert exported.run.text_sha256 == "0" * 64
+    assert store.row(id).experiment.text_file == str(path)
+    assert not store.row(id).text_missing
+
+
+@pytest.mark.parametrize("task", ["text", "words"])
+def test_an_imported_run_without_its_text_is_not_resumed(store, run, task, monkeypatch):
+    monkeypatch.setattr("analysis.tasks.Path", None)  # opens nothing
+    experiment = SMALL.replace(task=task, text_file="/etc/passwd")
+    id = store.import_(encode(record_of(text_run(run, "x"), experiment=experiment, status="interrupted", run=None)))
+    assert store.row(id).experiment.text_file == "passwd"
+    with pytest.raises(StoreError, match="its text is not here: upload it and train again"):
+        store.take(id)
+    assert store.row(id).status == "interrupted"
+    own = store.import_(encode(record_of(run, status="interrupted", run=None)))
+    assert store.take(own)  # it needs no file
+
+
+def test_an_imported_run_is_nobodys_result(store, run):
+    store.import_(encode(record_of(replace(run, metric=run.metric + 1))))
+    assert store.find(SMALL) is None
+    id, mine = store.join(SMALL)
+    assert mine
+    assert store.find(SMALL).id == id
+    assert len(store.rows()) == 2
+
+
+def test_a_run_taken_again_has_the_text_where_it_is_now(store, tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text("one")
+    here, there = (SMALL.replace(task="text", text_file=str(tmp_path / name)) for name in "ab")
+    id = store.add(here)
+    store.write(id, {"status": "interrupted"})
+    (tmp_path / "a").unlink()
+    assert store.join(there) == (id, True)
+    assert store.row(id).experiment == there
+
+
+def _saturation(run, **changes):
+    after, gate = run.measured_after, run.measured_after.saturation["forget"]
+    return replace(after, saturation=after.saturation | {"forget": replace(gate, **changes)})
+
+
+LIES = {
+    "no seconds": lambda run: {"run": replace(run, timing={k: v for k, v in run.timing.items() if k != "seconds"})},
+    "no parameters": lambda run: {"run": replace(run, timing={})},
+    "infinite time": lambda run: {"run": replace(run, timing=run.timing | {"ms_per_step": np.inf})},
+    "no chance": lambda run: {"run": replace(run, chance=np.nan)},
+    "another gate": lambda run: {
+        "run": replace(run, measured_before=replace(run.measured_before, saturation={"lid": None}))
+    },
+    "no gates": lambda run: {"run": replace(run, measured_after=replace(run.measured_after, saturation={}))},
+    "no edges": lambda run: {"run": replace(run, measured_after=_saturation(run, edges=np.zeros(0)))},
+    "edges on two axes": lambda run: {"run": replace(run, measured_after=_saturation(run, edges=np.zeros((41, 1))))},
+    "one end": lambda run: {"run": replace(run, measured_after=_saturation(run, left=None))},
+    "no gates on the way": lambda run: {"snapshots": tuple(replace(s, saturation={}) for s in run.snapshots)},
+    "an edge too few on the way": lambda run: {
+        "snapshots": (replace(run.snapshots[0], saturation=_saturation(run, edges=np.zeros(40)).saturation),)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_record_that_would_break_a_page_is_refused(store, run, lie):
+    changes = LIES[lie](run)
+    if "run" in changes:
+        changes["run"] = replace(changes["run"], snapshots=())
+    with pytest.raises(StoreError, match="not a run that Goldfish exported"):
+        store.import_(encode(record_of(run, **changes)))
+    assert store.rows() == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_real_run_is_taken_in(store, runs, name):
+    id = store.import_(encode(record_of(runs[name])))
+    assert store.load(id) == runs[name]
 
 
 def members(data):

@@ -92,7 +92,7 @@ def _scale(figure: go.Figure, metric: str, chances: set[float], row: int) -> Non
     figure.update_yaxes(
         title_text=metric, range=[0, 1.05] if metric == "accuracy" else None, rangemode="tozero", row=row, col=1
     )
-    if len(chances) == 1:
+    if len(chances) == 1 and np.isfinite(next(iter(chances))):
         figure.add_hline(next(iter(chances)), line={"color": style.NEUTRAL, "dash": "dash", "width": 1.5}, row=row)
         style.label_level(figure, next(iter(chances)), "chance", 13, axis="" if row == 1 else str(row))
 

@@ -24,6 +24,7 @@ from pages.ui.sidebar import Settings
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
+METRICS = {"text": "nats per character", "words": "nats per word", "digits": "accuracy"}  # where no task can be built
 TRIED = 2e8  # multiply-adds of the steps that are timed to say what a training costs
 
 
@@ -76,11 +77,20 @@ def follow(id: str) -> Progress:
     if had and row.step < had[-1].step:  # it went back to its checkpoint
         had, (row, new) = (), jobs().watch(id)
     seen[id] = (*had, *new)
-    return Progress(row, seen[id], *_scored(row.experiment))
+    return Progress(row, seen[id], *_scored(row))
+
+
+def _scored(row: Row) -> tuple[str, float]:
+    """Return the metric's name, and chance: NaN where the run's text, or what it takes, is not here."""
+    try:
+        row.require_text()
+        return _chance(row.experiment)
+    except (StoreError, ValueError, ModuleNotFoundError):
+        return METRICS.get(row.experiment.task, "metric"), float("nan")
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _scored(experiment: Experiment) -> tuple[str, float]:
+def _chance(experiment: Experiment) -> tuple[str, float]:
     task = build(experiment)
     return task.metric_name, task.chance
 
