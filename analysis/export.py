@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from analysis.config import SETTINGS, Experiment
-from analysis.results import Decay, Measured, Run
+from analysis.results import Decay, Measured, Run, finite_median
 from analysis.training import versions
 
 # Whole numbers, held as floats only because one may be undefined.
@@ -203,18 +203,12 @@ def _through_training(run: Run) -> dict[str, Any]:
         "horizon": np.array([snapshot.decay.horizon for snapshot in run.snapshots]),
     }
     own = {name: np.stack([getattr(snapshot, name) for snapshot in run.snapshots]) for name in ("loss", "metric")}
-    columns |= {name: np.array([_median(value) for value in values]) for name, values in own.items()}
+    columns |= {name: np.array([finite_median(value) for value in values]) for name, values in own.items()}
     own["horizon"] = np.stack([snapshot.decay.horizons for snapshot in run.snapshots])
     own["clipped"] = np.stack([snapshot.clipped for snapshot in run.snapshots])
     for name, values in own.items():
         columns |= _by_seed(name, run.experiment, values.T)
     return columns
-
-
-def _median(values: np.ndarray) -> float:
-    """Median of the models that are still in the finite range."""
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else np.nan
 
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:

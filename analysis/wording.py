@@ -8,6 +8,7 @@ from analysis.config import SETTINGS, Experiment
 from analysis.results import Decay, Memory, Run
 
 FITS = 0.9  # r² from which one rate describes a curve
+THRESHOLD = 0.01  # of the gradient, unless another is named
 LEARNED = 0.05  # of the way from chance to perfect: less is chance
 
 
@@ -65,6 +66,18 @@ def horizon(decay: Decay) -> str:
     return f"≥ {number(decay.horizon)}, the whole sequence" if decay.censored else number(decay.horizon)
 
 
+def horizon_over_seeds(decay: Decay) -> str:
+    """Say how far back the threshold's share of the gradient is left, with the range over seeds: "7 (6–9)"."""
+    said, over = horizon(decay), spread(decay.horizons).partition(" ")[2]
+    number_, comma, rest = said.partition(",")
+    return f"{number_} {over}{comma}{rest}" if over else said
+
+
+def at_threshold(decay: Decay) -> str:
+    """Name the threshold of a horizon where it isn't the usual one: " at 5 %"."""
+    return "" if decay.threshold == THRESHOLD else f" at {percent(decay.threshold)}"
+
+
 def rate(decay: Decay) -> str:
     """Say what is left of the gradient from one step to the one before, if one rate describes it."""
     if np.isnan(decay.rate):
@@ -115,27 +128,31 @@ def _reached(decays: Mapping[str, Decay]) -> str:
 
 
 def carried(cell: str, decay: Decay, carry: Decay) -> str:
-    """Say how much of the gradient at the largest distance the gate alone would bring back."""
+    """Say how the gate alone compares with the gradient at the largest distance; sizes of two, no parts of one."""
     share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
     if not np.isfinite(share):
         return ""
-    start = f"{cell.upper()}: of the gradient at distance {decay.distance[-1]}, the {KEEPS[cell]} gate alone brings"
-    if share > 1:
-        return f"{start} ×{number(share)}; the recurrent weights take from it."
-    return f"{start} {percent(share)}; the rest comes through the recurrent weights."
+    gate, distance = KEEPS[cell], decay.distance[-1]
+    return (
+        f"{cell.upper()}: at distance {distance} the {gate} gate alone would bring {number(share)} times the gradient."
+    )
 
 
 KEEPS = {"lstm": "forget", "gru": "update"}
 
 
 def half_within(weights: Decay) -> float:
-    """Return the number of last steps whose parts make up half of the update's summed size; NaN if none is finite."""
+    """Return over how many last steps half of the summed sizes of what each adds is reached; NaN if none is finite.
+
+    The size at a distance is the median over models and sequences. What steps add may cancel, so that this is no half
+    of the update itself.
+    """
     total = np.cumsum(weights.norm)
     return float(np.argmax(total >= total[-1] / 2) + 1) if np.isfinite(total[-1]) and total[-1] > 0 else np.nan
 
 
 def update(decays: Mapping[str, Decay]) -> str:
-    """Say from how many last steps half of the update of the recurrent weights comes."""
+    """Say from how many last steps half of what steps add to the recurrent weights comes, by size."""
     parts = [
         f"{cell.upper()} {number(half_within(decay))}"
         for cell, decay in decays.items()
@@ -143,7 +160,10 @@ def update(decays: Mapping[str, Decay]) -> str:
     ]
     if not parts:
         return ""
-    return f"Half of the update of the recurrent weights comes from the last steps alone: {', '.join(parts)}."
+    return (
+        "Half of what the steps add to the recurrent weights (their sizes summed) comes from the last steps alone: "
+        f"{', '.join(parts)}."
+    )
 
 
 def spread(values: np.ndarray) -> str:
@@ -173,14 +193,21 @@ def stayed_at_chance(run: Run) -> bool:
 
 
 def which_cell(runs: Mapping[str, Run]) -> str:
-    """Compare runs by their metric over seeds: a winner only where ranges don't overlap."""
+    """Compare runs by their metric over seeds: a winner only where ranges don't overlap and no model diverged."""
     ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
     alive = {cell: values for cell, values in ranges.items() if len(values)}
+    dead = "".join(
+        f" {cell.upper()}: {len(run.metric) - len(ranges[cell])} of {len(run.metric)} models diverged."
+        for cell, run in runs.items()
+        if len(ranges[cell]) < len(run.metric)
+    )
     if len(alive) < 2:
-        return ""
+        return f"No comparison.{dead}" if dead and len(runs) > 1 else ""
     run = next(iter(runs.values()))
     if all(stayed_at_chance(runs[cell]) for cell in alive):
-        return "No clear winner: all stayed at chance."
+        return f"No clear winner: all stayed at chance.{dead}"
+    if dead:
+        return f"No clear winner.{dead}"
     sign = 1 if higher_is_better(run) else -1
     ordered = sorted(alive, key=lambda cell: -sign * np.median(alive[cell]))
     best = ordered[0]
@@ -199,11 +226,15 @@ def _names(cells: Sequence[str]) -> str:
     return listed([cell.upper() for cell in cells])
 
 
-def remembered(cell: str, run: Run) -> str:
-    """Say what a trained cell can be taught and what it answers, never the one without the other."""
+def remembered(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:
+    """Say what a trained cell can be taught and what it answers, never the one without the other.
+
+    `before` and `after` are the run's decays with the horizons of another threshold.
+    """
+    before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {spread(run.metric)}, chance {number(run.chance)}"
-    moved = f"the horizon went from {horizon(run.before)} to {horizon(run.after)}"
-    return f"{cell.upper()}: {metric}; {moved}; memory span {span(run.memory)}."
+    went = f"went from {horizon_over_seeds(before)} to {horizon_over_seeds(after)}"
+    return f"{cell.upper()}: {metric}; the horizon{at_threshold(after)} {went}; memory span {span(run.memory)}."
 
 
 def kept_over_seeds(decay: Decay) -> str:

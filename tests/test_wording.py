@@ -6,7 +6,7 @@ import pytest
 from analysis import wording
 from analysis.config import Experiment
 from analysis.decay import decay_of_norms
-from analysis.results import Run
+from analysis.results import Memory, Run
 
 
 def decay(factor, T=30, S=2, of="memory"):
@@ -63,6 +63,27 @@ def test_horizon_at_the_end_is_censored():
     assert wording.horizon(decay(np.nan)) == wording.rate(decay(np.nan)) == "not measurable"
 
 
+def test_a_horizon_stands_with_its_range_and_its_threshold():
+    spread = replace(decay(0.5), horizons=np.array([5.0, 9.0]))
+    assert wording.horizon_over_seeds(spread) == "6 (5–9)"
+    assert wording.horizon_over_seeds(decay(0.5)) == "6"
+    assert wording.horizon_over_seeds(replace(decay(0.99), horizons=np.array([9.0, 29.0]))) == (
+        "≥ 29 (9–29), the whole sequence"
+    )
+    assert wording.at_threshold(decay(0.5)) == ""
+    assert wording.at_threshold(replace(decay(0.5), threshold=0.1)) == " at 10 %"
+
+
+def test_what_is_remembered_names_its_threshold():
+    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
+    before, after = (replace(decay(0.5), threshold=0.1, horizons=np.array([k, 9.0])) for k in (5.0, 6.0))
+    said = wording.remembered("gru", replace(run("gru", [0.5, 0.75]), memory=memory), before, after)
+    assert said == (
+        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; the horizon at 10 % went from 6 (5–9) to 6 (6–9); "
+        "memory span 3 steps."
+    )
+
+
 def test_untrained_groups_cells_by_horizon():
     decays = {"rnn": decay(0.5), "lstm": decay(0.55), "gru": decay(0.55)}
     assert (
@@ -84,12 +105,15 @@ def test_half_of_the_update():
     assert wording.half_within(decay(0.5)) == 1
     assert np.isnan(wording.half_within(decay(np.nan)))
     assert "RNN 1" in wording.update({"rnn": decay(0.5)})
+    assert "sizes summed" in wording.update({"rnn": decay(0.5)})
     assert wording.update({"rnn": decay(np.nan)}) == ""
 
 
 def test_carry_is_compared_with_the_gradient():
-    assert "forget gate alone brings 100 %" in wording.carried("lstm", decay(0.9), decay(0.9, of="carry"))
-    assert "take from it" in wording.carried("gru", decay(0.8), decay(0.9, of="carry"))
+    said = wording.carried("lstm", decay(0.9), decay(0.9, of="carry"))
+    assert said == "LSTM: at distance 29 the forget gate alone would bring 1 times the gradient."
+    said = wording.carried("gru", decay(0.5, T=2), decay(0.25, T=2, of="carry"))
+    assert "alone would bring 0.5 times" in said and "rest" not in said
     assert wording.carried("gru", decay(np.nan), decay(0.9)) == ""
 
 
@@ -107,7 +131,10 @@ def test_spread_is_a_range_over_seeds():
         ({"rnn": [0.12, 0.13], "lstm": [0.12, 0.12]}, "No clear winner: all stayed at chance."),
         ({"rnn": [0.2], "lstm": [0.9]}, "one seed each says little"),
         ({"rnn": [0.2, 0.3]}, ""),
-        ({"rnn": [0.2, 0.3], "gru": [np.nan, np.nan]}, ""),
+        ({"rnn": [0.2, 0.3], "gru": [np.nan, np.nan]}, "No comparison. GRU: 2 of 2 models diverged."),
+        ({"rnn": [0.9, np.nan], "gru": [0.5, 0.5]}, "No clear winner. RNN: 1 of 2 models diverged."),
+        ({"rnn": [0.9, 1.0], "lstm": [0.2, 0.2], "gru": [np.nan] * 2}, "No clear winner. GRU: 2 of 2 models diverged."),
+        ({"gru": [np.nan, np.nan]}, ""),
     ],
 )
 def test_which_cell_claims_no_more_than_the_ranges(metrics, said):

@@ -1,6 +1,7 @@
 """Several runs on the same axes, each in its cell's colour and dash; those of one cell are told apart by markers."""
 
 from collections.abc import Callable, Mapping
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +11,7 @@ from analysis.figures import decay as single
 from analysis.figures import style
 from analysis.figures.memory import SEEN
 from analysis.figures.timeline import Trained
-from analysis.results import Run
+from analysis.results import Run, finite_median
 
 MARKERS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
 MARKED = 10  # markers along a curve
@@ -46,7 +47,7 @@ def timeline(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
     figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
     for row, metric in enumerate(metrics, 2):
         same = {label: run for label, run in runs.items() if run.metric_name == metric}
-        _add(figure, same, lambda label: through(label, lambda each: _median(each.metric)), row, legend=False)
+        _add(figure, same, lambda label: through(label, lambda each: finite_median(each.metric)), row, legend=False)
         _scale(figure, metric, {run.chance for run in same.values()}, row)
     return figure.update_xaxes(title_text="training step", row=1 + len(metrics))
 
@@ -78,7 +79,7 @@ def _add(
         nth = seen[cell] = seen.get(cell, -1) + 1
         x, y = curve(label)
         figure.add_scatter(
-            x=x, y=y, name=label, mode="lines+markers", line=style.line(cell), legendgroup=label,
+            x=x, y=y, name=escape(label), mode="lines+markers", line=style.line(cell), legendgroup=label,
             marker={
                 "symbol": MARKERS[nth % len(MARKERS)], "size": 10, "color": style.COLOURS[cell],
                 "maxdisplayed": MARKED, "line": {"color": "white", "width": 1},
@@ -95,8 +96,3 @@ def _scale(figure: go.Figure, metric: str, chances: set[float], row: int) -> Non
     if len(chances) == 1 and np.isfinite(next(iter(chances))):
         figure.add_hline(next(iter(chances)), line={"color": style.NEUTRAL, "dash": "dash", "width": 1.5}, row=row)
         style.label_level(figure, next(iter(chances)), "chance", 13, axis="" if row == 1 else str(row))
-
-
-def _median(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else np.nan

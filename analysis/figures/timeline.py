@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from analysis.config import Experiment
 from analysis.figures import style
-from analysis.results import Snapshot
+from analysis.results import Snapshot, finite_median
 
 
 class Trained(Protocol):
@@ -31,7 +31,7 @@ def timeline(runs: Mapping[str, Trained], step: int | None = None, *, height: in
         metrics = np.array([snapshot.metric for snapshot in run.snapshots])
         for row, values, whole in (
             (1, horizons, [snapshot.decay.horizon for snapshot in run.snapshots]),
-            (2, metrics, [_median(own) for own in metrics]),
+            (2, metrics, [finite_median(own) for own in metrics]),
         ):
             for model, own in enumerate(values.T):
                 figure.add_scatter(
@@ -61,8 +61,3 @@ def timeline(runs: Mapping[str, Trained], step: int | None = None, *, height: in
             )  # fmt: skip
     figure.update_xaxes(title_text="training step", row=2, col=1)
     return figure
-
-
-def _median(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else np.nan
