@@ -179,3 +179,5 @@ def test_text_from_a_file_is_not_markdown():
     [found] = [caption.value for caption in at.caption if caption.value.startswith("Found")]
     assert "\\!\\[x\\]\\(http" in found and "\\:red\\[\\*a\\*\\]" in found
     assert plain("a_b") == "a\\_b"
+    assert plain("www.e.org\n\n# 1. <b>") == "www\\.e.org \\# 1. \\<b\\>"
+    assert plain("not here: http://a, ![x](//a)") == "not here: http\\://a, \\!\\[x\\]\\(//a\\)"

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import Experiment, train
 from analysis.figures import overlay
-from analysis.wording import described
+from analysis.wording import described, horizon_over_seeds
 from pages.ui import history, sidebar, training
 from tests.test_pages import SMALL, app, charts, fine, trained, until
 
@@ -46,7 +46,10 @@ def test_the_table_says_what_came_of_each(runs):
     assert sorted(name.split(",")[0] for name in table["Run"]) == ["GRU", "LSTM", "RNN"]
     assert set(table["Status"]) == {"finished"}
     assert all("chance 0.125" in said for said in table["Answers"])
-    assert all(" → " in said for said in table["Horizon"])
+    for row in training.jobs().rows():
+        run = training.load(row.id)
+        wanted = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
+        assert table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)] == wanted
     assert not charts(at)
 
 

@@ -9,7 +9,9 @@ from pages.ui import export, history, layout, training
 layout.title("What has been trained?", "Tick two or more runs to see them on the same axes.")
 jobs = training.jobs()
 if jobs.trouble:
-    st.warning(f"The history can't be used, runs are kept in memory until the server stops: {jobs.trouble}")
+    st.warning(
+        f"The history can't be used, runs are kept in memory until the server stops: {layout.plain(jobs.trouble)}"
+    )
 every = {row.id: row for row in jobs.rows()}
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(

@@ -1,6 +1,5 @@
 """What the page about the inside of a cell reads, says and exports."""
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from html import escape
@@ -16,9 +15,11 @@ from analysis.pace import milliseconds
 from analysis.results import Run
 from analysis.sentence import MOST, Reading, read
 from analysis.tasks import build
+from analysis.training import cost
 from analysis.weights import initial_weights
 from analysis.wording import listed, number, percent
 from analysis.words import split
+from pages.ui import layout
 from pages.ui.sidebar import Settings
 
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
@@ -79,7 +80,7 @@ def untrained(experiments: Mapping[str, Experiment], words: list[str], squashed:
     try:
         return {name: reading(each, None, words, squashed) for name, each in experiments.items()}
     except ValueError as error:
-        st.error(str(error))
+        st.error(layout.plain(error))
         st.stop()
 
 
@@ -102,7 +103,7 @@ def _reading(
 
 def quoted(word: str) -> str:
     """Quote a user's word for markdown, every sign of it as it is."""
-    return "“" + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", word) + "”"
+    return f"“{layout.plain(word)}”"
 
 
 def about(read: Reading, run: Run | None, waiting: bool) -> None:
@@ -183,11 +184,9 @@ def price(experiment: Experiment) -> dict[str, float]:
     """Count the cell's own parameters and multiply-adds, and time it here and now."""
     task = build(experiment)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs)
-    H = experiment.hidden_size
-    products = weights["weight_ih_l0"][0].numel() + weights["weight_hh_l0"][0].numel()
     return {
         "parameters": sum(weight[0].numel() for name, weight in weights.items() if name.endswith("_l0")),
-        "multiply-adds per word": products + (0 if experiment.cell == "rnn" else 3 * H),
+        "multiply-adds per word": cost(experiment, task)["multiply_adds"],
         "ms here": milliseconds(experiment, task),
     }
 

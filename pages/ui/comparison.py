@@ -11,11 +11,12 @@ from pages.ui import layout
 
 
 def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
-    """Compare trained cells: what they answer, how far back, and what they cost."""
+    """Compare trained cells: what they answer, how far back (by their decays after training), what they cost."""
     first = next(iter(runs.values()))
+    at = wording.at_threshold(next(iter(decays.values())))
     rows = {
         f"{first.metric_name} (chance {number(first.chance)})": lambda cell, run: wording.spread(run.metric),
-        "horizon after training": lambda cell, run: f"{wording.horizon(decays[cell])} {over_seeds(decays[cell])}",
+        f"horizon after training{at}": lambda cell, run: wording.horizon_over_seeds(decays[cell]),
         "memory span": lambda cell, run: wording.span(run.memory),
         "parameters": lambda cell, run: f"{run.timing['parameters']:,}",
         "multiply-adds per step": lambda cell, run: f"{run.timing['multiply_adds']:,}",
@@ -31,11 +32,6 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
         "In brackets: the range over seeds. Multiply-adds and milliseconds say what a step of the sequence, "
         "and of the training of all seeds together, took on this machine."
     )
-
-
-def over_seeds(decay: Decay) -> str:
-    """Write the range of horizons over seeds."""
-    return wording.spread(decay.horizons).partition(" ")[2]
 
 
 def rates(decays: Mapping[str, Decay]) -> None:

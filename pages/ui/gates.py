@@ -26,15 +26,19 @@ Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
 Tables = dict[str, Callable[[], str]]
 
 
-@st.cache_data(max_entries=50, show_spinner=False)
 def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateSample, GateMoments]:
-    """Read a few sequences with the first model, and keep one of them and the means."""
+    """Read a few sequences with the first model, trained if it is, and keep one of them and the means."""
+    row = training.jobs().find(experiment) if trained else None
+    return _looked_at(experiment, row.id if row and row.status == "finished" else None, sample)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _looked_at(experiment: Experiment, id: str | None, sample: int) -> tuple[GateSample, GateMoments]:
     task = build(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
     batch = example_batch(task, max(1, min(SEQUENCES, int(VALUES / size))))
-    run = training.finished(experiment) if trained else None
-    if run:
-        weights = {name: torch.from_numpy(weight[:1]) for name, weight in run.weights.items()}
+    if id:
+        weights = {name: torch.from_numpy(weight[:1]) for name, weight in training.load(id).weights.items()}
     else:
         weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
     tape, reads = Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)

@@ -1,5 +1,7 @@
 """How a page looks: its question, its pictures, its sentences."""
 
+import re
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -9,6 +11,8 @@ TIGHT = """<style>
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen
+
+MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)  # what may mean something
 
 
 def title(question: str, line: str = "") -> None:
@@ -22,6 +26,11 @@ def title(question: str, line: str = "") -> None:
 def says(sentence: str) -> None:
     """Say in large letters what the numbers say."""
     st.markdown(f"#### {sentence}" if sentence else "")
+
+
+def plain(text: object) -> str:
+    """Return text of a user, a file or a record so that Markdown shows it as it is, in one line."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def chart(figure: go.Figure, name: str, alt: str | None = None) -> None:

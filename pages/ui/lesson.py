@@ -37,11 +37,12 @@ LOOP = (
 )
 FLOWS = {
     "lstm": "**Two flows.** Above runs the cell state c, the long memory: it is only multiplied by the forget gate and "
-    "added to, so that it can pass many words unharmed. Below runs the hidden state h: what of it is shown now.",
+    "added to, so that it can pass many words where that gate stays open. Below runs the hidden state h: what of it "
+    "is shown now.",
     "gru": "**One flow.** A GRU has no cell state. Its hidden state is memory and message in one: at each word it "
     "mixes what it held with what it proposes, in shares that the update gate sets.",
     "rnn": "**No gate.** A plain RNN makes its memory anew at every word: all it held goes through the same weights "
-    "and tanh again. Nothing protects an early word, so it fades.",
+    "and tanh again. Nothing protects an early word: as a rule it fades.",
 }
 WHY_TANH = {
     True: "**Why tanh.** It squeezes what enters the hidden state into −1 … 1. Without it, numbers that are multiplied "

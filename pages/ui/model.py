@@ -1,6 +1,5 @@
 """What the model page reads, keeps for this session alone, says and exports."""
 
-import re
 import shlex
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from analysis.loading import (
 from analysis.results import Decay, Measured, Memory
 from analysis.weights import initial_weights
 from pages.ui import controls
+from pages.ui.layout import plain
 
 RANDOM, OWN = "random", "your own"
 EXAMPLE = "an untrained LSTM of 32 units, as an example"
@@ -136,13 +136,8 @@ def _own(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
 
 def refuse(error: UnusableError) -> None:
     """Say in one line what can't be used, and end the page."""
-    st.error(plain(str(error)), icon=":material/block:")
+    st.error(plain(error), icon=":material/block:")
     st.stop()
-
-
-def plain(text: str) -> str:
-    """Return text that comes from a file so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>$~:-])", r"\\\1", text)
 
 
 def once(about: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from analysis.config import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, kind
 from analysis.wording import listed
+from pages.ui import layout
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
@@ -39,7 +40,7 @@ def settings() -> Settings:
     """Return what the sidebar says; where that can't be, say why and end the page."""
     chosen = st.session_state["settings"]
     if chosen.error:
-        st.error(chosen.error)
+        st.error(layout.plain(chosen.error))
         st.stop()
     if chosen.left_out:
         st.caption(chosen.left_out)
@@ -168,7 +169,7 @@ def upload() -> str | None:
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        st.error(f"{file.name} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
+        st.error(f"{layout.plain(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
         return None
     path = Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
     path.write_bytes(content)

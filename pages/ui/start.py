@@ -13,16 +13,16 @@ STARTS = {
 PRESET = "preset"  # in the URL
 PRESETS = [
     ("All three forget", "home/home", {"length": 100},
-     "Untrained, 100 steps: as torch starts them, RNN, LSTM and GRU keep 1 % of the gradient for a few steps only."),
+     "Untrained, 100 steps, as torch starts them: see for how many steps RNN, LSTM and GRU keep 1 % of the gradient."),
     ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1.0},
-     "Orthogonal weights and a forget bias of 1: the same cells, untrained, reach several times further."),
+     "Orthogonal weights and a forget bias of 1: the same cells, untrained; see how far they reach."),
     ("tanh, and yet it explodes", "measure/bounds",
      {"length": 100, "cells": ["rnn"], "init": "orthogonal", "gain": 2.0},
-     "An RNN with gain 2: its state stays below 1 and its gradient explodes."),
+     "An RNN with gain 2: tanh holds its state within 1; see how its gradient grows all the same."),
     ("Gates set for a distance", "measure/decay",
      {"length": 50, "cells": ["lstm"], "position": "first", "hidden_size": 64, "batch_size": 64,
       "init": "chrono", "learning_rate": 0.01, "steps": 300},
-     "Chrono draws gate biases for the length: the gradient falls slowly, and the forget gate alone carries it."),
+     "Chrono draws gate biases for the length: see how far the gradient comes, and how much the forget gate carries."),
     ("Real text", "measure/decay", {"task": "text", "length": 50, "hidden_size": 64, "steps": 300},
      "Characters of real prose: how far back does a trained network's gradient go, and how far its answers?"),
 ]  # fmt: skip

@@ -17,8 +17,9 @@ from analysis.results import Run, Snapshot
 from analysis.store import NoRunError, Row, StoreError
 from analysis.tasks import build
 from analysis.training import Trainer, cost
-from analysis.wording import horizon, listed, number, spread, stayed_at_chance
+from analysis.wording import horizon_over_seeds, listed, number, spread, stayed_at_chance
 from pages.ui import sidebar
+from pages.ui.layout import plain
 from pages.ui.sidebar import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
@@ -66,7 +67,15 @@ class Progress:
             return f"{cell}: {'waits for a free core' if row.status == 'queued' else row.status}."
         last = self.snapshots[-1]
         answers = f"{self.metric_name} {spread(last.metric)}, chance {number(self.chance)}"
-        return f"{cell} at step {last.step} of {row.experiment.steps}: {answers}; the horizon is {horizon(last.decay)}."
+        at = f"{cell} at step {last.step} of {row.experiment.steps}"
+        return f"{at}: {answers}; the horizon is {horizon_over_seeds(last.decay)}."
+
+
+def forget_others(ids: Iterable[str]) -> None:
+    """Keep in the session what was seen of these runs alone."""
+    seen = st.session_state.get("seen", {})
+    for id in seen.keys() - set(ids):
+        del seen[id]
 
 
 def follow(id: str) -> Progress:
@@ -131,6 +140,7 @@ def unfinished(settings: Settings) -> dict[str, Row]:
 
 def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
     """Return runs as far as they have come by now; where one was deleted meanwhile, draw the page again."""
+    forget_others(found.id for found in rows.values())
     try:
         return {cell: follow(found.id) for cell, found in rows.items()}
     except NoRunError:
@@ -150,7 +160,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
             try:
                 runs[cell] = load(found.id)
             except StoreError as error:
-                st.error(f"{cell.upper()}: {error}")
+                st.error(f"{cell.upper()}: {plain(error)}")
     live = [found for found in rows.values() if found and found.live]
     stopped = {cell: found for cell, found in rows.items() if found and not found.live and found.status != "finished"}
     idle = [e for cell, e in settings.experiments.items() if rows[cell] is None or cell in stopped]
@@ -171,10 +181,10 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
     for cell, each in stopped.items():
         if each.status != "cancelled":
             say = st.error if each.status == "failed" else st.warning
-            say(f"{cell.upper()}: {each.status} at step {each.step}, {each.reason}.")
+            say(f"{cell.upper()}: {each.status} at step {each.step}, {plain(each.reason)}.")
     for experiment in idle:
         if why := _refused().get(experiment):
-            st.error(f"{experiment.cell.upper()}: {why}")
+            st.error(f"{experiment.cell.upper()}: {plain(why)}")
     _mention_trouble(rows.values())
     _advise(runs)
     return runs, lambda: said.caption(estimate(idle)) if idle and not live else None
@@ -217,7 +227,7 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
     unsaved = next((found.unsaved for found in rows if found and found.unsaved), None)
     if unsaved or jobs().trouble:
         what = "This training is" if unsaved else "The history can't be used: trainings are"
-        st.warning(f"{what} kept in memory, until the server stops: {unsaved or jobs().trouble}")
+        st.warning(f"{what} kept in memory, until the server stops: {plain(unsaved or jobs().trouble)}")
 
 
 def estimate(experiments: list[Experiment]) -> str:
@@ -228,7 +238,7 @@ def estimate(experiments: list[Experiment]) -> str:
         each = [seconds(experiment) for experiment in experiments]
         return f"{what}, about {duration(max(max(each), sum(each) / (os.cpu_count() or 1)))}"
     except (ValueError, ModuleNotFoundError) as error:
-        return str(error)
+        return plain(error)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -269,7 +279,7 @@ def _advise(runs: dict[str, Run | None]) -> None:
             first = run.diverged[0]
             st.warning(
                 f"{cell.upper()}: {len(run.diverged)} of {run.experiment.seeds} models stopped; "
-                f"model {first.model} at step {first.step}, where {first.reason}."
+                f"model {first.model} at step {first.step}, where {plain(first.reason)}."
             )
     stuck = [cell for cell, run in done.items() if run.status == "finished" and stayed_at_chance(run)]
     gated = [cell for cell in stuck if cell != "rnn"]
