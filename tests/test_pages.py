@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.config import CELLS, SETTINGS
 from analysis.jobs import Jobs, QueueFullError
+from analysis.store import Row
 from pages.ui import training
 from pages.ui.sidebar import FIRST, MORE
 from pages.ui.start import PRESETS, STARTS
@@ -204,8 +205,13 @@ def test_decay_page_trains_and_compares():
     assert len(at.table) == 2
     assert any(text.value == "Trained." for text in at.caption)
     assert at.button(key="train").disabled
+    after = at.table[-1].value
     at.select_slider(key="step").set_value(0).run()
     fine(at)
+    assert at.table[-1].value.equals(after)  # the horizon after training stays that
+    at.select_slider(key="threshold").set_value(0.1).run()
+    assert "horizon after training at 10 %" in fine(at).table[-1].value.to_string()
+    assert any("; the horizon at 10 % went from" in text.value for text in at.markdown)
     for tab in ("What trains the weights", "Hidden, cell, input"):
         at.session_state["details"] = tab
         fine(at.run())
@@ -274,6 +280,52 @@ def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
     until(lambda: training.jobs().row(id).status == "finished")
     fine(at.run())
     assert any(text.value == "Trained." for text in at.caption)
+
+
+def test_only_followed_runs_are_kept():
+    at = app("pages/measure/decay.py", **SMALL)
+    at.session_state["seen"] = {"gone": ()}
+    assert not fine(at.run()).session_state["seen"]
+
+
+def test_text_of_a_record_is_not_markdown(monkeypatch):
+    at = app("pages/measure/decay.py", **{**SMALL, "seed": "78", "cells": "GRU"})
+    monkeypatch.setattr(Jobs, "find", lambda self, experiment: damaged(experiment))
+    monkeypatch.setattr(training, "progress", lambda rows: {})
+    assert "failed at step 3, \\!\\[x\\]\\(//e.org/a.png\\)." in fine(at.run()).error[0].value
+
+
+def damaged(experiment):
+    return Row(
+        id="0", name="", status="failed", reason="![x](//e.org/a.png)", experiment=experiment, seconds=0.0, step=3,
+        created="2026-01-01T00:00:00+00:00", versions={}, metric=None, metric_name=None, chance=None,
+        horizon_before=None, horizon_after=None, diverged=None,
+    )  # fmt: skip
+
+
+def test_what_would_take_long_is_asked_about_first(monkeypatch):
+    from pages.ui import measure
+
+    monkeypatch.setattr(measure, "SPEED", 1.0)
+    for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
+        at = fine(app(f"pages/{page}.py", **SMALL))
+        asked = at.button(key="measure_anyway_button")
+        assert any("takes about" in text.value for text in at.markdown)
+        before = len(charts(at))
+        fine(asked.click().run())
+        assert len(charts(at)) > before and "takes about" not in " ".join(text.value for text in at.markdown)
+        at.slider(key="hidden_size").set_value(5).run()
+        assert at.button(key="measure_anyway_button")
+
+
+def test_fewer_seeds_and_sequences_are_said(monkeypatch):
+    from pages.ui import measure
+
+    assert not any("sequences" in text.value for text in app(**SMALL).caption)
+    monkeypatch.setattr(measure, "BUDGET", 1.0)
+    for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
+        at = fine(app(f"pages/{page}.py", **SMALL))
+        assert any("1 of 2 seeds, 8 of 64 sequences" in text.value for text in at.caption), page
 
 
 def test_snapshots_are_stepped_through():

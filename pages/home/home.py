@@ -11,9 +11,10 @@ layout.title(
 )
 start.switch()
 settings = sidebar.settings()
-decays = {cell: measure.untrained(experiment).decay for cell, experiment in settings.experiments.items()}
+decays = {cell: each.decay for cell, each in measure.untrained(settings.experiments).items()}
 figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
+measure.say_sizes(settings.experiments)
 layout.says(wording.untrained(decays))
 start.presets()
 export.row("home", {"untrained-decay": figure}, settings.experiments)

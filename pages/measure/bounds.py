@@ -37,7 +37,7 @@ drawn = {}
 try:
     textbook = repeat(vector(text), factor)
 except ValueError as error:
-    st.error(str(error))
+    st.error(layout.plain(error))
 else:
     drawn["multiplied"] = figures.repeated(textbook, scale == "log")
     layout.chart(
@@ -62,7 +62,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     experiment = start(settings.experiments[cell])
 same = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
-measured = {activation: measure.untrained(each) for activation, each in same.items()}
+measured = measure.untrained(same)
 found = {activation: each.bounds for activation, each in measured.items()}
 drawn["state"] = figures.sizes(found)
 drawn["gradient"] = figures.growth({activation: each.decay for activation, each in measured.items()})
@@ -73,6 +73,7 @@ for column, (name, alt) in zip(
 ):
     with column:
         layout.chart(drawn[name], name, alt)
+measure.say_sizes({cell: experiment})
 said, detail = held_back(cell, measured)
 layout.says(said)
 st.markdown(detail)

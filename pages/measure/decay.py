@@ -19,7 +19,8 @@ runs, say_cost = training.row(settings)
 unfinished = training.unfinished(settings)
 look = controls.decay()
 
-untrained = {cell: measure.untrained(experiment) for cell, experiment in settings.experiments.items()}
+starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
+untrained = measure.untrained(starting)
 measured = untrained | {cell: run.measured_after for cell, run in runs.items()}
 
 
@@ -31,6 +32,7 @@ def decays(of: str) -> dict:
 
 before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
 before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
+after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
 now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
 
 
@@ -60,9 +62,10 @@ def picture() -> None:
     )
     with above:
         layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
+        measure.say_sizes(starting)
     if not runs and not unfinished:
         layout.says(wording.untrained(now))
-    said = {cell: wording.remembered(cell, run) for cell, run in runs.items()}
+    said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
     said |= {cell: str(each) for cell, each in under_way.items()}
     st.markdown("\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
     for cell, alone in carry.items():
@@ -95,7 +98,7 @@ if others.open:
 
 st.subheader("Which cell here?", anchor=False)
 if runs:
-    comparison.table(runs, {cell: now[cell] for cell in runs})
+    comparison.table(runs, after)
 else:
     st.caption("Train, and this table compares the cells.")
 

@@ -27,7 +27,8 @@ if not gated:
 runs = {cell: run for cell, run in runs.items() if cell in gated}
 unfinished = {cell: row for cell, row in training.unfinished(settings).items() if cell in gated}
 
-untrained = {cell: measure.untrained(experiment) for cell, experiment in gated.items()}
+starting = {cell: experiment for cell, experiment in gated.items() if cell not in runs}
+untrained = measure.untrained(starting) | {cell: run.measured_before for cell, run in runs.items()}
 before = {cell: untrained[cell].saturation for cell in unfinished}
 before |= {cell: run.measured_before.saturation for cell, run in runs.items()}
 now, drawn = {}, {}
@@ -45,6 +46,7 @@ def picture() -> None:
             now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
     drawn["gates"] = figures.histograms(now, before)
     layout.chart(drawn["gates"], "gates", "Histogram of every gate's values, a column per cell")
+    measure.say_sizes(starting)
     for cell in gated:
         layout.says(sentence(cell, now[cell], before.get(cell)))
 

@@ -1,5 +1,6 @@
 """Measurements for pictures, cached: how models start, before any training."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import streamlit as st
@@ -11,30 +12,85 @@ from analysis.results import Decay, Measured
 from analysis.tasks import MEASURED, Batch, build
 from analysis.training import cost
 from analysis.weights import initial_weights
+from analysis.wording import listed
+from pages.ui import layout, training
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
+SPEED = 3e8  # multiply-adds forward a second, of what is large, there and back
+PATIENCE = 5  # seconds that a page measures without being asked
 TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "snapshot_every")
 
 
-def untrained(experiment: Experiment) -> Measured:
-    """Measure the models as they start; long or wide ones on fewer sequences, so that a picture comes at once.
+def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
+    """Measure models as they start; long or wide ones on fewer sequences, so that a picture comes at once.
 
-    Where the task can't be built, say why and end the page.
+    Where even that takes long, ask first: say how long, and end the page. Where a task can't be built, say why and
+    end the page.
     """
+    starts = {name: _start(experiment) for name, experiment in experiments.items()}
     try:
-        return _untrained(experiment.replace(**{name: SETTINGS[name].default for name in TRAINING_ONLY}))
+        asked = st.session_state.setdefault("measure_anyway", set())
+        new = {each for each in starts.values() if each not in asked}
+        if (seconds := sum(map(_seconds, new))) > PATIENCE:
+            _ask(seconds, new)
+        return {name: _untrained(start) for name, start in starts.items()}
     except (ValueError, ModuleNotFoundError) as error:
-        st.error(str(error))
+        st.error(layout.plain(error))
         st.stop()
+
+
+def say_sizes(experiments: Mapping[str, Experiment]) -> None:
+    """Say on how little the pictures of untrained models rest, where that is less than the command line measures."""
+    cells: dict[str, list[str]] = {}
+    for cell, experiment in experiments.items():
+        models, samples = _sizes(_start(experiment))
+        if (models, samples) != (experiment.seeds, MEASURED):
+            seeds = f"{models} of {experiment.seeds} seed{'s' * (experiment.seeds != 1)}"
+            cells.setdefault(f"{seeds}, {samples} of {MEASURED} sequences", []).append(cell.upper())
+    if cells:
+        said = "; ".join(f"{listed(names)} on {sizes}" for sizes, names in cells.items())
+        st.caption(f"Untrained, so that it comes at once: {said}.")
+
+
+def _start(experiment: Experiment) -> Experiment:
+    """Leave out what only training reads."""
+    return experiment.replace(**{name: SETTINGS[name].default for name in TRAINING_ONLY})
+
+
+def _ask(seconds: float, experiments: Iterable[Experiment]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"To measure this untrained takes about {training.duration(seconds)}.")
+        st.button(
+            "Measure anyway", key="measure_anyway_button", icon=":material/hourglass_top:",
+            on_click=st.session_state["measure_anyway"].update, args=(set(experiments),),
+        )  # fmt: skip
+    st.stop()
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _work(experiment: Experiment) -> float:
+    """Count the multiply-adds of one model reading one sequence."""
+    task = build(experiment)
+    return cost(experiment, task)["multiply_adds"] * task.length
+
+
+def _sizes(experiment: Experiment) -> tuple[int, int]:
+    """Return how many models are measured, on how many sequences."""
+    each = _work(experiment)
+    models = max(1, min(experiment.seeds, int(BUDGET / each / FEWEST)))
+    return models, max(FEWEST, min(MEASURED, int(BUDGET / each / models)))
+
+
+def _seconds(experiment: Experiment) -> float:
+    models, samples = _sizes(experiment)
+    return _work(experiment) * models * samples / SPEED
 
 
 @st.cache_data(max_entries=100, show_spinner="Measuring …")
 def _untrained(experiment: Experiment) -> Measured:
     task = build(experiment)
-    each = cost(experiment, task)["multiply_adds"] * task.length
-    models = max(1, min(experiment.seeds, int(BUDGET / each / FEWEST)))
-    samples = max(FEWEST, min(MEASURED, int(BUDGET / each / models)))
+    models, samples = _sizes(experiment)
     experiment = experiment.replace(seeds=models)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     batch = task.measuring()
