@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import Experiment
 from analysis.sentence import MOST
+from analysis.tasks import build
+from analysis.training import cost
 from analysis.words import split
 from pages.ui import cell as ui
 from pages.ui import lesson, training
@@ -188,3 +190,9 @@ def test_what_is_drawn_can_be_taken_home():
 def test_nothing_starts_by_itself_where_it_would_take_long():
     app()
     assert not training.jobs().rows()
+
+
+def test_prices_are_those_of_a_training():
+    for name in ("rnn", "lstm", "gru"):
+        experiment = Experiment(cell=name, task="words", length=6, hidden_size=4, seeds=1)
+        assert ui.price(experiment)["multiply-adds per word"] == cost(experiment, build(experiment))["multiply_adds"]

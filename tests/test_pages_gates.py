@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import Experiment, train
 from pages.ui import gates as said
-from tests.test_pages import DASHBOARD, SMALL, charts, fine, trained
+from tests.test_pages import DASHBOARD, SMALL, charts, fine, trained, until
 
 PAGE = "pages/measure/gates.py"
 TABS = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
@@ -123,3 +123,15 @@ def test_tables_hold_what_is_drawn():
     assert rows[0] == "cell,gate,phase,from,to,share" and len(rows) == 1 + 4 * 40
     assert sum(float(row.split(",")[-1]) for row in rows[1:]) == pytest.approx(4)
     assert len(tables["gates-by-unit"].splitlines()) == 1 + 4 * 2 * 4
+
+
+def test_a_look_is_kept_by_the_run_it_was_taken_of(monkeypatch):
+    experiment = Experiment(cell="gru", **SMALL)
+    asked = []
+    monkeypatch.setattr(said, "_looked_at", lambda *arguments: asked.append(arguments[1]))
+    said.looked_at(experiment, True, 1)
+    said.training.submit([experiment])
+    until(lambda: not said.training.jobs().active)
+    said.looked_at(experiment, True, 1)
+    said.looked_at(experiment, False, 1)
+    assert asked == [None, said.training.jobs().find(experiment).id, None]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,3 +175,11 @@ def test_tables_hold_what_is_drawn():
 def test_what_the_sidebar_cannot_show():
     assert sidebar.fits(Experiment(length=1000)) and sidebar.fits(Experiment())
     assert not sidebar.fits(Experiment(length=1001))
+
+
+def test_a_dead_seed_leaves_the_exported_median():
+    run = train(Experiment(cell="gru", **SMALL | {"steps": 4}))
+    last = run.snapshots[-1]
+    dead = replace(run, snapshots=(replace(last, metric=np.array([0.5, np.nan])),))
+    (row,) = csv.DictReader(io.StringIO(history.tables({"a": dead})["timeline"]()))
+    assert float(row["accuracy"]) == 0.5
