@@ -11,7 +11,7 @@ from analysis.cells import LAYERS, Layer
 from analysis.norms import norm
 from analysis.results import Tape
 
-CACHED = 100_000  # numbers
+CACHED = 200_000  # numbers
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from analysis.figures.decay import decay
 from pages.ui import export, layout, measure, sidebar, start
 
 layout.title(
-    "How far back does it remember?",
+    "How far back can it be taught?",
     "A network learns from a past step only through the gradient that comes back to it: "
     "this is how much is left, by distance.",
 )
