@@ -72,13 +72,7 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
     for activation, found in bounds.items():
         low, median, high, largest = (style.drawable(level) for level in getattr(found, of))
         colour, x = COLOURS[activation], np.arange(len(largest))
-        edge = {
-            "x": x,
-            "mode": "lines",
-            "line": {"width": 0, "color": colour},
-            "showlegend": False,
-            "hoverinfo": "skip",
-        }
+        edge = _edge(x, colour)
         inside = np.isfinite(high)  # a filled area ends where its edge has a gap
         figure.add_scatter(y=np.where(inside, high, FLOOR), name=f"{activation} 99 %", **edge)
         figure.add_scatter(
@@ -113,13 +107,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
     for activation, found in decays.items():
         colour, x = COLOURS[activation], found.distance
         low, middle, high = (style.drawable(values) for values in (found.low, found.relative, found.high))
-        edge = {
-            "x": x,
-            "mode": "lines",
-            "line": {"width": 0, "color": colour},
-            "showlegend": False,
-            "hoverinfo": "skip",
-        }
+        edge = _edge(x, colour)
         if activation not in lost:
             figure.add_scatter(y=np.nan_to_num(high, nan=style.SMALLEST), name=f"{activation} 95 %", **edge)
             figure.add_scatter(
@@ -218,3 +206,8 @@ def _note(figure: go.Figure, text: str) -> None:
         text=text, x=1, y=0, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=16, showarrow=False,
         align="right", font={"size": 13, "color": style.NEUTRAL},
     )  # fmt: skip
+
+
+def _edge(x: np.ndarray, colour: str) -> dict:
+    """One invisible edge of a filled area."""
+    return {"x": x, "mode": "lines", "line": {"width": 0, "color": colour}, "showlegend": False, "hoverinfo": "skip"}
