@@ -24,12 +24,12 @@ from analysis.loading import (
     SEQUENCES,
     STEPS,
     Found,
-    find_recurrent,
     fit_inputs,
     measure_module,
     random_inputs,
     read_inputs,
-    read_weights,
+    read_recurrent,
+    reading,
     to_module,
 )
 from analysis.measuring import measure_untrained
@@ -116,6 +116,7 @@ def _add_record(command: ArgumentParser) -> None:
     command.description = "Measure the recurrent layers in a state dict; nothing in the files is executed."
     command.add_argument("weights", metavar="WEIGHTS", help="The state dict: .safetensors, .pt or .pth")
     command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
+    command.add_argument("--time-first", action="store_true", help="Inputs of three axes are (T, N, D)")
     command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")
     command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
     for name, (_, default, what) in RANDOM.items():
@@ -196,6 +197,7 @@ def record_file(arguments: Mapping[str, Any]) -> int:
     outcome = recorded(arguments, share(arguments["threshold"]))
     named = [name for name in ("data", "layer", "nonlinearity", *RANDOM) if arguments[name] is not None]
     options = [word for name in named for word in (_option(name), arguments[name])]
+    options += ["--time-first"] * arguments["time_first"]
     words = ["python", "-m", "analysis", "record", arguments["weights"], *options]
     return finish(outcome, targets, shlex.join(words))
 
@@ -399,7 +401,7 @@ def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     if arguments["nonlinearity"] not in (None, *(NONLINEARITIES if cell == "rnn" else ("tanh",))):
         raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
     module = to_module(found, nonlinearity)
-    inputs, said, about = _inputs(arguments, found)
+    inputs, read, cut, about = _inputs(arguments, found)
     measured, _ = measure_module(module, inputs, threshold)
     memory = output_memory(module, inputs)
     decay, carry = measured.decay, measured.decays.get("carry")
@@ -418,7 +420,7 @@ def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
             "file": arguments["weights"], "layer": found.name, "cell": cell, "input_size": found.input_size,
             "hidden_size": found.hidden_size, "layers": found.layers, "bias": found.bias, "nonlinearity": nonlinearity,
         },
-        "inputs": about | {"shape": inputs.shape, "note": said},
+        "inputs": about | {"shape": inputs.shape, "note": cut},
         "decay": decay,
         "carry": carry,
         "memory": memory,
@@ -429,14 +431,14 @@ def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     line = f"horizon {_reach(decay)}, the steps back to which {wording.percent(threshold)} of the gradient is left"
     if np.isnan(decay.horizon):
         line = "the gradient could not be measured"
-    text = "\n".join(filter(None, [said, f"{found.label}: {line}; {wording.rate(decay)}."]))
+    text = "\n".join(filter(None, [read, cut, f"{found.label}: {line}; {wording.rate(decay)}."]))
     curves = [(Experiment(cell=cell), "recorded", part) for part in (decay, carry) if part is not None]
     return Outcome(FINISHED, text, export.as_plain(document), curves, figures)
 
 
 def _layers(arguments: Mapping[str, Any]) -> Found:
     """Choose the layers that were named, or the only ones."""
-    every = find_recurrent(read_weights(_bytes(arguments["weights"]), Path(arguments["weights"]).name))
+    every = read_recurrent(_bytes(arguments["weights"]), Path(arguments["weights"]).name)
     usable = [found for found in every if not found.refusal]
     layer = arguments["layer"]
     chosen = [found for found in every if found.name == layer] if layer is not None else usable or every
@@ -447,8 +449,8 @@ def _layers(arguments: Mapping[str, Any]) -> Found:
     return chosen[0]
 
 
-def _inputs(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str, dict[str, Any]]:
-    """Read or draw the inputs; return them, what was cut, and where they come from."""
+def _inputs(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str, str, dict[str, Any]]:
+    """Read or draw the inputs; return them, what was read, what was cut, and where they come from."""
     data, options = arguments["data"], {}
     for name, (type_, default, _) in RANDOM.items():
         text = arguments[name]
@@ -458,10 +460,18 @@ def _inputs(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str, di
             options[name] = default if text is None else type_(text)
         except ValueError:
             raise ValueError(f"{name}={text}: expected a {'whole ' * (type_ is int)}number") from None
+    time_first = arguments["time_first"]
     if data:
-        return *fit_inputs(found, read_inputs(_bytes(data), Path(data).name, found)), {"file": data}
+        array = read_inputs(_bytes(data), Path(data).name, found)
+        inputs, cut = fit_inputs(found, array, time_first)
+        read, likelier = reading(array, time_first)
+        other = f" (likelier {likelier}: {'without' if time_first else 'with'} --time-first)" if likelier else ""
+        return inputs, f"Read: {read}{other}.", cut, {"file": data}
+    if time_first:
+        raise ValueError("time-first: expected with --data only")
     drawn = random_inputs(found, options["steps"], options["sequences"], options["variance"], options["seed"])
-    return *fit_inputs(found, drawn), options
+    inputs, cut = fit_inputs(found, drawn)
+    return inputs, "", cut, options
 
 
 def _bytes(path: str) -> bytes:

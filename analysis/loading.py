@@ -27,7 +27,9 @@ __all__ = [
     "measure_module",
     "random_inputs",
     "read_inputs",
+    "read_recurrent",
     "read_weights",
+    "reading",
     "to_module",
 ]  # fmt: skip
 
@@ -39,12 +41,14 @@ PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"
 )
+WEIGHT_NORM = {"_g": "_v", ".original0": ".original1"}  # length and direction
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 MOST_PARAMETERS = 20_000_000
 MOST_LAYERS, MOST_STACKS = 64, 200
 STEPS, SEQUENCES = 1000, 64  # used of an input, at most
 NUMBERS = 20_000_000  # that a recording may keep
+CORNER, ALIKE = 100, 0.8  # of inputs, to compare neighbours; how much more alike they have to be
 MULTIPLY_ADDS = 3e9  # forward: some seconds on one core
 LARGEST_VARIANCE = 1e6
 
@@ -60,6 +64,7 @@ class Found:
     layers: int = 0
     bias: bool = False
     weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
+    part: str = ""  # what of them is measured, where it isn't all
     refusal: str = ""  # why they can't be measured
 
     @property
@@ -70,7 +75,22 @@ class Found:
             return f"{where}: {self.refusal}"
         layers = f"{self.layers} layer{'s' * (self.layers > 1)}"
         bias = "" if self.bias else ", no bias"
-        return f"{where}: {self.cell.upper()}, {self.input_size} inputs, {self.hidden_size} units, {layers}{bias}"
+        part = f"; measured is {self.part}" if self.part else ""
+        inputs, units = f"{self.input_size} inputs", f"{self.hidden_size} units"
+        return f"{where}: {self.cell.upper()}, {inputs}, {units}, {layers}{bias}{part}"
+
+
+def read_recurrent(data: bytes, name: str) -> list[Found]:
+    """Find the recurrent layers in a file that `read_weights` takes.
+
+    Raises:
+        UnusableError: where it can't be read, or there are none.
+    """
+    state = read_weights(data, name)
+    try:
+        return find_recurrent(state)
+    except UnusableError as error:
+        raise UnusableError(f"{name}: {error}") from error
 
 
 def find_recurrent(state: Mapping[str, Tensor]) -> list[Found]:
@@ -78,8 +98,8 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[Found]:
 
     The cell follows from the rows of `weight_hh`: 1, 3 or 4 times its columns are an RNN, GRU or LSTM. What a state
     dict doesn't say is an RNN's nonlinearity, and whether a class of one's own computes something else from weights
-    of these shapes. Layers with another direction of time, projections, weight norm, missing or broken weights are
-    returned too, with a `refusal`.
+    of these shapes. Of bidirectional layers it is the first one's forward direction, which nothing else feeds. Layers
+    with projections, pruned, with missing or broken weights are returned too, with a `refusal`.
 
     Raises:
         UnusableError: where there is none.
@@ -116,29 +136,28 @@ def _stack(name: str, parts: Mapping[str, Tensor]) -> Found:
 
 
 def _described(name: str, parts: Mapping[str, Tensor]) -> Found:
+    if sum(tensor.numel() for tensor in parts.values()) > MOST_PARAMETERS:
+        raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
+    parts, part = _forward(parts)
     weights: dict[str, Tensor] = {}
     layers = set()
-    for key, tensor in parts.items():
+    for key, tensor in _without_weight_norm(parts).items():
         match = PARAMETER.fullmatch(key)
-        if match["reverse"]:
-            raise UnusableError("bidirectional, not supported: a distance needs one direction of time")
         if match["part"] == "weight_hr":
             raise UnusableError("with projections (weight_hr), not supported: expected proj_size=0")
         if match["more"]:
-            raise UnusableError(f"{key} is made by weight norm or pruning: expected plain weights, after its removal")
+            raise UnusableError(f"{key} is made by pruning or the like: expected plain weights, after its removal")
         layer = int(match["layer"] or 0)
         if f"{match['part']}_l{layer}" in weights:
             raise UnusableError(f"{key} is there twice, with and without _l0: expected one")
         layers.add(layer)
         weights[f"{match['part']}_l{layer}"] = _checked(key, tensor)
-    L = max(layers) + 1
+    L = max(layers, default=0) + 1
     bias = any(key.startswith("bias") for key in weights)
     expected = [f"{part}_l{k}" for k in range(min(L, MOST_LAYERS + 1)) for part in _parts(bias)]
     if L > MOST_LAYERS or (missing := [key for key in expected if key not in weights]):
         lacks = f"more than {MOST_LAYERS} layers" if L > MOST_LAYERS else f"{missing[0]} is missing"
         raise UnusableError(f"{lacks}: expected weights, and both biases or none, for layers from 0 on")
-    if sum(weight.numel() for weight in weights.values()) > MOST_PARAMETERS:
-        raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
     rows, H = _shape(weights["weight_hh_l0"], "weight_hh_l0")
     cell = CELL_BY_ROWS.get(rows // H) if rows % H == 0 else None
     if cell is None:
@@ -151,7 +170,37 @@ def _described(name: str, parts: Mapping[str, Tensor]) -> Found:
             raise UnusableError(f"{key} of shape {tuple(weights[key].shape)}: expected {shape}")
         if not weights[key].isfinite().all():
             raise UnusableError(f"{key} holds NaN or infinite numbers: expected finite ones")
-    return Found(name, cell, D, H, L, bias, {key: weights[key] for key in expected})
+    return Found(name, cell, D, H, L, bias, {key: weights[key] for key in expected}, part)
+
+
+def _forward(parts: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
+    """Leave of bidirectional layers what reads the inputs in their order, and nothing else; say what that is."""
+    matches = {key: PARAMETER.fullmatch(key) for key in parts}
+    if not any(match["reverse"] for match in matches.values()):
+        return parts, ""
+    first = {key for key, match in matches.items() if not int(match["layer"] or 0)}
+    said = "the forward direction alone" + ", of the first layer" * (first != parts.keys())
+    return {key: parts[key] for key in parts if key in first and not matches[key]["reverse"]}, said
+
+
+def _without_weight_norm(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Compute the weights that weight norm keeps in two parts: w = g v / ‖v‖ (Salimans & Kingma 2016)."""
+    plain = dict(parts)
+    for key in parts:
+        length = PARAMETER.fullmatch(key)["more"]
+        stem = key.removesuffix(length or "")
+        direction = stem + WEIGHT_NORM.get(length, "")
+        name = stem.removeprefix("parametrizations.")
+        if length not in WEIGHT_NORM or direction not in parts or name in parts:
+            continue
+        g, v = _checked(key, plain.pop(key)), _checked(direction, plain.pop(direction))
+        rows, columns = _shape(v, direction)
+        if g.shape not in ((), (rows, 1), (1, columns)):
+            raise UnusableError(f"{key} of shape {tuple(g.shape)}: expected a length per row of {(rows, columns)}")
+        axes = [axis for axis in (0, 1) if not g.dim() or g.shape[axis] == 1]  # one length holds for all along these
+        v, dtype = v.double(), v.dtype
+        plain[name] = (v * (g.double() / v.norm(dim=axes, keepdim=True))).to(dtype)
+    return plain
 
 
 def _parts(bias: bool) -> tuple[str, ...]:
@@ -196,7 +245,7 @@ def to_module(found: Found, nonlinearity: str = "tanh") -> Module:
 
 
 def read_inputs(data: bytes, name: str, found: Found) -> np.ndarray:
-    """Read inputs (T, D) or (N, T, D) for a module that was found, from `.npy`, `.npz` or `.csv`.
+    """Read inputs of two axes (T, D), or three whose last is D, from `.npy`, `.npz` or `.csv`, for `fit_inputs`.
 
     Raises:
         UnusableError: for anything else.
@@ -208,19 +257,57 @@ def read_inputs(data: bytes, name: str, found: Found) -> np.ndarray:
 
     inputs = read_array(data, name, fits)
     if not fits(inputs.shape):
-        raise UnusableError(f"{name} of shape {inputs.shape}: expected (T, {D}) or (N, T, {D})")
-    if inputs.shape[-2] < 2:
-        raise UnusableError(f"{name} of shape {inputs.shape}: expected at least 2 steps, a distance needs them")
+        raise UnusableError(f"{name} of shape {inputs.shape}: expected (T, {D}), (N, T, {D}) or (T, N, {D})")
     return inputs
 
 
-def fit_inputs(found: Found, inputs: np.ndarray | Tensor) -> tuple[Tensor, str]:
+def reading(inputs: np.ndarray, time_first: bool = False) -> tuple[str, str]:
+    """Say how inputs are read: "16 sequences of 40 steps, 3 inputs"; and where the other order is likelier, so.
+
+    Steps that follow one another are more alike than sequences; where neither is, there are more of them.
+
+    >>> reading(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
+    ('40 sequences of 16 steps, 3 inputs', '16 sequences of 40 steps')
+    """
+    whole = _sequences_first(inputs, time_first)
+    N, T, D = whole.shape
+    said = f"{_counted(N, 'sequence')} of {_counted(T, 'step')}"
+    corner = np.array(whole[:CORNER, :CORNER, :CORNER], float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        unlike = [np.square(np.diff(corner, axis=axis)).mean() if corner.shape[axis] > 1 else np.inf for axis in (0, 1)]
+    swapped = unlike[0] < ALIKE * unlike[1] or (N > T and unlike[0] <= unlike[1] / ALIKE)
+    other = f"{_counted(T, 'sequence')} of {_counted(N, 'step')}"
+    return f"{said}, {_counted(D, 'input')}", other if inputs.ndim == 3 and N > 1 and swapped else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _sequences_first(inputs: np.ndarray | Tensor, time_first: bool) -> np.ndarray | Tensor:
+    """(N, T, D), of whatever order."""
+    if inputs.ndim == 2:
+        return inputs[None]
+    return inputs.swapaxes(0, 1) if time_first else inputs
+
+
+def fit_inputs(found: Found, inputs: np.ndarray | Tensor, time_first: bool = False) -> tuple[Tensor, str]:
     """Return inputs (N, T, D) as float64, cut to what a recording may take, and a line that says what was cut.
 
     Of long sequences the last steps stay, of many sequences the first.
+
+    Args:
+        found: the layers that are to read them.
+        inputs: (T, D), one sequence; (N, T, D).
+        time_first: those of three axes are (T, N, D).
+
+    Raises:
+        UnusableError: for a single step, and numbers beyond float64.
     """
-    whole = inputs if inputs.ndim == 3 else inputs[None]
+    whole = _sequences_first(inputs, time_first)
     N, T, D = whole.shape
+    if T < 2:
+        raise UnusableError(f"{_counted(N, 'sequence')} of one step: expected at least 2 steps, a distance needs them")
     H, rows = found.hidden_size, len(LAYERS[found.cell].blocks)
     sizes = [D] + [H] * (found.layers - 1)
     numbers = sum(2 * (H + size) + 2 * rows * H + 4 * H for size in sizes)

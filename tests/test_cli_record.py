@@ -25,8 +25,9 @@ def files(tmp_path, monkeypatch):
     lstm, rnn = nn.LSTM(3, 6, 2, batch_first=True), nn.RNN(3, 5, nonlinearity="relu", batch_first=True)
     torch.save(lstm.state_dict(), "lstm.pt")
     torch.save(rnn.state_dict(), "rnn.pt")
-    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": nn.GRU(3, 4, bidirectional=True)}).state_dict(), "several.pt")
-    torch.save(nn.ModuleDict({"c": nn.GRU(3, 4, bidirectional=True)}).state_dict(), "both.pt")
+    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "several.pt")
+    torch.save(nn.ModuleDict({"c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "projected.pt")
+    torch.save(nn.Linear(3, 4).state_dict(), "linear.pt")
     torch.save(lstm, "module.pt")
     inputs = np.random.default_rng(0).normal(size=(4, 20, 3))
     np.save("x.npy", inputs)
@@ -85,6 +86,21 @@ def test_what_is_cut_is_said(files, capsys):
     assert "Used are of 3,000 steps the last 1,000." in capsys.readouterr().out
 
 
+def test_the_order_of_the_axes_is_said_and_can_be_named(files, capsys):
+    inputs = files["inputs"].cumsum(1)
+    np.save("steps.npy", inputs.swapaxes(0, 1))
+    assert main(["record", "lstm.pt", "--data", "steps.npy"]) == 0
+    said = "Read: 20 sequences of 4 steps, 3 inputs (likelier 4 sequences of 20 steps: with --time-first)."
+    assert said in capsys.readouterr().out
+    assert (
+        main(["record", "lstm.pt", "--data", "steps.npy", "--time-first", "--json", "o.json", "--html", "o.html"]) == 0
+    )
+    assert "Read: 4 sequences of 20 steps, 3 inputs." in capsys.readouterr().out
+    document = strict((files["folder"] / "o.json").read_text())
+    assert document["decay"] == export.as_plain(gradient_decay(record(files["lstm"], inputs)))
+    assert "record lstm.pt --data steps.npy --time-first\n" in (files["folder"] / "o.html").read_text()
+
+
 REFUSED = [
     ([], "required: WEIGHTS"),
     (["none.pt"], "none.pt: No such file or directory"),
@@ -94,8 +110,10 @@ REFUSED = [
     (["module.pt"], "module.pt: it refers to torch.nn.modules.rnn.LSTM: expected tensors alone"),
     (["several.pt"], "2 layers: expected --layer with one of a, b"),
     (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
-    (["several.pt", "--layer", "c"], "c: bidirectional, not supported"),
-    (["both.pt"], "c: bidirectional, not supported"),
+    (["several.pt", "--layer", "c"], r"c: with projections \(weight_hr\), not supported"),
+    (["projected.pt"], r"c: with projections \(weight_hr\), not supported"),
+    (["linear.pt"], r"linear.pt: no recurrent layer among 2 tensors \(weight, bias, …\)"),
+    (["lstm.pt", "--time-first"], "time-first: expected with --data only"),
     (["lstm.pt", "--nonlinearity", "relu"], "nonlinearity=relu: expected tanh or relu for an RNN"),
     (["rnn.pt", "--nonlinearity", "sin"], "nonlinearity=sin: expected"),
     (["lstm.pt", "--data", "none.npy"], "none.npy: No such file"),

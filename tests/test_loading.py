@@ -26,6 +26,8 @@ from analysis.loading import (
     measure_module,
     random_inputs,
     read_inputs,
+    read_recurrent,
+    reading,
     to_module,
 )
 from analysis.memory import output_memory
@@ -151,10 +153,6 @@ def without(module, *names, **more):
     return {name: w for name, w in module.state_dict().items() if name not in names} | more
 
 
-def weight_normed():
-    return nn.utils.parametrizations.weight_norm(nn.LSTM(2, 3), "weight_hh_l0").state_dict()
-
-
 def pruned():
     module = nn.GRU(2, 3)
     prune.l1_unstructured(module, "weight_hh_l0", 0.5)
@@ -162,10 +160,27 @@ def pruned():
 
 
 REFUSED = {
-    "bidirectional": (nn.LSTM(2, 3, bidirectional=True).state_dict, "bidirectional, not supported"),
+    "backward alone": (
+        lambda: {k: w for k, w in nn.LSTM(2, 3, bidirectional=True).state_dict().items() if "reverse" in k},
+        "weight_ih_l0 is missing",
+    ),
     "projections": (nn.LSTM(2, 4, proj_size=3).state_dict, r"projections \(weight_hr\), not supported"),
-    "weight norm": (weight_normed, "weight norm or pruning"),
-    "pruned": (pruned, "weight norm or pruning"),
+    "pruned": (pruned, "weight_hh_l0_orig is made by pruning"),
+    "half of weight norm": (lambda: without(nn.GRU(2, 3), weight_hh_l1_g=torch.ones(9, 1)), "weight_hh_l1_g is made"),
+    "lengths of another": (
+        lambda: without(nn.GRU(2, 3), "weight_hh_l0", weight_hh_l0_g=torch.ones(3), weight_hh_l0_v=torch.ones(9, 3)),
+        r"weight_hh_l0_g of shape \(3,\): expected a length per row of \(9, 3\)",
+    ),
+    "no direction": (
+        lambda: without(
+            nn.GRU(2, 3), "weight_hh_l0", weight_hh_l0_g=torch.ones(9, 1), weight_hh_l0_v=torch.zeros(9, 3)
+        ),
+        "weight_hh_l0 holds NaN",
+    ),
+    "weight norm, huge": (
+        lambda: {"weight_hh_l0_g": torch.ones(1, 1), "weight_hh_l0_v": torch.ones(1).expand(10**7, 10**7)},
+        "too large: expected at most 20,000,000",
+    ),
     "one bias": (lambda: without(nn.GRU(2, 3), "bias_hh_l0"), "bias_hh_l0 is missing"),
     "no input weights": (lambda: without(nn.GRU(2, 3), "weight_ih_l0"), "weight_ih_l0 is missing"),
     "no layer 1": (lambda: {k: w for k, w in nn.GRU(2, 3, 3).state_dict().items() if "l1" not in k}, "_l1 is missing"),
@@ -194,6 +209,40 @@ def test_what_cant_be_measured_is_found_and_refused(case):
     with pytest.raises(UnusableError, match=message):
         to_module(found)
     assert found.label.startswith("at the top: ")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning")
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_weight_norm_is_read_as_torch_computes_it(norm, dim):
+    module, inputs = nn.GRU(3, 5, 2, batch_first=True), torch.randn(2, 7, 3)
+    for name in ("weight_hh_l0", "weight_ih_l1"):
+        norm(module, name, dim)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3)  # so that lengths are no longer those of the directions
+    state = read_weights(saved(module.state_dict()), "a.pt")
+    assert any("weight_hh_l0_g" in name or "original0" in name for name in state)
+    found = only({f"encoder.{name}": weight for name, weight in state.items()})
+    assert found.label == "encoder: GRU, 3 inputs, 5 units, 2 layers"
+    assert to_module(found).weight_hh_l0.dtype == torch.float32
+    assert torch.allclose(to_module(found)(inputs)[0], module(inputs)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell, layers", list(product(KINDS, (1, 2))))
+def test_of_bidirectional_layers_the_forward_direction_of_the_first(cell, layers):
+    module, inputs = KINDS[cell](3, 5, layers, batch_first=True, bidirectional=True), torch.randn(2, 7, 3)
+    found = only(module.state_dict())
+    part = "the forward direction alone" + ", of the first layer" * (layers > 1)
+    assert found.label == f"at the top: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is {part}"
+    both = KINDS[cell](3, 5, batch_first=True, bidirectional=True)
+    both.load_state_dict({name: w for name, w in module.state_dict().items() if "_l0" in name})
+    assert torch.allclose(to_module(found)(inputs)[0], both(inputs)[0][..., :5], atol=1e-6)
+
+
+def test_a_file_without_a_recurrent_layer_is_named():
+    with pytest.raises(UnusableError, match=r"^a.pt: no recurrent layer among 2 tensors \(weight, bias, …\): expected"):
+        read_recurrent(saved(nn.Linear(2, 3).state_dict()), "a.pt")
 
 
 def test_nothing_recurrent():
@@ -332,11 +381,10 @@ DATA = {
     "words": ("x.npy", lambda: npy(np.array([["a", "b", "c"]])), "expected real numbers"),
     "dates": ("x.npy", lambda: npy(np.zeros((4, 3), "M8[s]")), "expected real numbers"),
     "empty": ("x.npy", lambda: npy(np.zeros((0, 3))), r"an empty array of shape \(0, 3\)"),
-    "one number": ("x.npy", lambda: npy(np.float64(3)), r"of shape \(\): expected \(T, 3\) or \(N, T, 3\)"),
+    "one number": ("x.npy", lambda: npy(np.float64(3)), r"\(\): expected \(T, 3\), \(N, T, 3\) or \(T, N, 3\)"),
     "row": ("x.npy", lambda: npy(np.zeros(3)), r"of shape \(3,\): expected"),
     "wrong D": ("x.npy", lambda: npy(np.zeros((9, 4))), r"of shape \(9, 4\): expected \(T, 3\)"),
     "four axes": ("x.npy", lambda: npy(np.zeros((1, 2, 9, 3))), "expected"),
-    "one step": ("x.npy", lambda: npy(np.zeros((5, 1, 3))), "at least 2 steps"),
     "NaN": ("x.npy", lambda: npy(NAN), r"nan at \(4, 2\): expected finite"),
     "infinite": ("x.npy", lambda: npy(np.full((9, 3), -np.inf)), r"-inf at \(0, 0\)"),
     "lies": ("x.npy", lambda: lying(np.zeros(3), (10**12, 3)), "expected as many as its header says"),
@@ -442,6 +490,9 @@ def targets():
     return {
         "a.pt": saved({"epoch": 1, "model": state}),
         "a.safetensors": save_safetensors(state),
+        "a.pth": saved(
+            nn.utils.parametrizations.weight_norm(nn.GRU(3, 4, bidirectional=True), "weight_hh_l0").state_dict()
+        ),
         "x.npy": npy(inputs),
         "x.npz": npz(x=inputs, y=np.zeros(3)),
         "x.csv": f"a,b,c\n{rows}\n".encode(),
@@ -486,7 +537,10 @@ def test_mutated_files_are_read_or_refused(name):
                     record(module, fit_inputs(found, random_inputs(found, 3, 1))[0])
                     used += 1
             else:
-                fit_inputs(FOR, read_inputs(data, name, FOR))
+                array = read_inputs(data, name, FOR)
+                for time_first in (False, True):
+                    reading(array, time_first)
+                    fit_inputs(FOR, array, time_first)
                 used += 1
         except UnusableError as error:
             assert "\n" not in str(error) and str(error)
@@ -539,6 +593,46 @@ def test_arrays_of_every_kind_of_number(dtype, order):
 def test_csv_of_several_kinds(text):
     inputs, _ = fit_inputs(FOR, read_inputs(text.encode(), "x.csv", FOR))
     assert inputs.tolist() == [[[1, 2, 3], [4, 5, 6]]]
+
+
+SMOOTH = np.cumsum(np.random.default_rng(0).normal(size=(16, 40, 3)), axis=1)  # N, T, D
+NOISE = np.random.default_rng(0).normal(size=(16, 40, 3))
+READ = [
+    (SMOOTH, False, "16 sequences of 40 steps, 3 inputs", ""),
+    (SMOOTH, True, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
+    (SMOOTH.swapaxes(0, 1), False, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
+    (SMOOTH.swapaxes(0, 1), True, "16 sequences of 40 steps, 3 inputs", ""),
+    (SMOOTH[:, :5], False, "16 sequences of 5 steps, 3 inputs", ""),
+    (NOISE, False, "16 sequences of 40 steps, 3 inputs", ""),
+    (NOISE, True, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
+    (NOISE[0], True, "1 sequence of 40 steps, 3 inputs", ""),
+    (NOISE[:, :1, :1], False, "16 sequences of 1 step, 1 input", "1 sequence of 16 steps"),
+    (np.zeros((1, 1, 1), "?"), False, "1 sequence of 1 step, 1 input", ""),
+    (
+        np.full((9, 2, 3), 1e308) * np.array([-1, 1])[:, None],
+        False,
+        "9 sequences of 2 steps, 3 inputs",
+        "2 sequences of 9 steps",
+    ),
+]
+
+
+@pytest.mark.parametrize("array, time_first, said, likelier", READ)
+def test_what_was_read_is_said_and_the_likelier_order(array, time_first, said, likelier):
+    assert reading(array, time_first) == (said, likelier)
+
+
+@pytest.mark.parametrize("array", [SMOOTH, SMOOTH[0], torch.from_numpy(SMOOTH)])
+def test_time_may_come_first(array):
+    inputs, _ = fit_inputs(FOR, array.swapaxes(0, 1) if array.ndim == 3 else array, time_first=True)
+    assert np.array_equal(inputs, SMOOTH[: len(inputs)])
+
+
+def test_one_step_has_no_distance():
+    steps = read_inputs(npy(np.zeros((5, 1, 3))), "x.npy", FOR)
+    with pytest.raises(UnusableError, match="5 sequences of one step: expected at least 2 steps"):
+        fit_inputs(FOR, steps)
+    assert fit_inputs(FOR, steps, time_first=True)[0].shape == (1, 5, 3)
 
 
 def test_ten_million_steps_are_cut_and_said():

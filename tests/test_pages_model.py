@@ -98,11 +98,11 @@ def test_random_inputs_are_those_of_the_settings():
 
 
 def test_one_of_several_layers_is_chosen_and_the_refused_are_listed():
-    model = nn.ModuleDict({"a": nn.LSTM(3, 4), "b": nn.RNN(4, 5), "c": nn.GRU(3, 4, bidirectional=True)})
+    model = nn.ModuleDict({"a": nn.LSTM(3, 4), "b": nn.RNN(4, 5), "c": nn.LSTM(3, 4, proj_size=2)})
     at = with_model(model)
     [box] = [each for each in at.selectbox if each.key == "model_layer"]
     assert box.options == ["a: LSTM, 3 inputs, 4 units, 1 layer", "b: RNN, 4 inputs, 5 units, 1 layer"]
-    assert "c: bidirectional, not supported" in texts(at).replace("\\", "")
+    assert "c: with projections (weight_hr), not supported" in texts(at).replace("\\", "")
     at = fine(box.select_index(1).run())
     assert "RNN: 1 % of the gradient" in texts(at) and "An RNN has no gates" in texts(at)
     [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
@@ -160,6 +160,30 @@ def test_a_mended_file_is_measured(three_inputs):
     assert not at.error and len(charts(at)) == 6
     at = fine(upload(at, "model_data", "x.npy", npy(np.zeros((5000, 3), "f4"))))
     assert "Used are of 5,000 steps the last 1,000." in texts(at)
+
+
+def test_the_order_of_the_axes_is_chosen_and_said():
+    """Time first, as torch's own default is, would be many short sequences."""
+    module, array = nn.LSTM(3, 4, batch_first=True), np.cumsum(np.random.default_rng(0).normal(size=(16, 40, 3)), 1)
+    at = fine(upload(opened(model_source="your own"), "model_weights", "model.pt", saved(module.state_dict())))
+    at = fine(upload(at, "model_data", "x.npy", npy(array.swapaxes(0, 1))))
+    said = "Read: 40 sequences of 16 steps, 3 inputs; likelier it is *time first*, 16 sequences of 40 steps."
+    assert said in texts(at)
+    [order] = [each for each in at.get("segmented_control") if each.key == "model_order"]
+    at = fine(order.set_value("time first").run())
+    assert "Read: 16 sequences of 40 steps, 3 inputs." in texts(at)
+    assert np.allclose(trace(at, 1, "LSTM"), output_memory(module, torch.from_numpy(array)).value)
+    assert at.get("code")[0].value.startswith("python -m analysis record model.pt --data x.npy --time-first")
+
+
+def test_of_a_bidirectional_model_it_says_what_is_measured():
+    said = "Found at the top: GRU, 3 inputs, 4 units, 1 layer; measured is the forward direction alone."
+    assert said in texts(with_model(nn.GRU(3, 4, bidirectional=True)))
+
+
+def test_a_file_without_a_recurrent_layer_is_named():
+    at = fine(upload(opened(), "model_weights", "linear.pt", saved(nn.Linear(3, 4).state_dict())))
+    assert at.error[0].value.startswith("linear.pt: no recurrent layer among 2 tensors")
 
 
 def test_what_leaves_the_finite_range_is_said():

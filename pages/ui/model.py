@@ -23,7 +23,8 @@ from analysis.loading import (
     fit_inputs,
     random_inputs,
     read_inputs,
-    read_weights,
+    read_recurrent,
+    reading,
 )
 from analysis.results import Decay, Measured, Memory
 from analysis.weights import initial_weights
@@ -31,6 +32,10 @@ from pages.ui import controls
 from pages.ui.layout import plain
 
 RANDOM, OWN = "random", "your own"
+SEQUENCES_FIRST, TIME_FIRST = "sequences first", "time first"
+REPLACED = """<style>
+[data-testid="stFileChips"] div:has([aria-invalid="true"]):has(~ div .stFileChip) { display: none; }
+</style>"""  # a file that was refused while choosing goes when another one comes
 EXAMPLE = "an untrained LSTM of 32 units, as an example"
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
 
@@ -49,6 +54,7 @@ class Chosen:
 
 def choose() -> Chosen:
     """Draw the row of files and settings; where something can't be used, say why and end the page."""
+    st.html(REPLACED)
     left, right = st.columns(2, gap="large")
     with left:
         upload = st.file_uploader(
@@ -84,7 +90,7 @@ def _layer(upload: Any) -> Found:
         st.caption(f"Shown until you add yours: {EXAMPLE}.")
         weights, _ = initial_weights(Experiment(cell="lstm", seeds=1), inputs=8, outputs=1)
         return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
-    every = once("file", upload.file_id, "layers", lambda: find_recurrent(read_weights(upload.getvalue(), upload.name)))
+    every = once("file", upload.file_id, "layers", lambda: read_recurrent(upload.getvalue(), upload.name))
     usable = {each.label: each for each in every if not each.refusal}
     refused = "; ".join(plain(each.label) for each in every if each.refusal)
     if not usable:
@@ -120,18 +126,22 @@ def _random(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
 def _own(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
     upload = st.file_uploader(
         "Data", ["npy", "npz", "csv"], max_upload_size=LARGEST // MIB, key="model_data",
-        help="(T, D): one sequence, a row per step. (N, T, D): several. CSV: a row per step, a column per input.",
+        help="(T, D): one sequence, a row per step. (N, T, D) or (T, N, D): several. CSV: a row per step.",
     )  # fmt: skip
     if upload is None:
         st.info(f"Add inputs: {found.input_size} numbers for each step.", icon=":material/upload_file:")
         st.stop()
-    inputs, said = once(
-        "data", (upload.file_id, found.name), "inputs",
-        lambda: fit_inputs(found, read_inputs(upload.getvalue(), upload.name, found)),
+    array = once(
+        "data", (upload.file_id, found.input_size), "array",
+        lambda: read_inputs(upload.getvalue(), upload.name, found),
     )  # fmt: skip
-    N, T, _ = inputs.shape
-    said = said or f"{N:,} sequence{'s' * (N > 1)} of {T:,} steps."
-    return inputs, said, (upload.file_id,), ["--data", upload.name]
+    orders = (SEQUENCES_FIRST, TIME_FIRST)
+    time_first = array.ndim == 3 and controls.choice(f"Axes {array.shape}", orders, "model_order") == TIME_FIRST
+    said, likelier = reading(array, time_first)
+    other = f"; likelier it is *{orders[not time_first]}*, {likelier}" if likelier else ""
+    st.caption(f"Read: {said}{other}.")
+    inputs, cut = fit_inputs(found, array, time_first)
+    return inputs, cut, (upload.file_id, time_first), ["--data", upload.name, *["--time-first"] * time_first]
 
 
 def refuse(error: UnusableError) -> None:
