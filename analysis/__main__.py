@@ -35,7 +35,7 @@ from analysis.loading import (
 from analysis.measuring import measure_untrained
 from analysis.memory import output_memory
 from analysis.results import Decay, Run, Snapshot
-from analysis.store import Row, StoreError
+from analysis.store import Row, Store, StoreError
 from analysis.tasks import build
 
 FINISHED, ALL_DIVERGED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -235,7 +235,8 @@ def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:
             raise StoreError(jobs.trouble)
         if arguments["json"]:
             return export.to_json([row.as_dict() for row in rows]).rstrip()
-        return "\n".join(map(_line, rows)) or "No run is kept."
+        kept = [*map(_line, rows), *_watched(jobs.store)]
+        return "\n".join(kept) or "No run is kept."
     try:
         if verb == "import":
             return f"Imported as run {jobs.import_(Path(arguments['file']).read_bytes())}."
@@ -257,6 +258,22 @@ def _line(row: Row) -> str:
     step = f"step {row.step}/{row.experiment.steps}"
     name = f"{row.name}: " if row.name else ""
     return f"{row.id}  {row.created[:16]}  {name}{_title(row.experiment)}, {step}, {row.status}{found}{why}"
+
+
+def _watched(store: Store) -> list[str]:
+    """Say in a line each what the models are that were watched in loops of one's own."""
+    lines = []
+    for id in store.watched():
+        try:
+            model = store.load_watched(id)
+        except StoreError as error:
+            lines.append(str(error))
+            continue
+        decays = [snapshot.decay for snapshot in model.snapshots]
+        reach = f", horizon {_reach(decays[0])} first, {_reach(decays[-1])} last" if decays else ""
+        name = f"{model.name}: " if model.name else ""
+        lines.append(f"watched   {model.created[:16]}  {name}{model.cell.upper()}, pass {model.backwards}{reach}")
+    return lines
 
 
 def fail(line: str, status: int = REFUSED) -> int:

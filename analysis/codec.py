@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from analysis.config import Experiment
-from analysis.results import Bounds, Decay, Measured, Memory, Run, Saturation, Snapshot
+from analysis.results import Bounds, Decay, Measured, Memory, Run, Saturation, Snapshot, Watched
 
 FORMAT = 1
 DTYPES = ("float64", "float32", "int64", "int32", "uint8", "bool")
@@ -169,8 +169,8 @@ def _cut(place: Any, arrays: dict[str, np.ndarray], path: str) -> np.ndarray:  #
     raise ValueError(f"{path}: expected [dtype, offset, shape] within the arrays, found {str(place)[:80]}")
 
 
-def check_axes(result: object, experiment: Experiment) -> None:
-    """Refuse, with a ValueError, arrays whose shapes don't fit the experiment or each other."""
+def check_axes(result: object, experiment: Experiment | Watched) -> None:
+    """Refuse, with a ValueError, arrays whose shapes don't fit what was measured or each other."""
     if isinstance(result, dict):
         result = tuple(result.values())
     if isinstance(result, tuple):

@@ -283,6 +283,11 @@ class Jobs:
         """Whether anything waits or trains here."""
         return bool(self._queue) or any(worker.run for worker in self._workers)
 
+    @property
+    def store(self) -> Store | None:
+        """The history in its file; None where that can't be used."""
+        return self._store
+
     def rows(self) -> list[Row]:
         """Return every run, the newest first; those of a history that can't be read are left out, see `trouble`."""
         kept = []

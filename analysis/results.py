@@ -221,6 +221,28 @@ class Snapshot(Result):
     bounds: Bounds
 
 
+@dataclass(frozen=True, eq=False)
+class Watched(Result):
+    """A module measured while someone's own loop trained it; a snapshot's step counts backward passes."""
+
+    name: str
+    cell: str  # rnn, lstm or gru
+    activation: str  # tanh or relu
+    input_size: int
+    hidden_size: int
+    layers: int
+    created: str  # ISO 8601, UTC
+    backwards: int  # passes seen
+    snapshots: tuple[Snapshot, ...]
+    skipped: dict[str, int]  # passes that couldn't be measured, by the reason
+    versions: dict[str, str]
+
+    @property
+    def seeds(self) -> int:
+        """One model, as its arrays have it."""
+        return 1
+
+
 @dataclass(frozen=True)
 class Diverged:
     """A model that left the finite range: it stays as it was before that step."""

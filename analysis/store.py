@@ -22,10 +22,11 @@ from typing import Any, TypeVar
 
 import platformdirs
 
+from analysis.bounds import LEVELS
 from analysis.cells import LAYERS
 from analysis.codec import LARGEST, check_axes, decode, encode
 from analysis.config import SETTINGS, Experiment
-from analysis.results import Result, Run, Snapshot
+from analysis.results import Decay, Measured, Result, Run, Snapshot, Watched
 from analysis.tasks import read_text
 from analysis.training import versions
 
@@ -65,6 +66,7 @@ CREATE TABLE blobs (
 );
 PRAGMA user_version = {SCHEMA};
 """
+WATCHED = "CREATE TABLE IF NOT EXISTS watched (id TEXT PRIMARY KEY, saved TEXT NOT NULL, data BLOB NOT NULL)"
 
 R = TypeVar("R")
 Blob = tuple[str, int, bytes]  # kind (snapshot, checkpoint or run), step, data
@@ -538,6 +540,53 @@ class Store:
         self.put(columns, blobs)
         return columns["id"]
 
+    # Models that were watched in someone's own loop: a table that is there once one of them was saved
+
+    def keep_watched(self, watched: Watched, id: str | None = None) -> str:
+        """Keep a watched model, in place of what is kept under its id if that is given; return the id."""
+        try:
+            _check_watched(watched)
+        except ValueError as error:
+            raise StoreError(f"{watched.name[:NAME_LENGTH]!a} can't be kept: {error}") from error
+        id = id or token_hex(4)
+        with self._writing() as connection:
+            connection.execute(WATCHED)
+            connection.execute(
+                "INSERT INTO watched VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET saved = excluded.saved, data = excluded.data",
+                (id, datetime.now(UTC).isoformat(), encode(watched)),
+            )
+        return id
+
+    def watched(self) -> dict[str, str]:
+        """Return when each watched model was last saved, by its id, the newest first."""
+        with self._connection() as connection:
+            found = _watched(connection, "SELECT id, saved FROM watched ORDER BY rowid DESC")
+        return {str(id): str(saved) for id, saved in found}
+
+    def load_watched(self, id: str) -> Watched:
+        """Return a watched model."""
+        with self._connection() as connection:
+            found = _watched(connection, "SELECT data FROM watched WHERE id = ?", id)
+        if not found:
+            raise NoRunError(f"{self.path}: no watched model {id}")
+        try:
+            watched = decode(Watched, found[0][0])
+            _check_watched(watched)
+        except ValueError as error:
+            raise StoreError(f"{self.path}: watched model {id} is damaged: {error}") from error
+        return watched
+
+    def rename_watched(self, id: str, name: str) -> None:
+        """Give a watched model a name."""
+        self.keep_watched(replace(self.load_watched(id), name=name.strip()[:NAME_LENGTH]), id)
+
+    def delete_watched(self, id: str) -> None:
+        """Delete a watched model; a loop that saves it again brings it back."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM watched WHERE id = ?", (id,))
+            connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
+
 
 def _without_path(record: Record) -> Record:
     """Leave of a text's path the file's name, to be shown: no path out of a record is ever opened."""
@@ -574,7 +623,6 @@ def _check(record: Record) -> None:
     run, experiment = record.run, record.experiment
     measured = (*record.snapshots, *((run.measured_before, run.measured_after) if run else ()))
     decays = [s.decay for s in record.snapshots]
-    gates = [gate for each in measured for gate in each.saturation.values()]
     problems = {
         f"status {record.status[:20]!r}": record.status not in STATUSES,
         "result for its status": (run is not None) != (record.status == "finished"),
@@ -582,9 +630,6 @@ def _check(record: Record) -> None:
         "step": not all(0 <= step <= experiment.steps for step in (*steps, record.step)),
         "seconds": not 0 <= record.seconds < 1e12,
         "time zone": datetime.fromisoformat(record.created).tzinfo is None,
-        "gates": any({*each.saturation} != {*LAYERS[experiment.cell].gates} for each in measured),
-        "edges": any(gate.edges.shape != (gate.counts.size + 1,) for gate in gates),
-        "ends": any((gate.left is None) != (gate.right is None) for gate in gates),
     }
     if run:
         decays += [*run.measured_before.decays.values(), *run.measured_after.decays.values()]
@@ -598,17 +643,58 @@ def _check(record: Record) -> None:
             "model": not all(0 <= failure.model < experiment.seeds for failure in run.diverged),
             "weights": not all(weight.shape[:1] == (experiment.seeds,) for weight in run.weights.values()),
         }
-    problems["distances"] = not all(decay.distance.size for decay in decays)
+    _refuse(problems | _unfit(experiment.cell, measured, decays))
+    check_axes(record, record.experiment)
+
+
+def _check_watched(watched: Watched) -> None:
+    """Refuse, with a ValueError, a watched model whose parts don't fit each other."""
+    steps = [snapshot.step for snapshot in watched.snapshots]
+    "".join((watched.name, *watched.skipped)).encode()  # a UnicodeError is a ValueError
+    _refuse({"cell": watched.cell not in LAYERS})
+    decays = [snapshot.decay for snapshot in watched.snapshots]
+    problems = {
+        "activation": watched.activation not in ("tanh", "relu"),
+        "sizes": min(watched.input_size, watched.hidden_size, watched.layers) < 1,
+        "order of snapshots": steps != sorted({*steps}),
+        "pass": not all(1 <= step <= watched.backwards for step in steps),
+        "time zone": datetime.fromisoformat(watched.created).tzinfo is None,
+        "ends": any(gate.left is None for each in watched.snapshots for gate in each.saturation.values()),
+    }
+    _refuse(problems | _unfit(watched.cell, watched.snapshots, decays))
+    check_axes(watched, watched)
+
+
+def _unfit(cell: str, measured: Sequence[Snapshot | Measured], decays: Sequence[Decay]) -> dict[str, bool]:
+    """Return what may be wrong with measurements of a cell, and whether it is."""
+    gates = [gate for each in measured for gate in each.saturation.values()]
+    return {
+        "gates": any({*each.saturation} != {*LAYERS[cell].gates} for each in measured),
+        "edges": any(gate.edges.shape != (gate.counts.size + 1,) for gate in gates),
+        "ends": any((gate.left is None) != (gate.right is None) for gate in gates),
+        "steps": not all(each.bounds.saturated.size for each in measured),
+        "levels": any(each.bounds.levels.shape != LEVELS.shape for each in measured),
+        "cell state": any((each.bounds.cell is None) != (cell != "lstm") for each in measured),
+        "distances": not all(decay.distance.size for decay in decays),
+    }
+
+
+def _refuse(problems: dict[str, bool]) -> None:
     for problem, found in problems.items():
         if found:
             raise ValueError(f"unexpected {problem}")
-    check_axes(record, record.experiment)
 
 
 def _rows(connection: sqlite3.Connection, query: str, *values: str) -> list[dict[str, Any]]:
     found = connection.execute(query, values)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _watched(connection: sqlite3.Connection, query: str, *values: str) -> list[tuple[Any, ...]]:
+    """Ask the table of watched models, if it is there."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'watched'").fetchone()
+    return connection.execute(query, values).fetchall() if there else []
 
 
 def _identical(connection: sqlite3.Connection, experiment: Experiment) -> dict[str, Any] | None:

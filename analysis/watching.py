@@ -1,7 +1,10 @@
 """watch(module): decay, saturation and bounds of a module while someone's own loop trains it."""
 
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +16,10 @@ from analysis.bounds import activation_bounds
 from analysis.bptt import one_thread
 from analysis.decay import gradient_decay
 from analysis.gates import gate_saturation
-from analysis.recording import Module, run_forward
-from analysis.results import Snapshot
+from analysis.recording import KINDS, Module, run_forward
+from analysis.results import Snapshot, Watched
+from analysis.store import NAME_LENGTH, Store
+from analysis.training import versions
 
 UNKNOWN = np.array([np.nan])
 Later = list[tuple[Tensor, ...]]
@@ -26,6 +31,7 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
     The loop stays as it is: results, gradients, modes and random numbers are those without it. Passes in eval mode
     or without gradients don't count, nor does a graph that goes back once more. `history` is a list of snapshots,
     which the figures draw; what Goldfish's own snapshots have besides, loss, metric and clipped share, is NaN.
+    `save` keeps it with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
     several steps, decay is that of the last of them alone: the others' would overlap with it. Dropout between layers
@@ -42,8 +48,9 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
 
     >>> lstm = nn.LSTM(3, 8)
     >>> with watch(lstm, every=2) as watched:
-    ...     for _ in range(4):
+    ...     for _ in range(4):  # the loop of one's own
     ...         lstm(torch.randn(20, 5, 3))[0][-1].sum().backward()
+    >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: it replaces what this watch saved before
     >>> [snapshot.step for snapshot in watched.history]
     [2, 4]
     """
@@ -64,12 +71,49 @@ class Watch:
     def __init__(self, module: Module, every: int, samples: int, dtype: torch.dtype) -> None:
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
+        self._about = {
+            "cell": next(name for kind, name in KINDS.items() if isinstance(module, kind)),
+            "activation": getattr(module, "nonlinearity", "tanh"),
+            "input_size": module.input_size,
+            "hidden_size": module.hidden_size,
+            "layers": module.num_layers,
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        self._saved: str | None = None  # under which id
         self._hook = module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def close(self) -> None:
         """Leave the module as it was; the history stays."""
         self._hook.remove()
         self.every = 0
+
+    def result(self, name: str = "") -> Watched:
+        """Return all that was measured so far, under a name."""
+        return Watched(
+            name=name.strip()[:NAME_LENGTH],
+            **self._about,
+            backwards=self.backwards,
+            snapshots=tuple(self.history),
+            skipped=dict(self.skipped),
+            versions=versions(),
+        )
+
+    def save(self, name: str = "", store: Path | str | None = None) -> str:
+        """Keep what was measured so far in the history of runs, in place of what this watch saved before.
+
+        Args:
+            name: shown on the page Runs.
+            store: another history than `GOLDFISH_STORE` or the one in the user's data.
+
+        Returns:
+            The id it has there.
+
+        Raises:
+            StoreError: where the history can't be written; what was measured stays in `history`.
+        """
+        with closing(Store(store)) as kept:
+            self._saved = kept.keep_watched(self.result(name), self._saved)
+        return self._saved
 
     def __enter__(self) -> Self:
         return self

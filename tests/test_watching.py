@@ -1,4 +1,8 @@
 import copy
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,10 +13,13 @@ from torch import nn
 import analysis
 from analysis import activation_bounds, gate_saturation, gradient_decay, record, watch
 from analysis.codec import decode, encode
+from analysis.figures import timeline
 from analysis.figures.bounds import sizes
 from analysis.figures.decay import decay
 from analysis.figures.gates import histograms
 from analysis.results import Snapshot
+from analysis.store import NAME_LENGTH, NoRunError, Store, StoreError
+from tests.test_loading import mutated
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 VARIANTS = list(product(KINDS, (True, False), (1, 2)))
@@ -238,6 +245,142 @@ def test_the_figures_draw_a_history_and_the_codec_keeps_it():
     assert histograms({"gru": snapshot.saturation}).data
     assert sizes({"tanh": snapshot.bounds}).data
     assert decode(Snapshot, encode(snapshot)) == snapshot
+
+
+@pytest.mark.parametrize("cell", KINDS)
+def test_what_is_saved_comes_back(cell, tmp_path):
+    path = tmp_path / "runs.sqlite"
+    watched, _ = trained(Model(cell, layers=2), 4, every=2)
+    watched.skipped["packed"] = 3
+    id = watched.save(" mine ", path)
+    kept = Store(path).load_watched(id)
+    assert kept == watched.result("mine") and kept.snapshots == tuple(watched.history)
+    assert (kept.name, kept.cell, kept.activation, kept.backwards) == ("mine", cell, "tanh", 4)
+    assert (kept.input_size, kept.hidden_size, kept.layers, kept.skipped) == (3, 6, 2, {"packed": 3})
+    assert kept.versions["torch"] == torch.__version__
+
+
+def test_saving_again_replaces_it(tmp_path):
+    path, module = tmp_path / "runs.sqlite", nn.GRU(3, 6)
+    with watch(module, every=1) as watched:
+        ids = [watched.save("before anything", path)]
+        for _ in range(2):
+            module(torch.randn(4, 2, 3))[0][-1].sum().backward()
+            ids.append(watched.save("after an epoch", path))
+    other = watch(module).save("another", path)
+    store = Store(path)
+    assert len({*ids}) == 1 and list(store.watched()) == [other, ids[0]]
+    assert len(store.load_watched(ids[0]).snapshots) == 2
+    assert store.rows() == []
+
+
+def test_a_watched_model_is_renamed_and_deleted(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    store, watched = Store(path), watch(nn.RNN(3, 6, nonlinearity="relu"))
+    assert store.watched() == {}
+    with pytest.raises(NoRunError, match="no watched model none"):
+        store.load_watched("none")
+    id = watched.save("a", path)
+    store.rename_watched(id, " b" * NAME_LENGTH)
+    assert store.load_watched(id).name == (" b" * NAME_LENGTH).strip()[:NAME_LENGTH]
+    store.delete_watched(id)
+    assert store.watched() == {}
+    assert watched.save("a", path) == id  # the loop goes on
+
+
+def test_a_history_made_before_is_kept_and_stays_readable(tmp_path):
+    """The table comes with the first watched model; the schema's number stays."""
+    path = tmp_path / "runs.sqlite"
+    id = Store(path).add(analysis.Experiment())
+    with closing(sqlite3.connect(path)) as connection:
+        before = connection.execute("PRAGMA user_version").fetchone()
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'watched'").fetchone()
+    watch(nn.GRU(3, 6)).save("a", path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == before
+    assert Store(path).row(id).experiment == analysis.Experiment()
+
+
+def damaged():
+    """A watched model with one thing wrong, by what that is."""
+    watched, _ = trained(Model("lstm"), 4, every=2)
+    result = watched.result("a")
+    first, last = result.snapshots
+    return {
+        "cell": replace(result, cell="qrnn"),
+        "activation": replace(result, activation="sin"),
+        "sizes": replace(result, layers=0),
+        "order of snapshots": replace(result, snapshots=(last, first)),
+        "pass": replace(result, backwards=3),
+        "gates": replace(result, snapshots=(replace(first, saturation={}),)),
+        "levels": replace(
+            result,
+            snapshots=(replace(first, bounds=replace(first.bounds, levels=np.ones(3), hidden=np.ones((3, 12)))),),
+        ),
+        "cell state": replace(result, snapshots=(replace(first, bounds=replace(first.bounds, cell=None)),)),
+        "axes": replace(result, hidden_size=5),
+        "isoformat": replace(result, created="yesterday"),
+        "surrogates": replace(result, name="\ud800"),
+    }
+
+
+@pytest.mark.parametrize("change", damaged())
+def test_what_doesnt_fit_is_neither_kept_nor_read(change, tmp_path):
+    store, wrong = Store(tmp_path / "runs.sqlite"), damaged()[change]
+    with pytest.raises(StoreError, match=f"can't be kept: .*{change}"):
+        store.keep_watched(wrong)
+    id = watch(nn.GRU(3, 6)).save("a", store.path)
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE watched SET data = ?", (encode(wrong),))
+    with pytest.raises(StoreError, match=f"watched model {id} is damaged: .*{change}"):
+        store.load_watched(id)
+
+
+def test_a_mutated_record_is_read_or_refused(tmp_path):
+    watched, _ = trained(Model("gru"), 2, every=1)
+    store, chance = Store(tmp_path / "runs.sqlite"), random.Random(0)
+    id = watched.save("a", store.path)
+    original = encode(watched.result("a"))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        for forged in [mutated(original, chance) for _ in range(200)] + [b"", "text", 3, 1.5]:
+            connection.execute("UPDATE watched SET data = ?", (forged,))
+            try:
+                store.load_watched(id)
+            except StoreError as error:
+                assert "\n" not in str(error)
+
+
+def test_a_table_that_is_another_is_refused(tmp_path):
+    store = Store(tmp_path / "runs.sqlite")
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE watched (a)")
+    for ask in (store.watched, lambda: store.load_watched("a"), lambda: watch(nn.GRU(3, 6)).save("a", store.path)):
+        with pytest.raises(StoreError, match=r"no such column|has 1 column"):
+            ask()
+
+
+def test_a_history_that_cant_be_written_is_said_and_loses_nothing(tmp_path):
+    watched, _ = trained(Model(), 2, every=1)
+    with pytest.raises(StoreError, match="expected a file to keep runs in"):
+        watched.save("a", tmp_path)
+    assert len(watched.history) == 2
+
+
+def test_the_timeline_of_a_watched_model_has_its_horizon_alone():
+    watched, _ = trained(Model("gru"), 7, every=2)
+    result = watched.result()
+    figure = timeline.timeline({"gru": result}, step=4)
+    [line] = [trace for trace in figure.data if trace.name == "GRU"]
+    assert list(line.x) == [2, 4, 6] and list(line.y) == [each.decay.horizon for each in watched.history]
+    assert figure.layout.xaxis.title.text == "backward pass" and list(figure.layout.xaxis.range) == [0, 7]
+    assert figure.layout.yaxis.title.text == "horizon" and "yaxis2" not in figure.layout
+    assert len(figure.layout.shapes) == 1
+    run = analysis.train(analysis.Experiment(hidden_size=2, length=4, steps=3, seeds=1))
+    both = timeline.timeline({"gru": result, "lstm": run})
+    assert both.layout.yaxis2.title.text == "accuracy" and list(both.layout.xaxis.range) == [0, 7]
+    assert [trace.name for trace in both.data if trace.yaxis == "y2"] == ["LSTM model 0", "LSTM", "chance"]
+    alone = timeline.timeline({"gru": trained(Model("gru"), 1, every=1)[0].result()})
+    assert alone.data[-1].mode == "markers"
 
 
 @pytest.mark.parametrize(

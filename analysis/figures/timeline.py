@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from analysis.config import Experiment
 from analysis.figures import style
-from analysis.results import Snapshot, finite_median
+from analysis.results import Snapshot, Watched, finite_median
 
 
 class Trained(Protocol):
@@ -21,18 +21,24 @@ class Trained(Protocol):
     chance: float
 
 
-def timeline(runs: Mapping[str, Trained], step: int | None = None, *, height: int = 380) -> go.Figure:
-    """Draw each run's horizon and metric (median over seeds, a thin line each) by training step, one marked."""
-    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06)
+def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, height: int = 380) -> go.Figure:
+    """Draw each run's horizon and metric (median over seeds, a thin line each) by training step, one marked.
+
+    Of watched models the horizon alone is known, by backward pass.
+    """
+    learned = {cell: run for cell, run in runs.items() if not isinstance(run, Watched)}
+    rows = 2 if learned or not runs else 1
+    figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.06)
     style.layout(figure, height)
     for cell, run in runs.items():
         steps = [snapshot.step for snapshot in run.snapshots]
+        mode = "lines" if len(steps) > 1 else "markers"
         horizons = np.array([snapshot.decay.horizons for snapshot in run.snapshots])  # (N, S)
         metrics = np.array([snapshot.metric for snapshot in run.snapshots])
         for row, values, whole in (
             (1, horizons, [snapshot.decay.horizon for snapshot in run.snapshots]),
             (2, metrics, [finite_median(own) for own in metrics]),
-        ):
+        )[: 2 if cell in learned else 1]:
             for model, own in enumerate(values.T):
                 figure.add_scatter(
                     x=steps, y=own, name=f"{cell.upper()} model {model}", mode="lines", showlegend=False,
@@ -40,24 +46,25 @@ def timeline(runs: Mapping[str, Trained], step: int | None = None, *, height: in
                     row=row, col=1,
                 )  # fmt: skip
             figure.add_scatter(
-                x=steps, y=whole, name=cell.upper(), mode="lines", line=style.line(cell, 3), showlegend=row == 1,
+                x=steps, y=whole, name=cell.upper(), mode=mode, line=style.line(cell, 3), showlegend=row == 1,
                 hovertemplate="%{y:.3g}", row=row, col=1,
             )  # fmt: skip
     if runs:
-        run = next(iter(runs.values()))
-        last = max(run.experiment.steps for run in runs.values())
+        last = max(run.experiment.steps if cell in learned else run.backwards for cell, run in runs.items())
         figure.update_xaxes(range=[0, last])
-        figure.add_trace(style.level((0, last), run.chance, "chance"), row=2, col=1)
         figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
+    if learned:
+        run = next(iter(learned.values()))
+        figure.add_trace(style.level((0, last), run.chance, "chance"), row=2, col=1)
         accuracy = run.metric_name == "accuracy"
         figure.update_yaxes(title_text=run.metric_name, range=[0, 1.05] if accuracy else None, row=2, col=1)
         if not accuracy:
             figure.update_yaxes(rangemode="tozero", row=2, col=1)
     if step is not None:
-        for axis in ("", "2"):
+        for axis in ("", "2")[:rows]:
             figure.add_shape(
                 type="line", x0=step, x1=step, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
                 line={"color": style.NEUTRAL, "width": 2},
             )  # fmt: skip
-    figure.update_xaxes(title_text="training step", row=2, col=1)
+    figure.update_xaxes(title_text="training step" if rows == 2 else "backward pass", row=rows, col=1)
     return figure

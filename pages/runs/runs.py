@@ -4,7 +4,7 @@ import streamlit as st
 
 from analysis.figures import overlay
 from analysis.results import Run
-from pages.ui import export, history, layout, training
+from pages.ui import export, history, layout, training, watched
 
 layout.title("What has been trained?", "Tick two or more runs to see them on the same axes.")
 jobs = training.jobs()
@@ -19,6 +19,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Shows the runs in whose name, settings or status every word occurs.",
     )  # fmt: skip
     history.take_in()
+if not every and watched.section(jobs.store):
+    st.stop()
 if not every:
     st.info("Nothing has been trained yet: press Train there, or import a run that was exported elsewhere.")
     st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
@@ -54,4 +56,6 @@ seen = st.fragment(picture, run_every=training.POLL if live else None)()
 with toolbar:
     history.actions(chosen)
 if seen:
-    export.row("runs", drawn, {row.id: row.experiment for row in chosen}, history.tables(seen), trained=True)
+    experiments = {row.id: row.experiment for row in chosen}
+    export.row("runs", drawn, experiments, history.tables(seen), trained=experiments)
+watched.section(jobs.store)

@@ -1,0 +1,166 @@
+"""Models that were watched in loops of one's own: their table, pictures and dialogs on the history page."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+
+import streamlit as st
+
+from analysis.export import table
+from analysis.figures import bounds, decay, gates, timeline
+from analysis.results import Watched
+from analysis.store import NAME_LENGTH, Store, StoreError
+from analysis.wording import horizon
+from pages.ui import export, layout
+from pages.ui.layout import plain
+
+Models = Mapping[str, Watched | None]  # by id, the newest first; None where the record is damaged
+
+
+def section(store: Store | None) -> bool:
+    """Draw all that is known of watched models; say whether there are any."""
+    try:
+        saved = store.watched() if store else {}
+    except StoreError as error:
+        st.error(plain(error))
+        return False
+    if not saved:
+        return False
+    st.subheader("Watched in loops of your own", anchor=False)
+    models: dict[str, Watched | None] = {}
+    for id, when in saved.items():
+        try:
+            models[id] = _load(store, id, when)
+        except StoreError as error:
+            models[id] = None
+            st.error(plain(error))
+    id = _table(models)
+    with st.container(horizontal=True):
+        if st.button("Rename", icon=":material/edit:", key="rename_watched", disabled=not models.get(id)):
+            _rename(store, id, models[id])
+        if st.button("Delete", icon=":material/delete:", key="delete_watched", disabled=not id):
+            _delete(store, id, title(models[id]))
+    if model := models.get(id):
+        _look(model)
+    return True
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _load(_store: Store, id: str, saved: str) -> Watched:
+    return _store.load_watched(id)
+
+
+def title(model: Watched | None) -> str:
+    """Name a model: as the user did, else by its sizes."""
+    if model is None:
+        return "damaged"
+    layers = f"{model.layers} layer{'s' * (model.layers > 1)}"
+    return model.name or f"{model.cell.upper()}, {model.input_size} inputs, {model.hidden_size} units, {layers}"
+
+
+def _horizons(model: Watched | None) -> str:
+    if model is None or not model.snapshots:
+        return "–"
+    return " → ".join(horizon(model.snapshots[k].decay).removesuffix(", the whole sequence") for k in (0, -1))
+
+
+COLUMNS = {
+    "Model": title,
+    "Cell": lambda model: model.cell.upper() if model else "–",
+    "Backward passes": lambda model: model.backwards if model else None,
+    "Horizon": _horizons,
+    "When": lambda model: datetime.fromisoformat(model.created) if model else None,
+}
+
+
+def _table(models: Models) -> str:
+    """Show the models, one per line; return the id of the one that is ticked, or nothing."""
+    ids = list(models)
+    shown = st.dataframe(
+        {name: [of(model) for model in models.values()] for name, of in COLUMNS.items()},
+        key=f"watched {hash(tuple(ids))}", on_select="rerun", selection_mode="single-row", hide_index=True,
+        column_config={
+            "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
+            "Model": st.column_config.TextColumn(width="medium"),
+        },
+        alt="Every watched model that is kept",
+    )  # fmt: skip
+    return next((ids[k] for k in shown.selection.rows if k < len(ids)), "")
+
+
+def _look(model: Watched) -> None:
+    """Draw a model from its first snapshot to its last."""
+    for reason, count in model.skipped.items():
+        st.caption(f"Not measured: {count} pass{'es' * (count > 1)}, {plain(reason)}.")
+    if not model.snapshots:
+        st.info("Nothing was measured yet.")
+        return
+    first, last, cell = model.snapshots[0], model.snapshots[-1], model.cell
+    before = {cell: first} if first is not last else {}
+    drawn = {
+        "horizon": timeline.timeline({cell: model}, height=280),
+        "gradient": decay.decay({cell: last.decay}, before={cell: each.decay for cell, each in before.items()}),
+        "hidden-state": bounds.sizes({model.activation: last.bounds}),
+    }
+    if cell == "lstm":
+        drawn["cell-state"] = bounds.sizes({model.activation: last.bounds}, "cell")
+    if last.saturation:
+        drawn["gates"] = gates.histograms(
+            {cell: last.saturation}, {cell: each.saturation for cell, each in before.items()}
+        )
+    for figure in drawn.values():
+        figure.for_each_trace(lambda trace: trace.update(name=f"pass {first.step}"), {"name": "before training"})
+    layout.chart(drawn["horizon"], "watched-horizon", "Horizon by backward pass")
+    st.caption("How far back that pass could teach it, on its own batch. What the model answers isn't known here.")
+    layout.chart(drawn["gradient"], "watched-gradient", "Gradient left against distance, first pass and last")
+    details = [name for name in ("gates", "hidden-state", "cell-state") if name in drawn]
+    for name, tab in zip(details, st.tabs([name.replace("-", " ").capitalize() for name in details]), strict=True):
+        with tab:
+            layout.chart(drawn[name], f"watched-{name}", f"{name.replace('-', ' ').capitalize()} at the last pass")
+    export.row("watched", drawn, {}, tables(model), commands=())
+
+
+def tables(model: Watched) -> dict[str, Callable[[], str]]:
+    """Return the horizon by pass, with what explains it, and all curves, as CSV to be written when asked for."""
+    snapshots = model.snapshots
+    through = {
+        "cell": model.cell, "pass": [each.step for each in snapshots],
+        "horizon": [each.decay.horizon for each in snapshots], "factor": [each.decay.factor for each in snapshots],
+        "largest_hidden": [each.bounds.hidden[-1].max() for each in snapshots],
+    }  # fmt: skip
+    for gate in snapshots[0].saturation:
+        left, right = zip(*(each.saturation[gate].ends for each in snapshots), strict=True)
+        through |= {f"{gate}_left": left, f"{gate}_right": right}
+    curves = [
+        {"cell": model.cell, "pass": each.step}
+        | {column: getattr(each.decay, column) for column in ("distance", "norm", "relative", "low", "high")}
+        for each in snapshots
+    ]
+    return {"horizon": partial(table, through), "gradient": partial(table, *curves)}
+
+
+def _do(change: Callable[..., None], *arguments: str) -> None:
+    """Change the history and draw the page anew; what can't be done is said in the dialog."""
+    try:
+        change(*arguments)
+    except StoreError as error:
+        st.error(plain(error))
+        return
+    st.rerun()
+
+
+@st.dialog("Rename")
+def _rename(store: Store, id: str, model: Watched) -> None:
+    name = st.text_input("Name", model.name, max_chars=NAME_LENGTH)
+    if st.button("Save", type="primary"):
+        _do(store.rename_watched, id, name)
+
+
+@st.dialog("Delete?")
+def _delete(store: Store, id: str, name: str) -> None:
+    st.markdown(f"- {plain(name)}\n\nWhat was measured is lost.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="really_watched"):
+            _do(store.delete_watched, id)
+        if st.button("Keep"):
+            st.rerun()
