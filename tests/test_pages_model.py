@@ -205,3 +205,13 @@ def test_text_from_a_file_is_not_markdown():
     assert plain("a_b") == "a\\_b"
     assert plain("www.e.org\n\n# 1. <b>") == "www\\.e.org \\# 1. \\<b\\>"
     assert plain("not here: http://a, ![x](//a)") == "not here: http\\://a, \\!\\[x\\]\\(//a\\)"
+
+
+def test_a_refused_file_forgets_no_setting():
+    at = with_model(nn.LSTM(3, 4), model_source="your own")
+    at = fine(upload(at, "model_data", "x.npy", npy(np.ones((9, 5, 3)))))
+    at.segmented_control(key="model_order").set_value("time first")
+    at = upload(at, "model_weights", "bad.pt", b"hello")
+    assert at.error and at.segmented_control(key="model_order").value == "time first"
+    at = fine(upload(at, "model_weights", "model.pt", saved(nn.GRU(3, 4).state_dict())))
+    assert "Read: 5 sequences of 9 steps, 3 inputs" in texts(at) and len(charts(at)) == 5

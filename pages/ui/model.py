@@ -39,6 +39,8 @@ REPLACED = """<style>
 EXAMPLE = "an untrained LSTM of 32 units, as an example"
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
 
+Read = Callable[[Found], tuple[Tensor, str, tuple, list[str]]]  # inputs, what was cut, key, options of the command
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -56,6 +58,9 @@ def choose() -> Chosen:
     """Draw the row of files and settings; where something can't be used, say why and end the page."""
     st.html(REPLACED)
     left, right = st.columns(2, gap="large")
+    with right:  # drawn before anything can be refused, or what is set there would be forgotten
+        source = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source")
+        read = _own() if source == OWN else _random()
     with left:
         upload = st.file_uploader(
             "Weights of your model", ["safetensors", "pt", "pth"], max_upload_size=LARGEST // MIB, key="model_weights",
@@ -69,9 +74,8 @@ def choose() -> Chosen:
         if found.cell == "rnn":
             nonlinearity = controls.choice("Nonlinearity, which a state dict doesn't say", NONLINEARITIES, "model_phi")
     with right:
-        source = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source")
         try:
-            inputs, said, key, option = _own(found) if source == OWN else _random(found)
+            inputs, said, key, option = read(found)
         except UnusableError as error:
             refuse(error)
         if said:
@@ -106,7 +110,7 @@ def _layer(upload: Any) -> Found:
     return usable[label]
 
 
-def _random(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
+def _random() -> Read:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         numbers = {
             "variance": st.number_input(
@@ -117,31 +121,41 @@ def _random(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
                 "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=115
             ),
         }
-    drawn = random_inputs(found, numbers["steps"], numbers["sequences"], numbers["variance"])
-    inputs, said = fit_inputs(found, drawn)
     option = [word for name, value in numbers.items() for word in (f"--{name}", f"{value:g}")]
-    return inputs, said, tuple(numbers.values()), option
+
+    def read(found: Found) -> tuple:
+        drawn = random_inputs(found, numbers["steps"], numbers["sequences"], numbers["variance"])
+        return *fit_inputs(found, drawn), tuple(numbers.values()), option
+
+    return read
 
 
-def _own(found: Found) -> tuple[Tensor, str, tuple, list[str]]:
+def _own() -> Read:
     upload = st.file_uploader(
         "Data", ["npy", "npz", "csv"], max_upload_size=LARGEST // MIB, key="model_data",
         help="(T, D): one sequence, a row per step. (N, T, D) or (T, N, D): several. CSV: a row per step.",
     )  # fmt: skip
-    if upload is None:
-        st.info(f"Add inputs: {found.input_size} numbers for each step.", icon=":material/upload_file:")
-        st.stop()
-    array = once(
-        "data", (upload.file_id, found.input_size), "array",
-        lambda: read_inputs(upload.getvalue(), upload.name, found),
-    )  # fmt: skip
     orders = (SEQUENCES_FIRST, TIME_FIRST)
-    time_first = array.ndim == 3 and controls.choice(f"Axes {array.shape}", orders, "model_order") == TIME_FIRST
-    said, likelier = reading(array, time_first)
-    other = f"; likelier it is *{orders[not time_first]}*, {likelier}" if likelier else ""
-    st.caption(f"Read: {said}{other}.")
-    inputs, cut = fit_inputs(found, array, time_first)
-    return inputs, cut, (upload.file_id, time_first), ["--data", upload.name, *["--time-first"] * time_first]
+    time_first = st.segmented_control(
+        "Of three axes", orders, default=SEQUENCES_FIRST, required=True, key="model_order",
+        help="(N, T, D): sequences first. (T, N, D): time first, as torch.nn has it without batch_first.",
+    ) == TIME_FIRST  # fmt: skip
+
+    def read(found: Found) -> tuple:
+        if upload is None:
+            st.info(f"Add inputs: {found.input_size} numbers for each step.", icon=":material/upload_file:")
+            st.stop()
+        array = once(
+            "data", (upload.file_id, found.input_size), "array",
+            lambda: read_inputs(upload.getvalue(), upload.name, found),
+        )  # fmt: skip
+        said, likelier = reading(array, time_first)
+        other = f"; likelier it is *{orders[not time_first]}*, {likelier}" if likelier else ""
+        st.caption(f"Read: {said}{other}.")
+        inputs, cut = fit_inputs(found, array, time_first)
+        return inputs, cut, (upload.file_id, time_first), ["--data", upload.name, *["--time-first"] * time_first]
+
+    return read
 
 
 def refuse(error: UnusableError) -> None:
@@ -169,8 +183,8 @@ def sentence(cell: str, decay: Decay, memory: Memory) -> str:
         said = f"{cell.upper()}: {wording.percent(decay.threshold)} of the gradient is left over the whole sequence"
     if memory.span != memory.span:
         return f"{said}. What the output depends on can't be measured: it is zero or not finite."
-    seen = wording.steps(memory.span + 1)
-    return f"{said}; the last {seen} alone decide more than half of its last output."
+    seen = "step alone decides" if memory.span == 0 else f"{wording.steps(memory.span + 1)} alone decide"
+    return f"{said}; the last {seen} more than half of its last output."
 
 
 def rates(decay: Decay) -> str:
