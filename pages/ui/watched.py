@@ -27,6 +27,7 @@ def section(store: Store | None) -> bool:
     if not saved:
         return False
     st.subheader("Watched in loops of your own", anchor=False)
+    st.caption("Tick one to see how far back its passes could teach it, and why.")
     models: dict[str, Watched | None] = {}
     for id, when in saved.items():
         try:
@@ -66,9 +67,9 @@ def _horizons(model: Watched | None) -> str:
 
 COLUMNS = {
     "Model": title,
+    "Horizon": _horizons,  # before what a phone has no room for
     "Cell": lambda model: model.cell.upper() if model else "–",
     "Backward passes": lambda model: model.backwards if model else None,
-    "Horizon": _horizons,
     "When": lambda model: datetime.fromisoformat(model.created) if model else None,
 }
 
