@@ -66,6 +66,27 @@ def horizon(decay: Decay) -> str:
     return f"≥ {number(decay.horizon)}, the whole sequence" if decay.censored else number(decay.horizon)
 
 
+def grows(decay: Decay) -> bool:
+    """Whether the gradient that comes back from the whole sequence is larger than at its end, in three digits."""
+    return bool(decay.relative[-1] >= 1.005)
+
+
+def reach(decay: Decay) -> str:
+    """Say briefly how far back the threshold's share is left: "7 steps", "≥ 29 steps"; or "grows ×1.1e6"."""
+    if np.isnan(decay.horizon):
+        return "not measurable"
+    if not decay.censored:
+        return steps(decay.horizon)
+    return f"grows ×{number(decay.relative[-1])}" if grows(decay) else f"≥ {steps(decay.horizon)}"
+
+
+def states(phases: Mapping[str, str]) -> dict[str, str]:
+    """Say of which state each cell is shown, where they are not all untrained, or all trained."""
+    if set(phases.values()) in ({"before"}, {"after"}):
+        return {}
+    return {cell: {"before": "untrained", "after": "trained"}.get(phase, phase) for cell, phase in phases.items()}
+
+
 def horizon_over_seeds(decay: Decay) -> str:
     """Say how far back the threshold's share of the gradient is left, with the range over seeds: "7 (6–9)"."""
     said, over = horizon(decay), spread(decay.horizons).partition(" ")[2]
@@ -82,7 +103,7 @@ def rate(decay: Decay) -> str:
     """Say what is left of the gradient from one step to the one before, if one rate describes it."""
     if np.isnan(decay.rate):
         return "not measurable"
-    if decay.rate > 0 and decay.relative[-1] > 1:
+    if decay.rate > 0 and grows(decay):
         return f"grows ×{number(decay.relative[-1])}"
     if decay.r_squared < FITS:
         return "no single rate"
@@ -98,7 +119,7 @@ def half_life(decay: Decay) -> str:
 
 def untrained(decays: Mapping[str, Decay]) -> str:
     """Say how far back the gradient of untrained cells reaches, and in which it grows."""
-    growing = {cell: decay for cell, decay in decays.items() if decay.relative[-1] > 1}
+    growing = {cell: decay for cell, decay in decays.items() if grows(decay)}
     parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
     said = []
     if parts:

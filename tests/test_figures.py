@@ -24,6 +24,10 @@ def named(figure, name):
     return next(trace for trace in figure.data if trace.name == name)
 
 
+def legend(figure):
+    return [trace.name for trace in figure.data if trace.showlegend is not False]
+
+
 def steep(factor, T=40):
     return decay_of_norms(np.tile((factor ** np.arange(T, dtype=float))[None, :, None], (2, 1, 2)), "memory")
 
@@ -42,7 +46,7 @@ def test_decay_draws_what_was_measured(decays):
         assert (trace.line.color, trace.line.dash) == (style.COLOURS[cell], style.DASHES[cell])
         np.testing.assert_array_equal(named(figure, f"{cell.upper()} 95th percentile").y, found.high)
         assert named(figure, f"{cell.upper()} horizon").x == (found.horizon,)
-        assert any(f"{cell.upper()} {found.horizon:.0f}" in note.text for note in figure.layout.annotations)
+        assert f"{cell.upper()}: {found.horizon:.0f} steps" in legend(figure)
     assert named(figure, "threshold").y == (0.01, 0.01)
     assert coloured(figure)
     np.testing.assert_allclose(figure.layout.yaxis.range, [-8, np.log10(3)])
@@ -62,9 +66,22 @@ def test_before_is_faint_and_the_carry_thin(decays):
     figure = decay(decays, before=decays, carry={"lstm": decays["lstm"]})
     assert named(figure, "LSTM before").line.color.startswith("rgba")
     assert named(figure, "LSTM by the gate alone").line.dash == "dashdot"
-    assert [trace.name for trace in figure.data if trace.showlegend is not False] == [
-        "RNN", "LSTM", "GRU", "before training", "by the gate alone",
-    ]  # fmt: skip
+    reached = [f"{cell.upper()}: {found.horizon:.0f} steps" for cell, found in decays.items()]
+    assert legend(figure) == [*reached, "before training"]
+
+
+def test_the_legend_names_the_gate_alone_only_where_it_is_seen():
+    curve = steep(0.6)
+    assert legend(decay({"lstm": curve}, carry={"lstm": steep(0.5)}))[1:] == ["by the gate alone"]
+    assert not legend(decay({"lstm": curve}, carry={"lstm": steep(0.599)}))[1:]
+    assert not legend(decay({"lstm": curve}, carry={"lstm": steep(1e-9)}))[1:]
+
+
+def test_the_legend_says_what_state_a_cell_is_in(decays):
+    found = steep(0.5)
+    figure = decay({"rnn": found, "gru": found}, states={"rnn": "untrained"})
+    assert legend(figure) == ["RNN (untrained): 6 steps", "GRU: 6 steps"]
+    assert legend(decay({"rnn": found}, states={"rnn": "step 40"}, relative=False)) == ["RNN (step 40)"]
 
 
 def test_what_floating_point_cannot_hold_is_a_gap_and_named():
@@ -87,11 +104,9 @@ def test_a_decay_that_left_the_finite_range_draws():
     assert not [trace for trace in figure.data if trace.name == "RNN horizon"]
 
 
-def test_censored_horizons_say_at_least():
-    figure = decay({"lstm": steep(0.99), "gru": steep(1.0)})
-    texts = [note.text for note in figure.layout.annotations]
-    assert "<b>LSTM ≥ 39</b>" in texts
-    assert "<b>GRU ≥ 39</b>" in texts
+def test_a_horizon_at_the_end_says_at_least_and_a_growing_gradient_how_much():
+    figure = decay({"lstm": steep(0.99), "gru": steep(1.0), "rnn": steep(2.0)})
+    assert legend(figure) == ["LSTM: ≥ 39 steps", "GRU: ≥ 39 steps", "RNN: grows ×5.5e11"]
 
 
 def test_memory_and_chance(runs):

@@ -62,6 +62,8 @@ def test_all_histograms_share_one_axis_and_say_the_ends(saturations):
     open_, shut = replace(saturations["gru"]["update"]), saturations["gru"]["update"]
     figure = figures.histograms({"gru": {"update": replace(open_, right=np.full((2, 1, 5), 0.25)), "reset": shut}})
     assert all(axis.matches == "y" for axis in figure.select_yaxes())
+    highest = max(max(trace.y) for trace in figure.data if trace.type == "bar" and trace.y[0] is not None)
+    assert figure.layout.yaxis.range[1] > 1.3 * highest  # above the bars stand the shares
     assert any(note.text == "25%" for note in figure.layout.annotations)
 
 

@@ -63,6 +63,19 @@ def test_horizon_at_the_end_is_censored():
     assert wording.horizon(decay(np.nan)) == wording.rate(decay(np.nan)) == "not measurable"
 
 
+def test_reach_is_brief_and_says_what_grows():
+    said = {0.5: "6 steps", 0.005: "0 steps", 0.99: "≥ 29 steps", 1.0001: "≥ 29 steps", np.nan: "not measurable"}
+    assert {factor: wording.reach(decay(factor)) for factor in said} == said
+    assert wording.reach(decay(2.0, T=21)) == "grows ×1.05e6"
+    assert wording.rate(decay(1.0001)).startswith("×1 kept")
+
+
+def test_states_are_said_where_they_differ():
+    assert wording.states({"rnn": "before", "gru": "before"}) == wording.states({"rnn": "after"}) == {}
+    assert wording.states({"rnn": "before", "gru": "after"}) == {"rnn": "untrained", "gru": "trained"}
+    assert wording.states({"gru": "step 40"}) == {"gru": "step 40"}
+
+
 def test_a_horizon_stands_with_its_range_and_its_threshold():
     spread = replace(decay(0.5), horizons=np.array([5.0, 9.0]))
     assert wording.horizon_over_seeds(spread) == "6 (5–9)"

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from analysis.figures import memory as memory_figure
 from analysis.figures import style
 from analysis.results import Decay, Memory
+from analysis.wording import reach
 
 TITLES = {
     "memory": "gradient left",
@@ -19,6 +20,7 @@ TITLES = {
     "carry": "gradient left, by the gate alone",
 }
 DOWN = 1e-300  # as far as an axis goes
+APART = 0.1  # in powers of ten: what is closer to a curve is hidden by it
 
 
 def decay(
@@ -26,6 +28,7 @@ def decay(
     *,
     before: Mapping[str, Decay] | None = None,
     carry: Mapping[str, Decay] | None = None,
+    states: Mapping[str, str] | None = None,
     spread: str = "band",
     relative: bool = True,
     position: bool = False,
@@ -33,12 +36,13 @@ def decay(
     large: bool = False,
     height: int = 420,
 ) -> go.Figure:
-    """Draw the gradient of each cell against distance, with the threshold and the labelled horizons.
+    """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
     Args:
         decays: by cell, drawn in full.
         before: by cell, drawn faint beside them, such as before training.
         carry: by cell, through the gate alone, drawn thin.
+        states: by cell, what the legend says it is, such as "untrained".
         spread: band (5th to 95th percentile), seeds (a thin line per model) or none.
         relative: as a share of the gradient at distance 0; else the norms themselves.
         position: x is the step in the sequence, T-1-k, instead of the distance k.
@@ -48,11 +52,11 @@ def decay(
     """
     size = 20 if large else 14
     figure = style.layout(go.Figure(), height, size)
-    figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position))
+    figure.add_traces(traces(decays, before or {}, carry or {}, states or {}, spread, relative, position))
     axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth)
     figure.update_xaxes(title_text=axis_title(position), range=style.distances(decays.values()))
     if relative:
-        label_horizons(figure, decays, position, size)
+        label_threshold(figure, decays, size)
     note_underflow(figure, decays, relative, size)
     return figure
 
@@ -63,6 +67,7 @@ def decay_and_memory(
     *,
     before: Mapping[str, Decay] | None = None,
     carry: Mapping[str, Decay] | None = None,
+    states: Mapping[str, str] | None = None,
     spread: str = "band",
     relative: bool = True,
     position: bool = False,
@@ -76,10 +81,11 @@ def decay_and_memory(
     """
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05)
     style.layout(figure, height)
-    figure.add_traces(traces(decays, before or {}, carry or {}, spread, relative, position), rows=1, cols=1)
+    curves = traces(decays, before or {}, carry or {}, states or {}, spread, relative, position)
+    figure.add_traces(curves, rows=1, cols=1)
     axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth, row=1)
     if relative:
-        label_horizons(figure, decays, position, 14)
+        label_threshold(figure, decays, 14)
     note_underflow(figure, decays, relative, 14)
     figure.update_xaxes(range=style.distances(decays.values()))
     figure.update_xaxes(title_text=axis_title(position), row=2, col=1)
@@ -106,6 +112,7 @@ def traces(
     decays: Mapping[str, Decay],
     before: Mapping[str, Decay],
     carry: Mapping[str, Decay],
+    states: Mapping[str, str],
     spread: str,
     relative: bool,
     position: bool,
@@ -122,9 +129,10 @@ def traces(
     for cell, found in carry.items():
         drawn.append(_curve(cell, found, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
     drawn += [_curve(cell, found, relative, position, "", style.COLOURS[cell], 3) for cell, found in decays.items()]
+    drawn += [_named(cell, found, states.get(cell, ""), relative) for cell, found in decays.items()]
     if before:
         drawn.append(style.key("before training", width=1.5, opacity=0.6))
-    if carry:
+    if any(_apart(found, decays[cell], relative) for cell, found in carry.items()):
         drawn.append(style.key("by the gate alone", "dashdot", 1.5))
     if relative and decays:
         last = max(found.distance[-1] for found in decays.values())
@@ -155,38 +163,11 @@ def axis_title(position: bool) -> str:
     return "step of the sequence" if position else "steps back from the last"
 
 
-def label_horizons(figure: go.Figure, decays: Mapping[str, Decay], position: bool, size: int) -> None:
-    """Write "RNN 7" where a line from the horizon's dot meets the axis, and name the threshold.
-
-    Close ones stand above one another. At the far end of the sequence the label stands at the dot instead.
-    """
-    found = {cell: each for cell, each in decays.items() if np.isfinite(each.horizon)}
-    if not found:
-        return
-    last = max(each.distance[-1] for each in found.values())
-    style.label_level(figure, threshold_of(found), f"{100 * threshold_of(found):g} %", size, log=True)
-    letters = {cell: {"color": style.COLOURS[cell], "size": size} for cell in found}
-    whole = {cell: float(each.relative[-1]) for cell, each in found.items() if each.censored}
-    grows = max(whole.values(), default=0) > style.HIGHEST
-    for line, cell in enumerate(reversed(whole) if grows else whole):
-        figure.add_annotation(
-            x=_x(last, last, position), y=float(np.log10((max if grows else min)(whole.values()))), showarrow=False,
-            text=f"<b>{cell.upper()} ≥ {last:.0f}</b>", font=letters[cell], xanchor="left" if position else "right",
-            yanchor="bottom" if grows else "top", yshift=(8 + line * (size + 5)) * (1 if grows else -1),
-        )  # fmt: skip
-    stacked: list[float] = []
-    for cell in sorted(reversed(found.keys()), key=lambda cell: -found[cell].horizon):
-        if cell in whole:
-            continue
-        reach = found[cell].horizon
-        above = sum(abs(other - reach) < 0.3 * last for other in stacked)
-        beyond = (reach > 0.75 * last) != position
-        figure.add_annotation(
-            x=_x(reach, last, position), y=0, yref="y domain", showarrow=False,
-            text=f"<b>{cell.upper()} {reach:.0f}</b>", font=letters[cell], yanchor="bottom",
-            xanchor="right" if beyond else "left", xshift=-4 if beyond else 4, yshift=2 + above * (size + 5),
-        )  # fmt: skip
-        stacked.append(reach)
+def label_threshold(figure: go.Figure, decays: Mapping[str, Decay], size: int) -> None:
+    """Name the threshold beside the picture."""
+    if decays:
+        share = threshold_of(decays)
+        style.label_level(figure, share, f"{100 * share:g} %", size, log=True)
 
 
 def threshold_of(decays: Mapping[str, Decay]) -> float:
@@ -224,6 +205,19 @@ def _axis(found: Decay, position: bool) -> np.ndarray:
     return found.distance[-1] - found.distance if position else found.distance
 
 
+def _named(cell: str, found: Decay, state: str, relative: bool) -> go.Scatter:
+    """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches."""
+    name = cell.upper() + (f" ({state})" if state else "") + (f": {reach(found)}" if relative else "")
+    return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
+
+
+def _apart(found: Decay, curve: Decay, relative: bool) -> bool:
+    """Whether a line is seen: somewhere within the picture it leaves a cell's curve."""
+    one, other = (style.drawable(each.relative if relative else each.norm) for each in (found, curve))
+    seen = (one > style.LOWEST) & (other > style.LOWEST)
+    return bool((np.abs(np.log10(one[seen] / other[seen])) > APART).any())
+
+
 def _curve(
     cell: str, found: Decay, relative: bool, position: bool, state: str, colour: str, width: float, dash: str = ""
 ) -> go.Scatter:
@@ -231,14 +225,15 @@ def _curve(
     return go.Scatter(
         x=_axis(found, position), y=style.drawable(found.relative if relative else found.norm), name=name,
         mode="lines", line={"color": colour, "dash": dash or style.DASHES[cell], "width": width},
-        showlegend=not state, hovertemplate="%{y:.3g}",
+        legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip
 
 
 def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) -> go.Scatter:
     return go.Scatter(
         x=_axis(found, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
-        line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, showlegend=False, hoverinfo="skip",
+        line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, legendgroup=cell, showlegend=False,
+        hoverinfo="skip",
     )  # fmt: skip
 
 
@@ -247,6 +242,7 @@ def _band(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
     edge = {
         "mode": "lines",
         "line": {"width": 0, "color": style.COLOURS[cell]},
+        "legendgroup": cell,
         "showlegend": False,
         "hoverinfo": "skip",
     }
@@ -271,11 +267,12 @@ def _dot(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
     dot = go.Scatter(
         x=[x], y=[y], name=f"{cell.upper()} horizon", mode="markers", cliponaxis=False, showlegend=False,
         marker={"color": style.COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}}, hoverinfo="skip",
+        legendgroup=cell,
     )  # fmt: skip
     if found.censored:
         return [dot]
     down = go.Scatter(
         x=[x, x], y=[y, DOWN], name=f"{cell.upper()} horizon, down to the axis", mode="lines", showlegend=False,
-        line={"color": style.faded(style.COLOURS[cell], 0.6), "width": 1}, hoverinfo="skip",
+        line={"color": style.faded(style.COLOURS[cell], 0.6), "width": 1}, legendgroup=cell, hoverinfo="skip",
     )  # fmt: skip
     return [down, dot]

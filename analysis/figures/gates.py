@@ -17,6 +17,7 @@ MARKERS = {
 }  # fmt: skip
 MOMENTS = ("#BFBFBF", "#E69F00", "#808080", "#CC79A7")  # before, at, after, at the cue
 BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
+ROOM = 1.45  # of the highest bar: above it stand the shares of the ends
 DOTS = 600  # of one gate in a scatter; more are thinned evenly
 
 
@@ -54,7 +55,9 @@ def histograms(
         figure.add_trace(style.key("before training", width=1.5))
         figure.add_bar(x=[None], y=[None], name="now", marker_color=style.faded(style.NEUTRAL, 0.75))
     figure.update_layout(bargap=0, hovermode="closest")
-    figure.update_yaxes(matches="y", rangemode="tozero", tickformat=".0%", nticks=4)
+    phases = (now, before or {})
+    highest = max(float(s.shares.max()) for cells in phases for gates in cells.values() for s in gates.values()) or 1.0
+    figure.update_yaxes(matches="y", range=[0, ROOM * highest], tickformat=".0%", nticks=4)
     figure.update_yaxes(showticklabels=False, col=2)
     return figure
 
@@ -223,7 +226,7 @@ def _say_ends(figure: go.Figure, now: Saturation, before: Saturation | None, row
         )
         figure.add_annotation(
             text=was + f"{now.ends[side]:.0%}", x=(start, end)[side], y=1, yref="y domain", showarrow=False,
-            xanchor=("left", "right")[side], yanchor="top", font_size=13, row=row, col=column,
+            xanchor=("left", "right")[side], yanchor="top", font_size=12, row=row, col=column,
         )  # fmt: skip
 
 

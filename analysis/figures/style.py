@@ -44,6 +44,7 @@ def layout(figure: go.Figure, height: int = 420, size: int = 14) -> go.Figure:
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         hovermode="x unified",
+        modebar={"orientation": "v", "bgcolor": CLEAR, "color": NEUTRAL, "activecolor": NEUTRAL},
         legend={
             "orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font_size": size,
             "traceorder": "normal",
@@ -63,7 +64,7 @@ def log_range(highest: float, lowest: float, full_depth: bool = False) -> list[f
     bottom = np.log10(max(min(LOWEST, lowest), SMALLEST)) if full_depth else np.log10(LOWEST)
     top = np.log10(HIGHEST)
     if np.isfinite(highest) and highest > HIGHEST:
-        top = np.log10(highest) + 0.15 * (np.log10(highest) - bottom)  # room for labels
+        top = np.log10(highest) + 0.04 * (np.log10(highest) - bottom)
     return [float(bottom), float(top)]
 
 

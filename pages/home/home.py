@@ -14,6 +14,7 @@ settings = sidebar.settings()
 decays = {cell: each.decay for cell, each in measure.untrained(settings.experiments).items()}
 figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
+sidebar.say_left_out(settings)
 measure.say_sizes(settings.experiments)
 layout.says(wording.untrained(decays))
 start.presets()

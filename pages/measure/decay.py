@@ -34,6 +34,7 @@ before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.befor
 before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
 after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
 now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
+states = wording.states(phases)
 
 
 def picture() -> None:
@@ -54,6 +55,7 @@ def picture() -> None:
         {cell: run.memory for cell, run in runs.items()},
         before=before,
         carry=carry,
+        states=wording.states(phases),
         spread=look.spread,
         relative=look.relative,
         position=look.position,
@@ -62,6 +64,7 @@ def picture() -> None:
     )
     with above:
         layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
+        sidebar.say_left_out(settings)
         measure.say_sizes(starting)
     if not runs and not unfinished:
         layout.says(wording.untrained(now))
@@ -73,27 +76,32 @@ def picture() -> None:
     if runs or seen:
         drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
         layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
+        metric = next(iter((runs | seen).values())).metric_name
+        st.caption(f"The {metric} in this picture is that of the training batches; the table's is that of a test.")
 
 
 player.moving("step", picture, live=any(row.live for row in unfinished.values()))
 
-if unfinished:
-    cells = wording.listed([cell.upper() for cell in unfinished])
-    st.caption(f"Below: {cells} untrained, until the training is done.")
+with st.container():
+    if unfinished:
+        cells = wording.listed([cell.upper() for cell in unfinished])
+        st.caption(f"Below: {cells} untrained, until the training is done.")
 names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
 rates, weights, others = st.tabs(names, key="details", bind="query-params")
 if rates.open:
     with rates:
-        comparison.rates(now if not unfinished else decays("memory"))
+        comparison.rates(*((now, wording.states(phases)) if not unfinished else (decays("memory"), states)))
 if weights.open:
     with weights:
-        drawn["weights"] = decay(decays("weights"), spread=look.spread, position=look.position, height=360)
+        drawn["weights"] = decay(
+            decays("weights"), states=states, spread=look.spread, position=look.position, height=360
+        )
         layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
         st.markdown(wording.update(decays("weights")))
 if others.open:
     with others:
         of = controls.state()
-        drawn[of] = decay(decays(of), spread=look.spread, position=look.position, height=360)
+        drawn[of] = decay(decays(of), states=states, spread=look.spread, position=look.position, height=360)
         layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
 
 st.subheader("Which cell here?", anchor=False)
@@ -112,5 +120,5 @@ def curves() -> str:
 tables = {"decay": curves}
 if runs:
     tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
-export.row("decay", drawn, settings.experiments, tables, trained=bool(runs))
+export.row("decay", drawn, settings.experiments, tables, trained=runs)
 say_cost()

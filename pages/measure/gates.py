@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from analysis import wording
 from analysis.config import GATED
 from analysis.export import decay_csv
 from analysis.figures import gates as figures
@@ -12,6 +13,11 @@ from pages.ui import controls, export, layout, measure, player, sidebar, trainin
 from pages.ui.gates import SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables
 
 NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every step."
+
+ENDS = (
+    "Shaded are a gate's two ends, below 0.1 and above 0.9 (of a candidate, beyond −0.9 and 0.9); "
+    "above them, how much of the time it is there."
+)
 
 layout.title(
     "Which gates are open, shut, or stuck?",
@@ -46,6 +52,7 @@ def picture() -> None:
             now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
     drawn["gates"] = figures.histograms(now, before)
     layout.chart(drawn["gates"], "gates", "Histogram of every gate's values, a column per cell")
+    st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     measure.say_sizes(starting)
     for cell in gated:
         layout.says(sentence(cell, now[cell], before.get(cell)))
@@ -53,8 +60,9 @@ def picture() -> None:
 
 player.moving("gates_step", picture, live=any(row.live for row in unfinished.values()))
 tables = histogram_tables(before, now, gated)
-if "rnn" in settings.cells:
-    st.caption(NO_GATES)
+with st.container():
+    if "rnn" in settings.cells:
+        st.caption(NO_GATES)
 
 names = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
 sequence, around, units, carry = st.tabs(names, key="gates_tab", bind="query-params")
@@ -92,11 +100,16 @@ if carry.open:
     with carry:
         start = {cell: each.decays["carry"] for cell, each in untrained.items()}
         after = {cell: run.carry for cell, run in runs.items()}
-        drawn["carry"] = decay(start | after, before={cell: start[cell] for cell in after}, height=360)
+        drawn["carry"] = decay(
+            start | after,
+            before={cell: start[cell] for cell in after},
+            states=wording.states({cell: "after" if cell in after else "before" for cell in start}),
+            height=360,
+        )
         layout.chart(drawn["carry"], "carry", "What the gates alone let through, by distance")
         st.caption("The product of the forget (LSTM) or update gates (GRU) on the way back.")
         curves = [(gated[cell], "before", each) for cell, each in start.items()]
         curves += [(gated[cell], "after", each) for cell, each in after.items()]
         tables["carry"] = partial(decay_csv, *curves)
-export.row("gates", drawn, gated, tables, trained=bool(runs))
+export.row("gates", drawn, gated, tables, trained=runs)
 say_cost()

@@ -29,18 +29,19 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
     )
     layout.says(wording.which_cell(runs))
     st.caption(
-        "In brackets: the range over seeds. Multiply-adds and milliseconds say what a step of the sequence, "
-        "and of the training of all seeds together, took on this machine."
+        "In brackets: the range over seeds. Multiply-adds: of one model, for one step of one sequence. Milliseconds: "
+        "a training step of all seeds together, on this machine, where cells that train at once slow one another: "
+        "they do not rank the cells."
     )
 
 
-def rates(decays: Mapping[str, Decay]) -> None:
+def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
     """Show what one rate per step says, and how well it describes the curve."""
     st.table(
         {
             "": ["rate", "half-life", "r²", "over seeds, kept per step"],
             **{
-                cell.upper(): [
+                cell.upper() + (f" ({states[cell]})" if cell in states else ""): [
                     wording.rate(found),
                     wording.half_life(found),
                     number(found.r_squared),

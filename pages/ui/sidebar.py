@@ -42,9 +42,13 @@ def settings() -> Settings:
     if chosen.error:
         st.error(layout.plain(chosen.error))
         st.stop()
-    if chosen.left_out:
-        st.caption(chosen.left_out)
     return chosen
+
+
+def say_left_out(settings: Settings) -> None:
+    """Say what doesn't apply to a cell: under a picture, which so stays where it is."""
+    if settings.left_out:
+        st.caption(settings.left_out)
 
 
 def draw() -> None:

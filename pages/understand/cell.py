@@ -34,6 +34,7 @@ with picture:
     ui.about(reading, runs.get(cell), waiting=weights == "trained")
     layout.chart(drawn["cell"], "cell", f"The {cell.upper()} reading the sentence word by word")
     st.caption(lesson.LEGEND)
+    sidebar.say_left_out(settings)
 layout.says(ui.held(reading))
 for column, text in zip(st.columns(3), (lesson.LOOP, lesson.FLOWS[cell], lesson.WHY_TANH[squashed]), strict=True):
     column.markdown(text)
@@ -82,5 +83,5 @@ if costs.open:
         ui.prices({name: experiments[name] for name in settings.cells})
 with st.expander("Sources"):
     st.markdown(lesson.SOURCES)
-export.row("cell", drawn, experiments, ui.tables(readings, reading), trained=bool(runs))
+export.row("cell", drawn, experiments, ui.tables(readings, reading), trained=runs)
 go_on()
