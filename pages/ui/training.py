@@ -3,6 +3,7 @@
 Workers train; a page only asks how far they are. The same settings are the same run, whoever asks for them.
 """
 
+import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,9 @@ POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
 METRICS = {"text": "nats per character", "words": "nats per word", "digits": "accuracy"}  # where no task can be built
-TRIED = 2e8  # multiply-adds of the steps that are timed to say what a training costs
+TRIED = 5e8  # multiply-adds of a step that is timed to say what a training costs
+SHORTEST = 20  # time steps of it
+LAST = 80  # snapshots that take as long as all that is measured before and after a training
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -155,12 +158,13 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
     """
     rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
     runs = {}
-    for cell, found in rows.items():
-        if found and found.status == "finished":
-            try:
-                runs[cell] = load(found.id)
-            except StoreError as error:
-                st.error(f"{cell.upper()}: {plain(error)}")
+    with st.container():
+        for cell, found in rows.items():
+            if found and found.status == "finished":
+                try:
+                    runs[cell] = load(found.id)
+                except StoreError as error:
+                    st.error(f"{cell.upper()}: {plain(error)}")
     live = [found for found in rows.values() if found and found.live]
     stopped = {cell: found for cell, found in rows.items() if found and not found.live and found.status != "finished"}
     idle = [e for cell, e in settings.experiments.items() if rows[cell] is None or cell in stopped]
@@ -178,15 +182,16 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
             said = st.empty()
             if not live:
                 said.caption("…" if idle else "Trained.")
-    for cell, each in stopped.items():
-        if each.status != "cancelled":
-            say = st.error if each.status == "failed" else st.warning
-            say(f"{cell.upper()}: {each.status} at step {each.step}, {plain(each.reason)}.")
-    for experiment in idle:
-        if why := _refused().get(experiment):
-            st.error(f"{experiment.cell.upper()}: {plain(why)}")
-    _mention_trouble(rows.values())
-    _advise(runs)
+    with st.container():
+        for cell, each in stopped.items():
+            if each.status != "cancelled":
+                say = st.error if each.status == "failed" else st.warning
+                say(f"{cell.upper()}: {each.status} at step {each.step}, {plain(each.reason)}.")
+        for experiment in idle:
+            if why := _refused().get(experiment):
+                st.error(f"{experiment.cell.upper()}: {plain(why)}")
+        _mention_trouble(rows.values())
+        _advise(runs)
     return runs, lambda: said.caption(estimate(idle)) if idle and not live else None
 
 
@@ -235,33 +240,53 @@ def estimate(experiments: list[Experiment]) -> str:
     count, seeds = len(experiments), experiments[0].seeds
     what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     try:
-        each = [seconds(experiment) for experiment in experiments]
-        return f"{what}, about {duration(max(max(each), sum(each) / (os.cpu_count() or 1)))}"
+        return f"{what}, about {duration(_side_by_side([seconds(experiment) for experiment in experiments]))}"
     except (ValueError, ModuleNotFoundError) as error:
         return plain(error)
 
 
+def _side_by_side(each: list[float]) -> float:
+    """Return when the last of several trainings is done, which a worker for each core takes in turn."""
+    free = [0.0] * (os.cpu_count() or 1)
+    for one in each:
+        heapq.heapreplace(free, free[0] + one)
+    return max(free)
+
+
 @st.cache_data(max_entries=200, show_spinner=False)
 def seconds(experiment: Experiment) -> float:
-    """Estimate how long an experiment trains, from a step and a snapshot of a shorter or smaller one."""
+    """Estimate how long an experiment trains, from steps and a snapshot of it, of a shorter one where it is large.
+
+    A step of a few models takes about as long as one of many: so the length is cut first.
+    """
     task = build(experiment)
     require_memory(experiment, task, training=True)
     each = 3 * cost(experiment, task)["multiply_adds"]
-    length = experiment.length if experiment.task == "digits" else min(experiment.task_length, 20)
-    models = max(1, min(experiment.seeds, int(TRIED / each / task.length)))
-    batch = max(1, min(experiment.batch_size, int(TRIED / each / task.length / models)))
+    length, whole = experiment.length, experiment.task_length
+    if experiment.task != "digits":
+        length = min(whole, max(SHORTEST, int(TRIED / each / experiment.seeds / experiment.batch_size)))
+    batch = max(1, min(experiment.batch_size, int(TRIED / each / (length or whole) / experiment.seeds)))
+    models = max(1, min(experiment.seeds, int(TRIED / each / (length or whole) / batch)))
     small = experiment.replace(length=length, seeds=models, batch_size=batch)
     trainer = Trainer(small, build(small))
-    trainer.advance()
-    began = time.perf_counter()
-    trainer.advance()
-    stepped = time.perf_counter()
-    trainer.snapshot_meter.measure(trainer.weights, of=("memory",))
-    measured = time.perf_counter()
+
+    def measure() -> None:
+        trainer.snapshot_meter.measure(trainer.weights, of=("memory",))
+
     larger = task.length / trainer.task.length * experiment.seeds / models
-    step = (stepped - began) * larger * experiment.batch_size / batch
-    snapshot = (measured - stepped) * larger
-    return experiment.steps * step + (experiment.steps / experiment.snapshot_every + 20) * snapshot
+    step = _quickest(trainer.advance) * larger * experiment.batch_size / batch
+    return experiment.steps * step + (experiment.steps / experiment.snapshot_every + LAST) * _quickest(measure) * larger
+
+
+def _quickest(work: Callable[[], object]) -> float:
+    """Return the seconds of the quickest of three; the first makes its buffers."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(3))
 
 
 def duration(seconds: float) -> str:
