@@ -43,7 +43,7 @@ def main():  # its imports are here because every worker imports this file too, 
             for section, entries in PAGES.items()
         }
     )
-    if page.url_path and "page" not in st.session_state:
+    if page.url_path:  # at every run: what moves up in a page loses its place in the URL
         st.html(CLOSE_FALSE_ALARM, unsafe_allow_javascript=True)
     st.session_state["page"] = page  # for links to the page itself
     start.open_preset()

@@ -160,6 +160,21 @@ def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
     assert written == pytest.approx(curve, rel=1e-12) and len(written) == 10
 
 
+def test_every_change_of_a_picture_is_in_the_url(server, visit):
+    page = visit(server.url("decay", f"preset=tanh,+and+yet+it+explodes&{SMALL}"))
+    for name, said in (("position", "axis=position"), ("absolute", "size=absolute"), ("distance", None)):
+        page.get_by_role("radio", name=name).click()
+        if said:
+            expect(page).to_have_url(re.compile(said))
+    expect(page).not_to_have_url(re.compile("axis="))
+    page.get_by_role("radio", name="position").click()
+    expect(page).to_have_url(re.compile("axis=position.*size=absolute"))
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("radio", name="absolute")).to_be_checked()
+    assert "default value" not in (server.folder / "log").read_text()
+
+
 def test_a_deep_link_on_a_fresh_server(visit, tmp_path):
     fresh = Server(tmp_path)
     try:

@@ -66,11 +66,13 @@ def test_home_starts_at_the_lesson():
 
 @pytest.mark.parametrize("start", STARTS)
 def test_switch_sets_the_sidebar(start):
-    at = app(length="20", hidden_size="4")
+    at = app(length="20", hidden_size="4", gain="2")
+    assert at.segmented_control(key="start").value is None
     at.segmented_control(key="start").set_value(start).run()
     fine(at)
-    assert {name: at.session_state[name] for name in ("init", "forget_bias")} == STARTS[start]
+    assert {name: at.session_state[name] for name in ("init", "gain", "forget_bias")} == STARTS[start]
     assert at.segmented_control(key="start").value == start
+    assert at.session_state["length"] == 20
 
 
 def element(at, name):
@@ -177,7 +179,7 @@ def test_presets_lead_to_their_page_with_their_settings(preset):
     assert not at.error
     assert "preset" not in at.query_params
     defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)} | {"cells": list(CELLS)}
-    assert {name: at.session_state[name] for name in defaults} == defaults | settings
+    assert {name: at.session_state[name] for name in defaults | settings} == defaults | settings
 
 
 def until(condition):
@@ -236,7 +238,14 @@ def test_decay_page_controls(kind, key, values):
         fine(at)
 
 
-@pytest.mark.parametrize(("key", "value"), [("threshold", "0"), ("axis", "x"), ("details", "?"), ("carry", "maybe")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("threshold", "0"), ("axis", "x"), ("details", "?"), ("carry", "maybe"), ("size", "<b>"),
+        ("spread", "x" * 3000), ("deep", "nan"), ("state", "../.."), ("axis", ""), ("size", ""),
+        ("spread", ""), ("state", ""),
+    ],
+)  # fmt: skip
 def test_decay_page_survives_hostile_controls(key, value):
     fine(app("pages/measure/decay.py", **SMALL, **{key: value}))
 
@@ -260,6 +269,12 @@ def test_training_that_fails_loses_nothing(monkeypatch):
     assert "LSTM: no luck" in at.error[0].value
     runs = [training.finished(each) for each in at.session_state["settings"].experiments.values()]
     assert [run is not None for run in runs] == [True, False, True]
+    names = {trace.get("name", "").partition(":")[0] for trace in charts(at)[0]["data"]}
+    assert names >= {"RNN (trained)", "LSTM (untrained)", "GRU (trained)"}
+    commands = [line.split()[3] for line in at.code[0].value.splitlines()]
+    assert commands == ["train", "decay", "train"]
+    at.switch_page("pages/measure/gates.py")
+    assert [line.split()[3] for line in fine(at.run()).code[0].value.splitlines()] == ["decay", "train"]
 
 
 def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
@@ -308,7 +323,7 @@ def test_what_would_take_long_is_asked_about_first(monkeypatch):
 
     monkeypatch.setattr(measure, "SPEED", 1.0)
     for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
-        at = fine(app(f"pages/{page}.py", **SMALL))
+        at = fine(app(f"pages/{page}.py", **SMALL, show="a real cell"))
         asked = at.button(key="measure_anyway_button")
         assert any("takes about" in text.value for text in at.markdown)
         before = len(charts(at))
@@ -324,7 +339,7 @@ def test_fewer_seeds_and_sequences_are_said(monkeypatch):
     assert not any("sequences" in text.value for text in app(**SMALL).caption)
     monkeypatch.setattr(measure, "BUDGET", 1.0)
     for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
-        at = fine(app(f"pages/{page}.py", **SMALL))
+        at = fine(app(f"pages/{page}.py", **SMALL, show="a real cell"))
         assert any("1 of 2 seeds, 8 of 64 sequences" in text.value for text in at.caption), page
 
 
@@ -345,3 +360,28 @@ def test_an_estimate_is_a_positive_time():
     assert estimate([Experiment(**SMALL, cell="gru")]).startswith("1 cell × 2 seeds, about ")
     assert "this machine has" in estimate([Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096)])
     assert [duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]
+
+
+def test_trainings_side_by_side_take_as_long_as_the_last_of_them(monkeypatch):
+    monkeypatch.setattr(training.os, "cpu_count", lambda: 2)
+    assert training._side_by_side([3.0, 1.0, 4.0]) == 5.0
+    assert training._side_by_side([2.0]) == 2.0
+
+
+def test_an_estimate_tries_all_models_on_a_shorter_sequence(monkeypatch):
+    from analysis.config import Experiment
+
+    tried = []
+
+    class Tried(training.Trainer):
+        def __init__(self, experiment, task):
+            tried.append(experiment)
+            super().__init__(experiment, task)
+
+    monkeypatch.setattr(training, "Trainer", Tried)
+    training.seconds.clear()
+    long = Experiment(hidden_size=64, length=500)
+    training.seconds(long)
+    assert tried[0].length < 250 and tried[0].replace(length=500) == long
+    training.seconds(Experiment(**SMALL))
+    assert tried[1] == Experiment(**SMALL)

@@ -8,6 +8,8 @@ from analysis.figures import bounds as figures
 from pages.ui import controls, export, layout, measure, sidebar
 from pages.ui.bounds import ACTIVATIONS, cell_tables, held_back, left, multiplied, textbook_table
 
+SHOWN = ("a vector", "a real cell")
+DEFAULT = "0.02, 0.1, -0.5, 1"
 PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 
 
@@ -24,72 +26,80 @@ def start(experiment: Experiment) -> Experiment:
     return experiment.replace(init="orthogonal", gain=1.5) if chosen == PRESET else experiment
 
 
+def textbook() -> None:
+    """Show a vector, multiplied by one number again and again; a bad one is said, and the last good one kept."""
+    with st.container(horizontal=True, vertical_alignment="top"):
+        with st.container(width=220):
+            text = st.text_input("Vector", DEFAULT, key="vector", bind="query-params", max_chars=100)
+            wrong = st.empty()
+        factor = st.slider("Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220)
+        scale = controls.choice("Axis", ("linear", "log"), "scale")
+    try:
+        st.session_state["last_vector"] = vector(text)
+    except ValueError as error:
+        wrong.error(layout.plain(error))
+    result = repeat(st.session_state.get("last_vector", vector(DEFAULT)), factor)
+    figure = figures.repeated(result, scale == "log")
+    layout.chart(figure, "multiplied", "Entries of a vector, multiplied at every step, with and without tanh")
+    said, detail = multiplied(result)
+    layout.says(said)
+    st.markdown(detail + left(result))
+    export.row("bounds", {"multiplied": figure}, {}, {"multiplied": textbook_table(result)}, commands=())
+
+
+def real(settings: sidebar.Settings) -> None:
+    """Show how large states and gradients of a cell become, with tanh and without."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.session_state.get("bounds_cell") not in settings.cells:
+            st.session_state.pop("bounds_cell", None)
+        cell = st.segmented_control(
+            "Cell",
+            settings.cells,
+            default=settings.cells[0],
+            required=True,
+            key="bounds_cell",
+            format_func=str.upper,
+            bind="query-params",
+        )
+        experiment = start(settings.experiments[cell])
+    same = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
+    measured = measure.untrained(same)
+    found = {activation: each.bounds for activation, each in measured.items()}
+    drawn = {
+        "state": figures.sizes(found),
+        "gradient": figures.growth({activation: each.decay for activation, each in measured.items()}),
+    }
+    alts = {"state": "Size of the hidden state over time", "gradient": "Gradient against distance"}
+    for column, (name, alt) in zip(st.columns(2), alts.items(), strict=True):
+        with column:
+            layout.chart(drawn[name], name, alt)
+    with st.container():
+        sidebar.say_left_out(settings)
+        measure.say_sizes({cell: experiment})
+    said, detail = held_back(cell, measured)
+    layout.says(said)
+    st.markdown(detail)
+    saturated, memory = st.tabs(("Share beyond .99", "Cell state"), key="bounds_tab", bind="query-params")
+    if saturated.open:
+        with saturated:
+            drawn["saturated"] = figures.saturated(found)
+            layout.chart(drawn["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
+    if memory.open:
+        with memory:
+            if cell == "lstm":
+                drawn["cell-state"] = figures.sizes(found, "cell")
+                layout.chart(drawn["cell-state"], "cell-state", "Size of the cell state over time")
+            else:
+                st.caption(f"Only an LSTM has a cell state; this is the {cell.upper()}.")
+    export.row("bounds", drawn, same, cell_tables(cell, measured))
+
+
 layout.title(
     "What does tanh hold back?",
-    "A recurrent network multiplies its state by the same numbers at every step. Here: a vector, times one number.",
+    "A recurrent network multiplies its state by the same numbers at every step: see it on a vector, then in a cell.",
 )
 settings = sidebar.settings()
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    text = st.text_input("Vector", "0.02, 0.1, -0.5, 1", key="vector", bind="query-params", max_chars=100, width=220)
-    factor = st.slider("Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220)
-    scale = controls.choice("Axis", ("linear", "log"), "scale")
-drawn = {}
-try:
-    textbook = repeat(vector(text), factor)
-except ValueError as error:
-    st.error(layout.plain(error))
+if controls.choice("Show", SHOWN, "show") == SHOWN[0]:
+    textbook()
 else:
-    drawn["multiplied"] = figures.repeated(textbook, scale == "log")
-    layout.chart(
-        drawn["multiplied"], "multiplied", "Entries of a vector, multiplied at every step, with and without tanh"
-    )
-    said, detail = multiplied(textbook)
-    layout.says(said)
-    st.markdown(detail + left(textbook))
-
-st.header("In a real cell", anchor=False)
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    if st.session_state.get("bounds_cell") not in settings.cells:
-        st.session_state.pop("bounds_cell", None)
-    cell = st.segmented_control(
-        "Cell",
-        settings.cells,
-        default=settings.cells[0],
-        required=True,
-        key="bounds_cell",
-        format_func=str.upper,
-        bind="query-params",
-    )
-    experiment = start(settings.experiments[cell])
-same = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
-measured = measure.untrained(same)
-found = {activation: each.bounds for activation, each in measured.items()}
-drawn["state"] = figures.sizes(found)
-drawn["gradient"] = figures.growth({activation: each.decay for activation, each in measured.items()})
-for column, (name, alt) in zip(
-    st.columns(2),
-    {"state": "Size of the hidden state over time", "gradient": "Gradient against distance"}.items(),
-    strict=True,
-):
-    with column:
-        layout.chart(drawn[name], name, alt)
-measure.say_sizes({cell: experiment})
-said, detail = held_back(cell, measured)
-layout.says(said)
-st.markdown(detail)
-tables = cell_tables(cell, measured)
-if "multiplied" in drawn:
-    tables["multiplied"] = textbook_table(textbook)
-saturated, memory = st.tabs(("Share beyond .99", "Cell state"), key="bounds_tab", bind="query-params")
-if saturated.open:
-    with saturated:
-        drawn["saturated"] = figures.saturated(found)
-        layout.chart(drawn["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
-if memory.open:
-    with memory:
-        if cell == "lstm":
-            drawn["cell-state"] = figures.sizes(found, "cell")
-            layout.chart(drawn["cell-state"], "cell-state", "Size of the cell state over time")
-        else:
-            st.caption(f"Only an LSTM has a cell state; this is the {cell.upper()}.")
-export.row("bounds", drawn, same, tables)
+    real(settings)

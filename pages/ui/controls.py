@@ -25,7 +25,7 @@ class Look:
 
 def decay() -> Look:
     """Draw one row of controls."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         threshold = st.select_slider(
             "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=220,
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",
@@ -43,8 +43,9 @@ def decay() -> Look:
 
 
 def choice(label: str, options: tuple[str, ...], key: str) -> str:
-    """Choose one of a few words, the first at first."""
-    return st.segmented_control(label, options, default=options[0], required=True, key=key, bind="query-params")
+    """Choose one of a few words, the first at first, and where a link says none."""
+    chosen = st.segmented_control(label, options, default=options[0], required=True, key=key, bind="query-params")
+    return chosen or options[0]
 
 
 def state() -> str:

@@ -1,6 +1,6 @@
 """The export row: everything on a page as one ZIP, and the command line that makes it again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -15,20 +15,20 @@ def row(
     figures: Mapping[str, go.Figure],
     experiments: Mapping[str, Experiment],
     tables: Mapping[str, str | Callable[[], str]] | None = None,
-    trained: bool = False,
+    trained: Container[str] = (),
     commands: Sequence[str] | None = None,
 ) -> None:
     """Offer a page's figures, the tables of what they draw (CSV, or a function that writes it), its experiments.
 
-    The commands are those of the experiments where no others are given.
+    The commands are those of the experiments where no others are given: for those in `trained`, that train.
     """
-    shown = [with_own_name(experiment) for experiment in experiments.values()]
+    shown = {key: with_own_name(experiment) for key, experiment in experiments.items()}
     if commands is None:
-        commands = [command_line(experiment, "train" if trained else "decay") for experiment in shown]
+        commands = [command_line(each, "train" if key in trained else "decay") for key, each in shown.items()]
 
     def packed() -> bytes:
         written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}
-        return archive(name, figures, written, shown, commands)
+        return archive(name, figures, written, list(shown.values()), commands)
 
     with st.container(horizontal=True):
         st.download_button(

@@ -8,10 +8,13 @@ import streamlit as st
 TIGHT = """<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
+.stMainBlockContainer h3 { font-size: clamp(1.2rem, 1.7vw, 2rem); }
+.stMainBlockContainer h4 { font-size: clamp(1.2rem, 1.8vw, 2.1rem); }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen
 
+BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)  # what may mean something
 
 
@@ -37,5 +40,8 @@ def chart(figure: go.Figure, name: str, alt: str | None = None) -> None:
     """Show a figure; its own menu saves it as SVG under this name, which also is its key."""
     st.plotly_chart(
         figure, width="stretch", key=f"chart-{name}", theme="streamlit", alt=alt or name.replace("-", " "),
-        config={"toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"}, "displaylogo": False},
+        config={
+            "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
+            "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
+        },
     )  # fmt: skip

@@ -5,9 +5,9 @@ import streamlit as st
 from pages.ui import sidebar
 
 STARTS = {
-    "as torch starts it": {"init": "default", "forget_bias": None},
-    "orthogonal, forget bias 1": {"init": "orthogonal", "forget_bias": 1.0},
-    "forget bias 3": {"init": "default", "forget_bias": 3.0},
+    "as torch starts it": {"init": "default", "gain": 1.0, "forget_bias": None},
+    "orthogonal, forget bias 1": {"init": "orthogonal", "gain": 1.0, "forget_bias": 1.0},
+    "forget bias 3": {"init": "default", "gain": 1.0, "forget_bias": 3.0},
 }
 
 PRESET = "preset"  # in the URL
@@ -17,7 +17,7 @@ PRESETS = [
     ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1.0},
      "Orthogonal weights and a forget bias of 1: the same cells, untrained; see how far they reach."),
     ("tanh, and yet it explodes", "measure/bounds",
-     {"length": 100, "cells": ["rnn"], "init": "orthogonal", "gain": 2.0},
+     {"length": 100, "cells": ["rnn"], "init": "orthogonal", "gain": 2.0, "show": "a real cell"},
      "An RNN with gain 2: tanh holds its state within 1; see how its gradient grows all the same."),
     ("Gates set for a distance", "measure/decay",
      {"length": 50, "cells": ["lstm"], "position": "first", "hidden_size": 64, "batch_size": 64,
@@ -29,8 +29,8 @@ PRESETS = [
 
 
 def switch() -> None:
-    """Choose one of three ways to start; it sets the sidebar's initialisation and forget bias."""
-    now = {name: st.session_state.get(name) for name in ("init", "forget_bias")}
+    """Choose one of three ways to start; it sets the sidebar's initialisation, gain and forget bias."""
+    now = {name: st.session_state.get(name) for name in ("init", "gain", "forget_bias")}
     st.session_state["start"] = next((name for name, start in STARTS.items() if start == now), None)
     st.segmented_control("Start", list(STARTS), key="start", on_change=_apply, label_visibility="collapsed")
 
