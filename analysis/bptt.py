@@ -11,8 +11,6 @@ from analysis.cells import LAYERS, Layer
 from analysis.norms import norm
 from analysis.results import Tape
 
-CACHED = 200_000  # numbers
-
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -141,7 +139,7 @@ class Unroll:
             hidden_grad=_public([layer.dh[1:] for layer in layers]),
             cell=_public([layer.c[1:] for layer in layers]) if lstm else None,
             cell_grad=_public([layer.dc[1:] for layer in layers]) if lstm else None,
-            input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(force=True),
+            input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(),
             gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates},
             weight_grad=_recurrent_shares(layers if weight_grad else []),
         )
@@ -149,16 +147,12 @@ class Unroll:
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
     """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
-
-    def norms(buffer: Tensor) -> Tensor:  # in float64, as many steps at a time as a processor's cache holds
-        return torch.cat([norm(part, 2) for part in buffer.split(max(1, CACHED // buffer[0].numel()))])
-
-    shares = [norms(layer.delta[:, :, layer.hidden_rows]) * norms(layer.h[:-1]) for layer in layers]
-    return torch.stack(shares).permute(2, 0, 1, 3).numpy(force=True) if shares else np.empty(0)
+    shares = [norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers]
+    return np.stack(shares).transpose(2, 0, 1, 3) if shares else np.empty(0)
 
 
 def _public(layers: list[Tensor]) -> np.ndarray:
     """Order one array per layer, (T, S, H, B) each, as (S, L, T, B, H)."""
     ordered = [array.permute(1, 0, 3, 2) for array in layers]
     stacked = ordered[0].unsqueeze(1) if len(ordered) == 1 else torch.stack(ordered, 1)
-    return stacked.numpy(force=True)
+    return stacked.numpy()

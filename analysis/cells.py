@@ -15,21 +15,25 @@ so `local_derivatives` computes it for the whole sequence at once, and a step is
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
 class Activation(NamedTuple):
-    """φ as `apply(x, out=y)`, and φ'(x) as a function of the output, `slope(y, out=...)`."""
+    """φ of numpy's arrays, `apply(x, out=y)`; φ'(x) as a function of the output, of torch's, `slope(y, out=...)`.
 
-    apply: Callable[..., Tensor]
+    numpy's tanh is as exact as torch's and six times as fast.
+    """
+
+    apply: Callable[..., np.ndarray]
     slope: Callable[..., Tensor]
 
 
 ACTIVATIONS = {
-    "tanh": Activation(torch.tanh, lambda y, out: torch.addcmul(y.new_ones(()), y, y, value=-1, out=out)),
-    "relu": Activation(lambda x, out: torch.clamp(x, min=0, out=out), lambda y, out: torch.gt(y, 0, out=out)),
-    "identity": Activation(lambda x, out: out.copy_(x), lambda y, out: out.fill_(1)),
+    "tanh": Activation(np.tanh, lambda y, out: torch.addcmul(y.new_ones(()), y, y, value=-1, out=out)),
+    "relu": Activation(lambda x, out: np.maximum(x, 0, out=out), lambda y, out: torch.gt(y, 0, out=out)),
+    "identity": Activation(np.positive, lambda y, out: out.fill_(1)),
 }
 
 
@@ -119,9 +123,9 @@ def _buffer(like: Tensor, *shape: int) -> Tensor:
     return like.new_zeros(*outer, block)[..., : rows * columns].unflatten(-1, (rows, columns))
 
 
-def _steps(*buffers: Tensor) -> list[tuple[Tensor, ...]]:
+def _steps(*buffers: Tensor | np.ndarray) -> list[tuple[Tensor | np.ndarray, ...]]:
     """Views of every time step of every buffer."""
-    return list(zip(*(buffer.unbind(0) for buffer in buffers), strict=True))
+    return list(zip(*buffers, strict=True))
 
 
 class RNN(Layer):
@@ -132,7 +136,7 @@ class RNN(Layer):
     gates = ()
 
     def prepare_forward(self) -> None:  # noqa: D102
-        self._forth = _steps(self.column[:-1], self.h[1:])
+        self._forth = _steps(self.column[:-1], self.h[1:], self.h[1:].numpy())
 
     def prepare_backward(self) -> None:  # noqa: D102
         T = self.T
@@ -140,9 +144,9 @@ class RNN(Layer):
 
     def forward(self) -> None:  # noqa: D102
         W, squash = self.weight, self.activation.apply
-        for column, h in self._forth:
+        for column, h, state in self._forth:
             torch.bmm(W, column, out=h)
-            squash(h, out=h)
+            squash(state, out=state)
 
     def local_derivatives(self) -> None:
         """∂h/∂(pre-activation), into `delta`."""
@@ -175,8 +179,8 @@ class LSTM(Layer):
         self.memories.append(self.c)
         i, f, g, o = (self.rows(self.gate, name) for name in self.blocks)
         self._forth = _steps(
-            self.column[:T], self.gate, self.gate[:, :, : 2 * H], i, f, g, o,
-            self.c[:T], self.c[1:], self.squashed, self.h[1:],
+            self.column[:T], self.gate, self.gate[:, :, : 2 * H], i, f, g, g.numpy(), o,
+            self.c[:T], self.c[1:], self.c[1:].numpy(), self.squashed, self.squashed.numpy(), self.h[1:],
         )  # fmt: skip
 
     def prepare_backward(self) -> None:  # noqa: D102
@@ -193,13 +197,13 @@ class LSTM(Layer):
 
     def forward(self) -> None:  # noqa: D102
         W, squash = self.weight, self.activation.apply
-        for column, gate, input_forget, i, f, g, o, c_before, c, squashed, h in self._forth:
+        for column, gate, input_forget, i, f, g, g_np, o, c_before, c, c_np, squashed, squashed_np, h in self._forth:
             torch.bmm(W, column, out=gate)
             input_forget.sigmoid_()
-            squash(g, out=g)
+            squash(g_np, out=g_np)
             o.sigmoid_()
             torch.mul(f, c_before, out=c).addcmul_(i, g)
-            squash(c, out=squashed)
+            squash(c_np, out=squashed_np)
             torch.mul(o, squashed, out=h)
 
     def local_derivatives(self) -> None:
@@ -240,9 +244,11 @@ class GRU(Layer):
     def prepare_forward(self) -> None:  # noqa: D102
         T, H = self.T, self.H
         self.hidden_rows = slice(3 * H)
-        self.input_rows = torch.tensor([*range(2 * H), *range(3 * H, 4 * H)], device=self.weight.device)
+        self.input_rows = torch.tensor([*range(2 * H), *range(3 * H, 4 * H)])
         r, z, a, n = (self.rows(self.gate, name) for name in self.blocks)
-        self._forth = _steps(self.column[:T], self.gate, self.gate[:, :, : 2 * H], r, z, a, n, self.h[:T], self.h[1:])
+        self._forth = _steps(
+            self.column[:T], self.gate, self.gate[:, :, : 2 * H], r, z, a, n, n.numpy(), self.h[:T], self.h[1:]
+        )
 
     def prepare_backward(self) -> None:  # noqa: D102
         T, H = self.T, self.H
@@ -253,11 +259,11 @@ class GRU(Layer):
 
     def forward(self) -> None:  # noqa: D102
         W, squash = self.weight, self.activation.apply
-        for column, gate, reset_update, r, z, a, n, h_before, h in self._forth:
+        for column, gate, reset_update, r, z, a, n, n_np, h_before, h in self._forth:
             torch.bmm(W, column, out=gate)
             reset_update.sigmoid_()
             n.addcmul_(r, a)
-            squash(n, out=n)
+            squash(n_np, out=n_np)
             torch.lerp(n, h_before, z, out=h)
 
     def local_derivatives(self) -> None:

@@ -1,7 +1,6 @@
 """Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the carry alone."""
 
 import numpy as np
-import torch
 
 from analysis.norms import SMALLEST, norm
 from analysis.results import Decay, Tape
@@ -44,7 +43,7 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
         norms = tape.weight_grad[:, layer]
     else:
         gradient = tape.input_grad if of == "input" else getattr(tape, f"{of}_grad")[:, layer]
-        norms = norm(torch.from_numpy(gradient)).numpy()
+        norms = norm(gradient)
     finite = np.isfinite(tape.hidden[:, layer]).all(axis=(1, 2, 3))
     if tape.cell is not None:
         finite &= np.isfinite(tape.cell[:, layer]).all(axis=(1, 2, 3))
@@ -77,7 +76,7 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     # k = 0 is g_0 itself; the gate at the last step leads to k = 1.
     carried = g_0[:, None] * np.cumprod(gate, axis=1)
     by_distance = np.concatenate([g_0[:, None], carried[:, :-1]], axis=1)
-    return norm(torch.from_numpy(by_distance)).numpy(), carried[:, -1]
+    return norm(by_distance), carried[:, -1]
 
 
 def _loss_step(tape: Tape) -> int:

@@ -90,8 +90,9 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
             run_forward([module], inputs.narrow(axis, T - 1 - k, k + 1), None, torch.float64)[1][-1, 0]
             for k in map(int, distances)
         ]
-    whole = norm(last[-1])  # (B,)
-    away = (torch.stack([norm(seen - last[-1]) for seen in last]) / whole)[:, whole > 0].numpy()  # (N, B)
+    states = torch.stack(last).numpy()  # (N, B, H)
+    whole = norm(states[-1])  # (B,)
+    away = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
     if not away.size or not np.isfinite(away).all():
         low = value = high = np.full(len(distances), np.nan)
     else:

@@ -1,26 +1,25 @@
 """2-norms of gradients, which reach sizes whose squares no float holds."""
 
-import torch
-from torch import Tensor
+import numpy as np
 
-SMALLEST = torch.finfo(torch.float64).tiny  # 2.2e-308; what is smaller is shown as "below floating point"
-_SQUARES_HOLD = (1e-280, 1e280)
+SMALLEST = np.finfo(np.float64).tiny  # 2.2e-308; what is smaller is shown as "below floating point"
+_SQUARES_HOLD = {np.float32: (1e-35, 1e37), np.float64: (1e-280, 1e280)}
 
 
-def norm(vectors: Tensor, dim: int = -1) -> Tensor:
+def norm(vectors: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return the 2-norms along an axis in float64, as m ‖v / m‖ with m = max|v| where squares would not hold."""
-    if vectors.dtype != torch.float64:
-        return _scaled(vectors, dim)
-    squares = vectors.square().sum(dim)
-    norms = squares.sqrt()
-    low, high = _SQUARES_HOLD
+    vectors = np.moveaxis(vectors, axis, -1)
+    squares = np.asarray(np.einsum("...i,...i->...", vectors, vectors))  # in one pass, without a copy
+    norms = np.sqrt(squares, dtype=np.float64, out=np.empty(squares.shape))
+    low, high = _SQUARES_HOLD[vectors.dtype.type]
     unsafe = ~((squares >= low) & (squares <= high))
     if unsafe.any():
-        norms[unsafe] = _scaled(vectors.movedim(dim, -1)[unsafe], -1)
+        rest = vectors[unsafe]
+        norms[unsafe] = _scaled(rest) if rest.dtype == np.float64 else norm(rest.astype(np.float64))
     return norms
 
 
-def _scaled(vectors: Tensor, dim: int) -> Tensor:
-    largest = vectors.abs().amax(dim, keepdim=True)
-    scale = largest.masked_fill_(~largest.isfinite() | (largest == 0), 1)
-    return (vectors / scale).square_().sum(dim).sqrt_().double().mul_(scale.squeeze(dim))
+def _scaled(vectors: np.ndarray) -> np.ndarray:
+    largest = np.abs(vectors).max(-1)
+    scale = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
+    return np.sqrt(np.square(vectors / scale[..., None]).sum(-1)) * scale

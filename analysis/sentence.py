@@ -81,7 +81,7 @@ def read(experiment: Experiment, weights: Weights, words: list[str]) -> Reading:
         steps = torch.arange(T)
         output_grad[steps, 0, :, steps] = weights["readout.weight"][0, wanted]
         unroll.backward(output_grad)
-        sizes = norm(unroll.layers[0].dx[:, 0], 1).T  # (T, T)
+        sizes = torch.from_numpy(norm(unroll.layers[0].dx[:, 0].numpy(), 1)).T  # (T, T)
         tape = unroll.tape(weight_grad=False)
     chances = logits.softmax(-1)
     pairs = torch.stack([chances[steps, likely], chances[steps, wanted]], 1)

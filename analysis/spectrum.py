@@ -33,7 +33,7 @@ def gradient_matrix(
     with one_thread(), torch.no_grad():
         unroll, top = run_forward([module], inputs, None, torch.float64)
         grads = _loss_grads(loss, top[:, 0], seed)  # (T, B, H)
-        return _sweep(unroll.layers[-1], grads).numpy(force=True)
+        return _sweep(unroll.layers[-1], grads)
 
 
 def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int) -> Tensor:
@@ -48,7 +48,7 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
         return torch.autograd.grad(torch.stack(losses).sum(), top)[0]
 
 
-def _sweep(layer: Layer, grads: Tensor) -> Tensor:
+def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:
     """Take all T losses back together: at step s, those of t >= s are columns of one product.
 
     The equations are those of `Layer.backward`. Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from
@@ -62,7 +62,7 @@ def _sweep(layer: Layer, grads: Tensor) -> Tensor:
     delta = grads.new_empty(W.shape[1], T, B)
     keep = layer.rows(layer.gate, KEEP_GATE[layer.name])[:, 0].unsqueeze(2) if layer.gates else None
     exposed = layer.exposed[:, 0].unsqueeze(2) if layer.name == "lstm" else None
-    matrix = grads.new_zeros(T, T)
+    matrix = np.zeros((T, T))
     for s in range(T - 1, -1, -1):
         h, c, d = dh[:, s:], dc[:, s:], delta[:, s:]
         if layer.name == "lstm":
@@ -72,7 +72,7 @@ def _sweep(layer: Layer, grads: Tensor) -> Tensor:
             torch.mul(local[s, 3 * H :], h, out=by_output[0])
         else:
             torch.mul(local[s].unflatten(0, (-1, H)), h, out=d.unflatten(0, (-1, H)))
-        matrix[s:, s] = _median(norm(c if layer.name == "lstm" else h, 0))
+        matrix[s:, s] = _median(norm((c if layer.name == "lstm" else h).numpy(), 0))
         if layer.name == "lstm":
             c.mul_(keep[s])
         elif layer.name == "gru":
@@ -81,7 +81,7 @@ def _sweep(layer: Layer, grads: Tensor) -> Tensor:
     return matrix
 
 
-def _median(norms: Tensor) -> Tensor:
-    """Median over samples (n, B) -> (n,), the mean of the middle two where B is even."""
-    ordered, B = norms.sort(1).values, norms.shape[1]
+def _median(norms: np.ndarray) -> np.ndarray:
+    """Median over samples (n, B) -> (n,), the mean of the middle two where B is even; np.median is slow."""
+    ordered, B = np.sort(norms), norms.shape[1]
     return (ordered[:, (B - 1) // 2] + ordered[:, B // 2]) / 2
