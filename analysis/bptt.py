@@ -147,7 +147,10 @@ class Unroll:
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
     """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
-    shares = [norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers]
+    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
+        shares = [
+            norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers
+        ]
     return np.stack(shares).transpose(2, 0, 1, 3) if shares else np.empty(0)
 
 

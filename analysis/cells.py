@@ -23,7 +23,7 @@ from torch import Tensor
 class Activation(NamedTuple):
     """φ of numpy's arrays, `apply(x, out=y)`; φ'(x) as a function of the output, of torch's, `slope(y, out=...)`.
 
-    numpy's tanh is as exact as torch's and six times as fast.
+    numpy's tanh keeps to two units in the last place, and takes a sixth of the time of torch's.
     """
 
     apply: Callable[..., np.ndarray]

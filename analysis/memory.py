@@ -92,7 +92,8 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
         ]
     states = torch.stack(last).numpy()  # (N, B, H)
     whole = norm(states[-1])  # (B,)
-    away = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
+        away = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
     if not away.size or not np.isfinite(away).all():
         low = value = high = np.full(len(distances), np.nan)
     else:

@@ -22,4 +22,5 @@ def norm(vectors: np.ndarray, axis: int = -1) -> np.ndarray:
 def _scaled(vectors: np.ndarray) -> np.ndarray:
     largest = np.abs(vectors).max(-1)
     scale = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
-    return np.sqrt(np.square(vectors / scale[..., None]).sum(-1)) * scale
+    with np.errstate(over="ignore"):  # beside an infinite number, which stays
+        return np.sqrt(np.square(vectors / scale[..., None]).sum(-1)) * scale

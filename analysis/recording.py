@@ -26,7 +26,8 @@ def record(
 ) -> Tape:
     """Run a module over inputs and back, and return every state, gate and gradient.
 
-    The module, its gradients and mode, and the global random state stay as they are. Dropout is left out.
+    The module, its gradients and mode, and the global random state stay as they are. Dropout is left out. Computing
+    is done on the CPU, wherever the module is; the loss gets its output there.
 
     Args:
         module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape.
@@ -81,7 +82,8 @@ def run_forward(
         layout = "batch, time" if first.batch_first else "time, batch"
         raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected ({layout}, {first.input_size})")
     weights = {
-        name: torch.stack([getattr(module, name).detach().to(dtype) for module in modules]) for name in _names(first)
+        name: torch.stack([getattr(module, name).detach().to("cpu", dtype) for module in modules])
+        for name in _names(first)
     }
     like = weights["weight_hh_l0"]
     x = _time_first(inputs.detach().to(like), first)
@@ -161,7 +163,7 @@ def unit_vector(H: int, seed: int) -> Tensor:
 def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tensor:
     """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H)."""
     with torch.inference_mode(False), torch.enable_grad():
-        top = top.clone().requires_grad_()
+        top = top.clone().to(module.weight_hh_l0.device).requires_grad_()
         try:
             value = loss(_own_layout(top, module, dimensions))
         except RuntimeError as error:
@@ -173,4 +175,4 @@ def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tens
         grad = torch.autograd.grad(value.sum(), top, allow_unused=True)[0] if value.requires_grad else None
         if grad is None:
             raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
-        return grad
+        return grad.cpu()

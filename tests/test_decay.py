@@ -23,6 +23,7 @@ VECTORS = [  # entries, 2-norm
     ([1e308, 0.0], 1e308),
     ([inf, 1.0], inf),
     ([nan, 1.0], nan),
+    ([inf, 1e200], inf),
 ]
 HORIZONS = [  # relative by distance, threshold, horizon, whether it is the whole sequence
     ([1, 0.5, 0.1, 0.001], 0.01, 2, False),
