@@ -206,8 +206,9 @@ def _last_share(grads: Sequence[Tensor | None], module: Module, top: Tensor) -> 
     """Return the last step that the loss reads, ∂ℓ/∂output there alone (T, 1, H, B), and ∂ℓ/∂(final states)."""
     T, _, B, H = top.shape
     output_grad = top.new_zeros(T, B, H)
-    if grads[0] is not None:
-        output_grad += grads[0].transpose(0, 1) if module.batch_first and grads[0].dim() == 3 else _batched(grads[0])
+    if (grad := grads[0]) is not None:
+        grad = grad.to(top)
+        output_grad += grad.transpose(0, 1) if module.batch_first and grad.dim() == 3 else _batched(grad)
     final = [grad if grad is None else _batched(grad).to(top).reshape(-1, 1, B, H).mT for grad in grads[1:]]  # L 1 H B
     touched = output_grad.flatten(1).ne(0).any(1)
     touched[-1] |= any(grad is not None and bool(grad.ne(0).any()) for grad in final)
