@@ -17,6 +17,7 @@ from torch import Tensor
 from analysis import export, training, wording
 from analysis.capacity import require_memory
 from analysis.config import SETTINGS, Experiment, expected, kind
+from analysis.database import StoreError
 from analysis.files import LARGEST
 from analysis.jobs import Jobs
 from analysis.loading import (
@@ -35,7 +36,7 @@ from analysis.loading import (
 from analysis.measuring import measure_untrained
 from analysis.memory import output_memory
 from analysis.results import Decay, Run, Snapshot
-from analysis.store import Row, Store, StoreError
+from analysis.store import Row, Store
 from analysis.tasks import build
 
 FINISHED, ALL_DIVERGED, REFUSED, INTERRUPTED = 0, 1, 2, 130

@@ -16,7 +16,6 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from analysis.config import Experiment
-from analysis.results import Bounds, Decay, Measured, Memory, Run, Saturation, Snapshot, Watched
 
 FORMAT = 1
 DTYPES = ("float64", "float32", "int64", "int32", "uint8", "bool")
@@ -24,17 +23,6 @@ LARGEST = 2**29  # bytes that an imported file may unpack to
 LARGEST_JSON = 2**26
 JSON = "result.json"
 NOT_FINITE = ("nan", "inf", "-inf")
-
-# Axes of arrays that figures rely on: S models, L layers, H hidden units; any other letter is a size of that object.
-AXES = {
-    Decay: {"distance norm mean_square relative low high": "T", "relatives": "ST", "rates half_lives horizons": "S"},
-    Memory: {"distance value low high": "N", "values": "SN", "spans": "S"},
-    Saturation: {"left right": "SLH", "counts": "N", "edges": "E"},
-    Bounds: {"levels": "Q", "hidden cell": "QT", "saturated": "T"},
-    Measured: {"loss": "S"},
-    Snapshot: {"loss metric clipped": "S"},
-    Run: {"loss metric": "S"},
-}
 
 R = TypeVar("R")
 
@@ -167,26 +155,3 @@ def _cut(place: Any, arrays: dict[str, np.ndarray], path: str) -> np.ndarray:  #
                 # An array of no numbers has no file.
                 return arrays.get(dtype, np.empty(0, dtype))[at:end].reshape(shape).copy()
     raise ValueError(f"{path}: expected [dtype, offset, shape] within the arrays, found {str(place)[:80]}")
-
-
-def check_axes(result: object, experiment: Experiment | Watched) -> None:
-    """Refuse, with a ValueError, arrays whose shapes don't fit what was measured or each other."""
-    if isinstance(result, dict):
-        result = tuple(result.values())
-    if isinstance(result, tuple):
-        for each in result:
-            check_axes(each, experiment)
-        return
-    if not is_dataclass(result) or isinstance(result, Experiment):
-        return
-    sizes = {"S": experiment.seeds, "L": experiment.layers, "H": experiment.hidden_size}
-    for names, axes in AXES.get(type(result), {}).items():
-        for name in names.split():
-            array = getattr(result, name)
-            shape = () if array is None else array.shape
-            if array is not None and (
-                len(shape) != len(axes) or any(sizes.setdefault(a, n) != n for a, n in zip(axes, shape, strict=True))
-            ):
-                raise ValueError(f"{type(result).__name__}.{name}: expected axes {axes} {sizes}, found {shape}")
-    for field in fields(result):
-        check_axes(getattr(result, field.name), experiment)

@@ -25,8 +25,11 @@ import torch
 
 from analysis.codec import decode, encode
 from analysis.config import Experiment
-from analysis.results import Run, Snapshot
-from analysis.store import LIVE, MEMORY, Blob, NoRunError, Owner, Row, Store, StoreError, finished
+from analysis.database import MEMORY, StoreError
+from analysis.locks import Owner
+from analysis.records import Blob, finished
+from analysis.results import LIVE, Run, Snapshot
+from analysis.store import NoRunError, Row, Store
 from analysis.training import Checkpoint, Trainer, resume
 
 PRELOADED = ["analysis.jobs", "torch._dynamo"]  # the second takes a second when the first optimizer is made

@@ -16,6 +16,9 @@ import numpy as np
 
 from analysis.config import Experiment
 
+LIVE = ("queued", "running")
+STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")  # of a run in the history
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -287,3 +290,19 @@ class Run(Result):
     def carry(self) -> Decay | None:
         """Decay through the gate alone after training."""
         return self.measured_after.decays.get("carry")
+
+
+@dataclass(frozen=True, eq=False)
+class Record(Result):
+    """A run as one file: its row, its snapshots, and if it is finished its result (whose snapshots are those)."""
+
+    name: str
+    status: str
+    reason: str | None
+    experiment: Experiment
+    created: str
+    seconds: float
+    step: int
+    versions: dict[str, str]
+    snapshots: tuple[Snapshot, ...]
+    run: Run | None

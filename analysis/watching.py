@@ -17,8 +17,9 @@ from analysis.bptt import one_thread
 from analysis.decay import gradient_decay
 from analysis.gates import gate_saturation
 from analysis.recording import KINDS, Module, run_forward
+from analysis.records import NAME_LENGTH
 from analysis.results import Snapshot, Watched
-from analysis.store import NAME_LENGTH, Store
+from analysis.store import Store
 from analysis.training import versions
 
 UNKNOWN = np.array([np.nan])

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from analysis import Experiment, train
+from analysis.database import Database, StoreError
 from analysis.jobs import Jobs, QueueFullError, perform
-from analysis.store import Store, StoreError
+from analysis.store import Store
 
 SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
 LONG = SMALL.replace(steps=100_000, snapshot_every=50)
@@ -364,7 +365,7 @@ def test_without_a_usable_history_runs_live_in_memory(tmp_path, whole, how):
 
 def limited(monkeypatch, more):
     """Let every history in a file grow by no more than some pages."""
-    connect = Store._connect
+    connect = Database._connect
 
     def full(self):
         connection = connect(self)
@@ -372,7 +373,7 @@ def limited(monkeypatch, more):
         connection.execute(f"PRAGMA max_page_count = {max(pages, more)}")
         return connection
 
-    monkeypatch.setattr(Store, "_connect", full)
+    monkeypatch.setattr(Database, "_connect", full)
 
 
 @pytest.mark.parametrize("pages", [1, 8, 12])

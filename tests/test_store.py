@@ -11,21 +11,13 @@ import numpy as np
 import pytest
 
 from analysis import Experiment, train
-from analysis.codec import DTYPES, check_axes, decode, encode
-from analysis.results import Decay, Run, Snapshot
-from analysis.store import (
-    APPLICATION,
-    MEMORY,
-    NoRunError,
-    Owner,
-    Record,
-    Store,
-    StoreError,
-    default_path,
-    finished,
-    key,
-    lives,
-)
+from analysis.checks import check_axes
+from analysis.codec import DTYPES, decode, encode
+from analysis.database import APPLICATION, MEMORY, Database, StoreError
+from analysis.locks import Owner, lives
+from analysis.records import finished, key
+from analysis.results import Decay, Record, Run, Snapshot
+from analysis.store import NoRunError, Store, default_path
 from analysis.training import Checkpoint, resume
 
 SMALL = Experiment(hidden_size=3, length=6, seeds=2, batch_size=4, steps=20)
@@ -385,7 +377,7 @@ def test_a_place_where_nothing_can_be_made(tmp_path):
 
 def test_a_full_disk_is_told_and_loses_nothing(store, run, monkeypatch):
     id = keep(store, run)
-    connect = Store._connect
+    connect = Database._connect
 
     def full(self):
         connection = connect(self)
@@ -393,7 +385,7 @@ def test_a_full_disk_is_told_and_loses_nothing(store, run, monkeypatch):
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 
-    monkeypatch.setattr(Store, "_connect", full)
+    monkeypatch.setattr(Database, "_connect", full)
     with pytest.raises(StoreError, match="full"):
         for _ in range(3):
             keep(store, run)
@@ -647,7 +639,7 @@ FORGED = {
 
 @pytest.mark.parametrize("how", FORGED)
 def test_a_forged_file_is_refused(store, run, how, monkeypatch):
-    monkeypatch.setattr("analysis.store.LARGEST", BOMB - 1)
+    monkeypatch.setattr("analysis.records.LARGEST", BOMB - 1)
     files = members(store.export(keep(store, run)))
     with pytest.raises(StoreError, match="not a run that Goldfish exported"):
         store.import_(packed(FORGED[how](files)))

@@ -13,12 +13,14 @@ from torch import nn
 import analysis
 from analysis import activation_bounds, gate_saturation, gradient_decay, record, watch
 from analysis.codec import decode, encode
+from analysis.database import StoreError
 from analysis.figures import timeline
 from analysis.figures.bounds import sizes
 from analysis.figures.decay import decay
 from analysis.figures.gates import histograms
+from analysis.records import NAME_LENGTH
 from analysis.results import Snapshot
-from analysis.store import NAME_LENGTH, NoRunError, Store, StoreError
+from analysis.store import NoRunError, Store
 from tests.test_loading import mutated
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

@@ -8,10 +8,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from analysis.database import StoreError
 from analysis.export import table as table_csv
 from analysis.jobs import QueueFullError
+from analysis.records import NAME_LENGTH
 from analysis.results import Run, finite_median
-from analysis.store import NAME_LENGTH, Row, StoreError
+from analysis.store import Row
 from analysis.wording import described, horizon_over_seeds, number, spread
 from pages.ui import sidebar, training
 from pages.ui.layout import plain

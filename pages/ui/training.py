@@ -13,9 +13,10 @@ import streamlit as st
 
 from analysis.capacity import require_memory
 from analysis.config import Experiment
+from analysis.database import StoreError
 from analysis.jobs import Jobs, QueueFullError
 from analysis.results import Run, Snapshot
-from analysis.store import NoRunError, Row, StoreError
+from analysis.store import NoRunError, Row
 from analysis.tasks import build
 from analysis.training import Trainer, cost
 from analysis.wording import horizon_over_seeds, listed, number, spread, stayed_at_chance

@@ -6,10 +6,12 @@ from functools import partial
 
 import streamlit as st
 
+from analysis.database import StoreError
 from analysis.export import table
 from analysis.figures import bounds, decay, gates, timeline
+from analysis.records import NAME_LENGTH
 from analysis.results import Watched
-from analysis.store import NAME_LENGTH, Store, StoreError
+from analysis.store import Store
 from analysis.wording import horizon
 from pages.ui import export, layout
 from pages.ui.layout import plain
