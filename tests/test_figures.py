@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,12 @@ def test_memory_and_chance(runs):
         np.testing.assert_array_equal(own.y, memories["gru"].value)
         assert named(figure, "chance").y == (0.125, 0.125)
         assert coloured(figure)
+
+
+def test_a_window_is_explained_below_the_axis(runs, decays):
+    memories = {cell: replace(run.memory, kind="window") for cell, run in runs.items()}
+    for position, seen in ((False, "last steps were seen"), (True, "first step seen")):
+        assert seen in decay_and_memory(decays, memories, position=position).layout.xaxis2.title.text
 
 
 def test_memory_panel_stays_before_training(decays):

@@ -96,7 +96,8 @@ def decay_and_memory(
         figure.update_yaxes(title_text=first.metric_name, range=memory_figure.metric_range(memories), row=2, col=1)
         style.label_level(figure, first.chance, "chance", 13, axis="2")
         if first.kind == "window":
-            _note(figure, "answers when only the steps up to a distance are seen", 13, axis="2", top=True)
+            seen = "the first step seen" if position else "how many of the last steps were seen"
+            figure.update_xaxes(title_text=f"{axis_title(position)}<br>(lower picture: {seen})", row=2, col=1)
     else:
         last = max((found.distance[-1] for found in decays.values()), default=1)
         figure.add_trace(go.Scatter(x=[0, last], y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
@@ -186,14 +187,14 @@ def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: boo
         if len(below):
             notes.append(f"{cell.upper()} from {below[0]}")
     if notes:
-        _note(figure, f"below floating point: {', '.join(notes)}", size - 2, top=True)
+        _note(figure, f"below floating point: {', '.join(notes)}", size - 2)
 
 
-def _note(figure: go.Figure, text: str, size: int, axis: str = "", top: bool = False) -> None:
-    """Write a line into a panel's right corner."""
+def _note(figure: go.Figure, text: str, size: int) -> None:
+    """Write a line into a picture's upper right corner."""
     figure.add_annotation(
-        x=1, y=float(top), xref=f"x{axis} domain", yref=f"y{axis} domain", xanchor="right",
-        yanchor="top" if top else "bottom", showarrow=False, text=text, font={"color": style.NEUTRAL, "size": size},
+        x=1, y=1, xref="x domain", yref="y domain", xanchor="right", yanchor="top", showarrow=False,
+        text=text, font={"color": style.NEUTRAL, "size": size},
     )  # fmt: skip
 
 

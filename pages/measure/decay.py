@@ -77,7 +77,7 @@ def picture() -> None:
         drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
         layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
         metric = next(iter((runs | seen).values())).metric_name
-        st.caption(f"The {metric} in this picture is that of the training batches; the table's is that of a test.")
+        st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")
 
 
 player.moving("step", picture, live=any(row.live for row in unfinished.values()))

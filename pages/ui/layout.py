@@ -8,7 +8,7 @@ import streamlit as st
 TIGHT = """<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
-.stMainBlockContainer h3 { font-size: clamp(1.2rem, 1.7vw, 2rem); }
+.stMainBlockContainer h3 { font-size: clamp(1.25rem, 1.85vw, 2.2rem); }
 .stMainBlockContainer h4 { font-size: clamp(1.2rem, 1.8vw, 2.1rem); }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
