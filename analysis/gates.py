@@ -32,8 +32,9 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
     if name == "candidate":
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = np.fmax(np.fmin(values, end), start)  # NaN, which follows an overflow, counts as that
-    bins = np.minimum((bins - start) * (BINS / (end - start)), BINS - 1)
+    bins = (np.clip(values, start, end) - start) * (BINS / (end - start))
+    bins[np.isnan(bins)] = BINS  # NaN follows an overflow, and counts as that
+    np.minimum(bins, BINS - 1, out=bins)
     counts = np.bincount(bins.astype(np.intp).ravel(order="K"), minlength=BINS)
     return Saturation(
         left=None if unbounded else (values < low).mean(axis=(2, 3)),
