@@ -113,11 +113,11 @@ def run_document(run: Run) -> dict[str, Any]:
     return as_plain(document | ({"text_sha256": run.text_sha256} if run.text_sha256 else {}))
 
 
-def measured_document(experiment: Experiment, measured: Measured) -> dict[str, Any]:
-    """Return what `decay` writes as JSON."""
+def measured_document(about: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
+    """Return what `decay` and `record` write as JSON, `about` what was measured."""
     return as_plain(
         {
-            "experiment": experiment,
+            **about,
             "decay": measured.decay,
             "carry": measured.decays.get("carry"),
             "saturation": measured.saturation,

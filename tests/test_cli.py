@@ -12,6 +12,7 @@ import pytest
 from analysis import Experiment, __main__, capacity, export, measure_untrained
 from analysis.__main__ import main
 from analysis.config import SETTINGS
+from analysis.options import experiment_from, parser
 
 SMALL = ["--length", "6", "--hidden-size", "4", "--steps", "3", "--seeds", "2", "--batch-size", "4"]
 DIVERGING = ["--cell", "rnn", "--activation", "identity", "--init", "orthogonal", "--gain", "3", "--length", "100"]
@@ -149,7 +150,7 @@ def test_decay_to_standard_output(capsys):
     document = strict(out)
     experiment = Experiment(length=6, hidden_size=4, steps=3, seeds=2, batch_size=4, forget_bias=-1)
     measured = measure_untrained(experiment, 0.5)
-    assert document == strict(export.to_json(export.measured_document(experiment, measured)))
+    assert document == strict(export.to_json(export.measured_document({"experiment": experiment}, measured)))
     assert document["decay"]["threshold"] == 0.5
     assert err.startswith("LSTM, recall, length 6, untrained: horizon ")
     assert "50 % of the gradient" in err
@@ -235,7 +236,7 @@ def test_help_names_every_setting(verb, capsys):
 
 
 def test_none_leaves_an_optional_number_unset(capsys):
-    assert __main__.experiment_from({"length": "None", "forget_bias": "None"}) == Experiment()
+    assert experiment_from({"length": "None", "forget_bias": "None"}) == Experiment()
 
 
 def test_commands_in_the_readme_are_understood():
@@ -243,9 +244,9 @@ def test_commands_in_the_readme_are_understood():
     commands = re.findall(r"^\$ python -m analysis (.*)$", readme, re.MULTILINE)
     assert len(commands) > 2
     for command in commands:
-        arguments = vars(__main__.parser().parse_args(command.split()))
+        arguments = vars(parser().parse_args(command.split()))
         if arguments["verb"] in ("train", "decay"):
-            __main__.experiment_from(arguments)
+            experiment_from(arguments)
 
 
 def test_as_a_program(tmp_path):

@@ -144,7 +144,7 @@ def test_bad_input_is_refused_in_one_line(argv, message, files, capsys):
 
 
 def test_a_file_too_large_is_not_even_read(files, capsys, monkeypatch):
-    monkeypatch.setattr("analysis.__main__.LARGEST", 10)
+    monkeypatch.setattr("analysis.options.LARGEST", 10)
     assert main(["record", "lstm.pt"]) == 2
     assert "bytes: expected at most 10" in capsys.readouterr().err
 

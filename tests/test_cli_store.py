@@ -1,8 +1,9 @@
 import json
 
 import pytest
+from torch import nn
 
-from analysis import Experiment, __main__, train
+from analysis import Experiment, __main__, train, watch
 from analysis.__main__ import main
 from analysis.jobs import Jobs
 from analysis.store import Store
@@ -198,3 +199,14 @@ def test_a_history_that_cannot_be_used(path, capsys):
     assert "median" in out
     assert err.startswith("goldfish: this run is not kept: ")
     assert path.read_text() == "my diary"
+
+
+def test_a_watched_model_is_listed_and_deleted(path, capsys):
+    refused(["delete", "none"], "no run none", capsys)  # where none was ever saved
+    id = watch(nn.GRU(2, 3)).save("mine", path)
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.startswith(f"{id}  ")
+    assert main(["delete", id]) == 0
+    assert capsys.readouterr().out == f"Deleted watched model {id}.\n"
+    assert Store(path).watched() == {}
+    refused(["delete", id], f"no run {id}", capsys)

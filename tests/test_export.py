@@ -17,9 +17,9 @@ from choreographer.browsers.chromium import Chromium
 from plotly.offline import get_plotlyjs
 
 from analysis import Experiment, activation_bounds, export, gate_saturation, measure_untrained, train
-from analysis.__main__ import experiment_from, parser
 from analysis.config import SETTINGS
 from analysis.measuring import Meter
+from analysis.options import experiment_from, parser
 from analysis.results import Run
 from analysis.tasks import build
 from analysis.weights import initial_weights
@@ -142,7 +142,9 @@ def test_rnn_has_no_carry_and_text_has_its_hash(runs):
 
 def test_measured_document(runs):
     experiment = runs["gru"].experiment
-    document = strict(export.to_json(export.measured_document(experiment, measure_untrained(experiment))))
+    document = strict(
+        export.to_json(export.measured_document({"experiment": experiment}, measure_untrained(experiment)))
+    )
     assert list(document) == ["experiment", "decay", "carry", "saturation", "bounds", "versions"]
     assert document["decay"].keys() == document["carry"].keys() == DECAY_FIELDS
 

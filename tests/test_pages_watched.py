@@ -127,10 +127,10 @@ def test_a_table_that_cant_be_read_is_one_line(store):
 
 
 def test_the_command_line_mentions_them(store, capsys):
-    saved(store, "gru", name="mine")
+    id, _ = saved(store, "gru", name="mine")
     assert main(["runs", "--store", str(store.path)]) == 0
     [line] = capsys.readouterr().out.splitlines()
-    assert line.startswith("watched ") and "mine: GRU, pass 3, horizon " in line
+    assert line.startswith(id) and "mine: GRU, watched, pass 3, horizon " in line
     assert main(["runs", "--json", "--store", str(store.path)]) == 0
     assert capsys.readouterr().out == "[]\n"
     with closing(sqlite3.connect(store.path)) as connection, connection:

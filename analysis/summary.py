@@ -1,0 +1,80 @@
+"""What the command line says of results, in lines of text."""
+
+import numpy as np
+
+from analysis import wording
+from analysis.config import Experiment
+from analysis.results import Decay, Run, Watched
+from analysis.store import Row
+
+
+def of_run(run: Run) -> str:
+    """Say per seed, and then of all, what was learned and how far the gradient reached."""
+    experiment, metric_name = run.experiment, run.metric_name
+    lines = [f"{title(experiment)}, {metric_name} by chance {wording.number(run.chance)}:"]
+    ends = {failure.model: failure for failure in run.diverged}
+    for k, metric in enumerate(run.metric):
+        reaches = f"horizon {_one(run.before, k)} before training, {_one(run.after, k)} after"
+        if k in ends:
+            lines.append(f"seed {experiment.seed + k}: ended at step {ends[k].step}: {ends[k].reason}")
+        else:
+            lines.append(f"seed {experiment.seed + k}: {metric_name} {wording.number(metric)}, {reaches}")
+    if len(ends) < experiment.seeds:
+        lines.append(
+            f"median (range): {metric_name} {wording.spread(run.metric)}, "
+            f"horizon {_reach(run.before)} before training, {_reach(run.after)} after"
+        )
+    threshold = wording.percent(run.after.threshold)
+    lines.append(f"The horizon is the number of steps back to which {threshold} of the gradient is left.")
+    return "\n".join(lines)
+
+
+def of_decay(what: str, decay: Decay) -> str:
+    """Say of what was measured once how far the gradient reaches."""
+    share = wording.percent(decay.threshold)
+    reach = f"horizon {_reach(decay)}, the steps back to which {share} of the gradient is left"
+    if np.isnan(decay.horizon):
+        reach = "the gradient could not be measured"
+    return f"{what}: {reach}; {wording.rate(decay)}."
+
+
+def of_row(row: Row) -> str:
+    """Say in one line what a run is and what came of it."""
+    learned = [metric for metric in row.metric or () if metric is not None]
+    found = f", {row.metric_name} {wording.number(float(np.median(learned)))}" if learned else ""
+    found += f" by chance {wording.number(row.chance)}" if learned else ""
+    why = f" ({row.reason})" if row.reason else ""
+    step = f"step {row.step}/{row.experiment.steps}"
+    return f"{_kept(row.id, row)}{title(row.experiment)}, {step}, {row.status}{found}{why}"
+
+
+def of_watched(id: str, model: Watched) -> str:
+    """Say in one line what a model is that was watched in a loop of someone's own."""
+    decays = [snapshot.decay for snapshot in model.snapshots]
+    reach = f", horizon {_reach(decays[0])} first, {_reach(decays[-1])} last" if decays else ""
+    return f"{_kept(id, model)}{model.cell.upper()}, watched, pass {model.backwards}{reach}"
+
+
+def title(experiment: Experiment) -> str:
+    """Name an experiment by its cell, task and length."""
+    return f"{experiment.cell.upper()}, {experiment.task}, length {experiment.task_length}"
+
+
+def _kept(id: str, kept: Row | Watched) -> str:
+    return f"{id}  {kept.created[:16]}  " + (f"{kept.name}: " if kept.name else "")
+
+
+def _one(decay: Decay, model: int) -> str:
+    return _steps(decay.horizons[model], decay)
+
+
+def _reach(decay: Decay) -> str:
+    """Write the horizon of the median with the range over seeds."""
+    if not np.isfinite(decay.horizon):
+        return "not measurable"
+    low, high = (_steps(end, decay) for end in (np.nanmin(decay.horizons), np.nanmax(decay.horizons)))
+    return _steps(decay.horizon, decay) + (f" ({low} to {high})" if low != high else "")
+
+
+def _steps(horizon: float, decay: Decay) -> str:
+    return "at least " * bool(horizon == decay.distance[-1]) + wording.number(horizon)
