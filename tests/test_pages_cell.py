@@ -196,3 +196,9 @@ def test_prices_are_those_of_a_training():
     for name in ("rnn", "lstm", "gru"):
         experiment = Experiment(cell=name, task="words", length=6, hidden_size=4, seeds=1)
         assert ui.price(experiment)["multiply-adds per word"] == cost(experiment, build(experiment))["multiply_adds"]
+
+
+@pytest.mark.parametrize(("task", "left_out"), [("recall", "task, length, seeds, layers"), ("words", "seeds, layers")])
+def test_it_says_which_settings_dont_count(task, left_out):
+    said = [caption.value for caption in app(task=task).caption]
+    assert sum(f"The sidebar's {left_out} and activation don't count" in each for each in said) == 1

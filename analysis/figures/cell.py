@@ -144,8 +144,7 @@ def cell(reading: Reading, *, height: int = 530) -> go.Figure:
             "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
             "colorbar": {
                 "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
-                "yanchor": "bottom", "tickvals": [-1, 0, 1], "ticktext": ["−1", "0", "1"], "outlinewidth": 0,
-                "tickfont_size": 12,
+                "yanchor": "bottom", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
             },
         },
         updatemenus=[

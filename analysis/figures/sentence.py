@@ -108,7 +108,7 @@ def _by_word(figure: go.Figure, reading: Reading, row: int) -> None:
 
 
 def _scale(figure: go.Figure) -> None:
-    bar = {"thickness": 10, "len": 0.8, "outlinewidth": 0, "tickvals": [-1, 0, 1], "tickfont_size": 12}
+    bar = {"thickness": 10, "len": 0.8, "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED}
     figure.update_layout(
         hovermode="closest",
         coloraxis={"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING, "colorbar": bar},

@@ -19,6 +19,7 @@ GATES = {
 }
 NEUTRAL = "#808080"  # readable on white and on black
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#BFBFBF"], [1.0, "#E69F00"]]  # use with values symmetric about 0
+SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # its ends and middle
 CLEAR = "rgba(0,0,0,0)"
 SMALLEST = 2.2e-308  # below this, floating point loses digits
 LOWEST, HIGHEST = 1e-8, 3.0  # a decay's log axis at first

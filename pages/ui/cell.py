@@ -45,6 +45,15 @@ def brief(experiment: Experiment) -> bool:
     return words * experiment.hidden_size <= BRIEF
 
 
+def say_what_counts(settings: Settings) -> None:
+    """Say what trains on this page, and which of the sidebar's settings it leaves out."""
+    left_out = "seeds, layers" if settings.any.task == "words" else "task, length, seeds, layers"
+    st.caption(
+        f"One small model of each cell learns to predict the next word. The sidebar's {left_out} and activation "
+        "don't count on this page."
+    )
+
+
 def sentence() -> list[str]:
     """Ask for a sentence and return its words; the example's where there are none."""
     text = st.text_input(
