@@ -22,7 +22,15 @@ STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")  # of a run
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frozen result; equal where all its fields are, arrays element by element with NaN equal to NaN."""
+    """A frozen result, its arrays read-only; equal where all fields are, arrays element by element, NaN to NaN.
+
+    Arrays in a dictionary, such as weights, stay as they are: torch warns of those that can't be written.
+    """
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -68,6 +76,9 @@ class Tape(Result):
     input_grad: np.ndarray  # (S, T, B, D)
     gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
     weight_grad: np.ndarray  # (S, L, T, B)
+
+    def __post_init__(self) -> None:
+        """Leave the arrays as they are: the engine's own, which it may fill anew."""
 
     def require_layer(self, layer: int) -> None:
         """Raise a ValueError where there is no such layer; -1 is the top one."""
