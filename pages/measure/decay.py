@@ -21,7 +21,7 @@ look = controls.decay()
 
 starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
 untrained = measure.untrained(starting)
-measured = untrained | {cell: run.measured_after for cell, run in runs.items()}
+measured = {cell: runs[cell].measured_after if cell in runs else untrained[cell] for cell in settings.cells}
 
 
 def decays(of: str) -> dict:

@@ -98,7 +98,7 @@ if units.open:
         st.caption("A dot per unit (Karpathy, Johnson & Li 2015). On the dashed line it is always at one of the ends.")
 if carry.open:
     with carry:
-        start = {cell: each.decays["carry"] for cell, each in untrained.items()}
+        start = {cell: untrained[cell].decays["carry"] for cell in gated}
         after = {cell: run.carry for cell, run in runs.items()}
         drawn["carry"] = decay(
             start | after,
