@@ -92,7 +92,7 @@ class Decay(Result):
     """Size of a gradient against the distance k to the step whose output the loss reads; T distances, S models.
 
     `relative` is ‖g_k‖ / ‖g_0‖ of a sample; rates are in nats per step, negative where the gradient decays; horizons
-    and half-lives in steps. What is undefined is NaN. The largest distance as horizon is censored: "at least".
+    and half-lives in steps. What is undefined is NaN. The furthest distance as horizon is censored: "at least".
     """
 
     of: str  # memory, hidden, cell, input, weights or carry
@@ -115,9 +115,14 @@ class Decay(Result):
     excluded: int  # models that left the finite range
 
     @property
+    def furthest(self) -> int:
+        """The largest distance with a gradient: to weights, step 0 adds nothing where the state before it is zero."""
+        return int(self.distance[-1]) - bool(self.of == "weights" and self.relative[-1] == 0)
+
+    @property
     def censored(self) -> bool:
         """Whether the horizon is the whole sequence, so that the true one may lie further."""
-        return bool(self.horizon == self.distance[-1])
+        return bool(self.horizon == self.furthest)
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,4 +77,4 @@ def _reach(decay: Decay) -> str:
 
 
 def _steps(horizon: float, decay: Decay) -> str:
-    return "at least " * bool(horizon == decay.distance[-1]) + wording.number(horizon)
+    return "at least " * bool(horizon == decay.furthest) + wording.number(horizon)

@@ -165,6 +165,30 @@ def test_horizon(curve, threshold, horizon, censored):
     np.testing.assert_array_equal(found.distance, range(4))
 
 
+@pytest.mark.parametrize(
+    ("of", "curve", "horizon", "censored"),
+    [
+        ("weights", [1, 0.5, 0.1, 0], 2, True),
+        ("weights", [1, 0.5, 0.1, 0.1], 3, True),  # from a state that isn't zero
+        ("weights", [1, 0.5, 0.001, 0], 1, False),
+        ("memory", [1, 0.5, 0.1, 0], 2, False),
+    ],
+)
+def test_the_horizon_of_weights_ends_where_a_step_can_add_something(of, curve, horizon, censored):
+    found = decay_of_norms(np.array(curve, float)[None, :, None], of)
+    assert (found.horizon, found.censored) == (horizon, censored)
+
+
+def test_weights_that_all_steps_add_to_have_the_whole_sequence_as_horizon():
+    unroll = Unroll("rnn", "identity", {"weight_ih_l0": torch.ones(1, 1, 1), "weight_hh_l0": torch.ones(1, 1, 1)}, 5, 2)
+    unroll.start()
+    unroll.forward(torch.ones(5, 2, 1))
+    unroll.backward(torch.ones(1, 1, 2))
+    found = gradient_decay(unroll.tape(), "weights")
+    np.testing.assert_allclose(found.relative, [1, 3 / 4, 2 / 4, 1 / 4, 0])  # as the state before each step
+    assert (found.horizon, found.censored) == (3, True)
+
+
 @pytest.mark.parametrize("scale", [1, 1e-300, 1e-20, 1e200])
 def test_a_curve_doesnt_depend_on_its_size(scale):
     found = decay([scale, scale / 2, scale / 4, scale / 8])
