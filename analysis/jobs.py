@@ -32,7 +32,6 @@ from analysis.results import LIVE, Run, Snapshot
 from analysis.store import NoRunError, Row, Store
 from analysis.training import Checkpoint, Trainer, resume
 
-PRELOADED = ["analysis.jobs", "torch._dynamo"]  # the second takes a second when the first optimizer is made
 WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 WAITING = 100  # runs that may wait
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
@@ -209,7 +208,7 @@ class Jobs:
         methods = multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
-            self._context.set_forkserver_preload(PRELOADED)
+            self._context.set_forkserver_preload(["analysis.jobs"])
         self._closed, self._failed_starts = False, 0
         self._count = (os.cpu_count() or 1) if workers is None else workers
         self._workers: list[_Worker] = []

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analysis import optimizers
 from analysis.bptt import Unroll, one_thread
 from analysis.capacity import require_memory
 from analysis.cells import LAYERS
@@ -20,7 +21,6 @@ from analysis.results import Diverged, Result, Run, Snapshot
 from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
 from analysis.weights import initial_weights
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
 SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot between the first and the last is taken on
 
 
@@ -115,7 +115,7 @@ def resume(
 
 
 class Trainer:
-    """The models in training: weights, optimizer, generators, and the step they are at."""
+    """The models in training: weights, the optimizer's state, generators, and the step they are at."""
 
     def __init__(self, experiment: Experiment, task: Task) -> None:
         self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
@@ -125,7 +125,7 @@ class Trainer:
         sizes = [weight[0].numel() for weight in initial.values()]
         parts = self.flat.split(sizes, dim=1)
         self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
-        self.optimizer = OPTIMIZERS[experiment.optimizer]([self.flat], lr=experiment.learning_rate)
+        self.optimizer = optimizers.start(experiment.optimizer, self.flat)
         self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
         measuring = task.measuring()
         first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
@@ -141,11 +141,10 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Return a copy of everything that later steps depend on."""
-        state = self.optimizer.state[self.flat]
         return Checkpoint(
             step=self.step,
             weights=self.flat.numpy().copy(),
-            optimizer={name: value.numpy().copy() for name, value in state.items() if value is not None},
+            optimizer={name: value.numpy().copy() for name, value in self.optimizer.items()},
             generators=torch.stack([generator.get_state() for generator in self.generators]).numpy(),
             seen=np.array([[part.numpy() for part in parts] for parts in self.seen]),
             diverged=tuple(self.diverged),
@@ -162,7 +161,7 @@ class Trainer:
         self.step, self.seconds, self.diverged = checkpoint.step, checkpoint.seconds, list(checkpoint.diverged)
         self.started = time.perf_counter() - checkpoint.elapsed
         self.flat.copy_(torch.tensor(checkpoint.weights))
-        self.optimizer.state[self.flat] = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
+        self.optimizer = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
         for generator, state in zip(self.generators, checkpoint.generators, strict=True):
             generator.set_state(torch.tensor(state))
         self.seen = [tuple(torch.tensor(parts)) for parts in checkpoint.seen]
@@ -231,8 +230,7 @@ class Trainer:
         clipped = (size >= clip) & (clip > 0)
         grad *= torch.where(clipped, clip / size, 1.0).unsqueeze(1)
         before = self.flat.clone()
-        self.flat.grad = grad
-        self.optimizer.step()
+        optimizers.step(self.experiment.optimizer, self.flat, grad, self.experiment.learning_rate, self.optimizer)
         self._end_where_not_finite(weights=self.flat)
         self.flat[self.dead] = before[self.dead]
         self.step += 1
