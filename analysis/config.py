@@ -79,7 +79,8 @@ class Experiment:
     hidden_size: int = setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1)
     layers: int = setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1, more=True)
     activation: str = setting(
-        "tanh", "Activation", "What the RNN's state, or the candidate of LSTM and GRU, passes through.",
+        "tanh", "Activation",
+        "What the RNN's state, the candidate of LSTM and GRU and the LSTM's cell state pass through.",
         choices=("tanh", "relu", "identity"), more=True,
     )  # fmt: skip
     init: str = setting(

@@ -19,20 +19,6 @@ from analysis.gates import gate_saturation
 from analysis.recording import Module, record, unit_vector
 from analysis.results import Measured, Tape
 
-__all__ = [
-    "Found",
-    "UnusableError",
-    "find_recurrent",
-    "fit_inputs",
-    "measure_module",
-    "random_inputs",
-    "read_inputs",
-    "read_recurrent",
-    "read_weights",
-    "reading",
-    "to_module",
-]  # fmt: skip
-
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
 NONLINEARITIES = ("tanh", "relu")

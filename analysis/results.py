@@ -138,7 +138,7 @@ class Memory(Result):
     kind: str
     metric_name: str
     distance: np.ndarray  # (N,)
-    value: np.ndarray  # (N,) median over models; low and high their range
+    value: np.ndarray  # (N,) median over models, low and high their range; of one without a task, over sequences
     low: np.ndarray
     high: np.ndarray
     values: np.ndarray  # (S, N)

@@ -12,13 +12,12 @@ from torch import Tensor
 from analysis import wording
 from analysis.config import Experiment
 from analysis.export import table
-from analysis.files import LARGEST, MIB
+from analysis.files import LARGEST, MIB, UnusableError
 from analysis.loading import (
     NONLINEARITIES,
     SEQUENCES,
     STEPS,
     Found,
-    UnusableError,
     find_recurrent,
     fit_inputs,
     random_inputs,
