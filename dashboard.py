@@ -51,6 +51,7 @@ def main():  # its imports are here because every worker imports this file too, 
     sidebar.draw()
     page.run()
     training.jobs()  # workers warm up behind the first page
+    training.spare_what_is_loaded()
 
 
 if __name__ == "__main__":
