@@ -6,7 +6,7 @@ import pytest
 from analysis import Experiment, measure_untrained, train
 from analysis.decay import decay_of_norms
 from analysis.figures import style
-from analysis.figures.decay import decay, decay_and_memory
+from analysis.figures.decay import decay, with_memory
 from analysis.figures.memory import memory
 from analysis.figures.timeline import timeline
 
@@ -113,7 +113,7 @@ def test_a_horizon_at_the_end_says_at_least_and_a_growing_gradient_how_much():
 
 def test_memory_and_chance(runs):
     memories = {cell: run.memory for cell, run in runs.items()}
-    for figure in (memory(memories), decay_and_memory({cell: run.after for cell, run in runs.items()}, memories)):
+    for figure in (memory(memories), with_memory(decay({cell: run.after for cell, run in runs.items()}), memories)):
         own = [trace for trace in figure.data if trace.name == "GRU"][-1]
         np.testing.assert_array_equal(own.y, memories["gru"].value)
         assert named(figure, "chance").y == (0.125, 0.125)
@@ -123,11 +123,12 @@ def test_memory_and_chance(runs):
 def test_a_window_is_explained_below_the_axis(runs, decays):
     memories = {cell: replace(run.memory, kind="window") for cell, run in runs.items()}
     for position, seen in ((False, "last steps were seen"), (True, "first step seen")):
-        assert seen in decay_and_memory(decays, memories, position=position).layout.xaxis2.title.text
+        figure = with_memory(decay(decays, position=position), memories, position=position)
+        assert seen in figure.layout.xaxis2.title.text
 
 
 def test_memory_panel_stays_before_training(decays):
-    figure = decay_and_memory(decays, {})
+    figure = with_memory(decay(decays), {})
     assert any(note.text == "Train to see what it remembers" for note in figure.layout.annotations)
 
 

@@ -61,33 +61,21 @@ def decay(
     return figure
 
 
-def decay_and_memory(
-    decays: Mapping[str, Decay],
+def with_memory(
+    figure: go.Figure,
     memories: Mapping[str, Memory],
     *,
-    before: Mapping[str, Decay] | None = None,
-    carry: Mapping[str, Decay] | None = None,
-    states: Mapping[str, str] | None = None,
-    spread: str = "band",
-    relative: bool = True,
     position: bool = False,
-    full_depth: bool = False,
     untrained: str = "Train to see what it remembers",
     height: int = 620,
 ) -> go.Figure:
-    """Draw the gradient as `decay` does, and below it, on the same distances, what the trained networks answer.
+    """Draw below a picture of `decay`, on the same distances, what the trained networks answer.
 
     Where there is no memory to draw, `untrained` stands in its place.
     """
-    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05)
-    style.layout(figure, height)
-    curves = traces(decays, before or {}, carry or {}, states or {}, spread, relative, position)
-    figure.add_traces(curves, rows=1, cols=1)
-    axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth, row=1)
-    if relative:
-        label_threshold(figure, decays, 14)
-    note_underflow(figure, decays, relative, 14)
-    figure.update_xaxes(range=style.distances(decays.values()))
+    distances = figure.layout.xaxis.range
+    make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05, figure=figure)
+    style.layout(figure, height).update_xaxes(range=distances, title_text=None)
     figure.update_xaxes(title_text=axis_title(position), row=2, col=1)
     if memories:
         first = next(iter(memories.values()))
@@ -99,8 +87,7 @@ def decay_and_memory(
             seen = "the first step seen" if position else "how many of the last steps were seen"
             figure.update_xaxes(title_text=f"{axis_title(position)}<br>(lower picture: {seen})", row=2, col=1)
     else:
-        last = max((found.distance[-1] for found in decays.values()), default=1)
-        figure.add_trace(go.Scatter(x=[0, last], y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
+        figure.add_trace(go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
         figure.update_yaxes(title_text="answers", range=[0, 1], showticklabels=False, row=2, col=1)
         figure.add_annotation(
             x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False, text=untrained,
@@ -143,7 +130,7 @@ def traces(
     return drawn
 
 
-def axes(figure: go.Figure, decays: list[Decay], relative: bool, full_depth: bool, row: int | None = None) -> None:
+def axes(figure: go.Figure, decays: list[Decay], relative: bool, full_depth: bool) -> None:
     """Give the y axis its title and its range in powers of ten."""
     of = decays[0].of if decays else "memory"
     values = [style.drawable(d.relative if relative else d.norm) for d in decays]
@@ -152,11 +139,10 @@ def axes(figure: go.Figure, decays: list[Decay], relative: bool, full_depth: boo
     figure.update_yaxes(
         type="log", range=style.log_range(float(highest), float(lowest), full_depth), exponentformat="power",
         title_text=TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient"),
-        row=row, col=row and 1,
     )  # fmt: skip
     # A label every second power of ten, or fewer where the axis is deep.
     deep = figure.layout.yaxis.range[1] - figure.layout.yaxis.range[0]
-    figure.update_yaxes(dtick=2 if deep < 14 else np.ceil(deep / 6), row=row, col=row and 1)
+    figure.update_yaxes(dtick=2 if deep < 14 else np.ceil(deep / 6))
 
 
 def axis_title(position: bool) -> str:
@@ -180,9 +166,7 @@ def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: boo
     """Say from which distance on a gradient is below floating point, where the curve has its gap."""
     notes = []
     for cell, found in decays.items():
-        values = found.relative if relative else found.norm
-        if found.of == "weights":
-            values = values[:-1]  # the first step adds nothing: the state before it is zero
+        values = (found.relative if relative else found.norm)[: found.furthest + 1]
         below = np.flatnonzero(np.isfinite(values) & (values < style.SMALLEST))
         if len(below):
             notes.append(f"{cell.upper()} from {below[0]}")

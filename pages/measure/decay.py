@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis import wording
 from analysis.export import decay_csv, memory_csv, snapshots_csv
-from analysis.figures.decay import decay, decay_and_memory
+from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
 
@@ -50,16 +50,19 @@ def picture() -> None:
     now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
     phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
     carry = decays("carry") if look.carry and not shown and not unfinished else {}
-    drawn["decay"] = decay_and_memory(
-        now,
+    drawn["decay"] = with_memory(
+        decay(
+            now,
+            before=before,
+            carry=carry,
+            states=wording.states(phases),
+            spread=look.spread,
+            relative=look.relative,
+            position=look.position,
+            full_depth=look.full_depth,
+        ),
         {cell: run.memory for cell, run in runs.items()},
-        before=before,
-        carry=carry,
-        states=wording.states(phases),
-        spread=look.spread,
-        relative=look.relative,
         position=look.position,
-        full_depth=look.full_depth,
         untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
     )
     with above:
