@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from analysis import Experiment, train
-from analysis.database import Database, StoreError
+from analysis.database import StoreError
 from analysis.jobs import Jobs, QueueFullError, perform
 from analysis.store import Store
+from tests.kept import limit
 
 SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
 LONG = SMALL.replace(steps=100_000, snapshot_every=50)
@@ -363,23 +364,10 @@ def test_without_a_usable_history_runs_live_in_memory(tmp_path, whole, how):
         assert jobs.rows() == []
 
 
-def limited(monkeypatch, more):
-    """Let every history in a file grow by no more than some pages."""
-    connect = Database._connect
-
-    def full(self):
-        connection = connect(self)
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {max(pages, more)}")
-        return connection
-
-    monkeypatch.setattr(Database, "_connect", full)
-
-
 @pytest.mark.parametrize("pages", [1, 8, 12])
 def test_on_a_full_disk_a_run_goes_on_in_memory(tmp_path, whole, monkeypatch, pages):
     with pool(tmp_path / "runs.sqlite") as jobs, monkeypatch.context() as patch:
-        limited(patch, pages)
+        limit(patch, pages)
         id = jobs.submit(SMALL)
         row = ended(jobs, id)
         assert row.status == "finished"
@@ -395,7 +383,7 @@ def test_when_the_disk_has_room_again_the_run_is_kept(tmp_path, monkeypatch):
     experiment = SMALL.replace(steps=200)
     with pool(path) as jobs:
         with monkeypatch.context() as patch:
-            limited(patch, 20)
+            limit(patch, 20)
             id = jobs.submit(experiment)
             until(lambda: jobs.row(id).unsaved)
             assert jobs.row(id).live
