@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from analysis.store import Store
+from tests.kept import trained
+
 torch.set_num_threads(1)
 os.environ["GOLDFISH_STORE"] = str(Path(tempfile.mkdtemp(prefix="goldfish-tests-"), "runs.sqlite"))
 
@@ -34,3 +37,15 @@ def no_runs():
         time.sleep(0.01)
     for row in jobs.rows():
         jobs.delete(row.id)
+
+
+@pytest.fixture
+def run():
+    """A small finished training."""
+    return trained("lstm")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A history of this test alone."""
+    return Store(tmp_path / "runs.sqlite")

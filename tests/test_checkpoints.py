@@ -8,11 +8,6 @@ from analysis.training import Checkpoint, resume
 from tests.kept import EXPERIMENTS, SMALL, StopError, stopped, trained
 
 
-@pytest.fixture
-def run():
-    return trained("lstm")
-
-
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "diverged"])
 @pytest.mark.parametrize("at", [1, 10, 13, 20])
 def test_a_resumed_training_equals_the_unbroken_one(name, at):

@@ -1,6 +1,5 @@
 import csv
 import io
-import json
 import re
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ from analysis import activation_bounds, export, gate_saturation, gradient_decay,
 from analysis.__main__ import main
 from analysis.loading import Found, random_inputs
 from analysis.memory import output_memory
+from tests.test_cli import refusal, strict
 
 
 @pytest.fixture
@@ -32,10 +32,6 @@ def files(tmp_path, monkeypatch):
     inputs = np.random.default_rng(0).normal(size=(4, 20, 3))
     np.save("x.npy", inputs)
     return {"lstm": lstm, "rnn": rnn, "inputs": torch.from_numpy(inputs), "folder": tmp_path}
-
-
-def strict(text):
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def test_what_is_written_is_what_record_says(files, capsys):
@@ -135,11 +131,7 @@ REFUSED = [
 @pytest.mark.parametrize("argv, message", REFUSED)
 def test_bad_input_is_refused_in_one_line(argv, message, files, capsys):
     before = sorted(files["folder"].iterdir())
-    assert main(["record", *argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("goldfish: ") and err.count("\n") == 1
-    assert re.search(message, err)
+    assert re.search(message, refusal(["record", *argv], capsys))
     assert sorted(files["folder"].iterdir()) == before
 
 

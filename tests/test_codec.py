@@ -11,11 +11,6 @@ from analysis.results import Decay, Run, Snapshot
 from tests.kept import EXPERIMENTS, SMALL, trained
 
 
-@pytest.fixture
-def run():
-    return trained("lstm")
-
-
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_results_come_back_exactly(name):
     run = trained(name)

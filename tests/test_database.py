@@ -8,17 +8,7 @@ import pytest
 
 from analysis.database import APPLICATION, StoreError
 from analysis.store import Store
-from tests.kept import keep, limit, trained
-
-
-@pytest.fixture
-def run():
-    return trained("lstm")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs.sqlite")
+from tests.kept import keep, limit
 
 
 def refused(path, match):

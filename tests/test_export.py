@@ -1,7 +1,6 @@
 import csv
 import doctest
 import io
-import json
 import os
 import shlex
 import sys
@@ -23,6 +22,7 @@ from analysis.options import experiment_from, parser
 from analysis.results import Run
 from analysis.tasks import build
 from analysis.weights import initial_weights
+from tests.test_cli import strict
 
 SMALL = {"length": 6, "hidden_size": 4, "steps": 3, "seeds": 2, "snapshot_every": 1, "batch_size": 4}
 DECAY_FIELDS = {
@@ -42,11 +42,6 @@ def figures() -> dict[str, go.Figure]:
         name: go.Figure(go.Scatter(x=np.arange(3), y=[1, np.nan, y]), layout={"template": "plotly_dark"})
         for name, y in (("decay", 3), ("memory", 4))
     }
-
-
-def strict(text: str):
-    """Parse JSON, refusing what JavaScript would not take."""
-    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def read(text: str) -> list[dict[str, str]]:

@@ -18,16 +18,6 @@ from analysis.store import Store
 from tests.kept import EXPERIMENTS, SMALL, keep, trained
 
 
-@pytest.fixture
-def run():
-    return trained("lstm")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs.sqlite")
-
-
 def test_a_run_moves_to_another_history(store, run, tmp_path):
     id = keep(store, run)
     store.rename(id, "mine")

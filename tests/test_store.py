@@ -14,16 +14,6 @@ from analysis.training import Checkpoint, resume
 from tests.kept import SMALL, keep, stopped, trained
 
 
-@pytest.fixture
-def run():
-    return trained("lstm")
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "runs.sqlite")
-
-
 def test_a_run_is_kept_and_listed(store, run):
     id = keep(store, run)
     row = store.row(id)
