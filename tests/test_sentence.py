@@ -48,7 +48,7 @@ def test_what_flows_is_what_the_tape_records(cell):
     experiment = setting(cell)
     found = reading_of(experiment)
     module, _ = modules(experiment, weights_of(experiment))
-    tape = record(module, torch.from_numpy(found.embedded))
+    tape = record(module, torch.tensor(found.embedded))
     named = {"hidden": tape.hidden} | ({"cell": tape.cell} if cell == "lstm" else {}) | tape.gates
     for name, values in named.items():
         np.testing.assert_allclose(found.parts[name], values[0, 0, :, 0], atol=1e-12, err_msg=name)
@@ -91,7 +91,7 @@ def test_connectivity_and_prediction_are_autograds(cell, layers):
     module, own = modules(experiment, weights)
     T = len(found.words)
     for t in range(T):
-        x = torch.from_numpy(found.embedded).requires_grad_()
+        x = torch.tensor(found.embedded).requires_grad_()
         logits = module(x)[0] @ own["readout.weight"].T + own["readout.bias"]
         chances = logits[t].softmax(-1)
         assert found.probability[t, 0] == pytest.approx(chances.max().item())
