@@ -36,7 +36,7 @@ WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 WAITING = 100  # runs that may wait
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 PROGRESS_SECONDS = 0.3  # between two reports of the step alone
-YIELDING = 5  # how far workers stand back, so that pages answer while all cores train
+YIELDING = 10  # how far workers stand back, so that pages answer while all cores train
 CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
 

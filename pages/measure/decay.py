@@ -77,7 +77,8 @@ def picture() -> None:
     for cell, alone in carry.items():
         st.caption(wording.carried(cell, now[cell], alone))
     if runs or seen:
-        drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
+        if "timeline" not in drawn or reached is None or player.due("timeline"):
+            drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
         layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
         metric = next(iter((runs | seen).values())).metric_name
         st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")

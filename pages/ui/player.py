@@ -1,5 +1,6 @@
 """Through a training's snapshots: a slider over its steps, play and pause, one snapshot back or on."""
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from analysis.results import Run, Snapshot
 from pages.ui.training import POLL, Progress
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
+SELDOM = 3.0  # seconds that `due` holds a picture back
 STOPS = 200  # of the slider
 
 R = TypeVar("R")
@@ -19,6 +21,15 @@ def moving(name: str, draw: Callable[[], R], live: bool) -> R:
     """Draw what moves while something trains or plays: a fragment of the page. Return what it returns at first."""
     st.session_state[f"{name}_beats"] = False  # not before the picture has been seen
     return st.fragment(draw, run_every=POLL if live else BEAT if st.session_state.get(f"{name}_plays") else None)()
+
+
+def due(name: str) -> bool:
+    """Whether to draw anew a picture that is too costly for every look at what trains."""
+    now = time.monotonic()
+    if now < st.session_state.get(f"{name}_due", 0.0):
+        return False
+    st.session_state[f"{name}_due"] = now + SELDOM
+    return True
 
 
 def row(name: str, experiment: Experiment, reached: int | None = None) -> int:

@@ -1,0 +1,23 @@
+"""What a page does while something trains, and what it costs the server."""
+
+import gc
+from types import SimpleNamespace
+
+import pytest
+
+from pages.ui import player
+from tests.test_pages import SMALL, app, fine
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
+
+
+def test_what_is_loaded_is_not_searched_for_garbage_after_every_run():
+    fine(app(**SMALL))
+    assert gc.get_freeze_count() > len(gc.get_objects())
+
+
+def test_a_picture_is_held_back_for_a_while(monkeypatch):
+    monkeypatch.setattr(player.st, "session_state", {})
+    for now, wanted in ((100, True), (102.9, False), (103, True), (105, False)):
+        monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=lambda now=now: now))
+        assert player.due("timeline") == wanted
