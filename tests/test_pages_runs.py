@@ -44,13 +44,16 @@ def test_an_empty_history_says_what_to_do():
 def test_the_table_says_what_came_of_each(runs):
     at = opened()
     table = at.dataframe[0].value
-    assert sorted(name.split(",")[0] for name in table["Run"]) == ["GRU", "LSTM", "RNN"]
+    assert list(table)[:3] == ["Run", "Answers", "Horizon"]  # what a phone has room for
+    assert sorted(table["Run"]) == ["GRU", "LSTM", "RNN"]
     assert set(table["Status"]) == {"finished"}
-    assert all("chance 0.125" in said for said in table["Answers"])
+    assert set(table["By chance"]) == {"0.125"}
+    assert all("Hidden size 4" in said and "LSTM" not in said for said in table["Settings"])
     for row in training.jobs().rows():
         run = training.load(row.id)
         wanted = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
-        assert table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)] == wanted
+        said = table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)]
+        assert said == wanted.replace("≥", "at least").replace(", the whole sequence", "")
     assert not charts(at)
 
 
@@ -77,7 +80,9 @@ def test_a_dialog_asks_first(runs, dialog):
 
 def test_a_name_is_shown_as_it_is(runs):
     training.jobs().rename(runs[0], "mine *and* others'")
-    assert "mine *and* others'" in set(opened(runs[0]).dataframe[0].value["Run"])
+    table = opened(runs[0]).dataframe[0].value
+    (row,) = (k for k, name in enumerate(table["Run"]) if name == "mine *and* others'")
+    assert table["Settings"][row] == described(training.jobs().row(runs[0]).experiment)
 
 
 def test_a_run_sets_the_sidebar(runs):
@@ -120,6 +125,36 @@ def test_a_run_travels_as_one_file(runs):
     assert training.jobs().find(experiment) is None  # it is nobody's result here
     at.file_uploader(key="import").set_value(("run.zip", b"no run", "application/zip")).run()
     assert "not a run that Goldfish exported" in fine(at).error[0].value
+
+
+def test_a_run_that_is_here_already_is_ticked_and_said(runs):
+    at = opened()
+    data = training.jobs().export(runs[1])
+    at.file_uploader(key="import").set_value(("run.zip", data, "application/zip")).run()
+    assert "already" in fine(at).info[0].value
+    assert at.session_state["chosen"] == [runs[1]]
+    assert charts(at)
+    assert sorted(ids()) == sorted(runs)
+    assert not fine(at.run()).info
+
+
+def test_a_button_that_cannot_be_pressed_says_why(runs):
+    at = opened()
+    for key in ("rename", "delete"):
+        assert at.button(key=key).disabled and at.button(key=key).help.startswith("Tick ")
+    at = opened(runs[0])
+    for key in ("rename", "delete"):
+        assert not at.button(key=key).disabled and not at.button(key=key).help
+
+
+def test_only_what_can_be_compared_is_to_be_ticked(runs):
+    def says_so():
+        return any("Tick two" in text.value for text in opened().caption)
+
+    assert says_so()
+    for id in runs[1:]:
+        training.jobs().delete(id)
+    assert not says_so()
 
 
 def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):

@@ -6,13 +6,13 @@ from analysis.figures import overlay
 from analysis.results import Run
 from pages.ui import export, history, layout, training, watched
 
-layout.title("What has been trained?", "Tick two or more runs to see them on the same axes.")
 jobs = training.jobs()
+every = {row.id: row for row in jobs.rows()}
+layout.title("What has been trained?", "Tick two or more runs to see them on the same axes." if len(every) > 1 else "")
 if jobs.trouble:
     st.warning(
         f"The history can't be used, runs are kept in memory until the server stops: {layout.plain(jobs.trouble)}"
     )
-every = {row.id: row for row in jobs.rows()}
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
         "Filter", key="filter", bind="query-params", placeholder="lstm recall finished", width=320,

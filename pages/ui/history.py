@@ -20,7 +20,8 @@ from pages.ui.layout import plain
 from pages.ui.training import Progress
 
 RUN = "run"  # in the URL
-LONG, TABLE_HEIGHT = 9, 320  # runs from which the table scrolls; pixels
+LONG, TABLE_HEIGHT = 8, 500  # runs from which the table scrolls; pixels
+RUN_HEIGHT = 66  # pixels in the table, where text is wrapped from 65 on
 MEGABYTES = 100  # of an imported run
 
 
@@ -91,7 +92,8 @@ def table(rows: Sequence[Row]) -> None:
     """Show runs, one per line, and keep the ids of those ticked in the session's `chosen`."""
     chosen = st.session_state.setdefault("chosen", [])
     ids = [row.id for row in rows]
-    key = f"history {hash(tuple(ids))}"  # lines that move take no tick along: another table, ticked anew
+    # Lines that move take no tick along, nor does an import tick a line: another table, ticked anew.
+    key = f"history {hash((*ids, st.session_state.get('imported')))}"
 
     at_first = st.session_state.setdefault("ticks_at_first", {})  # it must stay: a table told anew forgets a click
     if key not in at_first or key not in st.session_state:
@@ -106,11 +108,15 @@ def table(rows: Sequence[Row]) -> None:
     st.dataframe(
         {name: [of(row) for row in rows] for name, of in COLUMNS.items()},
         key=key, on_select=tick, selection_mode="multi-row", hide_index=True,
-        height="auto" if len(rows) < LONG else TABLE_HEIGHT,
+        height="auto" if len(rows) < LONG else TABLE_HEIGHT, row_height=RUN_HEIGHT,
         selection_default={"selection": {"rows": at_first[key]}},
         column_config={
+            "Run": st.column_config.TextColumn(width=108),
+            "Answers": st.column_config.TextColumn(width=108, help=ANSWERS),
+            "Horizon": st.column_config.TextColumn(width=108, help=HORIZON),
+            "By chance": st.column_config.TextColumn(help="What guessing gets."),
+            "Settings": st.column_config.TextColumn(width=180, help="Task, length, and what isn't at its default."),
             "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
-            "Run": st.column_config.TextColumn(width="medium"),
         },
         alt="Every run that is kept",
     )  # fmt: skip
@@ -125,7 +131,7 @@ def _status(row: Row) -> str:
 def _answers(row: Row) -> str:
     if not row.metric:
         return "–"
-    return f"{row.metric_name} {spread(np.array(row.metric, float))}, chance {number(row.chance)}"
+    return f"{row.metric_name} {spread(np.array(row.metric, float))}"
 
 
 def _horizon(row: Row) -> str:
@@ -139,14 +145,22 @@ def _horizons(id: str) -> str:
         run = training.jobs().load(id)
     except StoreError:
         return "–"
-    return f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
+    said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
+    return said.replace("≥", "at least").replace(", the whole sequence", "")
 
 
-COLUMNS = {
-    "Run": title,
-    "Status": _status,
+ANSWERS = "What the trained models answer on a test: the median over seeds, and in brackets its range."
+HORIZON = (
+    "The steps back to which 1 % of the gradient is left, before → after training: the median over seeds, and in "
+    "brackets its range. At least: to the first step of the sequence."
+)
+COLUMNS = {  # those that a phone has room for first
+    "Run": lambda row: row.name or described(row.experiment).partition(", ")[0],
     "Answers": _answers,
     "Horizon": _horizon,
+    "By chance": lambda row: number(row.chance) if row.metric else "–",
+    "Settings": lambda row: described(row.experiment) if row.name else described(row.experiment).partition(", ")[2],
+    "Status": _status,
     "When": lambda row: datetime.fromisoformat(row.created),
     "Took": lambda row: training.duration(row.seconds) if row.seconds else "–",
     "Note": lambda row: row.reason or row.unsaved or (f"{row.diverged} models stopped" if row.diverged else ""),
@@ -156,19 +170,22 @@ COLUMNS = {
 def actions(rows: Sequence[Row]) -> None:
     """Draw a button for everything that can be done with the runs chosen."""
     one = rows[0] if len(rows) == 1 else None
+    not_one = None if one else "Tick one run for this."
     live = [row for row in rows if row.live]
     stopped = [row for row in rows if not row.live and row.status != "finished"]
     usable = one and sidebar.fits(one.experiment)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "pages/measure/decay.py", label="Use its settings", icon=":material/tune:", disabled=not usable,
-            query_params={RUN: one.id} if one else None, help="Set the sidebar as in this run.",
+            query_params={RUN: one.id} if one else None,
+            help=not_one or ("Set the sidebar as in this run." if usable else "The sidebar does not go as far."),
         )  # fmt: skip
-        if st.button("Rename", icon=":material/edit:", key="rename", disabled=not one):
+        if st.button("Rename", icon=":material/edit:", key="rename", disabled=not one, help=not_one):
             _rename(one)
         st.download_button(
             "Export", data=lambda: training.jobs().export(one.id), file_name=f"goldfish-{one.id if one else ''}.zip",
-            on_click="ignore", icon=":material/download:", key="export", disabled=not one, help="As one file.",
+            on_click="ignore", icon=":material/download:", key="export", disabled=not one,
+            help=not_one or "As one file.",
         )  # fmt: skip
         if live:
             st.button(
@@ -176,10 +193,13 @@ def actions(rows: Sequence[Row]) -> None:
             )
         elif stopped:
             st.button("Resume", icon=":material/play_arrow:", key="resume", on_click=_each, args=(_resume, stopped))
-        if st.button("Delete", icon=":material/delete:", key="delete", disabled=not rows or bool(live)):
+        why_not = "Cancel what trains first." if live else None if rows else "Tick a run for this."
+        if st.button("Delete", icon=":material/delete:", key="delete", disabled=bool(why_not), help=why_not):
             _delete(rows)
     for refusal in st.session_state.pop("refusals", ()):
         st.error(plain(refusal))
+    if st.session_state.pop("already_here", False):
+        st.info("That run is here already: it is ticked below.")
 
 
 def _resume(id: str) -> None:
@@ -221,10 +241,12 @@ def take_in() -> None:
         file = st.file_uploader("A run that was exported", ["zip"], key="import", max_upload_size=MEGABYTES)
         if file is None or file.file_id == st.session_state.get("imported"):
             return
+        here = {row.id for row in training.jobs().rows()}
         try:
             id = training.jobs().import_(file.getvalue())
         except StoreError as error:
             st.error(plain(error))
             return
+    st.session_state["already_here"] = id in here
     st.session_state["imported"], st.session_state["chosen"] = file.file_id, [id]
     st.rerun()
