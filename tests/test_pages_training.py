@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pages.ui import player
-from tests.test_pages import SMALL, app, fine
+from pages.ui import player, training
+from tests.test_pages import SMALL, app, fine, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -21,3 +21,18 @@ def test_a_picture_is_held_back_for_a_while(monkeypatch):
     for now, wanted in ((100, True), (102.9, False), (103, True), (105, False)):
         monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=lambda now=now: now))
         assert player.due("timeline") == wanted
+
+
+def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):
+    at = app("pages/measure/decay.py", **SMALL | {"cells": "GRU", "snapshot_every": 1})
+    at.button(key="train").click().run()
+    until(lambda: not training.jobs().active)
+    at.run()
+    pressed = []
+    play = player._play
+    monkeypatch.setattr(player, "_play", lambda *told: (pressed.append(told), play(*told), play(*told)))
+    at.run()
+    for plays in (True, False):
+        fine(at.button(key="step_play").click().run())
+        assert at.session_state["step_plays"] is plays
+    assert [told[-1] for told in pressed] == [True, False]

@@ -47,12 +47,13 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
     if st.session_state.get(name, stops[0]) not in stops:
         del st.session_state[name]
     if plays and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:
-        _play(name, stops)
+        _play(name, stops, False)
         st.rerun()
     st.session_state[f"{name}_beats"] = plays
+    said, sign = ("Pause", "pause") if plays else ("Play", "play_arrow")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for part, label, icon, help, call, args in (
-            ("play", "Pause" if plays else "Play", "pause" if plays else "play_arrow", None, _play, (name, stops)),
+            ("play", said, sign, None, _play, (name, stops, not plays)),
             ("back", "", "skip_previous", "One snapshot back", _step, (name, stops, -1)),
             ("on", "", "skip_next", "One snapshot on", _step, (name, stops, 1)),
         ):
@@ -79,8 +80,9 @@ def _stops(experiment: Experiment) -> list[int]:
     return [*taken[:: -(-len(taken) // STOPS)], experiment.steps]
 
 
-def _play(name: str, stops: list[int]) -> None:
-    st.session_state[f"{name}_plays"] = plays = not st.session_state.get(f"{name}_plays", False)
+def _play(name: str, stops: list[int], plays: bool) -> None:
+    """Play, or pause: no change from one to the other, as a press that meets a beat may be told twice."""
+    st.session_state[f"{name}_plays"] = plays
     if plays and st.session_state.get(name, stops[-1]) == stops[-1]:
         st.session_state[name] = stops[0]
     _note(name)
