@@ -32,7 +32,7 @@ def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):
     play = player._play
     monkeypatch.setattr(player, "_play", lambda *told: (pressed.append(told), play(*told), play(*told)))
     at.run()
-    for plays in (True, False):
-        fine(at.button(key="step_play").click().run())
+    for key, plays in (("step_play", True), ("step_pause", False)):
+        fine(at.button(key=key).click().run())
         assert at.session_state["step_plays"] is plays
     assert [told[-1] for told in pressed] == [True, False]

@@ -50,16 +50,17 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
         _play(name, stops, False)
         st.rerun()
     st.session_state[f"{name}_beats"] = plays
+    # Two buttons: a press that meets a beat may be told twice, and the second time find the other one.
     said, sign = ("Pause", "pause") if plays else ("Play", "play_arrow")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for part, label, icon, help, call, args in (
-            ("play", said, sign, None, _play, (name, stops, not plays)),
+            (said.lower(), said, sign, None, _play, (name, stops, not plays)),
             ("back", "", "skip_previous", "One snapshot back", _step, (name, stops, -1)),
             ("on", "", "skip_next", "One snapshot on", _step, (name, stops, 1)),
         ):
             st.button(
                 label, icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
-                disabled=still or (plays and part != "play"),
+                disabled=still or (plays and part != "pause"),
             )  # fmt: skip
         if still:
             st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
@@ -81,7 +82,6 @@ def _stops(experiment: Experiment) -> list[int]:
 
 
 def _play(name: str, stops: list[int], plays: bool) -> None:
-    """Play, or pause: no change from one to the other, as a press that meets a beat may be told twice."""
     st.session_state[f"{name}_plays"] = plays
     if plays and st.session_state.get(name, stops[-1]) == stops[-1]:
         st.session_state[name] = stops[0]
