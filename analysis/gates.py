@@ -15,7 +15,8 @@ def gate_saturation(tape: Tape, low: float = 0.1, high: float = 0.9) -> dict[str
     """Return by gate how often it is left- (below `low`) and right-saturated (above `high`).
 
     A candidate through tanh runs from -1 to 1: left is below -`high`, right above `high`. One through relu or
-    identity has no such ends: left and right are None. An RNN has no gates: the dict is empty.
+    identity has no such ends: left and right are None. An RNN has no gates: the dict is empty. What is NaN, as gates
+    are after an overflow, counts nowhere.
     Karpathy, Johnson & Li (2015).
 
     Raises:
@@ -32,14 +33,18 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
     if name == "candidate":
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = (np.clip(values, start, end) - start) * (BINS / (end - start))
-    bins[np.isnan(bins)] = BINS  # NaN follows an overflow, and counts as that
-    np.minimum(bins, BINS - 1, out=bins)
-    counts = np.bincount(bins.astype(np.intp).ravel(order="K"), minlength=BINS)
+    bins = np.minimum((np.clip(values, start, end) - start) * (BINS / (end - start)), BINS - 1)
+    missing = np.isnan(bins)  # follows an overflow, and counts nowhere
+    total = np.full(missing.shape[:2] + missing.shape[-1:], missing.shape[2] * missing.shape[3])  # (S, L, H)
+    if missing.any():
+        bins[missing] = BINS
+        total -= missing.sum(axis=(2, 3))
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        left, right = (beyond.sum(axis=(2, 3)) / total for beyond in (values < low, values > high))
     return Saturation(
-        left=None if unbounded else (values < low).mean(axis=(2, 3)),
-        right=None if unbounded else (values > high).mean(axis=(2, 3)),
-        counts=counts,
+        left=None if unbounded else left,
+        right=None if unbounded else right,
+        counts=np.bincount(bins.astype(np.intp).ravel(order="K"), minlength=BINS)[:BINS],
         edges=edges,
         low=low,
         high=high,

@@ -122,7 +122,7 @@ class Decay(Result):
     @property
     def censored(self) -> bool:
         """Whether the horizon is the whole sequence, so that the true one may lie further."""
-        return bool(self.horizon == self.furthest)
+        return bool(self.horizon == self.furthest > 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ def gradient_matrix(
 ) -> np.ndarray:
     """Return [t, s] = the median over samples of ‖∂ℓ_t/∂(memory state)_s‖ of the top layer, 0 for s > t.
 
-    All T losses go back together, in one sweep of products with the Jacobians of each step, in float64.
+    NaN from the step on where a state leaves the finite range. All T losses go back together, in one sweep of
+    products with the Jacobians of each step, in float64.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU; the memory state is the LSTM's cell state, the others' hidden state.
@@ -33,7 +34,10 @@ def gradient_matrix(
     with one_thread(), torch.no_grad():
         unroll, top = run_forward([module], inputs, None, torch.float64)
         grads = _loss_grads(loss, top[:, 0], seed)  # (T, B, H)
-        return _sweep(unroll.layers[-1], grads)
+        matrix = _sweep(unroll.layers[-1], grads)
+        finite = np.logical_and.accumulate([bool(memory.isfinite().all()) for memory in unroll.layers[-1].h[1:]])
+        matrix[~finite] *= np.where(np.tri(len(matrix)), np.nan, 0)[~finite]
+        return matrix
 
 
 def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int) -> Tensor:
@@ -84,4 +88,5 @@ def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:
 def _median(norms: np.ndarray) -> np.ndarray:
     """Median over samples (n, B) -> (n,), the mean of the middle two where B is even; np.median is slow."""
     ordered, B = np.sort(norms), norms.shape[1]
-    return (ordered[:, (B - 1) // 2] + ordered[:, B // 2]) / 2
+    middle = (ordered[:, (B - 1) // 2] + ordered[:, B // 2]) / 2
+    return np.where(np.isnan(ordered[:, -1]), np.nan, middle)

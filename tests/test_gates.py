@@ -52,11 +52,17 @@ def test_a_candidate_without_bounds_has_no_ends(activation):
     assert (counts[0], counts[-1], counts[len(counts) // 2], counts.sum()) == (2, 2, 1, 5)
 
 
+def test_what_is_undefined_counts_neither_as_open_nor_in_all():
+    values = np.array([0.05, 0.95, 0.95, 0.5, nan, nan]).reshape(1, 1, 6, 1, 1)
+    found = gate_saturation(tape(forget=values))["forget"]
+    assert found.ends == (0.25, 0.5)
+    assert (found.shares[:4].sum(), found.shares[-4:].sum()) == (0.25, 0.5)
+
+
 @pytest.mark.parametrize("value", [inf, -inf, nan, 1e308, -1e308])
 def test_values_beyond_any_bin_count_without_a_warning(value):
     found = gate_saturation(tape("identity", candidate=np.full((1, 1, 2, 3, 1), value)))["candidate"]
-    assert found.counts.sum() == 6
-    assert found.counts[[0, -1]].sum() == 6
+    assert found.counts.sum() == found.counts[[0, -1]].sum() == (0 if value != value else 6)
 
 
 def test_counts_are_the_histogram():
