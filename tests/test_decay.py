@@ -279,6 +279,11 @@ def test_a_model_that_grows_beyond_floating_point_is_excluded_and_counted(curve)
     assert decay(curve).excluded == 1
 
 
+def test_a_single_step_that_trains_is_no_whole_sequence():
+    found = decay_of_norms(np.array([[[1.0], [0.0]]]), "weights")
+    assert (found.furthest, found.horizon, found.censored) == (0, 0, False)
+
+
 @pytest.mark.parametrize("threshold", [0, -1, 1.5, nan, inf])
 def test_a_bad_threshold_is_named(threshold):
     with pytest.raises(ValueError, match=rf"threshold={threshold}.*above 0, at most 1"):
