@@ -380,7 +380,7 @@ def test_the_timeline_of_a_watched_model_has_its_horizon_alone():
     run = analysis.train(analysis.Experiment(hidden_size=2, length=4, steps=3, seeds=1))
     both = timeline.timeline({"gru": result, "lstm": run})
     assert both.layout.yaxis2.title.text == "accuracy" and list(both.layout.xaxis.range) == [0, 7]
-    assert [trace.name for trace in both.data if trace.yaxis == "y2"] == ["LSTM model 0", "LSTM", "chance"]
+    assert [trace.name for trace in both.data if trace.yaxis == "y2"] == ["LSTM models", "LSTM", "chance"]
     alone = timeline.timeline({"gru": trained(Model("gru"), 1, every=1)[0].result()})
     assert alone.data[-1].mode == "markers"
 

@@ -31,6 +31,8 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
     figure = make_subplots(rows=rows, shared_xaxes=True, vertical_spacing=0.06)
     style.layout(figure, height)
     for cell, run in runs.items():
+        if not run.snapshots:
+            continue
         steps = [snapshot.step for snapshot in run.snapshots]
         mode = "lines" if len(steps) > 1 else "markers"
         horizons = np.array([snapshot.decay.horizons for snapshot in run.snapshots])  # (N, S)
@@ -39,12 +41,12 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
             (1, horizons, [snapshot.decay.horizon for snapshot in run.snapshots]),
             (2, metrics, [finite_median(own) for own in metrics]),
         )[: 2 if cell in learned else 1]:
-            for model, own in enumerate(values.T):
-                figure.add_scatter(
-                    x=steps, y=own, name=f"{cell.upper()} model {model}", mode="lines", showlegend=False,
-                    line={"color": style.faded(style.COLOURS[cell], 0.35), "width": 1}, hoverinfo="skip",
-                    row=row, col=1,
-                )  # fmt: skip
+            apart = np.pad(values.astype(float), ((0, 1), (0, 0)), constant_values=np.nan)  # a gap ends each line
+            figure.add_scatter(
+                x=[*steps, steps[-1]] * apart.shape[1], y=apart.T.ravel(), name=f"{cell.upper()} models", mode="lines",
+                line={"color": style.faded(style.COLOURS[cell], 0.35), "width": 1}, hoverinfo="skip",
+                showlegend=False, row=row, col=1,
+            )  # fmt: skip
             figure.add_scatter(
                 x=steps, y=whole, name=cell.upper(), mode=mode, line=style.line(cell, 3), showlegend=row == 1,
                 hovertemplate="%{y:.3g}", row=row, col=1,
