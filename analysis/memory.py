@@ -11,7 +11,7 @@ from analysis.ensemble import answers
 from analysis.norms import norm
 from analysis.recording import Module, run_forward
 from analysis.results import Memory
-from analysis.tasks import EVALUATION_SEED, Batch, Task, seeded
+from analysis.tasks import EVALUATION_SEED, Batch, Task, higher_is_better, seeded
 from analysis.weights import Weights
 
 POINTS = 60  # distances measured at most
@@ -33,9 +33,7 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
     """
     T = task.length
     by_symbol = task.name == "recall"
-    distances = np.unique(np.rint(np.geomspace(1, T - 1 if by_symbol else T, min(POINTS, T)))).astype(int)
-    if T <= POINTS:
-        distances = np.arange(1, T + (not by_symbol))
+    distances = _distances(T - 1 if by_symbol else T)
     if by_symbol:
         generator = seeded(EVALUATION_SEED)
         batches = (task.at_distance(int(k), SAMPLES, generator) for k in distances)
@@ -84,7 +82,7 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
     """
     axis = 1 if inputs.dim() == 3 and module.batch_first else 0
     T = inputs.shape[axis]
-    distances = np.unique(np.rint(np.geomspace(1, T, POINTS))).astype(int) - 1 if T > POINTS else np.arange(T)
+    distances = _distances(T) - 1
     with one_thread():
         last = [
             run_forward([module], inputs.narrow(axis, T - 1 - k, k + 1), None, torch.float64)[1][-1, 0]
@@ -114,6 +112,13 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
     )
 
 
+def _distances(furthest: int) -> np.ndarray:
+    """Return the distances from 1 to the furthest; of many a few, ever wider apart."""
+    if furthest <= POINTS:
+        return np.arange(1, furthest + 1)
+    return np.unique(np.rint(np.geomspace(1, furthest, POINTS))).astype(int)
+
+
 def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> torch.Tensor:
     """Each sequence's part in the metric at the last step, (S, B)."""
     found = torch.cat(list(answers(experiment, weights, batch, last=True)), dim=1)  # (S, B, O)
@@ -121,7 +126,7 @@ def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) 
 
 
 def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: np.ndarray) -> float:
-    gain = (value - task.last_step_chance) * (1 if task.higher_is_better else -1)
+    gain = (value - task.last_step_chance) * (1 if higher_is_better(task.metric_name) else -1)
     best = gain.argmax()
     if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:  # no better than chance, as far as samples tell
         return np.nan

@@ -24,17 +24,17 @@ def of_run(run: Run) -> str:
             f"median (range): {metric_name} {wording.spread(run.metric)}, "
             f"horizon {_reach(run.before)} before training, {_reach(run.after)} after"
         )
-    threshold = wording.percent(run.after.threshold)
-    lines.append(f"The horizon is the number of steps back to which {threshold} of the gradient is left.")
+        threshold = wording.percent(run.after.threshold)
+        lines.append(f"The horizon is the number of steps back to which {threshold} of the gradient is left.")
     return "\n".join(lines)
 
 
 def of_decay(what: str, decay: Decay) -> str:
     """Say of what was measured once how far the gradient reaches."""
     share = wording.percent(decay.threshold)
-    reach = f"horizon {_reach(decay)}, the steps back to which {share} of the gradient is left"
     if np.isnan(decay.horizon):
-        reach = "the gradient could not be measured"
+        return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
+    reach = f"horizon {_reach(decay)}, the steps back to which {share} of the gradient is left"
     return f"{what}: {reach}; {wording.rate(decay)}."
 
 
@@ -43,6 +43,7 @@ def of_row(row: Row) -> str:
     learned = [metric for metric in row.metric or () if metric is not None]
     found = f", {row.metric_name} {wording.number(float(np.median(learned)))}" if learned else ""
     found += f" by chance {wording.number(row.chance)}" if learned else ""
+    found += f", {wording.models_diverged(row.diverged, row.experiment.seeds)}" if row.diverged else ""
     why = f" ({row.reason})" if row.reason else ""
     step = f"step {row.step}/{row.experiment.steps}"
     return f"{_kept(row.id, row)}{title(row.experiment)}, {step}, {row.status}{found}{why}"
@@ -70,11 +71,13 @@ def _one(decay: Decay, model: int) -> str:
 
 def _reach(decay: Decay) -> str:
     """Write the horizon of the median with the range over seeds."""
-    if not np.isfinite(decay.horizon):
-        return "not measurable"
+    if np.isnan(decay.horizon):
+        return _steps(decay.horizon, decay)
     low, high = (_steps(end, decay) for end in (np.nanmin(decay.horizons), np.nanmax(decay.horizons)))
     return _steps(decay.horizon, decay) + (f" ({low} to {high})" if low != high else "")
 
 
 def _steps(horizon: float, decay: Decay) -> str:
+    if np.isnan(horizon):
+        return "not measurable"
     return "at least " * bool(horizon == decay.furthest) + wording.number(horizon)

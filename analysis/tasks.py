@@ -58,11 +58,6 @@ class Task:
     vocabulary: int | None = None  # classes of words, each to be embedded in D numbers
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger metric is the better one."""
-        return self.metric_name == "accuracy"
-
-    @property
     def last_step_chance(self) -> float:
         """Chance for the last step alone; in copy most other steps are blank and cost nothing."""
         return self.chance * self.length / COPIED if self.name == "copy" else self.chance
@@ -104,6 +99,11 @@ class Task:
             right = (outputs.argmax(-1) == targets).to(outputs.dtype)
             return torch.where(outputs.isfinite().all(-1), right, torch.nan)
         return self.loss(outputs, targets)
+
+
+def higher_is_better(metric_name: str) -> bool:
+    """Whether a larger metric is the better one."""
+    return metric_name == "accuracy"
 
 
 def build(experiment: Experiment) -> Task:
@@ -311,6 +311,8 @@ def build_text(experiment: Experiment) -> Task:
         raise ValueError(f"{found}: expected at least {10 * (T + 1)} for length={T}")
     corpus = encode(text)
     K = corpus.classes
+    if K == 1:
+        raise ValueError(f"text_file={experiment.text_file!r}: one character again and again: expected several")
     draw = partial(random_windows, codes=corpus.training, length=T, classes=K)
     evaluate = partial(even_windows, codes=corpus.held_out, length=T, classes=K)
     measure = partial(random_windows, codes=corpus.held_out, length=T, classes=K)

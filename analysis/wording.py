@@ -6,6 +6,8 @@ import numpy as np
 
 from analysis.config import SETTINGS, Experiment
 from analysis.results import Decay, Memory, Run
+from analysis.tasks import higher_is_better
+from analysis.weights import KEEP_GATE
 
 FITS = 0.9  # r² from which one rate describes a curve
 THRESHOLD = 0.01  # of the gradient, unless another is named
@@ -36,8 +38,10 @@ def number(value: float) -> str:
         return "–"
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        digits = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if value == 0:
+        return "0"  # -0 too
+    if 1e-3 <= abs(value) < 1e5:
+        digits = f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
         return digits.replace("-", "−")
     mantissa, exponent = f"{value:.2e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
@@ -118,7 +122,7 @@ def half_life(decay: Decay) -> str:
 
 
 def untrained(decays: Mapping[str, Decay]) -> str:
-    """Say how far back the gradient of untrained cells reaches, and in which it grows."""
+    """Say how far back the gradient of untrained cells reaches, in which it grows, and where there is none."""
     growing = {cell: decay for cell, decay in decays.items() if grows(decay)}
     parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
     said = []
@@ -128,7 +132,17 @@ def untrained(decays: Mapping[str, Decay]) -> str:
         what = "it" if said else "the gradient"
         over = steps(decay.distance[-1])
         said.append(f"In the {cell.upper()} {what} grows ×{number(decay.relative[-1])} over {over}.")
-    return " ".join(said) or "No gradient could be measured: the states leave the finite range."
+    missing: dict[str, list[str]] = {}
+    for cell, decay in decays.items():
+        if np.isnan(decay.horizon):
+            missing.setdefault(why_unmeasured(decay), []).append(cell)
+    said += [f"In {_the(cells)} no gradient can be measured: {why}." for why, cells in missing.items()]
+    return " ".join(said)
+
+
+def why_unmeasured(decay: Decay) -> str:
+    """Say why a decay has no horizon."""
+    return "the states or gradients leave the finite range" if decay.excluded else "it is zero"
 
 
 def _reached(decays: Mapping[str, Decay]) -> str:
@@ -139,27 +153,23 @@ def _reached(decays: Mapping[str, Decay]) -> str:
             cells.setdefault(decay.horizon, []).append(cell)
     parts = []
     for reach in sorted(cells):
-        names = [cell.upper() for cell in cells[reach]]
         whole = bool(decays[cells[reach][0]].censored)
         unit = "" if parts else " step back" if reach == 1 else " steps back"
-        where = f"in {listed(names)}" if len(names) > 1 else f"in the {names[0]}"
         least = "at least " if whole else ""
-        parts.append(f"{least}{number(reach)}{unit} {where}" + ", the whole sequence" * whole)
+        parts.append(f"{least}{number(reach)}{unit} in {_the(cells[reach])}" + ", the whole sequence" * whole)
     return ", ".join(parts)
 
 
 def carried(cell: str, decay: Decay, carry: Decay) -> str:
     """Say how the gate alone compares with the gradient at the largest distance; sizes of two, no parts of one."""
-    share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
+    with np.errstate(over="ignore"):
+        share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
     if not np.isfinite(share):
         return ""
-    gate, distance = KEEPS[cell], decay.distance[-1]
+    gate, distance = KEEP_GATE[cell], decay.distance[-1]
     return (
         f"{cell.upper()}: at distance {distance} the {gate} gate alone would bring {number(share)} times the gradient."
     )
-
-
-KEEPS = {"lstm": "forget", "gru": "update"}
 
 
 def half_within(weights: Decay) -> float:
@@ -168,7 +178,8 @@ def half_within(weights: Decay) -> float:
     The size at a distance is the median over models and sequences. What steps add may cancel, so that this is no half
     of the update itself.
     """
-    total = np.cumsum(weights.norm)
+    with np.errstate(over="ignore"):
+        total = np.cumsum(weights.norm)
     return float(np.argmax(total >= total[-1] / 2) + 1) if np.isfinite(total[-1]) and total[-1] > 0 else np.nan
 
 
@@ -201,16 +212,15 @@ def span(memory: Memory) -> str:
     return "none measured" if np.isnan(memory.span) else steps(memory.span)
 
 
-def higher_is_better(run: Run) -> bool:
-    """Whether a larger metric is the better one."""
-    return run.metric_name == "accuracy"
-
-
 def stayed_at_chance(run: Run) -> bool:
     """Whether no model of a run got a twentieth of the way from chance to perfect."""
-    perfect = 1.0 if higher_is_better(run) else 0.0
-    way = (run.metric - run.chance) / (perfect - run.chance)
-    return not (way > LEARNED).any()
+    sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
+    return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
+
+
+def models_diverged(count: int, seeds: int) -> str:
+    """Say how many of so many models diverged."""
+    return f"{count} of {seeds} model{'s' * (seeds != 1)} diverged"
 
 
 def which_cell(runs: Mapping[str, Run]) -> str:
@@ -218,7 +228,7 @@ def which_cell(runs: Mapping[str, Run]) -> str:
     ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
     alive = {cell: values for cell, values in ranges.items() if len(values)}
     dead = "".join(
-        f" {cell.upper()}: {len(run.metric) - len(ranges[cell])} of {len(run.metric)} models diverged."
+        f" {cell.upper()}: {models_diverged(len(run.metric) - len(ranges[cell]), len(run.metric))}."
         for cell, run in runs.items()
         if len(ranges[cell]) < len(run.metric)
     )
@@ -229,7 +239,7 @@ def which_cell(runs: Mapping[str, Run]) -> str:
         return f"No clear winner: all stayed at chance.{dead}"
     if dead:
         return f"No clear winner.{dead}"
-    sign = 1 if higher_is_better(run) else -1
+    sign = 1 if higher_is_better(run.metric_name) else -1
     ordered = sorted(alive, key=lambda cell: -sign * np.median(alive[cell]))
     best = ordered[0]
     tied = [c for c in ordered if (sign * alive[c]).max() >= (sign * alive[best]).min()]
@@ -245,6 +255,10 @@ def which_cell(runs: Mapping[str, Run]) -> str:
 
 def _names(cells: Sequence[str]) -> str:
     return listed([cell.upper() for cell in cells])
+
+
+def _the(cells: Sequence[str]) -> str:
+    return _names(cells) if len(cells) > 1 else f"the {_names(cells)}"
 
 
 def remembered(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:

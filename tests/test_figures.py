@@ -106,6 +106,14 @@ def test_a_decay_that_left_the_finite_range_draws():
     assert not [trace for trace in figure.data if trace.name == "RNN horizon"]
 
 
+def test_a_memory_that_left_the_finite_range_draws(runs):
+    nothing = np.full_like(runs["gru"].memory.value, np.nan)
+    gone = replace(runs["gru"].memory, value=nothing, low=nothing, high=nothing, metric_name="mse", chance=1 / 6)
+    figure = memory({"gru": gone})
+    assert named(figure, "GRU").showlegend is not False
+    np.testing.assert_allclose(figure.layout.yaxis.range, [0, 1.1 / 6])
+
+
 def test_a_horizon_at_the_end_says_at_least_and_a_growing_gradient_how_much():
     figure = decay({"lstm": steep(0.99), "gru": steep(1.0), "rnn": steep(2.0)})
     assert legend(figure) == ["LSTM: ≥ 39 steps", "GRU: ≥ 39 steps", "RNN: grows ×5.5e11"]
@@ -117,6 +125,8 @@ def test_memory_and_chance(runs):
         own = [trace for trace in figure.data if trace.name == "GRU"][-1]
         np.testing.assert_array_equal(own.y, memories["gru"].value)
         assert named(figure, "chance").y == (0.125, 0.125)
+        for edge, values in (("highest", memories["gru"].high), ("lowest", memories["gru"].low)):
+            np.testing.assert_array_equal(named(figure, f"GRU {edge}").y, values)
         assert coloured(figure)
 
 

@@ -8,8 +8,8 @@ import torch
 
 import analysis.memory
 from analysis import Experiment, memory_curve
-from analysis.memory import _span
-from analysis.tasks import build
+from analysis.memory import _distances, _span
+from analysis.tasks import build, higher_is_better
 
 K = 4
 SPANS = [  # task, value by distance, wanted span
@@ -127,7 +127,7 @@ def test_span(task, value, span):
 @pytest.mark.parametrize("gap", [0.0, -0.1, 0.02])
 def test_no_better_than_chance_has_no_span(task, gap):
     built = build(Experiment(task=task))
-    sign = 1 if built.higher_is_better else -1
+    sign = 1 if higher_is_better(built.metric_name) else -1
     value = np.full(5, built.last_step_chance + sign * gap)
     for error in (0.01, 0.0) if gap <= 0 else (0.01,):
         assert np.isnan(_span(value, np.arange(5), built, np.full(5, error)))
@@ -163,6 +163,14 @@ def test_distances_reach_from_the_nearest_to_the_farthest(task, length):
     assert len(found.distance) <= 61
     assert np.isfinite(found.values).all()
     assert found.metric_name == built.metric_name
+
+
+@pytest.mark.parametrize("furthest", [1, 2, 59, 60, 61, 999])
+def test_few_distances_are_all_measured_and_many_thinned(furthest):
+    distances = _distances(furthest)
+    assert (distances[0], distances[-1]) == (1, furthest)
+    assert (np.diff(distances) > 0).all()
+    assert len(distances) == furthest if furthest <= 60 else len(distances) < 60
 
 
 @pytest.mark.parametrize("task", ["recall", "order"])

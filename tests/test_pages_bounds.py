@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -137,6 +138,24 @@ def test_the_lesson_is_said_only_where_it_was_measured():
     assert shrunk["tanh"].decay.relative[-1] < 1
     assert "not the gradient" not in said.held_back("rnn", shrunk)[1]
     assert re.search(r"29 steps back the gradient is ×", said.held_back("rnn", shrunk)[0])
+
+
+def test_growth_that_does_not_show_in_three_digits_is_none():
+    measured = {
+        a: measure_untrained(Experiment(cell="rnn", activation=a, seeds=1, length=2, hidden_size=4))
+        for a in said.ACTIVATIONS
+    }
+
+    def held_back(*relative):
+        tanh = measured["tanh"]
+        decay = replace(tanh.decay, relative=np.array(relative))
+        return said.held_back("rnn", measured | {"tanh": replace(tanh, decays=tanh.decays | {"memory": decay})})
+
+    sentence, lesson = held_back(1.0, 1.0003)
+    assert sentence.endswith(", and 1 step back the gradient is ×1.") and "not the gradient" not in lesson
+    sentence, lesson = held_back(1.0, 1.006)
+    assert sentence.endswith(", yet 1 step back the gradient has grown ×1.01.") and "not the gradient" in lesson
+    assert held_back(np.nan, np.nan)[0].endswith(", and 1 step back the gradient is zero.")
 
 
 def test_tables_hold_what_is_drawn():

@@ -218,7 +218,9 @@ def test_chance_by_simulation(name, settings, chance):
         outputs += (torch.bincount(training, minlength=made.outputs) + 1).log()
     score = made.score(outputs, batch.targets)
     assert chance is None or isclose(made.chance, chance)
-    assert score.mean().item() == pytest.approx(made.chance, rel=0.1 if made.higher_is_better else 0.02)
+    assert score.mean().item() == pytest.approx(
+        made.chance, rel=0.1 if tasks.higher_is_better(made.metric_name) else 0.02
+    )
 
 
 # What every task promises
@@ -289,8 +291,8 @@ def test_right_answers_solve_the_task(name):
     targets = made.evaluation().targets
     right = targets.unsqueeze(-1) if made.squared else 100.0 * tasks.one_hot(targets, made.outputs)
     metric = made.score(right, targets).mean().item()
-    assert metric == (1.0 if made.higher_is_better else pytest.approx(0.0, abs=1e-6))
-    assert made.solved is None or (made.chance < made.solved) == made.higher_is_better
+    assert metric == (1.0 if tasks.higher_is_better(made.metric_name) else pytest.approx(0.0, abs=1e-6))
+    assert made.solved is None or (made.chance < made.solved) == tasks.higher_is_better(made.metric_name)
 
 
 def test_seeds_of_evaluation_cannot_be_an_experiments():
@@ -325,6 +327,7 @@ def test_distance_is_for_recall_alone():
             "expected UTF-8: invalid continuation byte at byte 3",
         ),
         ("empty.txt", b"", "0 characters: expected at least 510 for length=50"),
+        ("same.txt", b"a" * 510, "one character again and again: expected several"),
         ("short.txt", b"ab" * 254 + b"c", "509 characters: expected at least 510 for length=50"),
     ],
 )

@@ -27,6 +27,7 @@ def run(cell, metric, chance=0.125, metric_name="accuracy"):
     [
         (0.012345, "0.0123"), (29.0, "29"), (0.0, "0"), (-0.5618, "−0.562"), (1234567.0, "1.23e6"), (1e6, "1e6"),
         (1.1e-24, "1.1e−24"), (12345.0, "12,345"), (np.inf, "∞"), (-np.inf, "−∞"), (np.nan, "–"), (4e29, "4e29"),
+        (-0.0, "0"), (999.7, "1,000"), (999.4, "999"), (-999.7, "−1,000"),
     ],
 )  # fmt: skip
 def test_number_has_three_digits(value, words):
@@ -110,7 +111,18 @@ def test_untrained_tells_whole_sequence_growth_and_nothing():
         "Untrained, 1 % of the gradient is left at least 29 steps back in the GRU, the whole sequence."
     )
     assert wording.untrained({"rnn": decay(2.0, T=21)}) == "In the RNN the gradient grows ×1.05e6 over 20 steps."
-    assert "finite" in wording.untrained({"rnn": decay(np.nan)})
+
+
+def test_untrained_says_what_can_not_be_measured_and_why():
+    gone, zero = decay(np.nan), decay_of_norms(np.zeros((2, 30, 3)), "memory")
+    finite = "the states or gradients leave the finite range"
+    assert wording.untrained({"rnn": gone}) == f"In the RNN no gradient can be measured: {finite}."
+    assert wording.untrained({"rnn": zero}) == "In the RNN no gradient can be measured: it is zero."
+    assert wording.untrained({"rnn": gone, "lstm": zero, "gru": decay(0.5)}) == (
+        "Untrained, 1 % of the gradient is left 6 steps back in the GRU. "
+        f"In the RNN no gradient can be measured: {finite}. In the LSTM no gradient can be measured: it is zero."
+    )
+    assert wording.untrained({"rnn": gone, "lstm": gone}).startswith("In RNN and LSTM no gradient")
 
 
 def test_half_of_the_update():
@@ -120,6 +132,7 @@ def test_half_of_the_update():
     assert "RNN 1" in wording.update({"rnn": decay(0.5)})
     assert "sizes summed" in wording.update({"rnn": decay(0.5)})
     assert wording.update({"rnn": decay(np.nan)}) == ""
+    assert wording.update({"rnn": replace(decay(2.0), norm=np.full(30, 1e308))}) == ""  # whose sum is beyond
 
 
 def test_carry_is_compared_with_the_gradient():
@@ -128,6 +141,7 @@ def test_carry_is_compared_with_the_gradient():
     said = wording.carried("gru", decay(0.5, T=2), decay(0.25, T=2, of="carry"))
     assert "alone would bring 0.5 times" in said and "rest" not in said
     assert wording.carried("gru", decay(np.nan), decay(0.9)) == ""
+    assert wording.carried("gru", decay(1e-11), decay(1.0)) == ""  # a quotient beyond floating point
 
 
 def test_spread_is_a_range_over_seeds():
@@ -167,3 +181,4 @@ def test_chance():
     assert not wording.stayed_at_chance(run("gru", [0.13, 0.5]))
     assert wording.stayed_at_chance(run("gru", [0.166], 1 / 6, "mse"))
     assert not wording.stayed_at_chance(run("gru", [0.1], 1 / 6, "mse"))
+    assert wording.stayed_at_chance(run("gru", [0.0], 0.0, "nats per character"))  # where chance is perfect

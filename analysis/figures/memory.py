@@ -32,10 +32,10 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
         edge = {"x": x, "mode": "lines", "line": {"width": 0, "color": style.COLOURS[cell]}, "showlegend": False,
                 "hoverinfo": "skip"}  # fmt: skip
         drawn += [
-            go.Scatter(y=found.high, name=f"{cell.upper()} best seed", **edge),
+            go.Scatter(y=found.high, name=f"{cell.upper()} highest", **edge),
             go.Scatter(
                 y=found.low,
-                name=f"{cell.upper()} worst seed",
+                name=f"{cell.upper()} lowest",
                 fill="tonexty",
                 fillcolor=style.faded(style.COLOURS[cell], 0.15),
                 **edge,

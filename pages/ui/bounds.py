@@ -5,8 +5,9 @@ from functools import partial
 
 import numpy as np
 
+from analysis import wording
 from analysis.export import table
-from analysis.results import Measured, Repeated
+from analysis.results import Decay, Measured, Repeated
 from analysis.wording import listed, number
 
 ACTIVATIONS = ("tanh", "relu", "identity")
@@ -42,20 +43,21 @@ def left(result: Repeated) -> str:
 def held_back(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:
     """Say how large state and gradient became with tanh, in a sentence, and with the others."""
     largest = {name: found.bounds.hidden[-1].max() for name, found in measured.items()}
-    grown = {name: found.decay.relative[-1] for name, found in measured.items()}
     reached = {name: number(h) if np.isfinite(h) else "beyond floating point" for name, h in largest.items()}
-    times = {name: _times(g) for name, g in grown.items()}
-    k = measured["tanh"].decay.distance[-1]
-    yet = f"yet {k} steps back the gradient has grown" if grown["tanh"] > 1 else f"and {k} steps back the gradient is"
+    times = {name: _times(found.decay) for name, found in measured.items()}
+    bounded = measured["tanh"].decay
+    grown, back = wording.grows(bounded), f"{wording.steps(bounded.distance[-1])} back"
+    yet = f"yet {back} the gradient has grown" if grown else f"and {back} the gradient is"
     said = f"{cell.upper()}: with tanh |h| stays within {reached['tanh']}, {yet} {times['tanh']}."
     others = [f"with {name} |h| reaches {reached[name]}, the gradient {times[name]}" for name in ACTIVATIONS[1:]]
-    lesson = " tanh bounds the state, not the gradient." if grown["tanh"] > 1 >= largest["tanh"] else ""
+    lesson = " tanh bounds the state, not the gradient." if grown and largest["tanh"] <= 1 else ""
     return said, f"The same weights: {'; '.join(others)}.{lesson}"
 
 
-def _times(grown: float) -> str:
-    if not np.isfinite(grown):
-        return "beyond floating point"
+def _times(decay: Decay) -> str:
+    grown = decay.relative[-1]
+    if np.isnan(grown):
+        return "beyond floating point" if decay.excluded else "zero"
     return f"×{number(grown)}" if grown >= np.finfo(float).tiny else "below floating point"
 
 
