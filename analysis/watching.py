@@ -1,7 +1,8 @@
 """watch(module): decay, saturation and bounds of a module while someone's own loop trains it."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.autograd.graph import register_multi_grad_hook
 
 from analysis.bounds import activation_bounds
 from analysis.bptt import one_thread
+from analysis.database import StoreError
 from analysis.decay import gradient_decay
 from analysis.gates import gate_saturation
 from analysis.recording import KINDS, Module, run_forward
@@ -23,20 +25,24 @@ from analysis.store import Store
 from analysis.training import versions
 
 UNKNOWN = np.array([np.nan])
+MOST = 200  # snapshots that are kept
 Later = list[tuple[Tensor, ...]]
 
 
 def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
     """Measure a module while someone's own loop trains it: at every n-th backward pass, the batch that just ran.
 
-    The loop stays as it is: results, gradients, modes and random numbers are those without it. Passes in eval mode
-    or without gradients don't count, nor does a graph that goes back once more. `history` is a list of snapshots,
-    which the figures draw; what Goldfish's own snapshots have besides, loss, metric and clipped share, is NaN.
-    `save` keeps it with the runs, where the page Runs shows it.
+    The loop stays as it is: results, gradients, modes and random numbers are those without it. Every call of the
+    module whose output's gradient arrives is one pass: two for a loss that reads two calls, one per window of
+    truncated backpropagation. Calls in eval mode or without gradients don't count, nor does a graph that goes back
+    once more. `history` is a list of snapshots, which the figures draw; what Goldfish's own snapshots have besides,
+    loss, metric and clipped share, is NaN. Of a long history every second snapshot goes, and n doubles. `save` keeps
+    it with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
     several steps, decay is that of the last of them alone: the others' would overlap with it. Dropout between layers
-    is left out. A batch that can't be measured, such as a packed one, is counted in `skipped` with the reason.
+    is left out. What can't be measured, such as a packed batch, is counted in `skipped` with the reason; so is a
+    call on one step alone, as in a loop that goes step by step: its gradient has no distance.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
@@ -81,6 +87,7 @@ class Watch:
             "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         self._saved: str | None = None  # under which id
+        self._name = ""  # and under which name, unless it was renamed since
         self._hook = module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def close(self) -> None:
@@ -103,7 +110,7 @@ class Watch:
         """Keep what was measured so far in the history of runs, in place of what this watch saved before.
 
         Args:
-            name: shown on the page Runs.
+            name: shown on the page Runs; the same as last time undoes no renaming there.
             store: another history than `GOLDFISH_STORE` or the one in the user's data.
 
         Returns:
@@ -112,8 +119,12 @@ class Watch:
         Raises:
             StoreError: where the history can't be written; what was measured stays in `history`.
         """
+        result = self.result(name)
         with closing(Store(store)) as kept:
-            self._saved = kept.keep_watched(self.result(name), self._saved)
+            if self._saved and name == self._name:
+                with suppress(StoreError):
+                    result = replace(result, name=kept.load_watched(self._saved).name)
+            self._saved, self._name = kept.keep_watched(result, self._saved), name
         return self._saved
 
     def __enter__(self) -> Self:
@@ -123,7 +134,7 @@ class Watch:
         self.close()
 
     def _after_forward(self, module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> None:
-        """Wait for the gradients of what the module returned; keep what it read only where they will be measured."""
+        """Wait for the gradients of what the module returned."""
         if not module.training:
             return
         parts = [result[0], *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
@@ -131,26 +142,18 @@ class Watch:
             parts[0] = parts[0].data
         if not any(part.requires_grad for part in parts):
             return
-        fresh = iter((True,))  # the same graph going back again doesn't count again
-        if (self.backwards + 1) % self.every:
-
-            def count(_: Tensor) -> None:
-                self.backwards += next(fresh, False)
-
-            for part in parts:
-                if part.requires_grad:
-                    part.register_hook(count)
-            return
         read = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        inputs, state = _detached(read["input"]), _detached(read.get("hx"))
+        # No copies; what a call read is let go once it went back: the same graph going back again doesn't count.
+        waiting = [(_detached(read["input"]), _detached(read.get("hx")))]
 
-        def measure(grads: tuple[Tensor | None, ...]) -> None:
-            if next(fresh, False):
+        def went_back(grads: tuple[Tensor | None, ...]) -> None:
+            if waiting and self.every:
                 self.backwards += 1
-                if self.every:
-                    self._measure(module, inputs, state, grads)
+                if self.backwards % self.every == 0:
+                    self._measure(module, *waiting[0], grads)
+            waiting.clear()
 
-        register_multi_grad_hook(parts, measure, mode="all")
+        register_multi_grad_hook(parts, went_back, mode="all")
 
     def _measure(
         self,
@@ -172,6 +175,8 @@ class Watch:
             with one_thread(), torch.no_grad():
                 unroll, top = run_forward([module], inputs, state, self.dtype)
                 steps, output_grad, later = _last_share(grads, module, top)
+                if steps == (0,):
+                    raise ValueError("the loss reads the first step of a call: a distance needs a whole sequence in one call")
                 unroll.backward(output_grad, later)
                 tape = unroll.tape(steps, weight_grad=False)
                 self.history.append(
@@ -187,6 +192,9 @@ class Watch:
                 )
         except Exception as error:  # a loop that trained for hours doesn't end because of a picture
             self.skipped[str(error)] = self.skipped.get(str(error), 0) + 1
+        if len(self.history) > MOST:
+            self.every *= 2
+            self.history[1:] = [each for each in self.history[1:] if each.step % self.every == 0]
 
 
 def _detached(given: Tensor | Sequence[Tensor] | None) -> Tensor | Sequence[Tensor] | None:

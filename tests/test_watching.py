@@ -1,6 +1,8 @@
 import copy
+import gc
 import random
 import sqlite3
+import weakref
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
@@ -168,21 +170,86 @@ def test_passes_that_dont_train_dont_count():
         assert watched.backwards == 1 == len(watched.history)
 
 
-def test_inputs_are_kept_on_the_nth_time_alone():
-    import gc
-    import weakref
+@pytest.mark.parametrize("every, forwards", list(product((2, 3, 4), (2, 3))))
+def test_a_module_that_runs_several_times_per_loss(every, forwards):
+    """Each run that goes back is a pass, as in a siamese network."""
+    module = nn.LSTM(3, 6)
+    with watch(module, every) as watched:
+        for _ in range(12):
+            sum(module(torch.randn(5, 4, 3))[0][-1].sum() for _ in range(forwards)).backward()
+    assert watched.backwards == 12 * forwards and not watched.skipped
+    assert [each.step for each in watched.history] == list(range(every, 12 * forwards + 1, every))
 
-    module = nn.GRU(3, 6)
-    held = []
+
+def test_each_run_of_several_is_measured_on_what_it_read():
+    module, (first, second) = nn.GRU(3, 6), torch.randn(2, 9, 4, 3)
+    with watch(module, every=1) as watched:
+        output, state = module(first)
+        (module(second, state)[0][-1].sum() + output[-1].sum()).backward()
+    assert watched.history[0].bounds == activation_bounds(record(module, second, state=state))  # goes back first
+    assert watched.history[1].bounds == activation_bounds(record(module, first))
+
+
+def test_truncated_backpropagation_counts_windows():
+    module, state = nn.GRU(3, 6), None
     with watch(module, every=3) as watched:
-        for _ in range(6):
-            inputs = torch.randn(12, 5, 3)
-            held.append(weakref.ref(inputs))
-            module(inputs)[0].sum().backward()
-            del inputs
-    gc.collect()
-    assert not any(reference() for reference in held)
-    assert len(watched.history) == 2
+        for _ in range(7):
+            output, state = module(torch.randn(5, 4, 3), state)
+            output.sum().backward()
+            state = state.detach()
+    assert [each.step for each in watched.history] == [3, 6] and watched.backwards == 7
+
+
+def test_step_by_step_there_is_no_distance_and_it_says_so():
+    module = nn.LSTM(3, 6)
+    with watch(module, every=10) as watched:
+        for _ in range(20):
+            state, loss = None, 0
+            for _ in range(10):
+                output, state = module(torch.randn(1, 4, 3), state)
+                loss = loss + output.sum()
+            loss.backward()
+        for _ in range(10):
+            module(torch.randn(5, 4, 3))[0][0].sum().backward()
+    assert watched.backwards == 210 and not watched.history
+    [(reason, count)] = watched.skipped.items()
+    assert count == 21 and "a distance needs a whole sequence in one call" in reason
+
+
+def test_a_forward_that_never_goes_back_takes_no_turn():
+    module = nn.GRU(3, 6)
+    with watch(module, every=2) as watched:
+        for _ in range(4):
+            module(torch.randn(5, 4, 3))
+            module(torch.randn(5, 4, 3))[0][-1].sum().backward()
+    assert [each.step for each in watched.history] == [2, 4]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_a_pass_read_is_let_go(every):
+    """With the pass, or with a graph that never goes back; a loop may keep all its losses."""
+    module, held, losses = nn.GRU(3, 6), [], []
+    with watch(module, every) as watched:
+        for backwards in (True, True, False, True):
+            inputs, state = torch.randn(12, 5, 3), torch.randn(1, 5, 6)
+            held += [weakref.ref(inputs.untyped_storage()), weakref.ref(state.untyped_storage())]
+            loss = module(inputs, state)[0].sum()
+            if backwards:
+                loss.backward()
+                losses.append(loss)
+            del inputs, state, loss
+        gc.collect()
+        assert not any(reference() for reference in held)
+    assert watched.backwards == 3
+
+
+def test_a_long_history_is_thinned_and_measured_less_often(monkeypatch):
+    monkeypatch.setattr("analysis.watching.MOST", 4)
+    module = nn.GRU(3, 6)
+    with watch(module, every=2) as watched:
+        for _ in range(34):
+            module(torch.randn(5, 4, 3))[0][-1].sum().backward()
+    assert [each.step for each in watched.history] == [2, 16, 32] and watched.backwards == 34
 
 
 def test_closed_it_leaves_nothing_behind():
@@ -274,6 +341,20 @@ def test_saving_again_replaces_it(tmp_path):
     assert len({*ids}) == 1 and list(store.watched()) == [other, ids[0]]
     assert len(store.load_watched(ids[0]).snapshots) == 2
     assert store.rows() == []
+
+
+def test_a_name_given_on_the_page_outlives_the_next_save(tmp_path):
+    path, watched = tmp_path / "runs.sqlite", watch(nn.GRU(3, 6))
+    store, id = Store(path), watched.save("run 1", path)
+    for name in ("the good one", ""):
+        store.rename_watched(id, name)
+        assert watched.save("run 1", path) == id
+        assert store.load_watched(id).name == name
+    watched.save("run 2", path)  # the caller's own wish
+    assert store.load_watched(id).name == "run 2"
+    store.delete_watched(id)
+    watched.save("run 2", path)
+    assert store.load_watched(id).name == "run 2"
 
 
 def test_a_watched_model_is_renamed_and_deleted(tmp_path):
