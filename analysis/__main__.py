@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from analysis.options import (
     KEPT,
     RANDOM,
     STDOUT,
+    command_line,
     experiment_from,
     inputs_from,
     layers_from,
@@ -84,7 +85,7 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
         outcome = (
             untrained(experiment, threshold) if verb == "decay" else trained(experiment, arguments.get("id"), jobs)
         )
-    return finish(outcome, targets, export.command_line(experiment, "decay" if verb == "decay" else "train"))
+    return finish(outcome, targets, command_line(experiment, "decay" if verb == "decay" else "train"))
 
 
 def record_file(arguments: Mapping[str, Any]) -> int:
@@ -120,7 +121,7 @@ def history(arguments: Mapping[str, Any], *, required: bool = True) -> Iterator[
             raise StoreError(jobs.trouble)
         yield jobs
         if jobs.trouble:
-            fail(f"this run is not kept: {jobs.trouble}")
+            note(f"this run is not kept: {jobs.trouble}")
 
 
 def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:
@@ -166,10 +167,15 @@ def watched(store: Store) -> Iterator[str]:
 
 
 def fail(line: str, status: int = REFUSED) -> int:
-    """Say in one line on standard error what was wrong; return the exit status."""
+    """Say what was wrong; return the exit status."""
+    note(line)
+    return status
+
+
+def note(line: str) -> None:
+    """Say something in one line on standard error."""
     show("")
     print("goldfish:", " ".join(line.split()), file=sys.stderr)
-    return status
 
 
 def show(line: str) -> None:
@@ -211,6 +217,20 @@ def write(outcome: Outcome, targets: Mapping[str, str], command: str) -> None:
             Path(target).write_bytes(text.encode())
 
 
+def kept(experiment: Experiment, jobs: Jobs) -> Run | None:
+    """Return the finished run of an identical experiment, and say so; None where there is none."""
+    row = jobs.find(experiment)
+    if row is None or row.status != "finished":
+        return None
+    try:
+        run = jobs.load(row.id)
+    except StoreError as error:
+        note(str(error))
+        return None
+    note(f"trained on {row.created[:10]}, run {row.id}; --no-store trains anew")
+    return replace(run, experiment=experiment)  # whose text may have another path
+
+
 def train(run: Experiment | str, watch: Callable[[Snapshot], None], jobs: Jobs | None) -> Run:
     """Train an experiment, or go on with a run, and keep it where there is a history."""
     return jobs.train_here(run, watch)[1] if jobs else training.train(run, watch)
@@ -224,7 +244,8 @@ def trained(experiment: Experiment, id: str | None, jobs: Jobs | None) -> Outcom
         loss, metric = wording.spread(snapshot.loss), wording.spread(snapshot.metric)
         show(f"step {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
 
-    run = train(id or experiment, watch, jobs)
+    run = kept(experiment, jobs) if jobs and not id else None
+    run = run or train(id or experiment, watch, jobs)
     cell = experiment.cell
 
     def figures() -> Mapping[str, export.Figure]:

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import math
-import shlex
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from analysis.config import SETTINGS, Experiment
+from analysis.config import Experiment
 from analysis.results import Decay, Measured, Run, finite_median
 from analysis.training import versions
 
@@ -233,20 +232,6 @@ def _on_white(figure: Figure) -> Figure:
     return copy.deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white")
 
 
-def command_line(experiment: Experiment, verb: str = "train") -> str:
-    """Return the command that repeats an experiment: its cell, and what differs from the defaults.
-
-    >>> command_line(Experiment(cell="gru", forget_bias=-1))
-    'python -m analysis train --cell gru --forget-bias=-1.0'
-    """
-    words = ["python", "-m", "analysis", verb]
-    for name, value in experiment.as_dict().items():
-        if name == "cell" or value != SETTINGS[name].default:
-            option, value = "--" + name.replace("_", "-"), str(value)
-            words += [f"{option}={value}"] if value.startswith("-") else [option, value]
-    return shlex.join(words)
-
-
 def archive(
     name: str,
     figures: Mapping[str, Figure],
@@ -267,7 +252,7 @@ def archive(
     """
     repeated = "".join(f"{command}\n" for command in commands)
     drawn, note = draw(figures) if images else ({}, "PNG and SVG were not asked for.")
-    repeats = "commands.txt measures the same again.\n" if commands else ""
+    repeats = "commands.txt gives the same numbers again.\n" if commands else ""
     files = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),

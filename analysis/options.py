@@ -1,8 +1,9 @@
-"""The command line's options, and what is read from what was typed: an experiment, layers and inputs from files.
+"""The command line's options, what is read from what was typed (an experiment, layers and inputs), and what to type.
 
 A setting is an option because it is a field of `Experiment`.
 """
 
+import shlex
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,10 @@ from analysis.files import LARGEST
 from analysis.loading import SEQUENCES, STEPS, Found, fit_inputs, random_inputs, read_inputs, read_recurrent, reading
 
 ABOUT = "Train, or measure models untrained or from a file, and look after kept runs."
+JOINS = (
+    "A finished run of the same settings that the history keeps is shown instead; one that stopped or is still under "
+    "way is left as it is."
+)
 FORMATS = {
     "json": "everything measured, as JSON",
     "csv": "the decay curves, as CSV",
@@ -51,7 +56,9 @@ def parser() -> Parser:
         dest="verb", required=True, metavar="{train,decay} or {" + ",".join(["record", *KEPT]) + "}"
     )
     for verb, about in (("train", "train models and measure them"), ("decay", "measure models untrained")):
-        command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
+        joins = f" {JOINS}" * (verb == "train")
+        description = f"{about.capitalize()}.{joins}"
+        command = commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
         settings = command.add_argument_group("settings")
         for name in SETTINGS:
             settings.add_argument(option(name), default=SUPPRESS, metavar="VALUE", help=_help(name))
@@ -59,7 +66,7 @@ def parser() -> Parser:
             _add_threshold(settings)
         _add_output(command)
         if verb == "train":
-            _add_store(command).add_argument("--no-store", action="store_true", help="Keep this run nowhere")
+            _add_store(command).add_argument("--no-store", action="store_true", help="Train anew and keep nothing")
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in KEPT.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
@@ -116,6 +123,20 @@ def _help(name: str) -> str:
     only += [f"task {', '.join(about['tasks'])}"] * (about["tasks"] != SETTINGS["task"].metadata["choices"])
     applies = f"; only {' and '.join(only)}" if only else ""
     return f"{about['help'].rstrip('.')}: {expected(name)}{applies}; default {default}".replace("%", "%%")
+
+
+def command_line(experiment: Experiment, verb: str = "train") -> str:
+    """Return the command that repeats an experiment: its cell, and what differs from the defaults.
+
+    >>> command_line(Experiment(cell="gru", forget_bias=-1))
+    'python -m analysis train --cell gru --forget-bias=-1.0'
+    """
+    words = ["python", "-m", "analysis", verb]
+    for name, value in experiment.as_dict().items():
+        if name == "cell" or value != SETTINGS[name].default:
+            text = str(value)
+            words += [f"{option(name)}={text}"] if text.startswith("-") else [option(name), text]
+    return shlex.join(words)
 
 
 def experiment_from(arguments: Mapping[str, Any]) -> Experiment:

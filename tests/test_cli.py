@@ -50,6 +50,12 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def history(tmp_path_factory, monkeypatch):
+    """A history of each test alone: what is in it would not be trained again."""
+    monkeypatch.setenv("GOLDFISH_STORE", str(tmp_path_factory.mktemp("history") / "runs.sqlite"))
+
+
 @pytest.fixture
 def untouched(monkeypatch):
     """Fails where anything is trained or measured."""

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import sqlite3
 
 import pytest
 from torch import nn
@@ -62,9 +64,51 @@ def test_what_is_trained_is_kept(path, capsys):
     assert (row["horizon_before"], row["horizon_after"]) == (run.before.horizon, run.after.horizon)
 
 
-def test_each_training_is_a_run_of_its_own(capsys):
-    assert main(["train", *SMALL]) == main(["train", *SMALL]) == 0
+def test_what_is_trained_already_is_shown_again(path, tmp_path, capsys, monkeypatch):
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    assert main(["train", *SMALL, "--json", str(one)]) == 0
+    out, _ = capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(__main__, "train", lambda *_: pytest.fail("this is there already"))
+        assert main(["train", *SMALL, "--json", str(other)]) == 0
+    again, said = capsys.readouterr()
+    assert (again, other.read_text()) == (out, one.read_text())
+    (row,) = rows(capsys)
+    assert said == f"goldfish: trained on {row['created'][:10]}, run {row['id']}; --no-store trains anew\n"
+    monkeypatch.setattr(__main__, "show", lambda line: None)
+    assert main(["train", *SMALL, "--no-store"]) == 0
+    assert capsys.readouterr() == (out, "")
+
+
+def test_a_run_under_way_elsewhere_is_not_waited_for(path, capsys):
+    with Jobs(path, workers=0) as server:
+        server._begin(EXPERIMENT)
+        assert main(["train", *SMALL]) == 0
+        assert capsys.readouterr().err == ""
+    assert sorted(row["status"] for row in rows(capsys)) == ["finished", "interrupted"]
+    assert main(["train", *SMALL]) == 0
     assert len(rows(capsys)) == 2
+
+
+def test_a_text_is_the_one_that_was_named(path, tmp_path, capsys):
+    typed = [*SMALL, "--task", "text", "--text-file"]
+    for name in ("one.txt", "other.txt"):
+        (tmp_path / name).write_text("the quick brown fox jumps over the lazy dog. " * 20)
+        assert main(["train", *typed, str(tmp_path / name), "--json", str(tmp_path / "out.json")]) == 0
+        experiment = json.loads((tmp_path / "out.json").read_text())["experiment"]
+        assert experiment["text_file"] == str(tmp_path / name)
+    assert len(rows(capsys)) == 1
+
+
+def test_what_is_damaged_is_said_and_trained_anew(path, capsys):
+    main(["train", *SMALL])
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE blobs SET data = x'00' WHERE kind = 'run'")
+    (row,) = rows(capsys)
+    assert main(["train", *SMALL]) == 0
+    out, err = capsys.readouterr()
+    assert "median" in out
+    assert err.startswith("goldfish: ") and row["id"] in err and err.count("\n") == 1
 
 
 def test_another_history_or_none(path, tmp_path, capsys):

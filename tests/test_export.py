@@ -15,10 +15,10 @@ import pytest
 from choreographer.browsers.chromium import Chromium
 from plotly.offline import get_plotlyjs
 
-from analysis import Experiment, activation_bounds, export, gate_saturation, measure_untrained, train
+from analysis import Experiment, activation_bounds, export, gate_saturation, measure_untrained, options, train, wording
 from analysis.config import SETTINGS
 from analysis.measuring import Meter
-from analysis.options import experiment_from, parser
+from analysis.options import command_line, experiment_from, parser
 from analysis.results import Run
 from analysis.tasks import build
 from analysis.weights import initial_weights
@@ -70,8 +70,9 @@ def number(text: str) -> float:
     return float(text) if text else np.nan
 
 
-def test_examples_in_docstrings():
-    failed, tried = doctest.testmod(export)
+@pytest.mark.parametrize("module", [export, options, wording])
+def test_examples_in_docstrings(module):
+    failed, tried = doctest.testmod(module)
     assert (failed, tried > 0) == (0, True)
 
 
@@ -226,7 +227,7 @@ def test_html_is_one_offline_page(figures):
     ],
 )
 def test_command_line(experiment, line):
-    assert export.command_line(experiment) == line
+    assert command_line(experiment) == line
 
 
 @pytest.mark.parametrize("verb", ["train", "decay"])
@@ -238,7 +239,7 @@ def test_command_line_is_read_back(verb):
         {"task": "text", "text_file": "None", "learning_rate": 1 / 3},
     ):
         experiment = Experiment(**settings)
-        program, words = "python -m analysis", shlex.split(export.command_line(experiment, verb))
+        program, words = "python -m analysis", shlex.split(command_line(experiment, verb))
         assert " ".join(words[:3]) == program
         arguments = vars(parser().parse_args(words[3:]))
         assert (arguments["verb"], experiment_from(arguments)) == (verb, experiment)
@@ -254,7 +255,7 @@ def test_archive_without_images(runs, figures):
     run = runs["gru"]
     tables = {"decay": export.decay_csv((run.experiment, "after", run.after)), "memory": export.memory_csv(run)}
     ran = [run.experiment, Experiment()]
-    files = unzip(export.archive("decay", figures, tables, ran, [export.command_line(e) for e in ran], images=False))
+    files = unzip(export.archive("decay", figures, tables, ran, [command_line(e) for e in ran], images=False))
     assert files.keys() == {
         "README.txt", "commands.txt", "decay.html", "decay.csv", "memory.csv", "decay.json", "memory.json",
         "experiment-1-gru.json", "experiment-2-lstm.json",
@@ -262,7 +263,7 @@ def test_archive_without_images(runs, figures):
     assert files["decay.csv"].decode() == tables["decay"]
     assert Experiment.from_dict(strict(files["experiment-1-gru.json"].decode())) == run.experiment
     assert files["commands.txt"].decode().splitlines() == [
-        export.command_line(run.experiment),
+        command_line(run.experiment),
         "python -m analysis train --cell lstm",
     ]
     assert b"not asked for" in files["README.txt"]

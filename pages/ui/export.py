@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.config import Experiment
-from analysis.export import archive, command_line
+from analysis.export import archive
+from analysis.options import command_line
 from pages.ui.sidebar import with_own_name
 
 
@@ -37,5 +38,5 @@ def row(
         )  # fmt: skip
         if commands:
             with st.popover("Command line", icon=":material/terminal:"):
-                st.caption("Run in the project's folder, this measures the same again.")
+                st.caption("Run in the project's folder, this gives the same numbers again.")
                 st.code("\n".join(commands), language="bash", wrap_lines=True)
