@@ -40,7 +40,7 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
         bins[missing] = BINS
         total -= missing.sum(axis=(2, 3))
     with np.errstate(invalid="ignore"):  # 0 / 0
-        left, right = (beyond.sum(axis=(2, 3)) / total for beyond in (values < low, values > high))
+        left, right = (beyond.sum(axis=2).sum(axis=2) / total for beyond in (values < low, values > high))
     return Saturation(
         left=None if unbounded else left,
         right=None if unbounded else right,

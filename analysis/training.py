@@ -17,7 +17,7 @@ from analysis.config import Experiment
 from analysis.ensemble import embed, embedding_grad, evaluate, readout
 from analysis.measuring import Meter
 from analysis.memory import memory_curve
-from analysis.results import Diverged, Result, Run, Snapshot
+from analysis.results import Diverged, Measured, Result, Run, Snapshot
 from analysis.tasks import EVALUATION_SEED, Batch, Task, build, seeded
 from analysis.weights import initial_weights
 
@@ -76,7 +76,7 @@ def resume(
     on_snapshot, on_step = on_snapshot or (lambda snapshot: None), on_step or (lambda trainer: None)
     with one_thread():
         trainer = Trainer(experiment, task)
-        before = trainer.meter.measure(trainer.weights)
+        before = trainer.measured = trainer.meter.measure(trainer.weights)
         trainer.started = time.perf_counter()
         taken = []
         if checkpoint:
@@ -88,7 +88,7 @@ def resume(
         loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
         loss[trainer.dead] = metric[trainer.dead] = torch.nan
         on_step(trainer)
-        after = trainer.meter.measure(trainer.weights, exclude=trainer.dead)
+        after = trainer.measure()
         on_step(trainer)
         return Run(
             experiment=experiment,
@@ -132,6 +132,7 @@ class Trainer:
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
         self.diverged: list[Diverged] = []
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # what each step since the last snapshot returned
+        self.measured: Measured | None = None  # on the whole measuring batch, with these weights
         self.started = time.perf_counter()
 
     @property
@@ -161,6 +162,7 @@ class Trainer:
         self.step, self.seconds, self.diverged = checkpoint.step, checkpoint.seconds, list(checkpoint.diverged)
         self.started = time.perf_counter() - checkpoint.elapsed
         self.flat.copy_(torch.tensor(checkpoint.weights))
+        self.measured = None
         self.optimizer = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
         for generator, state in zip(self.generators, checkpoint.generators, strict=True):
             generator.set_state(torch.tensor(state))
@@ -191,12 +193,21 @@ class Trainer:
         loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
         self.seen = []
         loss[self.dead] = metric[self.dead] = np.nan
-        meter = self.meter if self.step == 0 or self.finished else self.snapshot_meter
-        measured = meter.measure(self.weights, of=("memory",), exclude=self.dead)
+        if self.step == 0 or self.finished:
+            measured = self.measure()
+        else:
+            measured = self.snapshot_meter.measure(self.weights, of=("memory",), exclude=self.dead)
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
+
+    def measure(self) -> Measured:
+        """Measure the models as they are, whole; not twice what was measured already."""
+        if self.measured is None:
+            self.measured = self.meter.measure(self.weights, exclude=self.dead)
+        return self.measured
 
     def advance(self) -> tuple[Tensor, Tensor, Tensor]:
         """Do one training step on fresh sequences; return each model's loss, metric and whether it was clipped."""
+        self.measured = None
         batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
         inputs = torch.stack([batch.inputs for batch in batches], dim=1)
         targets = torch.stack([batch.targets for batch in batches])
