@@ -12,8 +12,9 @@ import pytest
 
 from analysis import Experiment, train
 from analysis.database import StoreError
-from analysis.jobs import Jobs, QueueFullError, perform
+from analysis.jobs import Jobs, QueueFullError
 from analysis.store import Store
+from analysis.worker import perform
 from tests.kept import limit
 
 SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
@@ -410,7 +411,7 @@ def test_a_history_that_breaks_while_a_run_trains(tmp_path):
 
 def test_workers_that_do_not_start_fail_what_waits(tmp_path, monkeypatch, whole):
     with pool(tmp_path / "runs.sqlite", workers=0) as jobs, monkeypatch.context() as patch:
-        patch.setattr("analysis.jobs._work", exit)  # ends at once
+        patch.setattr("analysis.worker.work", exit)  # ends at once
         jobs._count = 1
         id = jobs.submit(SMALL)
         jobs._thread.start()
