@@ -312,7 +312,7 @@ def build_text(experiment: Experiment) -> Task:
     corpus = encode(text)
     K = corpus.classes
     if K == 1:
-        raise ValueError(f"text_file={experiment.text_file!r}: one character again and again: expected several")
+        raise ValueError(f"text_file={experiment.text_file!r}: one character alone: expected at least two")
     draw = partial(random_windows, codes=corpus.training, length=T, classes=K)
     evaluate = partial(even_windows, codes=corpus.held_out, length=T, classes=K)
     measure = partial(random_windows, codes=corpus.held_out, length=T, classes=K)

@@ -11,6 +11,7 @@ from pages.ui import gates as said
 from tests.test_pages import DASHBOARD, SMALL, charts, fine, trained, until
 
 PAGE = "pages/measure/gates.py"
+EVERY_STEP = ("text", "words", "digits")
 TABS = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
@@ -64,11 +65,13 @@ def test_controls_at_both_ends():
     assert {trace["type"] for trace in charts(at)[1]["data"]} == {"scatter"}
 
 
-@pytest.mark.parametrize("task", ["adding", "order", "copy", "text"])
+@pytest.mark.parametrize("task", ["adding", "order", "copy", "text", "words", "digits"])
 def test_other_tasks(task):
+    if task == "digits":
+        pytest.importorskip("sklearn")
     at = fine(opened(PAGE, **SMALL | {"length": 10}, cells="GRU", task=task, gates_tab=TABS[1]))
-    assert len(charts(at)) == (1 if task == "text" else 2)
-    assert ("every step is to be remembered" in texts(at)) == (task == "text")
+    assert len(charts(at)) == (1 if task in EVERY_STEP else 2)
+    assert ("every step is to be remembered" in texts(at)) == (task in EVERY_STEP)
 
 
 @pytest.mark.parametrize("tab", TABS)

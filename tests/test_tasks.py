@@ -327,7 +327,7 @@ def test_distance_is_for_recall_alone():
             "expected UTF-8: invalid continuation byte at byte 3",
         ),
         ("empty.txt", b"", "0 characters: expected at least 510 for length=50"),
-        ("same.txt", b"a" * 510, "one character again and again: expected several"),
+        ("same.txt", b"a" * 510, "one character alone: expected at least two"),
         ("short.txt", b"ab" * 254 + b"c", "509 characters: expected at least 510 for length=50"),
     ],
 )
