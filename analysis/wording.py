@@ -218,6 +218,12 @@ def stayed_at_chance(run: Run) -> bool:
     return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
 
 
+def _dead(run: Run) -> str:
+    """Say how many models of a run diverged; nothing where none did."""
+    count = int((~np.isfinite(run.metric)).sum())
+    return models_diverged(count, len(run.metric)) if count else ""
+
+
 def models_diverged(count: int, seeds: int) -> str:
     """Say how many of so many models diverged."""
     return f"{count} of {seeds} model{'s' * (seeds != 1)} diverged"
@@ -227,11 +233,7 @@ def which_cell(runs: Mapping[str, Run]) -> str:
     """Compare runs by their metric over seeds: a winner only where ranges don't overlap and no model diverged."""
     ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
     alive = {cell: values for cell, values in ranges.items() if len(values)}
-    dead = "".join(
-        f" {cell.upper()}: {models_diverged(len(run.metric) - len(ranges[cell]), len(run.metric))}."
-        for cell, run in runs.items()
-        if len(ranges[cell]) < len(run.metric)
-    )
+    dead = "".join(f" {cell.upper()}: {_dead(run)}." for cell, run in runs.items() if _dead(run))
     if len(alive) < 2:
         return f"No comparison.{dead}" if dead and len(runs) > 1 else ""
     run = next(iter(runs.values()))
@@ -266,10 +268,14 @@ def remembered(cell: str, run: Run, before: Decay | None = None, after: Decay | 
 
     `before` and `after` are the run's decays with the horizons of another threshold.
     """
+    dead = _dead(run)
+    if not np.isfinite(run.metric).any():
+        return f"{cell.upper()}: {dead}."
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {spread(run.metric)}, chance {number(run.chance)}"
     went = f"went from {horizon_over_seeds(before)} to {horizon_over_seeds(after)}"
-    return f"{cell.upper()}: {metric}; the horizon{at_threshold(after)} {went}; memory span {span(run.memory)}."
+    ends = f"memory span {span(run.memory)}" + (f"; {dead}" if dead else "")
+    return f"{cell.upper()}: {metric}; the horizon{at_threshold(after)} {went}; {ends}."
 
 
 def kept_over_seeds(decay: Decay) -> str:

@@ -260,6 +260,23 @@ def test_decay_page_survives_hostile_controls(key, value):
     assert (len(charts(at)), len(at.error)) == (1, 0)
 
 
+def test_models_that_diverged_are_said_and_drawn():
+    wild = {"activation": "identity", "init": "orthogonal", "gain": 3, "length": 100, "cells": "RNN"}
+    at = trained(app("pages/measure/decay.py", **SMALL | wild))
+    assert any("RNN: 2 of 2 models diverged." in text.value for text in at.markdown)
+    assert not at.error
+    assert len(charts(at)) == 2
+    assert "not measurable" in at.table[-1].value.to_string()
+
+
+def test_a_text_that_can_not_be_used_is_named_as_its_user_does():
+    at = app(task="text", **SMALL)
+    (widget,) = (each for each in at.get("file_uploader") if each.key == "upload")
+    widget.set_value(("same.txt", b"a" * 500, "text/plain"))
+    (error,) = at.run().error
+    assert error.value == "text\\_file\\='same.txt': one character alone: expected at least two"
+
+
 def test_a_finished_run_is_found_without_a_press():
     at = trained(app("pages/measure/decay.py", **{**SMALL, "seed": "55"}))
     other = fine(app("pages/measure/decay.py", **{**SMALL, "seed": "55"}))

@@ -98,6 +98,15 @@ def test_what_is_remembered_names_its_threshold():
     )
 
 
+def test_what_is_remembered_counts_the_models_that_diverged():
+    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
+    some, all_ = (replace(run("gru", metric), memory=memory) for metric in ([0.5, np.nan], [np.nan, np.nan]))
+    said = wording.remembered("gru", some, decay(0.5), decay(0.5))
+    assert said.startswith("GRU: accuracy 0.5, chance 0.125; ")
+    assert said.endswith("; memory span 3 steps; 1 of 2 models diverged.")
+    assert wording.remembered("gru", all_, decay(0.5), decay(np.nan)) == "GRU: 2 of 2 models diverged."
+
+
 def test_untrained_groups_cells_by_horizon():
     decays = {"rnn": decay(0.5), "lstm": decay(0.55), "gru": decay(0.55)}
     assert (

@@ -13,7 +13,7 @@ from analysis.tasks import MEASURED, Batch, build
 from analysis.training import cost
 from analysis.weights import initial_weights
 from analysis.wording import listed
-from pages.ui import layout, training
+from pages.ui import layout, sidebar, training
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
@@ -36,7 +36,9 @@ def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
             _ask(seconds, new)
         return {name: _untrained(start) for name, start in starts.items()}
     except (ValueError, ModuleNotFoundError) as error:
-        st.error(layout.plain(error))
+        first = next(iter(starts.values()))
+        named = str(error).replace(repr(first.text_file), repr(sidebar.with_own_name(first).text_file))
+        st.error(layout.plain(named))
         st.stop()
 
 
