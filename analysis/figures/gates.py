@@ -34,6 +34,7 @@ def histograms(
         before: the same before training, as an outline, of those cells that are trained.
     """
     figure, places = _grid(now, row_height=146, across="value")
+    shades, notes = [], []
     for cell, gate, row, column in places:
         saturation = now[cell][gate]
         colour, edges = style.GATES[gate], saturation.edges
@@ -50,7 +51,10 @@ def histograms(
                 row=row, col=column,
             )  # fmt: skip
         figure.update_xaxes(range=[edges[0], edges[-1]], row=row, col=column)
-        _say_ends(figure, saturation, old, row, column)
+        for shade, note in _ends(saturation, old, _axes(figure, row, column)):
+            shades.append(shade)
+            notes.append(note)
+    figure.update_layout(shapes=shades, annotations=[*figure.layout.annotations, *notes])
     if before:
         figure.add_trace(style.key("before training", width=1.5))
         figure.add_bar(x=[None], y=[None], name="now", marker_color=style.faded(style.NEUTRAL, 0.75))
@@ -215,31 +219,39 @@ def _reach(gate: str, values: np.ndarray) -> list[float]:
     return [-top, top]
 
 
-def _say_ends(figure: go.Figure, now: Saturation, before: Saturation | None, row: int, column: int) -> None:
-    """Shade a gate's two ends and say how much lies there."""
+def _axes(figure: go.Figure, row: int, column: int) -> dict[str, str]:
+    """Name a panel's x axis, and its y axis from bottom 0 to top 1, for what is drawn over it."""
+    panel = figure.get_subplot(row, column)
+    x, y = (axis.plotly_name.replace("axis", "") for axis in (panel.xaxis, panel.yaxis))
+    return {"xref": x, "yref": f"{y} domain"}
+
+
+def _ends(now: Saturation, before: Saturation | None, axes: dict[str, str]) -> Iterator[tuple[dict, dict]]:
+    """Shade a gate's two ends, and say how much lies there: a shape and a note each."""
     if now.ends is None:
         return
     for side, (start, end) in enumerate(((now.edges[0], now.low), (now.high, now.edges[-1]))):
         was = f"{before.ends[side]:.0%} → " if before else ""
-        figure.add_vrect(
-            x0=start, x1=end, fillcolor=style.NEUTRAL, opacity=0.12, line_width=0, layer="below", row=row, col=column
-        )
-        figure.add_annotation(
-            text=was + f"{now.ends[side]:.0%}", x=(start, end)[side], y=1, yref="y domain", showarrow=False,
-            xanchor=("left", "right")[side], yanchor="top", font_size=12, row=row, col=column,
+        yield (
+            {"type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1, "fillcolor": style.NEUTRAL, "opacity": 0.12,
+             "line_width": 0, "layer": "below"} | axes,
+            {"text": was + f"{now.ends[side]:.0%}", "x": (start, end)[side], "y": 1, "showarrow": False,
+             "xanchor": ("left", "right")[side], "yanchor": "top", "font_size": 12} | axes,
         )  # fmt: skip
 
 
 def _mark_reads(figure: go.Figure, samples: Mapping[str, GateSample], places: list[Place], colour: str) -> None:
     """Mark the steps of what is to be remembered and of the cue, with their names above the top row."""
+    lines, notes = [], []
     for cell, _, row, column in places:
-        T = len(next(iter(samples[cell].gates.values())))
+        axes, T = _axes(figure, row, column), len(next(iter(samples[cell].gates.values())))
         for what, steps in samples[cell].reads.items():
-            for step in map(int, steps):
-                figure.add_vline(x=step, line={"color": colour, "dash": "dot", "width": 1.5}, row=row, col=column)
+            look = {"type": "line", "y0": 0, "y1": 1, "line": {"color": colour, "dash": "dot", "width": 1.5}}
+            lines += [look | {"x0": step, "x1": step} | axes for step in map(int, steps)]
             if row == 1 and len(steps):
-                figure.add_annotation(
-                    text=what, x=int(steps[0]), y=1, yref="y domain", yanchor="bottom", showarrow=False, font_size=12,
-                    xanchor="right" if steps[0] > 0.8 * T else "left" if steps[0] < 0.2 * T else "center",
-                    row=row, col=column,
+                side = "right" if steps[0] > 0.8 * T else "left" if steps[0] < 0.2 * T else "center"
+                notes.append(
+                    {"text": what, "x": int(steps[0]), "y": 1, "yanchor": "bottom", "showarrow": False,
+                     "font_size": 12, "xanchor": side} | axes
                 )  # fmt: skip
+    figure.update_layout(shapes=lines, annotations=[*figure.layout.annotations, *notes])
