@@ -7,6 +7,7 @@ and so on. Nothing is pickled, everything is checked: what isn't exactly such a 
 import io
 import json
 import math
+import sys
 import zipfile
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -59,13 +60,14 @@ def encode(result: object) -> bytes:
     return file.getvalue()
 
 
-def decode(kind: type[R], data: bytes, largest: float = math.inf) -> R:
+def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
     """Turn bytes back into the dataclass they were made of; ValueError where they aren't exactly that.
 
-    Bytes from elsewhere should be given a `largest` number of bytes that they may unpack to.
+    `largest` is how many bytes they may unpack to; without it, as many as what `encode` made, which compresses no
+    arrays.
     """
     try:
-        content, arrays = _read(data, largest)
+        content, arrays = _read(data, len(data) + LARGEST_JSON if largest is None else largest)
         if content.keys() != {"goldfish", "kind", "value"} or content["kind"] != kind.__name__:
             raise ValueError(f"it holds no {kind.__name__}")
         if content["goldfish"] != FORMAT:
@@ -77,7 +79,7 @@ def decode(kind: type[R], data: bytes, largest: float = math.inf) -> R:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _read(data: bytes, largest: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _read(data: bytes, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
         accepted = {JSON, *(f"{dtype}.npy" for dtype in DTYPES)}
@@ -117,9 +119,9 @@ def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> A
     if hint is float:
         if value in NOT_FINITE and isinstance(value, str):
             return float(value)
-        if type(value) not in (int, float):
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
             raise wrong
-        return value
+        return value if abs(value) < 2**53 else float(value)
     if hint in (str, int, bool):
         if type(value) is not hint:
             raise wrong

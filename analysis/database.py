@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from secrets import token_hex
 
-SCHEMA = 1  # one more whenever the tables, or the settings and results in them, change
+SCHEMA = 1  # one more whenever a change keeps Goldfish from reading older files, or an older one from reading these
 APPLICATION = 0x676F6C64  # "gold", which SQLite keeps in the file's header
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 10

@@ -176,7 +176,9 @@ class Watch:
                 unroll, top = run_forward([module], inputs, state, self.dtype)
                 steps, output_grad, later = _last_share(grads, module, top)
                 if steps == (0,):
-                    raise ValueError("the loss reads the first step of a call: a distance needs a whole sequence in one call")
+                    raise ValueError(
+                        "the loss reads the first step of a call: a distance needs a whole sequence in one call"
+                    )
                 unroll.backward(output_grad, later)
                 tape = unroll.tape(steps, weight_grad=False)
                 self.history.append(

@@ -1,13 +1,17 @@
-"""Small trainings, and how they come into a history, for tests of what is kept."""
+"""Small trainings, how they come into a history, and all that is shown of them, for tests of what is kept."""
 
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 
+import numpy as np
 import pytest
 
-from analysis import Experiment, train
+from analysis import Experiment, export, summary, train, wording
 from analysis.codec import encode
 from analysis.database import Database
+from analysis.figures import bounds, decay, gates, memory, overlay, timeline
 from analysis.records import finished
+from analysis.results import Watched
 from analysis.training import resume
 
 SMALL = Experiment(hidden_size=3, length=6, seeds=2, batch_size=4, steps=20)
@@ -65,3 +69,78 @@ def limit(monkeypatch, pages=0):
         return connection
 
     monkeypatch.setattr(Database, "_connect", full)
+
+
+ODD = (np.nan, np.inf, -np.inf, -1.0, 0.0, 0.5, 1.0, 7.0, 1e9, 1e300)
+
+
+def forgeries(result):
+    """Yield a result with one number changed, or one whole array, for each place of numbers and each odd value."""
+    for field in fields(result):
+        value, changes = getattr(result, field.name), []
+        if isinstance(value, Experiment):
+            continue
+        if is_dataclass(value):
+            changes = forgeries(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[-1]):
+            changes = ((*value[:-1], each) for each in forgeries(value[-1]))
+        elif isinstance(value, dict):
+            parts = [(name, part) for name, part in value.items() if is_dataclass(part)]
+            changes = (value | {name: each} for name, part in parts for each in forgeries(part))
+        elif isinstance(value, float):
+            changes = ODD
+        elif isinstance(value, np.ndarray) and value.size:
+            changes = (_overwritten(value, odd, at) for odd in ODD for at in (slice(None), 0, -1))
+        for each in changes:
+            yield replace(result, **{field.name: each})
+
+
+def _overwritten(array, odd, at):
+    """Write an odd number over an array, or over one place in it."""
+    array = array.copy()
+    with np.errstate(invalid="ignore"):  # no whole number
+        array.reshape(-1)[at] = np.array(odd).astype(array.dtype)
+    return array
+
+
+def shown(id, kept):
+    """Say, draw and export whatever pages and command line do of a finished run or a watched model."""
+    if isinstance(kept, Watched):
+        cell, activation, first, last = kept.cell, kept.activation, kept.snapshots[0], kept.snapshots[-1]
+        figures = [timeline.timeline({cell: kept})]
+        summary.of_watched(id, kept)
+    else:
+        cell, activation, first, last = (
+            kept.experiment.cell, kept.experiment.activation, kept.measured_before, kept.measured_after,
+        )  # fmt: skip
+        runs = {cell: kept}
+        figures = [
+            timeline.timeline(runs), overlay.timeline(runs), overlay.decay(runs), overlay.memory(runs),
+            memory.memory({cell: kept.memory}), decay.with_memory(decay.decay({cell: kept.after}), {cell: kept.memory}),
+        ]  # fmt: skip
+        summary.of_run(kept), export.to_json(export.run_document(kept))
+        export.to_json(finished(kept)[0])
+        wording.which_cell(runs), wording.remembered(cell, kept), wording.kept_over_seeds(kept.after)
+        wording.update({cell: kept.measured_after.decays["weights"]})
+        if kept.carry:
+            wording.carried(cell, kept.after, kept.carry)
+    carry = {cell: last.decays["carry"]} if "carry" in getattr(last, "decays", ()) else {}
+    for position, relative, deep in ((False, True, True), (True, False, False)):
+        figures.append(
+            decay.decay(
+                {cell: last.decay}, before={cell: first.decay}, carry=carry, spread="seeds", relative=relative,
+                position=position, full_depth=deep,
+            )
+        )  # fmt: skip
+    figures += [bounds.sizes({activation: last.bounds}), bounds.saturated({activation: last.bounds})]
+    figures += [bounds.growth({activation: last.decay})]
+    if cell == "lstm":
+        figures.append(bounds.sizes({activation: last.bounds}, "cell"))
+    if last.saturation:
+        figures.append(gates.histograms({cell: last.saturation}, {cell: first.saturation}))
+        figures.append(gates.saturated_units({cell: last.saturation}))
+    for found in (first.decay, last.decay):
+        wording.horizon_over_seeds(found), wording.reach(found), wording.rate(found), wording.half_life(found)
+        wording.untrained({cell: found}), summary.of_decay("", found), export.to_json(export.as_plain(found))
+    for figure in figures:
+        figure.to_json()

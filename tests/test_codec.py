@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.checks import check_axes
+from analysis.checks import check_parts
 from analysis.codec import decode, encode
 from analysis.results import Decay, Run, Snapshot
 from tests.kept import EXPERIMENTS, SMALL, trained
@@ -20,7 +20,7 @@ def test_results_come_back_exactly(name):
     assert {name: weight.dtype for name, weight in back.weights.items()} == {
         name: weight.dtype for name, weight in run.weights.items()
     }
-    check_axes(back, run.experiment)
+    check_parts(back, run.experiment)
 
 
 def test_one_kind_of_result_is_not_taken_for_another(run):
@@ -37,7 +37,7 @@ def test_numbers_that_json_lacks_come_back(run, value):
 def test_arrays_that_do_not_fit_are_found(run):
     wrong = replace(run.before, relative=np.zeros(5))
     with pytest.raises(ValueError, match=r"Decay\.relative"):
-        check_axes({"of": (wrong,)}, SMALL)
+        check_parts({"of": (wrong,)}, SMALL)
 
 
 def test_snapshots_round_trip_by_themselves(run):

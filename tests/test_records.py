@@ -3,19 +3,21 @@
 import io
 import json
 import random
+import re
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.checks import check_axes
+from analysis.checks import check_parts, check_record
 from analysis.codec import DTYPES, decode, encode
 from analysis.database import MEMORY, StoreError
 from analysis.locks import Owner
 from analysis.results import Record
 from analysis.store import Store
-from tests.kept import EXPERIMENTS, SMALL, keep, trained
+from tests.kept import EXPERIMENTS, SMALL, forgeries, keep, shown, trained
 
 
 def test_a_run_moves_to_another_history(store, run, tmp_path):
@@ -134,6 +136,63 @@ def test_a_record_that_would_break_a_page_is_refused(store, run, lie):
     assert store.rows() == []
 
 
+def _memory_decay(run, **changes):
+    after = run.measured_after
+    return replace(after, decays=after.decays | {"memory": replace(after.decay, **changes)})
+
+
+NAN6 = np.full(6, np.nan)
+CONTENTS = {
+    "Decay.distance": lambda run: {"measured_after": _memory_decay(run, distance=np.arange(6)[::-1])},
+    "numbers of float64": lambda run: {"measured_after": _memory_decay(run, distance=NAN6)},
+    "numbers of uint8": lambda run: {"measured_after": _memory_decay(run, relative=np.zeros(6, "u1"))},
+    "gradient": lambda run: {"measured_after": _memory_decay(run, of="x")},
+    "kinds of gradient": lambda run: {
+        "measured_after": replace(run.measured_after, decays=run.measured_after.decays | {"x": run.after})
+    },
+    "Decay.threshold": lambda run: {"measured_after": _memory_decay(run, threshold=0.0)},
+    "Decay.horizon": lambda run: {"measured_after": _memory_decay(run, horizon=1e9)},
+    "Decay.relative": lambda run: {"measured_after": _memory_decay(run, relative=np.full(6, -1.0))},
+    "Decay.rate": lambda run: {"measured_after": _memory_decay(run, rates=np.full(2, 1e300))},
+    "Decay.excluded": lambda run: {"measured_after": _memory_decay(run, excluded=3)},
+    "Memory.distance": lambda run: {"memory": replace(run.memory, distance=run.memory.distance[::-1])},
+    "Memory.span": lambda run: {"memory": replace(run.memory, span=1e9)},
+    "Saturation.edges": lambda run: {"measured_after": _saturation(run, edges=np.zeros(41))},
+    "Saturation.counts": lambda run: {"measured_after": _saturation(run, counts=np.full(40, -1))},
+    "Saturation.left": lambda run: {"measured_after": _saturation(run, left=np.full((2, 1, 3), 1.5))},
+    "Saturation.low": lambda run: {"measured_after": _saturation(run, low=np.nan)},
+    "Bounds.levels": lambda run: {"measured_after": _bounds(run, levels=np.zeros(4))},
+    "Bounds.saturated": lambda run: {"measured_after": _bounds(run, saturated=np.full(6, 2.0))},
+    "Bounds.hidden": lambda run: {"measured_after": _bounds(run, hidden=np.full((4, 6), np.nan))},
+    "Bounds.overflow_step": lambda run: {"measured_after": _bounds(run, overflow_step=-(10**30))},
+    "chance": lambda run: {"memory": replace(run.memory, chance=np.inf)},
+}
+
+
+def _bounds(run, **changes):
+    return replace(run.measured_after, bounds=replace(run.measured_after.bounds, **changes))
+
+
+@pytest.mark.parametrize("what", CONTENTS)
+def test_numbers_that_cant_be_are_refused(store, run, what):
+    wrong = replace(run, snapshots=(), **CONTENTS[what](run))
+    with pytest.raises(StoreError, match=f"not a run that Goldfish exported: .*unexpected .*{re.escape(what)}"):
+        store.import_(encode(record_of(run, run=wrong)))
+    assert store.rows() == []
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "adding"])
+def test_a_record_with_forged_numbers_is_refused_or_shown(name):
+    draw, accepted = random.Random(3), []
+    for record in draw.sample(list(forgeries(record_of(trained(name)))), 200):
+        with suppress(ValueError):
+            check_record(record)
+            accepted.append(record)
+    assert 10 < len(accepted) < 150
+    for record in accepted[:6]:
+        shown("a", replace(record.run, snapshots=record.snapshots))
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_real_run_is_taken_in(store, name):
     id = store.import_(encode(record_of(trained(name))))
@@ -202,7 +261,7 @@ def test_forged_contents_are_refused_or_readable(store, run):
         except StoreError:
             refusals += 1
         else:
-            check_axes(other.record(id), other.row(id).experiment)
+            check_parts(other.record(id), other.row(id).experiment)
             json.dumps(other.row(id).as_dict())
             other.delete(id)
     assert refusals > 150

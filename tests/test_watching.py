@@ -1,9 +1,11 @@
 import copy
 import gc
+import io
 import random
 import sqlite3
 import weakref
-from contextlib import closing
+import zipfile
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import product
 
@@ -14,6 +16,7 @@ from torch import nn
 
 import analysis
 from analysis import activation_bounds, gate_saturation, gradient_decay, record, watch
+from analysis.checks import check_watched
 from analysis.codec import decode, encode
 from analysis.database import StoreError
 from analysis.figures import timeline
@@ -23,6 +26,7 @@ from analysis.figures.gates import histograms
 from analysis.records import NAME_LENGTH
 from analysis.results import Snapshot
 from analysis.store import NoRunError, Store
+from tests.kept import forgeries, shown
 from tests.test_loading import mutated
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -384,6 +388,12 @@ def test_a_history_made_before_is_kept_and_stays_readable(tmp_path):
     assert Store(path).row(id).experiment == analysis.Experiment()
 
 
+def with_decay(result, **changes):
+    return replace(
+        result, snapshots=tuple(replace(each, decay=replace(each.decay, **changes)) for each in result.snapshots)
+    )
+
+
 def damaged():
     """A watched model with one thing wrong, by what that is."""
     watched, _ = trained(Model("lstm"), 4, every=2)
@@ -391,6 +401,12 @@ def damaged():
     first, last = result.snapshots
     return {
         "cell": replace(result, cell="qrnn"),
+        "skipped": replace(result, skipped={"packed": -1}),
+        "created": replace(result, created="9999-12-31T23:59:59-23:59"),
+        "numbers of float64": with_decay(result, distance=np.full(12, np.inf)),
+        "horizon": with_decay(result, horizon=1e9, horizons=np.array([1e9])),
+        "gradient": with_decay(result, of="x"),
+        "threshold": with_decay(result, threshold=np.nan),
         "activation": replace(result, activation="sin"),
         "sizes": replace(result, layers=0),
         "order of snapshots": replace(result, snapshots=(last, first)),
@@ -405,6 +421,34 @@ def damaged():
         "isoformat": replace(result, created="yesterday"),
         "surrogates": replace(result, name="\ud800"),
     }
+
+
+@pytest.mark.parametrize("cell", KINDS)
+def test_a_watched_model_with_forged_numbers_is_refused_or_shown(cell):
+    draw, accepted = random.Random(3), []
+    models = list(forgeries(trained(Model(cell), 2, every=1)[0].result()))
+    for model in draw.sample(models, 200):
+        with suppress(ValueError):
+            check_watched(model)
+            accepted.append(model)
+    assert 10 < len(accepted) < 150
+    for model in accepted[:6]:
+        shown("a", model)
+
+
+def test_a_record_that_unpacks_to_much_more_than_it_is_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.codec.LARGEST_JSON", 2**20)
+    watched, _ = trained(Model("gru"), 2, every=1)
+    store = Store(tmp_path / "runs.sqlite")
+    watched.save("a", store.path)
+    file = io.BytesIO(encode(watched.result("a")))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("uint8.npy", bytes(2**21))
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE watched SET data = ?", (file.getvalue(),))
+    [id] = store.watched()
+    with pytest.raises(StoreError, match=r"it unpacks to .* bytes: expected at most"):
+        store.load_watched(id)
 
 
 @pytest.mark.parametrize("change", damaged())
