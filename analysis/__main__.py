@@ -289,6 +289,7 @@ def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     model = {
         "file": arguments["weights"], "layer": found.name, "cell": cell, "input_size": found.input_size,
         "hidden_size": found.hidden_size, "layers": found.layers, "bias": found.bias, "nonlinearity": nonlinearity,
+        "part": found.part,
     }  # fmt: skip
     about = {"model": model, "inputs": about | {"shape": inputs.shape, "note": cut}}
     document = export.measured_document(about | {"memory": output_memory(module, inputs)}, measured)

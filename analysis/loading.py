@@ -17,7 +17,7 @@ from analysis.decay import carry_decay, gradient_decay
 from analysis.files import UnusableError, one_line, read_array, read_weights
 from analysis.gates import gate_saturation
 from analysis.recording import Module, record, unit_vector
-from analysis.results import Measured, Tape
+from analysis.results import Measured, Tape, Watched
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
@@ -59,11 +59,15 @@ class Found:
         where = one_line(self.name) or "at the top"
         if self.refusal:
             return f"{where}: {self.refusal}"
-        layers = f"{self.layers} layer{'s' * (self.layers > 1)}"
         bias = "" if self.bias else ", no bias"
         part = f"; measured is {self.part}" if self.part else ""
-        inputs, units = f"{self.input_size} inputs", f"{self.hidden_size} units"
-        return f"{where}: {self.cell.upper()}, {inputs}, {units}, {layers}{bias}{part}"
+        return f"{where}: {sizes(self)}{bias}{part}"
+
+
+def sizes(of: Found | Watched) -> str:
+    """Name recurrent layers by what they are: "LSTM, 8 inputs, 32 units, 2 layers"."""
+    counts = {"input": of.input_size, "unit": of.hidden_size, "layer": of.layers}
+    return ", ".join([of.cell.upper(), *(_counted(count, what) for what, count in counts.items())])
 
 
 def read_recurrent(data: bytes, name: str) -> list[Found]:
@@ -250,7 +254,7 @@ def read_inputs(data: bytes, name: str, found: Found) -> np.ndarray:
 def reading(inputs: np.ndarray, time_first: bool = False) -> tuple[str, str]:
     """Say how inputs are read: "16 sequences of 40 steps, 3 inputs"; and where the other order is likelier, so.
 
-    Steps that follow one another are more alike than sequences; where neither is, there are more of them.
+    Steps that follow one another are more alike than sequences; where neither is, nothing is likelier.
 
     >>> reading(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
     ('40 sequences of 16 steps, 3 inputs', '16 sequences of 40 steps')
@@ -261,7 +265,7 @@ def reading(inputs: np.ndarray, time_first: bool = False) -> tuple[str, str]:
     corner = np.array(whole[:CORNER, :CORNER, :CORNER], float)
     with np.errstate(over="ignore", invalid="ignore"):
         unlike = [np.square(np.diff(corner, axis=axis)).mean() if corner.shape[axis] > 1 else np.inf for axis in (0, 1)]
-    swapped = unlike[0] < ALIKE * unlike[1] or (N > T and unlike[0] <= unlike[1] / ALIKE)
+    swapped = unlike[0] < ALIKE * unlike[1]
     other = f"{_counted(T, 'sequence')} of {_counted(N, 'step')}"
     return f"{said}, {_counted(D, 'input')}", other if inputs.ndim == 3 and N > 1 and swapped else ""
 

@@ -75,7 +75,7 @@ def parser() -> Parser:
         if verb in ("export", "import"):
             command.add_argument("file", metavar="FILE", help="The file of one run")
         if verb == "runs":
-            command.add_argument("--json", action="store_true", help="Print them as JSON")
+            command.add_argument("--json", action="store_true", help="Print the runs as JSON, without watched models")
         if verb == "resume":
             _add_output(command)
         _add_store(command)

@@ -44,7 +44,7 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert document["memory"] == export.as_plain(output_memory(files["lstm"], files["inputs"]))
     assert document["model"] == {
         "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
-        "nonlinearity": "tanh",
+        "nonlinearity": "tanh", "part": "",
     }  # fmt: skip
     assert document["inputs"] == {"file": "x.npy", "shape": [4, 20, 3], "note": ""}
     rows = list(csv.DictReader(io.StringIO((files["folder"] / "o.csv").read_text())))
@@ -74,6 +74,13 @@ def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):
         "note": "",
     }
     assert document["carry"] is None and document["saturation"] == {}
+
+
+def test_of_a_bidirectional_model_it_is_said_what_is_measured(files, capsys):
+    torch.save(nn.LSTM(3, 6, 2, bidirectional=True).state_dict(), "both.pt")
+    assert main(["record", "both.pt", "--json", "-"]) == 0
+    model = strict(capsys.readouterr().out)["model"]
+    assert (model["layers"], model["part"]) == (1, "the forward direction alone, of the first layer")
 
 
 def test_what_is_cut_is_said(files, capsys):

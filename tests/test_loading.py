@@ -604,7 +604,14 @@ READ = [
     (SMOOTH.swapaxes(0, 1), True, "16 sequences of 40 steps, 3 inputs", ""),
     (SMOOTH[:, :5], False, "16 sequences of 5 steps, 3 inputs", ""),
     (NOISE, False, "16 sequences of 40 steps, 3 inputs", ""),
-    (NOISE, True, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
+    (NOISE, True, "40 sequences of 16 steps, 3 inputs", ""),  # many short sequences are usual
+    (
+        np.eye(3)[np.random.default_rng(0).integers(0, 3, (1000, 50))],
+        False,
+        "1,000 sequences of 50 steps, 3 inputs",
+        "",
+    ),
+    (np.zeros((500, 50, 3)), False, "500 sequences of 50 steps, 3 inputs", ""),
     (NOISE[0], True, "1 sequence of 40 steps, 3 inputs", ""),
     (NOISE[:, :1, :1], False, "16 sequences of 1 step, 1 input", "1 sequence of 16 steps"),
     (np.zeros((1, 1, 1), "?"), False, "1 sequence of 1 step, 1 input", ""),

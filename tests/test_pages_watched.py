@@ -4,6 +4,7 @@ import csv
 import io
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from analysis import watch
 from analysis.__main__ import main
+from analysis.store import Store
 from pages.ui import training, watched
 from tests.test_pages import app, charts, fine
 
@@ -100,6 +102,19 @@ def test_a_dialog_asks_first(store, button):
     assert fine(opened()).button(key=button).disabled
     fine(opened(id).button(key=button).click().run())
     assert list(store.watched()) == [id]
+
+
+def test_many_are_read_once_each(store, monkeypatch):
+    saved(store, "gru", passes=1)
+    [record] = [store.load_watched(id) for id in store.watched()]
+    for k in range(50):
+        store.keep_watched(replace(record, name=str(k)))
+    read, load = [], Store.load_watched
+    monkeypatch.setattr(Store, "load_watched", lambda self, id: read.append(id) or load(self, id))
+    at = fine(opened())
+    assert len(at.dataframe[0].value) == len(read) == 51
+    fine(at.run())
+    assert len(read) == 51
 
 
 def test_a_damaged_one_is_one_line_and_can_be_deleted(store):

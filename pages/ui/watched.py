@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from analysis.database import StoreError
 from analysis.export import table
 from analysis.figures import bounds, decay, gates, timeline
+from analysis.loading import sizes
 from analysis.records import NAME_LENGTH
 from analysis.results import Watched
 from analysis.store import Store
@@ -16,7 +18,7 @@ from analysis.wording import horizon
 from pages.ui import export, layout
 from pages.ui.layout import plain
 
-Models = Mapping[str, Watched | None]  # by id, the newest first; None where the record is damaged
+Line = dict[str, Any]  # of the table, by column
 
 
 def section(store: Store | None) -> bool:
@@ -30,35 +32,47 @@ def section(store: Store | None) -> bool:
         return False
     st.subheader("Watched in loops of your own", anchor=False)
     st.caption("Tick one to see how far back its passes could teach it, and why.")
-    models: dict[str, Watched | None] = {}
+    lines: dict[str, Line] = {}
+    damaged = set()
     for id, when in saved.items():
         try:
-            models[id] = _load(store, id, when)
+            lines[id] = _line(store, id, when)
         except StoreError as error:
-            models[id] = None
+            lines[id] = _told(None)
+            damaged.add(id)
             st.error(plain(error))
-    id = _table(models)
+    id = _table(lines)
+    model = _load(store, id, saved[id]) if id and id not in damaged else None
     with st.container(horizontal=True):
-        if st.button("Rename", icon=":material/edit:", key="rename_watched", disabled=not models.get(id)):
-            _rename(store, id, models[id])
+        if st.button("Rename", icon=":material/edit:", key="rename_watched", disabled=not model):
+            _rename(store, id, model)
         if st.button("Delete", icon=":material/delete:", key="delete_watched", disabled=not id):
-            _delete(store, id, title(models[id]))
-    if model := models.get(id):
+            _delete(store, id, title(model))
+    if model:
         _look(model)
     return True
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
+@st.cache_data(max_entries=5000, show_spinner=False)
+def _line(_store: Store, id: str, saved: str) -> Line:
+    return _told(_store.load_watched(id))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _load(_store: Store, id: str, saved: str) -> Watched:
     return _store.load_watched(id)
+
+
+def _told(model: Watched | None) -> Line:
+    """Return what the table says of a model, or of a damaged one."""
+    return {name: of(model) for name, of in COLUMNS.items()}
 
 
 def title(model: Watched | None) -> str:
     """Name a model: as the user did, else by its sizes."""
     if model is None:
         return "damaged"
-    layers = f"{model.layers} layer{'s' * (model.layers > 1)}"
-    return model.name or f"{model.cell.upper()}, {model.input_size} inputs, {model.hidden_size} units, {layers}"
+    return model.name or sizes(model)
 
 
 def _horizons(model: Watched | None) -> str:
@@ -76,11 +90,11 @@ COLUMNS = {
 }
 
 
-def _table(models: Models) -> str:
-    """Show the models, one per line; return the id of the one that is ticked, or nothing."""
-    ids = list(models)
+def _table(lines: Mapping[str, Line]) -> str:
+    """Show the models by id, one per line; return the id of the one that is ticked, or nothing."""
+    ids = list(lines)
     shown = st.dataframe(
-        {name: [of(model) for model in models.values()] for name, of in COLUMNS.items()},
+        {name: [line[name] for line in lines.values()] for name in COLUMNS},
         key=f"watched {hash(tuple(ids))}", on_select="rerun", selection_mode="single-row", hide_index=True,
         column_config={
             "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
