@@ -9,9 +9,9 @@ from torch import nn
 
 from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, record
 from analysis.figures.decay import decay
-from analysis.loading import Found, random_inputs
+from analysis.loading import Found, measure_module, random_inputs
 from analysis.memory import output_memory
-from pages.ui.model import plain
+from pages.ui.model import plain, rates, sentence
 from tests.test_loading import DATA, WEIGHTS, npy, saved
 from tests.test_pages import DASHBOARD, charts, fine
 
@@ -195,6 +195,27 @@ def test_what_leaves_the_finite_range_is_said():
     at = phi.set_value("relu").run()
     assert not at.exception
     assert "can't be measured" in texts(at)
+
+
+SENTENCES = [
+    (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence; the last"),
+    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 step back; the last"),
+    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 step back; the last"),
+    (1.0, 1.0, "RNN: at least 1 % of the gradient is left over the whole sequence; the last"),
+    (1e40, 1.0, "RNN: how far back the gradient reaches is not measurable. What the output depends on can't be"),
+    (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 step back. What the output depends on can't be measured"),
+]
+
+
+@pytest.mark.parametrize("weight, value, said", SENTENCES)
+def test_the_sentence_and_the_rate_are_plain_english(weight, value, said):
+    module, inputs = nn.RNN(1, 2, bias=False, nonlinearity="relu", batch_first=True).double(), torch.ones(2, 19, 1)
+    with torch.no_grad():
+        module.weight_hh_l0.copy_(weight * torch.eye(2))
+        module.weight_ih_l0.fill_(value)
+    found, memory = measure_module(module, inputs.double())[0].decay, output_memory(module, inputs.double())
+    assert sentence("rnn", found, memory).startswith(said)
+    assert bool(rates(found)) == np.isfinite(found.rate)
 
 
 def test_text_from_a_file_is_not_markdown():

@@ -44,7 +44,8 @@ drawn = {
 }
 layout.chart(drawn["decay"], "decay", "Gradient left against distance")
 layout.says(model.sentence(cell, found, seen))
-st.markdown(model.rates(found))
+if said := model.rates(found):
+    st.markdown(said)
 
 names = ("Memory", "Gates", "Bounds", "Gradient matrix")
 memory_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(names, key="model_tab", bind="query-params")

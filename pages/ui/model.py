@@ -176,18 +176,30 @@ def once(about: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:
 
 def sentence(cell: str, decay: Decay, memory: Memory) -> str:
     """Say how far back the gradient and the last output reach."""
-    reach = wording.horizon(decay)
-    said = f"{cell.upper()}: {wording.percent(decay.threshold)} of the gradient is left {reach} steps back"
-    if decay.censored:
-        said = f"{cell.upper()}: {wording.percent(decay.threshold)} of the gradient is left over the whole sequence"
+    said = f"{cell.upper()}: {_left(decay)}"
     if memory.span != memory.span:
         return f"{said}. What the output depends on can't be measured: it is zero or not finite."
     seen = "step alone decides" if memory.span == 0 else f"{wording.steps(memory.span + 1)} alone decide"
     return f"{said}; the last {seen} more than half of its last output."
 
 
+def _left(decay: Decay) -> str:
+    share = f"{wording.percent(decay.threshold)} of the gradient is left"
+    if decay.horizon != decay.horizon:
+        return "how far back the gradient reaches is not measurable"
+    if decay.horizon == 0:
+        return f"less than {share} 1 step back"
+    if not decay.censored:
+        return f"{share} {wording.reach(decay)} back"
+    if wording.grows(decay):
+        return f"the gradient {wording.reach(decay)} over the whole sequence"
+    return f"at least {share} over the whole sequence"
+
+
 def rates(decay: Decay) -> str:
-    """Say how fast the gradient decays, and how well one rate says it."""
+    """Say how fast the gradient decays, and how well one rate says it; nothing where it has none."""
+    if decay.rate != decay.rate:
+        return ""
     halves = wording.half_life(decay)
     half_life = f"; half-life {halves}" if halves[0].isdigit() else ""
     return f"The gradient: {wording.rate(decay)}{half_life}, r² {wording.number(decay.r_squared)}."
