@@ -91,6 +91,11 @@ def states(phases: Mapping[str, str]) -> dict[str, str]:
     return {cell: {"before": "untrained", "after": "trained"}.get(phase, phase) for cell, phase in phases.items()}
 
 
+def called(cell: str, states: Mapping[str, str]) -> str:
+    """Name a cell, with its state where there is one: "LSTM (untrained)"."""
+    return cell.upper() + (f" ({states[cell]})" if cell in states else "")
+
+
 def horizon_over_seeds(decay: Decay) -> str:
     """Say how far back the threshold's share of the gradient is left, with the range over seeds: "7 (6–9)"."""
     said, over = horizon(decay), spread(decay.horizons).partition(" ")[2]
@@ -160,16 +165,15 @@ def _reached(decays: Mapping[str, Decay]) -> str:
     return ", ".join(parts)
 
 
-def carried(cell: str, decay: Decay, carry: Decay) -> str:
+def carried(cell: str, decay: Decay, carry: Decay, states: Mapping[str, str] | None = None) -> str:
     """Say how the gate alone compares with the gradient at the largest distance; sizes of two, no parts of one."""
     with np.errstate(over="ignore"):
         share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
     if not np.isfinite(share):
         return ""
     gate, distance = KEEP_GATE[cell], decay.distance[-1]
-    return (
-        f"{cell.upper()}: at distance {distance} the {gate} gate alone would bring {number(share)} times the gradient."
-    )
+    would = f"at distance {distance} the {gate} gate alone would bring {number(share)} times the gradient"
+    return f"{called(cell, states or {})}: {would}."
 
 
 def half_within(weights: Decay) -> float:
@@ -183,10 +187,10 @@ def half_within(weights: Decay) -> float:
     return float(np.argmax(total >= total[-1] / 2) + 1) if np.isfinite(total[-1]) and total[-1] > 0 else np.nan
 
 
-def update(decays: Mapping[str, Decay]) -> str:
+def update(decays: Mapping[str, Decay], states: Mapping[str, str] | None = None) -> str:
     """Say from how many last steps half of what steps add to the recurrent weights comes, by size."""
     parts = [
-        f"{cell.upper()} {number(half_within(decay))}"
+        f"{called(cell, states or {})} {number(half_within(decay))}"
         for cell, decay in decays.items()
         if not np.isnan(half_within(decay))
     ]

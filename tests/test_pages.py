@@ -300,8 +300,15 @@ def test_training_that_fails_loses_nothing(monkeypatch):
     assert names[:3] == ["RNN (trained)", "LSTM (untrained)", "GRU (trained)"]
     commands = [line.split()[3] for line in at.code[0].value.splitlines()]
     assert commands == ["train", "decay", "train"]
+    assert any(text.value.startswith("LSTM (untrained): at distance") for text in at.caption)
+    at.session_state["details"] = "What trains the weights"
+    said = [text.value for text in fine(at.run()).markdown]
+    assert any("RNN (trained) " in text and "LSTM (untrained) " in text for text in said)
     at.switch_page("pages/measure/gates.py")
     assert [line.split()[3] for line in fine(at.run()).code[0].value.splitlines()] == ["decay", "train"]
+    heads = [text.value for text in at.markdown if "stuck" in text.value]
+    assert [head.removeprefix("#### ").partition(":")[0] for head in heads] == ["LSTM (untrained)", "GRU (trained)"]
+    assert any(text.value == "Not trained, and drawn untrained: LSTM." for text in at.caption)
 
 
 def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():

@@ -75,6 +75,8 @@ def test_states_are_said_where_they_differ():
     assert wording.states({"rnn": "before", "gru": "before"}) == wording.states({"rnn": "after"}) == {}
     assert wording.states({"rnn": "before", "gru": "after"}) == {"rnn": "untrained", "gru": "trained"}
     assert wording.states({"gru": "step 40"}) == {"gru": "step 40"}
+    assert wording.called("lstm", {"lstm": "untrained"}) == "LSTM (untrained)"
+    assert wording.called("lstm", {}) == "LSTM"
 
 
 def test_a_horizon_stands_with_its_range_and_its_threshold():
@@ -139,6 +141,7 @@ def test_half_of_the_update():
     assert wording.half_within(decay(0.5)) == 1
     assert np.isnan(wording.half_within(decay(np.nan)))
     assert "RNN 1" in wording.update({"rnn": decay(0.5)})
+    assert "RNN (untrained) 1" in wording.update({"rnn": decay(0.5)}, {"rnn": "untrained"})
     assert "sizes summed" in wording.update({"rnn": decay(0.5)})
     assert wording.update({"rnn": decay(np.nan)}) == ""
     assert wording.update({"rnn": replace(decay(2.0), norm=np.full(30, 1e308))}) == ""  # whose sum is beyond
@@ -147,6 +150,7 @@ def test_half_of_the_update():
 def test_carry_is_compared_with_the_gradient():
     said = wording.carried("lstm", decay(0.9), decay(0.9, of="carry"))
     assert said == "LSTM: at distance 29 the forget gate alone would bring 1 times the gradient."
+    assert wording.carried("lstm", decay(0.9), decay(0.9), {"lstm": "untrained"}).startswith("LSTM (untrained): at ")
     said = wording.carried("gru", decay(0.5, T=2), decay(0.25, T=2, of="carry"))
     assert "alone would bring 0.5 times" in said and "rest" not in said
     assert wording.carried("gru", decay(np.nan), decay(0.9)) == ""

@@ -75,7 +75,7 @@ def picture() -> None:
     said |= {cell: str(each) for cell, each in under_way.items()}
     st.markdown("\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
     for cell, alone in carry.items():
-        st.caption(wording.carried(cell, now[cell], alone))
+        st.caption(wording.carried(cell, now[cell], alone, states))
     if runs or seen:
         if "timeline" not in drawn or reached is None or player.due("timeline"):
             drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
@@ -101,7 +101,7 @@ if weights.open:
             decays("weights"), states=states, spread=look.spread, position=look.position, height=360
         )
         layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
-        st.markdown(wording.update(decays("weights")))
+        st.markdown(wording.update(decays("weights"), states))
 if others.open:
     with others:
         of = controls.state()

@@ -37,7 +37,7 @@ starting = {cell: experiment for cell, experiment in gated.items() if cell not i
 untrained = measure.untrained(starting) | {cell: run.measured_before for cell, run in runs.items()}
 before = {cell: untrained[cell].saturation for cell in unfinished}
 before |= {cell: run.measured_before.saturation for cell, run in runs.items()}
-now, drawn = {}, {}
+now, drawn, phases = {}, {}, {cell: "after" if cell in runs else "before" for cell in gated}
 
 
 def picture() -> None:
@@ -47,7 +47,8 @@ def picture() -> None:
     step = player.row("gates_step", settings.any, reached)
     for cell in gated:
         if cell in seen or (cell in runs and step < settings.any.steps and reached is None):
-            now[cell] = player.snapshot(seen.get(cell) or runs[cell], step).saturation
+            shown = player.snapshot(seen.get(cell) or runs[cell], step)
+            now[cell], phases[cell] = shown.saturation, f"step {shown.step}"
         else:
             now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
     drawn["gates"] = figures.histograms(now, before)
@@ -55,7 +56,7 @@ def picture() -> None:
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     measure.say_sizes(starting)
     for cell in gated:
-        layout.says(sentence(cell, now[cell], before.get(cell)))
+        layout.says(sentence(wording.called(cell, wording.states(phases)), now[cell], before.get(cell)))
 
 
 player.moving("gates_step", picture, live=any(row.live for row in unfinished.values()))
@@ -88,6 +89,9 @@ if sequence.open or around.open:
             st.caption("Bars: mean over units; whiskers: nine of ten units.")
         else:
             st.caption(f"Task {settings.any.task}: every step is to be remembered, there is no before and after.")
+        if when == "trained" and starting:
+            names = wording.listed([cell.upper() for cell in starting])
+            st.caption(f"Not trained, and drawn untrained: {names}.")
         st.caption(
             f"The model with seed {settings.any.seed}, its top layer; units in the same order for all its gates."
         )
@@ -95,7 +99,12 @@ if units.open:
     with units:
         drawn["gates-by-unit"] = figures.saturated_units(now)
         layout.chart(drawn["gates-by-unit"], "gates-by-unit", "Share left- against share right-saturated, by unit")
-        st.caption("A dot per unit (Karpathy, Johnson & Li 2015). On the dashed line it is always at one of the ends.")
+        st.caption(
+            "A dot per unit (Karpathy, Johnson & Li 2015). Left-saturated: how often its gate is below 0.1 (a "
+            "candidate: below −0.9); right-saturated: above 0.9. On the dashed line it is always at one of the ends."
+        )
+        if states := wording.states(phases):
+            st.caption(f"Drawn here: {wording.listed([wording.called(cell, states) for cell in gated])}.")
 if carry.open:
     with carry:
         start = {cell: untrained[cell].decays["carry"] for cell in gated}

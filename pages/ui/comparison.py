@@ -41,7 +41,7 @@ def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
         {
             "": ["rate", "half-life", "r²", "over seeds, kept per step"],
             **{
-                cell.upper() + (f" ({states[cell]})" if cell in states else ""): [
+                wording.called(cell, states): [
                     wording.rate(found),
                     wording.half_life(found),
                     number(found.r_squared),

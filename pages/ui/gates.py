@@ -45,8 +45,8 @@ def _looked_at(experiment: Experiment, id: str | None, sample: int) -> tuple[Gat
     return gate_sample(tape, reads, sample=min(sample, batch.inputs.shape[1]) - 1), gate_moments(tape, reads)
 
 
-def sentence(cell: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None) -> str:
-    """Say which gate of a cell lies most at an end, and how many units never leave one."""
+def sentence(name: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None) -> str:
+    """Say which gate of a cell, named so, lies most at an end, and how many units never leave one."""
     gates = [gate for gate in now if gate != "candidate"]
     share, gate, side = max((now[gate].ends[side], gate, side) for gate in gates for side in (0, 1))
     was = f", untrained {percent(before[gate].ends[side])}" if before else ""
@@ -55,7 +55,7 @@ def sentence(cell: str, now: Mapping[str, Saturation], before: Mapping[str, Satu
         said = "all gates stand in between, none is open or shut for long"
     stuck = {gate: int((np.maximum(now[gate].left, now[gate].right) >= ALWAYS).sum()) for gate in gates}
     held = [f"{count} of {now[gate].left.size} {gate} gates" for gate, count in stuck.items() if count]
-    return f"{cell.upper()}: {said}; {'stuck are ' + listed(held) if held else 'none is stuck'}."
+    return f"{name}: {said}; {'stuck are ' + listed(held) if held else 'none is stuck'}."
 
 
 def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:
