@@ -129,7 +129,7 @@ def test_a_users_word_is_quoted_for_markdown():
 def test_every_tab_of_every_cell(cell, tab):
     at = app(tab=tab, inside_cell=cell, squashed="false")
     assert lesson.FLOWS[cell.lower()] in [text.value for text in at.markdown]
-    assert lesson.WHY_TANH[False] in [text.value for text in at.markdown]
+    assert lesson.WITHOUT_TANH in [text.value for text in at.markdown]
     if tab == TABS[0] and cell == "RNN":
         assert lesson.NO_GATE in [text.value for text in at.markdown]
     if tab == TABS[0] and cell == "GRU":
@@ -142,6 +142,20 @@ def test_every_tab_of_every_cell(cell, tab):
         assert fine(at.run()).code[0].value.splitlines() != lines
     if tab == TABS[4]:
         assert any("25 % fewer parameters" in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize(("size", "said"), [(0.9996, "almost 1"), (-0.9996, "almost 1"), (0.99, "0.99"), (1.2, "1.2")])
+def test_a_state_below_1_is_not_said_to_reach_it(size, said):
+    read = ui.untrained({"rnn": Experiment(task="words", cell="rnn", seeds=1, hidden_size=3)}, ["the"], True)["rnn"]
+    read.parts["hidden"][0, 0] = size
+    assert ui.held(read).endswith(f"the hidden state reaches {said} at “the”.")
+
+
+def test_the_lesson_speaks_of_the_chosen_cell():
+    for cell in ("rnn", "lstm", "gru"):
+        texts = [text.value for text in app(inside_cell=cell.upper()).markdown]
+        assert {lesson.LOOP[cell], lesson.WHY_TANH[cell]} <= set(texts)
+        assert ("cell state" in lesson.LOOP[cell] + lesson.WHY_TANH[cell]) == (cell == "lstm")
 
 
 def test_the_cells_of_the_sidebar_are_those_of_the_page():
@@ -168,6 +182,10 @@ def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
     fine(at.run())
     assert "Trained for 3 steps" in captions(at)
     assert drawing(at)["frames"] != before
+    assert "without it" not in captions(at)
+    at.toggle(key="squashed").set_value(False)
+    assert "That is with tanh. Drawn here is the same network without it" in captions(fine(at.run()))
+    at.toggle(key="squashed").set_value(True)
     at.segmented_control(key="weights").set_value("untrained")
     assert drawing(fine(at.run()))["frames"] == before
 

@@ -123,6 +123,8 @@ def about(read: Reading, run: Run | None, waiting: bool) -> None:
             f"Trained for {run.experiment.steps:,} steps: {number(float(run.metric[0]))} nats per word on a part "
             f"of the text it hasn't seen, {number(run.chance)} by counting words alone."
         )
+        if read.activation != run.experiment.activation:
+            said.append("That is with tanh. Drawn here is the same network without it, which is not what was trained.")
     else:
         later = "; a trained model takes its place once there is one" if waiting else ""
         said.append(f"Untrained: the weights are random, and so are its predictions{later}.")
@@ -143,7 +145,8 @@ def held(read: Reading) -> str:
         if not np.isfinite(own).all():
             return f"Without tanh the {name} state leaves floating point."
         t = int(own.argmax())
-        said.append(f"the {name} state reaches {number(own[t])} at {quoted(read.words[t])}")
+        size = "almost 1" if own[t] < 1 and number(own[t]) == "1" else number(own[t])
+        said.append(f"the {name} state reaches {size} at {quoted(read.words[t])}")
     T = len(read.words)
     return f"One loop over {T} word{'s' * (T != 1)}: {listed(said)}."
 

@@ -31,10 +31,12 @@ MEANINGS = {
     ("gru", "candidate"): "The candidate proposes a new state, as numbers from **−1** to **1**; 1 − z decides how much "
     "of it gets in.",
 }
-LOOP = (
-    "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after word; what "
-    "it hands on, the hidden state h, is all the next step knows of the past: the memory so far."
-)
+HANDED_ON = {"rnn": "its hidden state h", "gru": "its hidden state h", "lstm": "its cell state c and hidden state h"}
+LOOP = {
+    cell: "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after "
+    f"word. What it hands on, {states}, is all the next step knows of the past: the memory so far."
+    for cell, states in HANDED_ON.items()
+}
 FLOWS = {
     "lstm": "**Two flows.** Above runs the cell state c, the long memory: it is only multiplied by the forget gate and "
     "added to, so that it can pass many words where that gate stays open. Below runs the hidden state h: what of it "
@@ -44,13 +46,20 @@ FLOWS = {
     "rnn": "**No gate.** A plain RNN makes its memory anew at every word: all it held goes through the same weights "
     "and tanh again. Nothing protects an early word: as a rule it fades.",
 }
+WITHOUT = (
+    "Without it, numbers that come back at each word can grow until a few outweigh all others: switch it off to see."
+)
 WHY_TANH = {
-    True: "**Why tanh.** It squeezes what enters the hidden state into −1 … 1. Without it, numbers that are multiplied "
-    "at each word can grow until a few outweigh all others: switch it off to see. An LSTM's cell state is free to "
-    "grow, but by at most 1 a word.",
-    False: "**Without tanh** nothing holds the numbers within −1 … 1. These are the same weights, so what differs is "
-    "tanh's doing alone; a square beyond ±1 keeps the strongest colour.",
+    "lstm": "**Why tanh.** It squeezes what is proposed and what is shown into −1 … 1. So the hidden state stays within "
+    f"±1, and the cell state can grow by at most 1 a word. {WITHOUT}",
+    "gru": "**Why tanh.** It squeezes what is proposed into −1 … 1. The hidden state mixes such proposals, so it stays "
+    f"within ±1 too. {WITHOUT}",
+    "rnn": f"**Why tanh.** It squeezes the hidden state into −1 … 1. {WITHOUT}",
 }
+WITHOUT_TANH = (
+    "**Without tanh** nothing holds the state within −1 … 1. These are the same weights, so what differs is tanh's "
+    "doing alone; a square beyond ±1 keeps the strongest colour."
+)
 STRONG = """<style>
 .st-key-chart-cell .annotation-text, .st-key-chart-cell .scatterlayer .trace:last-child text {
     fill: currentColor !important;

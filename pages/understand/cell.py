@@ -37,7 +37,8 @@ with picture:
     st.caption(lesson.LEGEND)
     sidebar.say_left_out(settings)
 layout.says(ui.held(reading))
-for column, text in zip(st.columns(3), (lesson.LOOP, lesson.FLOWS[cell], lesson.WHY_TANH[squashed]), strict=True):
+why = lesson.WHY_TANH[cell] if squashed else lesson.WITHOUT_TANH
+for column, text in zip(st.columns(3), (lesson.LOOP[cell], lesson.FLOWS[cell], why), strict=True):
     column.markdown(text)
 
 names = ("What each gate decides", "One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
