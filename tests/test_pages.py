@@ -220,6 +220,14 @@ def test_decay_page_trains_and_compares():
     at.select_slider(key="step").set_value(0).run()
     fine(at)
     assert at.table[-1].value.equals(after)  # the horizon after training stays that
+    assert any(text.value.startswith("After training:\n\n- RNN: ") for text in at.markdown)
+    assert charts(at)[0]["layout"]["yaxis2"]["title"]["text"] == "accuracy<br>after training"
+    assert "RNN (step 0)" in at.table[0].value.columns
+    at.session_state["details"] = "Hidden, cell, input"
+    assert {"RNN (trained)", "LSTM (trained)"} <= {
+        trace.get("name", "").partition(":")[0] for trace in charts(fine(at.run()))[2]["data"]
+    }
+    del at.session_state["details"]
     at.select_slider(key="threshold").set_value(0.1).run()
     assert "horizon after training at 10 %" in fine(at).table[-1].value.to_string()
     assert any("; the horizon at 10 % went from" in text.value for text in at.markdown)

@@ -67,11 +67,12 @@ def with_memory(
     *,
     position: bool = False,
     untrained: str = "Train to see what it remembers",
+    trained: str = "",
     height: int = 620,
 ) -> go.Figure:
     """Draw below a picture of `decay`, on the same distances, what the trained networks answer.
 
-    Where there is no memory to draw, `untrained` stands in its place.
+    Where there is no memory to draw, `untrained` stands in its place; where there is, `trained` ends its axis's title.
     """
     distances = figure.layout.xaxis.range
     make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05, figure=figure)
@@ -81,7 +82,8 @@ def with_memory(
         first = next(iter(memories.values()))
         for trace in memory_figure.traces(memories, position):
             figure.add_trace(trace.update(showlegend=False), row=2, col=1)
-        figure.update_yaxes(title_text=first.metric_name, range=memory_figure.metric_range(memories), row=2, col=1)
+        title = f"{first.metric_name}<br>{trained}".removesuffix("<br>")
+        figure.update_yaxes(title_text=title, range=memory_figure.metric_range(memories), row=2, col=1)
         style.label_level(figure, first.chance, "chance", 13, axis="2")
         if first.kind == "window":
             seen = "the first step seen" if position else "how many of the last steps were seen"

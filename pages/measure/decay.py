@@ -45,7 +45,8 @@ def picture() -> None:
     reached = max((each.row.step for each in seen.values()), default=None if runs and not unfinished else 0)
     step = player.row("step", settings.any, reached)
     shown = {cell: each.snapshots[-1] for cell, each in seen.items()}
-    if reached is None and step < settings.any.steps:
+    earlier = reached is None and step < settings.any.steps  # while bullets, lower panel and tabs are of the end
+    if earlier:
         shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
     now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
     phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
@@ -63,6 +64,7 @@ def picture() -> None:
         ),
         {cell: run.memory for cell, run in runs.items()},
         position=look.position,
+        trained="after training" if earlier else "",
         untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
     )
     with above:
@@ -73,7 +75,8 @@ def picture() -> None:
         layout.says(wording.untrained(now))
     said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
     said |= {cell: str(each) for cell, each in under_way.items()}
-    st.markdown("\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
+    lead = "After training:\n\n" if earlier else ""
+    st.markdown(lead + "\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
     for cell, alone in carry.items():
         st.caption(wording.carried(cell, now[cell], alone, states))
     if runs or seen:
@@ -90,6 +93,8 @@ with st.container():
     if unfinished:
         cells = wording.listed([cell.upper() for cell in unfinished])
         st.caption(f"Below: {cells} untrained, until the training is done.")
+if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
+    states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
 names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
 rates, weights, others = st.tabs(names, key="details", bind="query-params")
 if rates.open:
