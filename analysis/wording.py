@@ -97,10 +97,13 @@ def called(cell: str, states: Mapping[str, str]) -> str:
 
 
 def horizon_over_seeds(decay: Decay) -> str:
-    """Say how far back the threshold's share of the gradient is left, with the range over seeds: "7 (6–9)"."""
-    said, over = horizon(decay), spread(decay.horizons).partition(" ")[2]
-    number_, comma, rest = said.partition(",")
-    return f"{number_} {over}{comma}{rest}" if over else said
+    """Say how far back the threshold's share is left, with the range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
+    said, found = horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
+    if not len(found) or found.min() == found.max():
+        return said
+    low, high = number(found.min()), number(found.max())
+    over = f"{low} to ≥ {high}" if found.max() == decay.furthest else f"{low}–{high}"
+    return f"{said.partition(',')[0]} ({over})"
 
 
 def at_threshold(decay: Decay) -> str:
