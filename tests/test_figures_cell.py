@@ -105,6 +105,7 @@ def test_words_are_shown_as_they_are():
     said = [frame["data"][-1]["text"][0] for frame in spec["frames"]]
     assert said[0] == "<b>&lt;</b>"
     assert said[3] == "<b>bold</b> (unknown)"
+    assert [frame["data"][-1]["text"][2] for frame in spec["frames"]] == [f"reads: {word}" for word in said]
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -115,6 +116,14 @@ def test_the_drawing_stays_on_its_canvas(name):
     assert all(0 <= x <= 100 and -1 <= y <= drawing.top for x, y in points)
     for wire in (*drawing.wires, *drawing.flows):
         assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(wire)), wire
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_scale_and_the_word_read_stand_between_the_buttons_and_the_drawing(name):
+    layout, said = (figure := cell(reading_of(name))).layout, figure.data[-1]
+    bar = layout.coloraxis.colorbar
+    assert (bar.y, bar.yanchor) == (1, "top")  # the browser's buttons are above 1
+    assert DRAWINGS[name].top < said.y[2] < layout.yaxis.range[1]
 
 
 def test_wide_and_endless_vectors_can_be_drawn():

@@ -14,6 +14,7 @@ from analysis.wording import percent
 SHOWN = 64  # units drawn of a vector; a wider one shows its first
 ACROSS = 8  # units side by side in a patch
 PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
+ABOVE = 6  # room above the drawing, for the word that is read and the scale, below the browser's own buttons
 PACE = 900  # milliseconds per word
 NAMES = {
     "embedded": "the word as numbers, x", "hidden_before": "hidden state before, h₋", "hidden": "hidden state, h",
@@ -111,7 +112,7 @@ RNN = Drawing(
 DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def cell(reading: Reading, *, height: int = 530) -> go.Figure:
+def cell(reading: Reading, *, height: int = 560) -> go.Figure:
     """Draw the cell that read a sentence; a frame per word, played in the browser.
 
     Boxes are what is learned (σ gives 0 to 1, tanh −1 to 1), circles join number by number, and each patch is one
@@ -124,8 +125,9 @@ def cell(reading: Reading, *, height: int = 530) -> go.Figure:
     for part, place in drawing.patches.items():
         figure.add_trace(_patch(part, parts[part][0], place, reading.cell))
     figure.add_scatter(
-        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102], y=[-5.5, -0.5], text=_said(reading, 0),
-        mode="text", textposition=["middle right", "middle left"], textfont_size=15, hoverinfo="skip", name="said",
+        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102, -2], y=[-5.5, -0.5, drawing.top + ABOVE / 2],
+        text=_said(reading, 0), mode="text", textposition=["middle right", "middle left", "middle right"],
+        textfont_size=15, hoverinfo="skip", name="said",
     )  # fmt: skip
     figure.frames = [
         go.Frame(
@@ -144,7 +146,7 @@ def cell(reading: Reading, *, height: int = 530) -> go.Figure:
             "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
             "colorbar": {
                 "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
-                "yanchor": "bottom", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
+                "yanchor": "top", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
             },
         },
         updatemenus=[
@@ -159,7 +161,7 @@ def cell(reading: Reading, *, height: int = 530) -> go.Figure:
         annotations=_labels(drawing, reading),
     )  # fmt: skip
     figure.update_xaxes(range=[-3, 103], visible=False, fixedrange=True)
-    figure.update_yaxes(range=[-8, drawing.top], visible=False, fixedrange=True)
+    figure.update_yaxes(range=[-8, drawing.top + ABOVE], visible=False, fixedrange=True)
     return figure
 
 
@@ -258,11 +260,12 @@ def _folded(values: np.ndarray) -> list[list[float | None]]:
 
 
 def _said(reading: Reading, t: int) -> list[str]:
-    """The word that is read, and what the model expects to follow."""
-    known = "" if reading.known[t] else " (unknown)"
+    """The word that is read, what the model expects to follow, and the word again for above the drawing."""
+    word = f"<b>{shown(reading.words[t])}</b>" + ("" if reading.known[t] else " (unknown)")
     return [
-        f"<b>{shown(reading.words[t])}</b>{known}",
+        word,
         f"predicts <b>{shown(reading.predicted[t])}</b> {percent(reading.probability[t, 0])}",
+        f"reads: {word}",
     ]
 
 

@@ -10,7 +10,7 @@ from analysis.figures import style
 from analysis.figures.cell import SHORT, shown
 from analysis.sentence import Reading
 
-CROWDED = 25  # words
+CROWDED = 18  # words from which every other one is named: a phone has no room for more
 STATES = {"hidden": "hidden state h", "cell": "cell state c"}
 
 
@@ -24,7 +24,7 @@ def states(reading: Reading) -> go.Figure:
     for row, name in enumerate(found, 1):
         _map(figure, reading, name, row)
     _by_word(figure, reading, len(found))
-    _scale(figure)
+    _scale(figure, lift=28)
     return figure
 
 
@@ -103,13 +103,23 @@ def _by_word(figure: go.Figure, reading: Reading, row: int) -> None:
     named = range(0, T, 1 + T // CROWDED)
     figure.update_xaxes(range=[-0.5, T - 0.5], showgrid=False)
     figure.update_xaxes(
-        tickvals=list(named), ticktext=[shown(reading.words[t], SHORT) for t in named], tickangle=-45, row=row, col=1
+        tickvals=list(named),
+        ticktext=[shown(reading.words[t], SHORT) for t in named],
+        tickangle=-45,
+        tickfont_size=11,
+        row=row,
+        col=1,
     )
 
 
-def _scale(figure: go.Figure) -> None:
-    bar = {"thickness": 10, "len": 0.8, "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED}
+def _scale(figure: go.Figure, lift: int = 8) -> None:
+    """Put the scale of colours above the picture, so many pixels, where it takes none of a phone's width."""
+    bar = {
+        "orientation": "h", "thickness": 10, "len": 0.6, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
+        "ypad": lift, "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
+    }  # fmt: skip
     figure.update_layout(
         hovermode="closest",
+        margin_t=45 + lift,
         coloraxis={"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING, "colorbar": bar},
     )

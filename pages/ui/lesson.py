@@ -50,10 +50,10 @@ WITHOUT = (
     "Without it, numbers that come back at each word can grow until a few outweigh all others: switch it off to see."
 )
 WHY_TANH = {
-    "lstm": "**Why tanh.** It squeezes what is proposed and what is shown into −1 … 1. So the hidden state stays within "
-    f"±1, and the cell state can grow by at most 1 a word. {WITHOUT}",
-    "gru": "**Why tanh.** It squeezes what is proposed into −1 … 1. The hidden state mixes such proposals, so it stays "
-    f"within ±1 too. {WITHOUT}",
+    "lstm": "**Why tanh.** It squeezes what is proposed and what is shown into −1 … 1. So the hidden state stays "
+    f"within ±1, and the cell state can grow by at most 1 a word. {WITHOUT}",
+    "gru": "**Why tanh.** It squeezes what is proposed into −1 … 1. The hidden state mixes such proposals, so it "
+    f"stays within ±1 too. {WITHOUT}",
     "rnn": f"**Why tanh.** It squeezes the hidden state into −1 … 1. {WITHOUT}",
 }
 WITHOUT_TANH = (
