@@ -1,5 +1,6 @@
 """The router: pages by section, the sidebar they share, the chosen page."""
 
+import sys
 from pathlib import Path
 
 PAGES = {
@@ -28,8 +29,7 @@ setTimeout(() => clearInterval(look), 10000);
 def main():  # its imports are here because every worker imports this file too, and needs none of them
     import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
     import streamlit as st
-
-    from pages.ui import history, sidebar, start, training
+    from plotly.graph_objects import Figure
 
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
     here = Path(__file__).parent
@@ -45,6 +45,15 @@ def main():  # its imports are here because every worker imports this file too, 
     )
     if page.url_path:  # at every run: what moves up in a page loses its place in the URL
         st.html(CLOSE_FALSE_ALARM, unsafe_allow_javascript=True)
+    waiting = st.empty()
+    if "torch" not in sys.modules:
+        with waiting.container():
+            st.caption("Loading PyTorch, once …")
+            st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
+
+    from pages.ui import history, sidebar, start, training
+
+    waiting.empty()
     st.session_state["page"] = page  # for links to the page itself
     start.open_preset()
     history.open_run()
