@@ -285,6 +285,20 @@ def remembered(cell: str, run: Run, before: Decay | None = None, after: Decay | 
     return f"{cell.upper()}: {metric}; the horizon{at_threshold(after)} {went}; {ends}."
 
 
+def taught_and_remembered(run: Run, threshold: float) -> str:
+    """Explain horizon and memory span, and how the second can be the larger one."""
+    share = percent(threshold)
+    span = {
+        "symbol": "the distance up to which answers are better than midway between chance and the best",
+        "window": "how many steps before the last it must see to answer better than midway between chance and its best",
+    }[run.memory.kind]
+    return (
+        f"Horizon: steps back to which {share} of the gradient is left now. Memory span: {span}. A network can "
+        f"remember further than its horizon: less than {share} still teaches, and what it learned while more came back "
+        "stays."
+    )
+
+
 def kept_over_seeds(decay: Decay) -> str:
     """Write the range over seeds of what is kept per step: "×0.55–0.6"."""
     factors = np.exp(decay.rates[np.isfinite(decay.rates)])

@@ -102,6 +102,13 @@ def test_what_is_remembered_names_its_threshold():
     )
 
 
+@pytest.mark.parametrize(("kind", "span"), [("symbol", "the distance up to"), ("window", "how many steps before")])
+def test_horizon_and_memory_span_are_explained(kind, span):
+    memory = Memory(kind, "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
+    said = wording.taught_and_remembered(replace(run("gru", [0.5]), memory=memory), 0.1)
+    assert said.startswith(f"Horizon: steps back to which 10 % of the gradient is left now. Memory span: {span}")
+
+
 def test_what_is_remembered_counts_the_models_that_diverged():
     memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
     some, all_ = (replace(run("gru", metric), memory=memory) for metric in ([0.5, np.nan], [np.nan, np.nan]))

@@ -77,6 +77,8 @@ def picture() -> None:
     said |= {cell: str(each) for cell, each in under_way.items()}
     lead = "After training:\n\n" if earlier else ""
     st.markdown(lead + "\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
+    if runs:
+        st.caption(wording.taught_and_remembered(next(iter(runs.values())), look.threshold))
     for cell, alone in carry.items():
         st.caption(wording.carried(cell, now[cell], alone, states))
     if runs or seen:
