@@ -23,6 +23,7 @@ from analysis.training import versions
 STEPS = {"horizon", "horizons", "horizon_before", "horizon_after", "span", "spans"}
 IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels; a figure's own counts first
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
+REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # of a command line
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -252,7 +253,7 @@ def archive(
     """
     repeated = "".join(f"{command}\n" for command in commands)
     drawn, note = draw(figures) if images else ({}, "PNG and SVG were not asked for.")
-    repeats = "commands.txt gives the same numbers again.\n" if commands else ""
+    repeats = f"commands.txt {REPEATS}\n" if commands else ""
     files = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),

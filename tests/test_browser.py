@@ -31,7 +31,7 @@ SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
 CURVE = """name => Array.from(
     document.querySelector('.js-plotly-plot')._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"""
-DRAWN = "() => document.querySelector('.js-plotly-plot .main-svg')"
+DRAWN = "() => document.querySelector('.js-plotly-plot .main-svg') && document.querySelector('.js-plotly-plot')._fullData.length"
 
 
 class Server:
@@ -158,6 +158,19 @@ def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
         rows = list(csv.DictReader(io.StringIO(archive.read(name).decode())))
     written = [float(row["relative"]) for row in rows if (row["cell"], row["phase"]) == ("gru", "after")]
     assert written == pytest.approx(curve, rel=1e-12) and len(written) == 10
+
+
+def test_a_preset_shows_its_page_from_the_top(server, visit):
+    page = visit(server.url("", SMALL))
+    page.set_viewport_size({"width": 1280, "height": 500})
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    helps, forget = ("How a start helps", "orthogonal"), ("All three forget", "as torch")
+    for preset, start in (helps, forget, helps):
+        page.get_by_role("link", name=preset).click()
+        expect(page.get_by_role("radio", name=start)).to_be_checked()
+        page.wait_for_function(f"{scrolled} === 0")
+        page.evaluate(f"{scrolled} = 400")
+        assert page.evaluate(scrolled) > 100
 
 
 def test_every_change_of_a_picture_is_in_the_url(server, visit):

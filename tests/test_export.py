@@ -262,6 +262,7 @@ def test_archive_without_images(runs, figures):
     }  # fmt: skip
     assert files["decay.csv"].decode() == tables["decay"]
     assert Experiment.from_dict(strict(files["experiment-1-gru.json"].decode())) == run.experiment
+    assert "prints the summary again; add --csv FILE" in files["README.txt"].decode()
     assert files["commands.txt"].decode().splitlines() == [
         command_line(run.experiment),
         "python -m analysis train --cell lstm",

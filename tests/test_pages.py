@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from itertools import product
 from pathlib import Path
@@ -62,6 +63,7 @@ def test_home_shows_three_cells_and_says_what_it_shows(home):
 def test_home_starts_at_the_lesson():
     at = fine(app())
     assert any("7 steps back in the RNN, 8 in LSTM and GRU" in text.value for text in at.markdown)
+    assert any("1 % is a convention" in text.value for text in at.caption)
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -209,8 +211,10 @@ def trained(at):
 def test_decay_page_trains_and_compares():
     at = fine(app("pages/measure/decay.py", **SMALL))
     assert any("about" in text.value for text in at.caption)
+    assert not any(text.value.startswith("Horizon: ") for text in at.caption)
     assert at.button(key="cancel").disabled
     trained(at)
+    assert any(text.value.startswith("Horizon: ") for text in at.caption)
     assert not at.error
     assert len(charts(at)) == 2
     assert len(at.table) == 2
@@ -378,11 +382,11 @@ def test_what_would_take_long_is_asked_about_first(monkeypatch):
 def test_fewer_seeds_and_sequences_are_said(monkeypatch):
     from pages.ui import measure
 
-    assert not any("sequences" in text.value for text in app(**SMALL).caption)
+    assert not any("fewer sequences" in text.value for text in app(**SMALL).caption)
     monkeypatch.setattr(measure, "BUDGET", 1.0)
     for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
         at = fine(app(f"pages/{page}.py", **SMALL, show="a real cell"))
-        assert any("1 of 2 seeds, 8 of 64 sequences" in text.value for text in at.caption), page
+        assert any(re.search("fewer sequences.* 8 of 64 .1 of 2 seeds", t.value) for t in at.caption), page
 
 
 def test_snapshots_are_stepped_through():

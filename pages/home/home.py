@@ -1,5 +1,7 @@
 """Home: how far back the gradient of an untrained cell reaches."""
 
+import streamlit as st
+
 from analysis import wording
 from analysis.figures.decay import decay
 from pages.ui import export, layout, measure, sidebar, start
@@ -17,5 +19,9 @@ layout.chart(figure, "untrained-decay")
 sidebar.say_left_out(settings)
 measure.say_sizes(settings.experiments)
 layout.says(wording.untrained(decays))
+st.caption(
+    "Lines are medians over seeds and sequences; a band holds nine of ten of them. "
+    f"{wording.percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
+)
 start.presets()
 export.row("home", {"untrained-decay": figure}, settings.experiments)

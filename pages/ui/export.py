@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.config import Experiment
-from analysis.export import archive
+from analysis.export import REPEATS, archive
 from analysis.options import command_line
 from pages.ui.sidebar import with_own_name
 
@@ -38,5 +38,5 @@ def row(
         )  # fmt: skip
         if commands:
             with st.popover("Command line", icon=":material/terminal:"):
-                st.caption("Run in the project's folder, this gives the same numbers again.")
+                st.caption(f"Run in the project's folder, this {REPEATS}")
                 st.code("\n".join(commands), language="bash", wrap_lines=True)

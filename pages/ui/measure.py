@@ -48,11 +48,11 @@ def say_sizes(experiments: Mapping[str, Experiment]) -> None:
     for cell, experiment in experiments.items():
         models, samples = _sizes(_start(experiment))
         if (models, samples) != (experiment.seeds, MEASURED):
-            seeds = f"{models} of {experiment.seeds} seed{'s' * (experiment.seeds != 1)}"
-            cells.setdefault(f"{seeds}, {samples} of {MEASURED} sequences", []).append(cell.upper())
+            seeds = f" ({models} of {experiment.seeds} seeds)" * (models < experiment.seeds)
+            cells.setdefault(f"{samples} of {MEASURED}{seeds}", []).append(cell.upper())
     if cells:
-        said = "; ".join(f"{listed(names)} on {sizes}" for sizes, names in cells.items())
-        st.caption(f"Untrained, so that it comes at once: {said}.")
+        said = "; ".join(f"{listed(names)} {sizes}" for sizes, names in cells.items())
+        st.caption(f"Measured on fewer sequences, so that it comes at once: {said}.")
 
 
 def _start(experiment: Experiment) -> Experiment:

@@ -11,6 +11,8 @@ STARTS = {
 }
 
 PRESET = "preset"  # in the URL
+TO_THE_TOP = """<script>document.querySelector('[data-testid="stMain"]').scrollTo(0, 0); // {}
+</script>"""  # numbered: the same script twice in a row would not run again
 PRESETS = [
     ("All three forget", "home/home", {"length": 100},
      "Untrained, 100 steps, as torch starts them: see for how many steps RNN, LSTM and GRU keep 1 % of the gradient."),
@@ -49,9 +51,15 @@ def presets() -> None:
 
 
 def open_preset() -> None:
-    """Set every widget as the URL's preset says, before they are drawn: those there already ignore the URL."""
+    """Set every widget as the URL's preset says, before they are drawn: those there already ignore the URL.
+
+    Then show the page from its top, where its picture is.
+    """
+    top = st.container()  # at every run: what moves up in a page loses its place in the URL
     if PRESET in st.query_params:
         for label, _, settings, _ in PRESETS:
             if label == st.query_params[PRESET]:
                 sidebar.put(settings, anew=True)
+                st.session_state["opened"] = st.session_state.get("opened", 0) + 1
+                top.html(TO_THE_TOP.format(st.session_state["opened"]), unsafe_allow_javascript=True)
         del st.query_params[PRESET]
