@@ -31,7 +31,8 @@ SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
 CURVE = """name => Array.from(
     document.querySelector('.js-plotly-plot')._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"""
-DRAWN = "() => document.querySelector('.js-plotly-plot .main-svg') && document.querySelector('.js-plotly-plot')._fullData.length"
+DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
+    && document.querySelector(".js-plotly-plot")._fullData.length"""
 
 
 class Server:

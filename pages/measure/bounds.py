@@ -84,6 +84,10 @@ def real(settings: sidebar.Settings) -> None:
         with saturated:
             drawn["saturated"] = figures.saturated(found)
             layout.chart(drawn["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
+            st.caption(
+                "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's tanh "
+                "is nearly flat there: its slope is below 0.02."
+            )
     if memory.open:
         with memory:
             if cell == "lstm":
