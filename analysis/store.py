@@ -56,12 +56,17 @@ class Row:
     horizon_after: float | None
     diverged: int | None  # how many models
     unsaved: str | None = None  # why the run is in this process's memory alone
-    text_missing: bool = False  # it came without the text that it needs: its `text_file` only names that
+    imported: bool = False  # it came from elsewhere: to look at, and nobody's result here
 
     @property
     def live(self) -> bool:
         """Whether it waits or trains."""
         return self.status in LIVE
+
+    @property
+    def text_missing(self) -> bool:
+        """Whether it came without the text that it needs: its `text_file` only names that."""
+        return self.imported and self.experiment.text_file is not None
 
     def require_text(self) -> None:
         """Raise a StoreError where the run's text is not here: its `text_file` must not be opened."""
@@ -255,9 +260,8 @@ class Store:
                 if name in ("experiment", "versions", "metric")
             }
             row = Row(**{f.name: columns[f.name] for f in fields(Row) if f.name in columns} | parsed)
-            experiment = Experiment.from_dict(row.experiment)
-            missing = experiment.text_file is not None and str(columns["key"]).startswith(IMPORTED)
-            row = replace(row, experiment=experiment, text_missing=missing)
+            imported = str(columns["key"]).startswith(IMPORTED)
+            row = replace(row, experiment=Experiment.from_dict(row.experiment), imported=imported)
         except (ValueError, TypeError) as error:
             raise StoreError(f"{self.path}: run {columns['id']} is damaged: {error}") from error
         if row.live and self._file.shared and columns["owner"] in dead:  # and it could not be written

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_an_empty_history_says_what_to_do():
 def test_the_table_says_what_came_of_each(runs):
     at = opened()
     table = at.dataframe[0].value
-    assert list(table)[:3] == ["Run", "Answers", "Horizon"]  # what a phone has room for
+    assert list(table)[:3] == ["Run", "Horizon", "Answers"]  # what a phone has room for
+    assert list(table).index("By chance") == list(table).index("Answers") + 1
     assert sorted(table["Run"]) == ["GRU", "LSTM", "RNN"]
     assert set(table["Status"]) == {"finished"}
     assert set(table["By chance"]) == {"0.125"}
@@ -123,8 +125,16 @@ def test_a_run_travels_as_one_file(runs):
     (row,) = (each for each in training.jobs().rows() if each.id not in runs)
     assert (row.experiment, row.status) == (experiment, "finished")
     assert training.jobs().find(experiment) is None  # it is nobody's result here
-    at.file_uploader(key="import").set_value(("run.zip", b"no run", "application/zip")).run()
-    assert "not a run that Goldfish exported" in fine(at).error[0].value
+    assert f"was imported: it is ticked below. {history.IMPORTED}" in at.info[0].value
+    assert [said for said in at.dataframe[0].value["Status"] if "imported" in said] == ["finished, imported"]
+    at.file_uploader(key="import").set_value(("my*run.txt", b"no run", "text/plain")).run()
+    (said,) = (error.value for error in fine(at).error)
+    assert said.startswith("my\\*run.txt: not a run that Goldfish exported")
+    assert said.endswith(". Expected is the file that Export on this page writes.")
+
+
+def test_a_run_of_here_is_not_called_imported(runs):
+    assert set(opened().dataframe[0].value["Status"]) == {"finished"}
 
 
 def test_a_run_that_is_here_already_is_ticked_and_said(runs):
@@ -147,9 +157,11 @@ def test_a_button_that_cannot_be_pressed_says_why(runs):
         assert not at.button(key=key).disabled and not at.button(key=key).help
 
 
-def test_only_what_can_be_compared_is_to_be_ticked(runs):
+def test_only_where_there_are_two_it_speaks_of_comparing(runs):
+    assert any(text.value.startswith("Tick a run to see it") for text in opened().caption)
+
     def says_so():
-        return any("Tick two" in text.value for text in opened().caption)
+        return any("two or more to compare" in text.value for text in opened().caption)
 
     assert says_so()
     for id in runs[1:]:
@@ -194,9 +206,34 @@ def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
     a, b, c = decay.data[:3]
     np.testing.assert_array_equal(a.y, runs["a"].after.relative)
     assert a.line.color == b.line.color != c.line.color
-    assert a.marker.symbol != b.marker.symbol
+    assert a.line.dash == "dash" != b.line.dash
+    for picture in (decay, timeline, memory):  # a dot is a horizon, and nothing else
+        dots = [trace for trace in picture.data if "markers" in trace.mode]
+        wanted = [run.after.horizon for run in runs.values()] if picture is decay else []
+        assert [dot.x[0] for dot in dots] == wanted
     assert {trace.yaxis for trace in timeline.data} == {"y", "y2", "y3"}
     assert {trace.yaxis for trace in memory.data} == {"y", "y2"}
+
+
+def test_a_sentence_says_which_gradient_reaches_farthest():
+    run = train(Experiment(cell="gru", **SMALL | {"steps": 4, "seeds": 1}))
+    end = run.after.furthest
+
+    def reaching(horizon, **changes):
+        decay = replace(run.after, horizon=horizon, **changes)
+        return SimpleNamespace(snapshots=[replace(run.snapshots[-1], decay=decay)])
+
+    runs = {"a": reaching(3.0), "b": reaching(end), "c": reaching(1.0), "d": reaching(1.0)}
+    assert history.sentence(runs) == (
+        f"1 % of the gradient is left farthest back, at least {end:g} steps, in “b”; least far, 1 step, in “c” and “d”."
+    )
+    assert history.sentence({"c": runs["c"], "d": runs["d"]}) == (
+        "In all of them 1 % of the gradient is left just as far back: 1 step."
+    )
+    assert history.sentence({"a": runs["a"]}) == ""
+    assert history.sentence(runs | {"e": reaching(np.nan)}) == ""
+    short = reaching(2.0, distance=np.arange(3))
+    assert short.snapshots[-1].decay.censored and history.sentence({"a": runs["a"], "short": short}) == ""
 
 
 def test_tables_hold_what_is_drawn():

@@ -1,4 +1,4 @@
-"""Several runs on the same axes, each in its cell's colour and dash; those of one cell are told apart by markers."""
+"""Several runs on the same axes, each in its cell's colour; those of one cell are told apart by their dashes."""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -13,14 +13,13 @@ from analysis.figures.memory import SEEN
 from analysis.figures.timeline import Trained
 from analysis.results import Run, finite_median
 
-MARKERS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
-MARKED = 10  # markers along a curve
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # in turn, from the cell's own on
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
 def decay(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
-    """Draw each run's gradient against distance: after training, or as far as it has come."""
+    """Draw each run's gradient against distance, after training or as far as it has come; a dot is its horizon."""
     decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
     figure = style.layout(go.Figure(), height)
     _add(figure, runs, lambda label: (decays[label].distance, style.drawable(decays[label].relative)))
@@ -29,6 +28,16 @@ def decay(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
         threshold = found[0].threshold
         figure.add_trace(style.level((0, max(each.distance[-1] for each in found)), threshold, "threshold"))
         style.label_level(figure, threshold, f"{100 * threshold:g} %", 14, log=True)
+    for label, each in decays.items():
+        if np.isfinite(each.horizon):
+            figure.add_scatter(
+                x=[each.horizon], y=[each.relative[int(each.horizon)]], name=f"horizon of {escape(label)}",
+                mode="markers", cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=label,
+                marker={
+                    "color": style.COLOURS[runs[label].experiment.cell], "size": 12,
+                    "line": {"color": "white", "width": 1.5},
+                },
+            )  # fmt: skip
     single.axes(figure, found, relative=True, full_depth=False)
     return figure.update_xaxes(title_text=single.axis_title(False), range=style.distances(found))
 
@@ -78,12 +87,9 @@ def _add(
         cell = run.experiment.cell
         nth = seen[cell] = seen.get(cell, -1) + 1
         x, y = curve(label)
+        dash = DASHES[(DASHES.index(style.DASHES[cell]) + nth) % len(DASHES)]
         figure.add_scatter(
-            x=x, y=y, name=escape(label), mode="lines+markers", line=style.line(cell), legendgroup=label,
-            marker={
-                "symbol": MARKERS[nth % len(MARKERS)], "size": 10, "color": style.COLOURS[cell],
-                "maxdisplayed": MARKED, "line": {"color": "white", "width": 1},
-            },
+            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dash), legendgroup=label,
             showlegend=legend and row in (None, 1), hovertemplate="%{y:.3g}", row=row, col=row and 1,
         )  # fmt: skip
 

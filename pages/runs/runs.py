@@ -8,7 +8,8 @@ from pages.ui import export, history, layout, training, watched
 
 jobs = training.jobs()
 every = {row.id: row for row in jobs.rows()}
-layout.title("What has been trained?", "Tick two or more runs to see them on the same axes." if len(every) > 1 else "")
+several = ", two or more to compare them" if len(every) > 1 else ""
+layout.title("What has been trained?", f"Tick a run to see it{several}." if every else "")
 if jobs.trouble:
     st.warning(
         f"The history can't be used, runs are kept in memory until the server stops: {layout.plain(jobs.trouble)}"
@@ -44,6 +45,8 @@ def picture() -> dict[str, Run | training.Progress]:
         return {}
     drawn["decay"], drawn["timeline"] = overlay.decay(seen), overlay.timeline(seen)
     layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run")
+    if said := history.sentence(seen):
+        st.markdown(said)
     layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step, of each run")
     if finished := {label: run for label, run in seen.items() if isinstance(run, Run)}:
         drawn["memory"] = overlay.memory(finished)

@@ -14,15 +14,16 @@ from analysis.jobs import QueueFullError
 from analysis.records import NAME_LENGTH
 from analysis.results import Run, finite_median
 from analysis.store import Row
-from analysis.wording import described, horizon_over_seeds, number, spread
+from analysis.wording import described, horizon_over_seeds, listed, number, percent, spread, steps
 from pages.ui import sidebar, training
 from pages.ui.layout import plain
 from pages.ui.training import Progress
 
 RUN = "run"  # in the URL
-LONG, TABLE_HEIGHT = 8, 500  # runs from which the table scrolls; pixels
-RUN_HEIGHT = 66  # pixels in the table, where text is wrapped from 65 on
+LONG = 8  # runs in sight; from more on the table scrolls
+HEAD_HEIGHT, RUN_HEIGHT = 37, 66  # pixels in the table, where text is wrapped from 65 on
 MEGABYTES = 100  # of an imported run
+IMPORTED = "An imported run is here for looking and comparing: Train trains anew."
 
 
 def open_run() -> None:
@@ -60,6 +61,29 @@ def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
     return {label: run for label, run in found.items() if run.snapshots}
 
 
+def sentence(runs: Mapping[str, Run | Progress]) -> str:
+    """Say in which of the runs the gradient reaches farthest back, and in which least far, where that is known."""
+    decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+    horizons = [decay.horizon for decay in decays.values()]
+    least, most = min(horizons, default=np.nan), max(horizons, default=np.nan)
+    if len(runs) < 2 or not np.isfinite(horizons).all():
+        return ""
+    if any(decay.censored and decay.horizon < most for decay in decays.values()):
+        return ""  # it may reach farther than the others: its sequence is too short to tell
+
+    def those(horizon: float) -> str:
+        return listed([f"“{plain(label)}”" for label, decay in decays.items() if decay.horizon == horizon])
+
+    share = percent(next(iter(decays.values())).threshold)
+    end = ("at least " if any(decay.censored for decay in decays.values()) else "") + steps(most)
+    if least == most:
+        return f"In all of them {share} of the gradient is left just as far back: {end}."
+    return (
+        f"{share} of the gradient is left farthest back, {end}, in {those(most)}; "
+        f"least far, {steps(least)}, in {those(least)}."
+    )
+
+
 def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
     """Return what the pictures show as CSV to be written when asked for."""
     decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
@@ -83,7 +107,7 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
     """Return the runs in whose name, settings or status every word occurs."""
 
     def text(row: Row) -> str:
-        return f"{row.id} {row.name} {described(row.experiment)} {row.status}".lower()
+        return f"{row.id} {row.name} {described(row.experiment)} {_status(row)}".lower()
 
     return [row for row in rows if all(word in text(row) for word in words.lower().split())]
 
@@ -105,18 +129,23 @@ def table(rows: Sequence[Row]) -> None:
         st.session_state["chosen"] = ticked + [id for id in chosen if id not in ids]
         st.session_state["ticked"] = True
 
+    columns = {name: [of(row) for row in rows] for name, of in COLUMNS.items()}
     st.dataframe(
-        {name: [of(row) for row in rows] for name, of in COLUMNS.items()},
+        {name: told for name, told in columns.items() if name != "Note" or any(told)},
         key=key, on_select=tick, selection_mode="multi-row", hide_index=True,
-        height="auto" if len(rows) < LONG else TABLE_HEIGHT, row_height=RUN_HEIGHT,
+        height=HEAD_HEIGHT + RUN_HEIGHT * max(1, min(len(rows), LONG)), row_height=RUN_HEIGHT,
         selection_default={"selection": {"rows": at_first[key]}},
         column_config={
-            "Run": st.column_config.TextColumn(width=108),
-            "Answers": st.column_config.TextColumn(width=108, help=ANSWERS),
+            "Run": st.column_config.TextColumn(width=100),
             "Horizon": st.column_config.TextColumn(width=108, help=HORIZON),
-            "By chance": st.column_config.TextColumn(help="What guessing gets."),
-            "Settings": st.column_config.TextColumn(width=180, help="Task, length, and what isn't at its default."),
-            "When": st.column_config.DatetimeColumn(format="D MMM, HH:mm", timezone=st.context.timezone),
+            "Answers": st.column_config.TextColumn(width=108, help=ANSWERS),
+            "By chance": st.column_config.TextColumn(width=78, help="What guessing gets."),
+            "Status": st.column_config.TextColumn(width=84, help=IMPORTED),
+            "Took": st.column_config.TextColumn(width=62),
+            "Settings": st.column_config.TextColumn(width=145, help="Task, length, and what isn't at its default."),
+            "When": st.column_config.DatetimeColumn(
+                width=98, format="D MMM, HH:mm", timezone=st.context.timezone
+            ),
         },
         alt="Every run that is kept",
     )  # fmt: skip
@@ -125,7 +154,8 @@ def table(rows: Sequence[Row]) -> None:
 
 
 def _status(row: Row) -> str:
-    return row.status if row.status == "finished" else f"{row.status}, {row.step} of {row.experiment.steps}"
+    said = row.status if row.status == "finished" else f"{row.status}, {row.step} of {row.experiment.steps}"
+    return f"{said}, imported" if row.imported else said
 
 
 def _answers(row: Row) -> str:
@@ -156,8 +186,8 @@ HORIZON = (
 )
 COLUMNS = {  # those that a phone has room for first
     "Run": lambda row: row.name or described(row.experiment).partition(", ")[0],
-    "Answers": _answers,
     "Horizon": _horizon,
+    "Answers": _answers,
     "By chance": lambda row: number(row.chance) if row.metric else "–",
     "Settings": lambda row: described(row.experiment) if row.name else described(row.experiment).partition(", ")[2],
     "Status": _status,
@@ -198,8 +228,8 @@ def actions(rows: Sequence[Row]) -> None:
             _delete(rows)
     for refusal in st.session_state.pop("refusals", ()):
         st.error(plain(refusal))
-    if st.session_state.pop("already_here", False):
-        st.info("That run is here already: it is ticked below.")
+    if said := st.session_state.pop("taken_in", ""):
+        st.info(said)
 
 
 def _resume(id: str) -> None:
@@ -238,15 +268,21 @@ def _delete(rows: Sequence[Row]) -> None:
 def take_in() -> None:
     """Ask for an exported run and take it into the history."""
     with st.popover("Import", icon=":material/upload:"):
-        file = st.file_uploader("A run that was exported", ["zip"], key="import", max_upload_size=MEGABYTES)
+        # Any kind of file, so that this page says what is wrong with it.
+        file = st.file_uploader("A run that was exported", key="import", max_upload_size=MEGABYTES)
+        st.caption(IMPORTED)
         if file is None or file.file_id == st.session_state.get("imported"):
             return
         here = {row.id for row in training.jobs().rows()}
         try:
             id = training.jobs().import_(file.getvalue())
         except StoreError as error:
-            st.error(plain(error))
+            st.error(f"{plain(f'{file.name}: {error}')}. Expected is the file that Export on this page writes.")
             return
-    st.session_state["already_here"] = id in here
+    row = training.jobs().row(id)
+    known = "is here already" if id in here else "was imported"
+    st.session_state["taken_in"] = f"{plain(title(row))} {known}: it is ticked below." + (
+        f" {IMPORTED}" if row.imported else ""
+    )
     st.session_state["imported"], st.session_state["chosen"] = file.file_id, [id]
     st.rerun()
