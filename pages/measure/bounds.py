@@ -85,8 +85,8 @@ def real(settings: sidebar.Settings) -> None:
             drawn["saturated"] = figures.saturated(found)
             layout.chart(drawn["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
             st.caption(
-                "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's tanh "
-                "is nearly flat there: its slope is below 0.02."
+                "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's "
+                "tanh is nearly flat there: its slope is below 0.02."
             )
     if memory.open:
         with memory:
