@@ -293,9 +293,8 @@ def taught_and_remembered(run: Run, threshold: float) -> str:
         "window": "how many steps before the last it must see to answer better than midway between chance and its best",
     }[run.memory.kind]
     return (
-        f"Horizon: steps back to which {share} of the gradient is left now. Memory span: {span}. A network can "
-        f"remember further than its horizon: less than {share} still teaches, and what it learned while more came back "
-        "stays."
+        f"Horizon: steps back to which {share} of the gradient is left now. Memory span: {span}. Memory can "
+        f"reach further: less than {share} still teaches, and what was learned while more came back stays."
     )
 
 
