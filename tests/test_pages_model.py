@@ -11,6 +11,7 @@ from analysis import activation_bounds, carry_decay, gate_saturation, gradient_d
 from analysis.figures.decay import decay
 from analysis.loading import Found, measure_module, random_inputs
 from analysis.memory import output_memory
+from pages.ui.gates import ENDS
 from pages.ui.model import plain, rates, sentence
 from tests.test_loading import DATA, WEIGHTS, npy, saved
 from tests.test_pages import DASHBOARD, charts, fine
@@ -77,6 +78,7 @@ def test_the_figures_are_what_record_says(cell):
         saturation = gate_saturation(tape)
         for gate, found in saturation.items():
             assert np.allclose(trace(at, 2, f"{cell} {gate}"), found.shares)
+    assert (ENDS in [text.value for text in at.caption]) == (cell != "rnn")
     hidden = 2 if cell == "rnn" else 4
     assert np.allclose(trace(at, hidden, "tanh"), activation_bounds(tape).hidden[-1])
     matrix = gradient_matrix(module, inputs)

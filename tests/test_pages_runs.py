@@ -207,6 +207,10 @@ def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
     np.testing.assert_array_equal(a.y, runs["a"].after.relative)
     assert a.line.color == b.line.color != c.line.color
     assert a.line.dash == "dash" != b.line.dash
+    for picture in (decay, timeline, memory):  # a run looks the same in all rows, and stands in the legend once
+        lines = [trace for trace in picture.data if trace.name in runs]
+        assert {(line.name, line.line.dash) for line in lines} == {("a", "dash"), ("b", b.line.dash), ("c", "dot")}
+        assert sorted(line.name for line in lines if line.showlegend) == ["a", "b", "c"]
     for picture in (decay, timeline, memory):  # a dot is a horizon, and nothing else
         dots = [trace for trace in picture.data if "markers" in trace.mode]
         wanted = [run.after.horizon for run in runs.values()] if picture is decay else []

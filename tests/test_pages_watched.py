@@ -14,6 +14,7 @@ from analysis import watch
 from analysis.__main__ import main
 from analysis.store import Store
 from pages.ui import training, watched
+from pages.ui.gates import ENDS
 from tests.test_pages import app, charts, fine
 
 PAGE = "pages/runs/runs.py"
@@ -64,6 +65,8 @@ def test_a_watched_model_is_listed_and_drawn(store, cell):
     assert "pass 1" in {each.get("name") for each in decay["data"]}
     assert "before training" not in str(charts(at))
     assert len(details) == {"rnn": 1, "lstm": 3, "gru": 2}[cell]
+    ends = [text.value for text in at.caption if text.value.startswith(ENDS)]
+    assert ends == ([] if cell == "rnn" else [f"{ENDS} The arrow leads from pass 1 to pass 3."])
     assert at.get("download_button") and not at.info
 
 

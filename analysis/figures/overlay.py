@@ -1,5 +1,6 @@
 """Several runs on the same axes, each in its cell's colour; those of one cell are told apart by their dashes."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from html import escape
 
@@ -22,7 +23,7 @@ def decay(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
     """Draw each run's gradient against distance, after training or as far as it has come; a dot is its horizon."""
     decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
     figure = style.layout(go.Figure(), height)
-    _add(figure, runs, lambda label: (decays[label].distance, style.drawable(decays[label].relative)))
+    _add(figure, runs, lambda label: (decays[label].distance, style.drawable(decays[label].relative)), _dashes(runs))
     found = list(decays.values())
     if found:
         threshold = found[0].threshold
@@ -52,11 +53,18 @@ def timeline(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
         taken = runs[label].snapshots
         return np.array([each.step for each in taken]), np.array([value(each) for each in taken])
 
-    _add(figure, runs, lambda label: through(label, lambda each: each.decay.horizon), row=1)
+    _add(figure, runs, lambda label: through(label, lambda each: each.decay.horizon), _dashes(runs), row=1)
     figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
     for row, metric in enumerate(metrics, 2):
         same = {label: run for label, run in runs.items() if run.metric_name == metric}
-        _add(figure, same, lambda label: through(label, lambda each: finite_median(each.metric)), row, legend=False)
+        _add(
+            figure,
+            same,
+            lambda label: through(label, lambda each: finite_median(each.metric)),
+            _dashes(runs),
+            row,
+            False,
+        )
         _scale(figure, metric, {run.chance for run in same.values()}, row)
     return figure.update_xaxes(title_text="training step", row=1 + len(metrics))
 
@@ -68,29 +76,38 @@ def memory(runs: Mapping[str, Run], *, height: int = 420) -> go.Figure:
     style.layout(figure, height)
     for row, kind in enumerate(kinds, 1):
         same = {label: run for label, run in runs.items() if (run.memory.metric_name, run.memory.kind) == kind}
-        _add(figure, same, lambda label: (runs[label].memory.distance, runs[label].memory.value), row)
+        _add(figure, same, lambda label: (runs[label].memory.distance, runs[label].memory.value), _dashes(runs), row)
         _scale(figure, kind[0], {run.chance for run in same.values()}, row)
         figure.update_xaxes(title_text=SEEN.get(kind[1], ""), row=row)
     return figure
+
+
+def _dashes(runs: Mapping[str, Trained]) -> dict[str, str]:
+    """Return each run's dash: its cell's own, and for further runs of that cell those that follow."""
+    found, seen = {}, Counter()
+    for label, run in runs.items():
+        cell = run.experiment.cell
+        found[label] = DASHES[(DASHES.index(style.DASHES[cell]) + seen[cell]) % len(DASHES)]
+        seen[cell] += 1
+    return found
 
 
 def _add(
     figure: go.Figure,
     runs: Mapping[str, Trained],
     curve: Callable[[str], Curve],
+    dashes: Mapping[str, str],
     row: int | None = None,
     legend: bool = True,
 ) -> None:
     """Add a curve for each run."""
-    seen: dict[str, int] = {}
     for label, run in runs.items():
         cell = run.experiment.cell
-        nth = seen[cell] = seen.get(cell, -1) + 1
         x, y = curve(label)
-        dash = DASHES[(DASHES.index(style.DASHES[cell]) + nth) % len(DASHES)]
         figure.add_scatter(
-            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dash), legendgroup=label,
-            showlegend=legend and row in (None, 1), hovertemplate="%{y:.3g}", row=row, col=row and 1,
+            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dashes[label]),
+            legendgroup=label,
+            showlegend=legend, hovertemplate="%{y:.3g}", row=row, col=row and 1,
         )  # fmt: skip
 
 

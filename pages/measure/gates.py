@@ -10,14 +10,9 @@ from analysis.export import decay_csv
 from analysis.figures import gates as figures
 from analysis.figures.decay import decay
 from pages.ui import controls, export, layout, measure, player, sidebar, training
-from pages.ui.gates import SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables
+from pages.ui.gates import ENDS, SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables
 
 NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every step."
-
-ENDS = (
-    "Shaded are a gate's two ends, below 0.1 and above 0.9 (of a candidate, beyond −0.9 and 0.9); "
-    "above them, how much of the time it is there."
-)
 
 layout.title(
     "Which gates are open, shut, or stuck?",

@@ -61,7 +61,8 @@ with gates_tab:
     else:
         drawn["gates"] = gates_figures.histograms({cell: measured.saturation})
         layout.chart(drawn["gates"], "gates", "Histogram of every gate's values")
-        st.markdown(gates.sentence(cell, measured.saturation))
+        st.caption(gates.ENDS)
+        st.markdown(gates.sentence(cell.upper(), measured.saturation))
         drawn["gates-in-time"] = gates_figures.sample_map({cell: sample})
         layout.chart(drawn["gates-in-time"], "gates-in-time", "Every gate at every step of the first sequence")
 with bounds_tab:

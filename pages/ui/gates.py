@@ -20,6 +20,10 @@ from pages.ui import training
 ALWAYS = 0.99  # share of the time at one end from which a unit's gate counts as stuck
 RARELY = 0.05
 SEQUENCES = 16
+ENDS = (
+    "Shaded are a gate's two ends, below 0.1 and above 0.9 (of a candidate, beyond −0.9 and 0.9); "
+    "above them, how much of the time it is there."
+)
 VALUES = 4e6  # numbers of one gate in a recording, at most
 
 Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate

@@ -16,6 +16,7 @@ from analysis.results import Watched
 from analysis.store import Store
 from analysis.wording import horizon
 from pages.ui import export, layout
+from pages.ui.gates import ENDS
 from pages.ui.layout import plain
 
 Line = dict[str, Any]  # of the table, by column
@@ -134,6 +135,8 @@ def _look(model: Watched) -> None:
     for name, tab in zip(details, st.tabs([name.replace("-", " ").capitalize() for name in details]), strict=True):
         with tab:
             layout.chart(drawn[name], f"watched-{name}", f"{name.replace('-', ' ').capitalize()} at the last pass")
+            if name == "gates":
+                st.caption(ENDS + (f" The arrow leads from pass {first.step} to pass {last.step}." if before else ""))
     export.row("watched", drawn, {}, tables(model), commands=())
 
 
