@@ -157,7 +157,7 @@ def test_export_import_delete(path, tmp_path, capsys):
     assert rows(capsys) == []
     assert main(["import", file]) == 0
     (again,) = rows(capsys)
-    assert again == row | {"id": again["id"]}
+    assert again == row | {"id": again["id"], "imported": True}
 
 
 @pytest.mark.parametrize(
