@@ -194,7 +194,7 @@ class Jobs:
             return None
 
     def watch(self, id: str, since: int = -1) -> tuple[Row, list[Snapshot]]:
-        """Return a run and its snapshots later than a step: cheap enough to ask twice a second."""
+        """Return a run and its snapshots later than a step: cheap enough to ask every second."""
         row, snapshots = self._ask(id, lambda store: store.watch(id, since))
         return self._mark(row), snapshots
 

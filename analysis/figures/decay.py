@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from analysis.figures import memory as memory_figure
 from analysis.figures import style
 from analysis.results import Decay, Memory
-from analysis.wording import reach
+from analysis.wording import called, reach
 
 TITLES = {
     "memory": "gradient left",
@@ -119,7 +119,7 @@ def traces(
     for cell, found in carry.items():
         drawn.append(_curve(cell, found, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
     drawn += [_curve(cell, found, relative, position, "", style.COLOURS[cell], 3) for cell, found in decays.items()]
-    drawn += [_named(cell, found, states.get(cell, ""), relative) for cell, found in decays.items()]
+    drawn += [_named(cell, found, states, relative) for cell, found in decays.items()]
     if before:
         drawn.append(style.key("before training", width=1.5, opacity=0.6))
     if any(_apart(found, decays[cell], relative) for cell, found in carry.items()):
@@ -192,9 +192,9 @@ def _axis(found: Decay, position: bool) -> np.ndarray:
     return found.distance[-1] - found.distance if position else found.distance
 
 
-def _named(cell: str, found: Decay, state: str, relative: bool) -> go.Scatter:
+def _named(cell: str, found: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
     """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches."""
-    name = cell.upper() + (f" ({state})" if state else "") + (f": {reach(found)}" if relative else "")
+    name = called(cell, states) + (f": {reach(found)}" if relative else "")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 
@@ -251,11 +251,7 @@ def _band(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
 def _dot(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
     """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
     x, y = _x(found.horizon, found.distance[-1], position), float(found.relative[int(found.horizon)])
-    dot = go.Scatter(
-        x=[x], y=[y], name=f"{cell.upper()} horizon", mode="markers", cliponaxis=False, showlegend=False,
-        marker={"color": style.COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}}, hoverinfo="skip",
-        legendgroup=cell,
-    )  # fmt: skip
+    dot = style.dot(cell, x, y, f"{cell.upper()} horizon", cell)
     if found.censored:
         return [dot]
     down = go.Scatter(

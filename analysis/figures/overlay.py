@@ -12,33 +12,32 @@ from analysis.figures import decay as single
 from analysis.figures import style
 from analysis.figures.memory import SEEN
 from analysis.figures.timeline import Trained
-from analysis.results import Run, finite_median
+from analysis.results import Decay, Run, finite_median
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # in turn, from the cell's own on
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
+def decays(runs: Mapping[str, Trained]) -> dict[str, Decay]:
+    """Return each run's decay after training, or as far as it has come."""
+    return {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+
+
 def decay(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
     """Draw each run's gradient against distance, after training or as far as it has come; a dot is its horizon."""
-    decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+    shown = decays(runs)
     figure = style.layout(go.Figure(), height)
-    _add(figure, runs, lambda label: (decays[label].distance, style.drawable(decays[label].relative)), _dashes(runs))
-    found = list(decays.values())
+    _add(figure, runs, lambda label: (shown[label].distance, style.drawable(shown[label].relative)), _dashes(runs))
+    found = list(shown.values())
     if found:
-        threshold = found[0].threshold
-        figure.add_trace(style.level((0, max(each.distance[-1] for each in found)), threshold, "threshold"))
-        style.label_level(figure, threshold, f"{100 * threshold:g} %", 14, log=True)
-    for label, each in decays.items():
+        last = max(each.distance[-1] for each in found)
+        figure.add_trace(style.level((0, last), single.threshold_of(shown), "threshold"))
+        single.label_threshold(figure, shown, 14)
+    for label, each in shown.items():
         if np.isfinite(each.horizon):
-            figure.add_scatter(
-                x=[each.horizon], y=[each.relative[int(each.horizon)]], name=f"horizon of {escape(label)}",
-                mode="markers", cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=label,
-                marker={
-                    "color": style.COLOURS[runs[label].experiment.cell], "size": 12,
-                    "line": {"color": "white", "width": 1.5},
-                },
-            )  # fmt: skip
+            cell, size = runs[label].experiment.cell, float(each.relative[int(each.horizon)])
+            figure.add_trace(style.dot(cell, each.horizon, size, f"horizon of {escape(label)}", label))
     single.axes(figure, found, relative=True, full_depth=False)
     return figure.update_xaxes(title_text=single.axis_title(False), range=style.distances(found))
 
@@ -53,18 +52,12 @@ def timeline(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
         taken = runs[label].snapshots
         return np.array([each.step for each in taken]), np.array([value(each) for each in taken])
 
-    _add(figure, runs, lambda label: through(label, lambda each: each.decay.horizon), _dashes(runs), row=1)
+    dashes = _dashes(runs)
+    _add(figure, runs, lambda label: through(label, lambda each: each.decay.horizon), dashes, 1)
     figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
     for row, metric in enumerate(metrics, 2):
         same = {label: run for label, run in runs.items() if run.metric_name == metric}
-        _add(
-            figure,
-            same,
-            lambda label: through(label, lambda each: finite_median(each.metric)),
-            _dashes(runs),
-            row,
-            False,
-        )
+        _add(figure, same, lambda label: through(label, lambda each: finite_median(each.metric)), dashes, row, False)
         _scale(figure, metric, {run.chance for run in same.values()}, row)
     return figure.update_xaxes(title_text="training step", row=1 + len(metrics))
 
@@ -105,8 +98,7 @@ def _add(
         cell = run.experiment.cell
         x, y = curve(label)
         figure.add_scatter(
-            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dashes[label]),
-            legendgroup=label,
+            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dashes[label]), legendgroup=label,
             showlegend=legend, hovertemplate="%{y:.3g}", row=row, col=row and 1,
         )  # fmt: skip
 

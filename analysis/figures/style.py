@@ -74,6 +74,14 @@ def drawable(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values) & (values >= SMALLEST), values, np.nan)
 
 
+def dot(cell: str, x: float, y: float, name: str, group: str) -> go.Scatter:
+    """Mark a horizon on a cell's curve."""
+    return go.Scatter(
+        x=[x], y=[y], name=name, mode="markers", cliponaxis=False, showlegend=False, hoverinfo="skip",
+        marker={"color": COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}}, legendgroup=group,
+    )  # fmt: skip
+
+
 def level(x: tuple[float, float], y: float, name: str) -> go.Scatter:
     """Draw a dashed grey line at a height, such as a threshold or chance."""
     return go.Scatter(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from analysis.database import StoreError
 from analysis.export import table as table_csv
+from analysis.figures import overlay
 from analysis.jobs import QueueFullError
 from analysis.records import NAME_LENGTH
 from analysis.results import Run, finite_median
@@ -63,7 +64,7 @@ def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
 
 def sentence(runs: Mapping[str, Run | Progress]) -> str:
     """Say in which of the runs the gradient reaches farthest back, and in which least far, where that is known."""
-    decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+    decays = overlay.decays(runs)
     horizons = [decay.horizon for decay in decays.values()]
     least, most = min(horizons, default=np.nan), max(horizons, default=np.nan)
     if len(runs) < 2 or not np.isfinite(horizons).all():
@@ -86,7 +87,7 @@ def sentence(runs: Mapping[str, Run | Progress]) -> str:
 
 def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
     """Return what the pictures show as CSV to be written when asked for."""
-    decays = {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
+    decays = overlay.decays(runs)
     curves = [{"run": label, "distance": d.distance, "relative": d.relative} for label, d in decays.items()]
     through = [
         {"run": label, "step": [each.step for each in run.snapshots]}
