@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis.figures import style
 from analysis.results import Bounds, Decay, Repeated
@@ -23,39 +22,47 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
         result: the vector times a number, again and again.
         log: sizes on a log axis, the same on both sides; else values, each side on its own axis.
     """
-    figure = make_subplots(1, 2, subplot_titles=["without tanh", "with tanh"], horizontal_spacing=0.08)
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
-    for column, values in enumerate(sides, 1):
-        for n, start in enumerate(result.plain[0]):
-            colour = ENTRIES[n % len(ENTRIES)]
-            figure.add_scatter(
-                x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=column == 1,
-                mode="lines+markers", line={"color": colour, "width": 2.5}, marker=_head(last), row=1, col=column,
-                hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
-            )  # fmt: skip
+    drawn = [
+        go.Scatter(
+            x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=not panel,
+            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_head(last),
+            hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
+            xaxis=f"x{panel}", yaxis=f"y{panel}",
+        )
+        for panel, values in zip(style.numbers(2), sides, strict=True)
+        for n, start in enumerate(result.plain[0])
+    ]  # fmt: skip
+    steps = {"title": {"text": "step"}, "range": [-0.4, last + 0.4], "dtick": 2}
+    plain, bounded = (_axis(sides if log else [values], log) for values in sides)
+    figure = style.figure(
+        drawn,
+        style.panels(1, 2, titles=("without tanh", "with tanh"), horizontal_spacing=0.08),
+        {
+            "xaxis": steps,
+            "xaxis2": steps,
+            "yaxis": plain | {"title": {"text": "size of the entry" if log else "value of the entry"}},
+            "yaxis2": bounded | {"side": "right"},  # or its labels lie in the left panel on a phone
+            "hovermode": "closest",
+            "margin": {"t": 74, "b": 10},
+            "legend": {"y": 1.1, "title": {"text": "starts at"}},
+        },
+        _player(last),
+        height=500,
+    )
     figure.frames = [
-        go.Frame(
-            name=str(k),
-            data=[
-                go.Scatter(x=np.arange(k + 1), y=values[: k + 1, n], marker=_head(k))
+        {
+            "name": str(k),
+            "data": [
+                {"type": "scatter", "x": np.arange(k + 1), "y": values[: k + 1, n], "marker": _head(k)}
                 for values in sides
                 for n in range(values.shape[1])
             ],
-            traces=list(range(2 * result.plain.shape[1])),
-        )
+            "traces": list(range(2 * result.plain.shape[1])),
+        }
         for k in range(last + 1)
     ]
-    style.layout(figure, height=500)
-    figure.update_xaxes(title_text="step", range=[-0.4, last + 0.4], dtick=2)
-    for column, values in enumerate(sides, 1):
-        figure.update_yaxes(**_axis(sides if log else [values], log), row=1, col=column)
-    figure.update_yaxes(side="right", col=2)  # or its labels lie in the left panel on a phone
-    figure.update_yaxes(title_text="size of the entry" if log else "value of the entry", col=1)
-    figure.update_layout(
-        hovermode="closest", margin={"t": 74, "b": 10}, **_player(last),
-        legend={"y": 1.1, "title": {"text": "starts at"}},
-    )  # fmt: skip
     return figure
 
 
@@ -66,81 +73,84 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
         bounds: by activation, all with the same weights.
         of: hidden, or cell where there is one.
     """
-    figure = style.layout(go.Figure(), height=380)
     symbol = {"hidden": "|h|", "cell": "|c|"}[of]
-    tops, overflows = [1.0], {}
+    drawn, tops, overflows = [], [1.0], {}
     for activation, found in bounds.items():
         low, median, high, largest = (style.drawable(level) for level in getattr(found, of))
         colour, x = COLOURS[activation], np.arange(len(largest))
         edge = _edge(x, colour)
         inside = np.isfinite(high)  # a filled area ends where its edge has a gap
-        figure.add_scatter(y=np.where(inside, high, FLOOR), name=f"{activation} 99 %", **edge)
-        figure.add_scatter(
-            y=np.where(inside, np.maximum(np.nan_to_num(low), FLOOR), FLOOR), name=f"{activation} 1 %",
-            fill="tonexty", fillcolor=style.faded(colour, 0.1), **edge,
-        )  # fmt: skip
-        figure.add_scatter(
-            x=x, y=median, name=f"{activation} median", mode="lines", showlegend=False,
-            line={"color": colour, "width": 1.2, "dash": DASHES[activation]}, hovertemplate="%{y:.3g}",
-        )  # fmt: skip
-        figure.add_scatter(
-            x=x, y=largest, name=activation, mode="lines",
-            line={"color": colour, "width": 3, "dash": DASHES[activation]}, hovertemplate="largest %{y:.3g}",
-        )  # fmt: skip
+        floor = np.where(inside, np.maximum(np.nan_to_num(low), FLOOR), FLOOR)
+        drawn += [
+            go.Scatter(y=np.where(inside, high, FLOOR), name=f"{activation} 99 %", **edge),
+            go.Scatter(
+                y=floor, name=f"{activation} 1 %", fill="tonexty", fillcolor=style.faded(colour, 0.1), **edge
+            ),
+            go.Scatter(
+                x=x, y=median, name=f"{activation} median", mode="lines", showlegend=False,
+                line={"color": colour, "width": 1.2, "dash": DASHES[activation]}, hovertemplate="%{y:.3g}",
+            ),
+            _line(activation, x, largest, "largest %{y:.3g}"),
+        ]  # fmt: skip
         tops += [float(np.nanmax(largest))] if np.isfinite(largest).any() else []
         if found.overflow_step is not None:
             overflows[activation] = found.overflow_step
-    figure.update_xaxes(title_text="time step")
-    figure.update_yaxes(
-        title_text=f"{symbol}: largest, median (thin)", **_powers(np.log10(FLOOR), np.log10(max(tops) * 3))
-    )
-    figure.update_layout(legend_traceorder="normal")
-    _mark_overflows(figure, overflows)
-    return figure
+    axes = {
+        "xaxis": {"title": {"text": "time step"}},
+        "yaxis": {"title": {"text": f"{symbol}: largest, median (thin)"}}
+        | _powers(np.log10(FLOOR), np.log10(max(tops) * 3)),
+    }
+    return style.figure(drawn, axes, _overflows(overflows), height=380)
 
 
 def growth(decays: Mapping[str, Decay]) -> go.Figure:
     """Draw by activation how the gradient grows or shrinks with distance, with its 5th to 95th percentile."""
-    figure = style.layout(go.Figure(), height=380)
-    tops, bottoms = [1.0], [1.0]
+    drawn, tops, bottoms = [], [1.0], [1.0]
     lost = [activation for activation, found in decays.items() if not np.isfinite(found.relative).any()]
     for activation, found in decays.items():
         colour, x = COLOURS[activation], found.distance
         low, middle, high = (style.drawable(values) for values in (found.low, found.relative, found.high))
         edge = _edge(x, colour)
         if activation not in lost:
-            figure.add_scatter(y=np.nan_to_num(high, nan=style.SMALLEST), name=f"{activation} 95 %", **edge)
-            figure.add_scatter(
-                y=np.nan_to_num(low, nan=style.SMALLEST), name=f"{activation} 5 %", fill="tonexty",
-                fillcolor=style.faded(colour, 0.1), **edge,
-            )  # fmt: skip
+            low_edge, high_edge = (np.nan_to_num(values, nan=style.SMALLEST) for values in (low, high))
+            drawn += [
+                go.Scatter(y=high_edge, name=f"{activation} 95 %", **edge),
+                go.Scatter(
+                    y=low_edge, name=f"{activation} 5 %", fill="tonexty", fillcolor=style.faded(colour, 0.1), **edge
+                ),
+            ]
             tops.append(float(np.nanmax(high)))
             bottoms.append(float(np.nanmin(low)))
-        figure.add_scatter(
-            x=x, y=middle, name=activation, mode="lines", hovertemplate="×%{y:.3g}",
-            line={"color": colour, "width": 3, "dash": DASHES[activation]},
-        )  # fmt: skip
-    figure.add_trace(style.level((0, max(found.distance[-1] for found in decays.values())), 1.0, "as at the last step"))
+        drawn.append(_line(activation, x, middle, "×%{y:.3g}"))
+    drawn.append(style.level((0, max(found.distance[-1] for found in decays.values())), 1.0, "as at the last step"))
     bottom = np.log10(max(min(bottoms), style.LOWEST)) - 0.3
-    figure.update_xaxes(title_text="distance (steps back from the last)")
-    figure.update_yaxes(title_text="gradient, × the last step's", **_powers(bottom, np.log10(max(tops) * 3)))
-    figure.update_layout(legend_traceorder="normal")
-    if lost:
-        _note(figure, f"{', '.join(lost)}: beyond floating point")
-    return figure
+    layout = {
+        "xaxis": {"title": {"text": "distance (steps back from the last)"}},
+        "yaxis": {"title": {"text": "gradient, × the last step's"}} | _powers(bottom, np.log10(max(tops) * 3)),
+        "annotations": [_note(f"{', '.join(lost)}: beyond floating point")] if lost else [],
+    }
+    return style.figure(drawn, layout, height=380)
 
 
 def saturated(bounds: Mapping[str, Bounds]) -> go.Figure:
     """Draw by activation the share of |h| beyond .99 at every step."""
-    figure = style.layout(go.Figure(), height=320)
-    for activation, found in bounds.items():
-        figure.add_scatter(
-            x=np.arange(len(found.saturated)), y=found.saturated, name=activation, mode="lines",
-            line={"color": COLOURS[activation], "width": 3, "dash": DASHES[activation]}, hovertemplate="%{y:.1%}",
-        )  # fmt: skip
-    figure.update_xaxes(title_text="time step")
-    figure.update_yaxes(title_text="share of |h| beyond .99", range=[-0.02, 1.02], tickformat=".0%")
-    return figure
+    drawn = [
+        _line(activation, np.arange(len(found.saturated)), found.saturated, "%{y:.1%}")
+        for activation, found in bounds.items()
+    ]
+    axes = {
+        "xaxis": {"title": {"text": "time step"}},
+        "yaxis": {"title": {"text": "share of |h| beyond .99"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
+    }
+    return style.figure(drawn, axes, height=320)
+
+
+def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatter:
+    """Return the line of an activation, by its name in the legend."""
+    return go.Scatter(
+        x=x, y=y, name=activation, mode="lines", hovertemplate=hover,
+        line={"color": COLOURS[activation], "width": 3, "dash": DASHES[activation]},
+    )  # fmt: skip
 
 
 def _head(k: int) -> dict[str, list[int] | int]:
@@ -192,20 +202,22 @@ def _player(last: int) -> dict:
     return {"updatemenus": [buttons], "sliders": [slider]}
 
 
-def _mark_overflows(figure: go.Figure, overflows: Mapping[str, int]) -> None:
+def _overflows(steps: Mapping[str, int]) -> style.Layout:
     """Mark the step from which a state is beyond floating point."""
-    for activation, step in overflows.items():
-        figure.add_vline(x=step, line={"color": COLOURS[activation], "width": 2, "dash": "dot"})
-    if overflows:
-        steps = [f"{activation} from step {step}" for activation, step in overflows.items()]
-        _note(figure, "<br>".join(["beyond floating point:", *steps]))
+    lines = [
+        {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain",
+         "line": {"color": COLOURS[activation], "width": 2, "dash": "dot"}}
+        for activation, step in steps.items()
+    ]  # fmt: skip
+    said = ["beyond floating point:", *(f"{activation} from step {step}" for activation, step in steps.items())]
+    return {"shapes": lines, "annotations": [_note("<br>".join(said))] if steps else []}
 
 
-def _note(figure: go.Figure, text: str) -> None:
-    figure.add_annotation(
-        text=text, x=1, y=0, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=16, showarrow=False,
-        align="right", font={"size": 13, "color": style.NEUTRAL},
-    )  # fmt: skip
+def _note(text: str) -> style.Layout:
+    return {
+        "text": text, "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom",
+        "yshift": 16, "showarrow": False, "align": "right", "font": {"size": 13, "color": style.NEUTRAL},
+    }  # fmt: skip
 
 
 def _edge(x: np.ndarray, colour: str) -> dict:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis.figures import memory as memory_figure
 from analysis.figures import style
@@ -51,14 +50,16 @@ def decay(
         height: in pixels.
     """
     size = 20 if large else 14
-    figure = style.layout(go.Figure(), height, size)
-    figure.add_traces(traces(decays, before or {}, carry or {}, states or {}, spread, relative, position))
-    axes(figure, [*decays.values(), *(before or {}).values()], relative, full_depth)
-    figure.update_xaxes(title_text=axis_title(position), range=style.distances(decays.values()))
-    if relative:
-        label_threshold(figure, decays, size)
-    note_underflow(figure, decays, relative, size)
-    return figure
+    return style.figure(
+        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position),
+        {
+            "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(decays.values())},
+            "yaxis": size_axis([*decays.values(), *(before or {}).values()], relative, full_depth),
+            "annotations": (threshold_label(decays, size) if relative else []) + _underflow(decays, relative, size),
+        },
+        height=height,
+        size=size,
+    )
 
 
 def with_memory(
@@ -70,32 +71,41 @@ def with_memory(
     trained: str = "",
     height: int = 620,
 ) -> go.Figure:
-    """Draw below a picture of `decay`, on the same distances, what the trained networks answer.
+    """Return a picture of `decay`, and below it, on the same distances, what the trained networks answer.
 
     Where there is no memory to draw, `untrained` stands in its place; where there is, `trained` ends its axis's title.
     """
     distances = figure.layout.xaxis.range
-    make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.05, figure=figure)
-    style.layout(figure, height).update_xaxes(range=distances, title_text=None)
-    figure.update_xaxes(title_text=axis_title(position), row=2, col=1)
+    below, x_title, y_axis = [], axis_title(position), {"title": {"text": "answers"}, "range": [0, 1]}
     if memories:
         first = next(iter(memories.values()))
-        for trace in memory_figure.traces(memories, position):
-            figure.add_trace(trace.update(showlegend=False), row=2, col=1)
+        below = [trace.update(showlegend=False) for trace in memory_figure.traces(memories, position)]
         title = f"{first.metric_name}<br>{trained}".removesuffix("<br>")
-        figure.update_yaxes(title_text=title, range=memory_figure.metric_range(memories), row=2, col=1)
-        style.label_level(figure, first.chance, "chance", 13, axis="2")
+        y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
+        note = style.label(first.chance, "chance", 13, "2")
         if first.kind == "window":
             seen = "the first step seen" if position else "how many of the last steps were seen"
-            figure.update_xaxes(title_text=f"{axis_title(position)}<br>(lower picture: {seen})", row=2, col=1)
+            x_title += f"<br>(lower picture: {seen})"
     else:
-        figure.add_trace(go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip"), row=2, col=1)
-        figure.update_yaxes(title_text="answers", range=[0, 1], showticklabels=False, row=2, col=1)
-        figure.add_annotation(
-            x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False, text=untrained,
-            font={"color": style.NEUTRAL, "size": 15},
-        )  # fmt: skip
-    return figure
+        below = [go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip")]
+        y_axis["showticklabels"] = False
+        note = {
+            "x": 0.5, "y": 0.5, "xref": "x2 domain", "yref": "y2 domain", "showarrow": False, "text": untrained,
+            "font": {"color": style.NEUTRAL, "size": 15},
+        }  # fmt: skip
+    above = figure.layout
+    return style.figure(
+        [*figure.data, *(trace.update(xaxis="x2", yaxis="y2") for trace in below)],
+        style.panels(2, shared_xaxes=True, row_heights=(0.62, 0.38), vertical_spacing=0.05),
+        {
+            "xaxis": {"range": distances},
+            "xaxis2": {"title": {"text": x_title}, "range": distances},
+            "yaxis": above.yaxis.to_plotly_json(),
+            "yaxis2": y_axis,
+            "annotations": [*above.annotations, note],
+        },
+        height=height,
+    )
 
 
 def traces(
@@ -132,19 +142,19 @@ def traces(
     return drawn
 
 
-def axes(figure: go.Figure, decays: list[Decay], relative: bool, full_depth: bool) -> None:
-    """Give the y axis its title and its range in powers of ten."""
+def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = False) -> style.Layout:
+    """Return the y axis: its title, and its range in powers of ten."""
     of = decays[0].of if decays else "memory"
     values = [style.drawable(d.relative if relative else d.norm) for d in decays]
     values = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.ones(1)
     highest, lowest = (values.max(), values.min()) if len(values) else (1.0, style.LOWEST)
-    figure.update_yaxes(
-        type="log", range=style.log_range(float(highest), float(lowest), full_depth), exponentformat="power",
-        title_text=TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient"),
-    )  # fmt: skip
-    # A label every second power of ten, or fewer where the axis is deep.
-    deep = figure.layout.yaxis.range[1] - figure.layout.yaxis.range[0]
-    figure.update_yaxes(dtick=2 if deep < 14 else np.ceil(deep / 6))
+    bottom, top = style.log_range(float(highest), float(lowest), full_depth)
+    deep = top - bottom
+    return {
+        "type": "log", "range": [bottom, top], "exponentformat": "power",
+        "title": {"text": TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient")},
+        "dtick": 2 if deep < 14 else np.ceil(deep / 6),  # a label every second power of ten, or fewer
+    }  # fmt: skip
 
 
 def axis_title(position: bool) -> str:
@@ -152,11 +162,10 @@ def axis_title(position: bool) -> str:
     return "step of the sequence" if position else "steps back from the last"
 
 
-def label_threshold(figure: go.Figure, decays: Mapping[str, Decay], size: int) -> None:
-    """Name the threshold beside the picture."""
-    if decays:
-        share = threshold_of(decays)
-        style.label_level(figure, share, f"{100 * share:g} %", size, log=True)
+def threshold_label(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
+    """Return the threshold's name, beside the picture; none where nothing is drawn."""
+    share = threshold_of(decays) if decays else 0
+    return [style.label(share, f"{100 * share:g} %", size, log=True)] if decays else []
 
 
 def threshold_of(decays: Mapping[str, Decay]) -> float:
@@ -164,24 +173,17 @@ def threshold_of(decays: Mapping[str, Decay]) -> float:
     return next(iter(decays.values())).threshold
 
 
-def note_underflow(figure: go.Figure, decays: Mapping[str, Decay], relative: bool, size: int) -> None:
+def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[style.Layout]:
     """Say from which distance on a gradient is below floating point, where the curve has its gap."""
-    notes = []
+    said = []
     for cell, found in decays.items():
         values = (found.relative if relative else found.norm)[: found.furthest + 1]
         below = np.flatnonzero(np.isfinite(values) & (values < style.SMALLEST))
         if len(below):
-            notes.append(f"{cell.upper()} from {below[0]}")
-    if notes:
-        _note(figure, f"below floating point: {', '.join(notes)}", size - 2)
-
-
-def _note(figure: go.Figure, text: str, size: int) -> None:
-    """Write a line into a picture's upper right corner."""
-    figure.add_annotation(
-        x=1, y=1, xref="x domain", yref="y domain", xanchor="right", yanchor="top", showarrow=False,
-        text=text, font={"color": style.NEUTRAL, "size": size},
-    )  # fmt: skip
+            said.append(f"{cell.upper()} from {below[0]}")
+    corner = {"x": 1, "y": 1, "xref": "x domain", "yref": "y domain", "xanchor": "right", "yanchor": "top"}
+    look = {"showarrow": False, "font": {"color": style.NEUTRAL, "size": size - 2}}
+    return [{"text": f"below floating point: {', '.join(said)}"} | corner | look] if said else []
 
 
 def _x(distance: float, last: float, position: bool) -> float:

@@ -13,15 +13,18 @@ SEEN = {"symbol": "steps back from the last", "window": "steps seen before the l
 
 def memory(memories: Mapping[str, Memory], *, position: bool = False, height: int = 320) -> go.Figure:
     """Draw the metric of each cell against distance, its range over seeds, and chance."""
-    figure = style.layout(go.Figure(), height)
-    for trace in traces(memories, position):
-        figure.add_trace(trace.update(showlegend=trace.showlegend is not False))
-    if memories:
-        first = next(iter(memories.values()))
-        figure.update_xaxes(title_text=SEEN[first.kind])
-        figure.update_yaxes(title_text=first.metric_name, range=metric_range(memories))
-        style.label_level(figure, first.chance, "chance", 13)
-    return figure
+    if not memories:
+        return style.figure([], height=height)
+    first = next(iter(memories.values()))
+    return style.figure(
+        [trace.update(showlegend=trace.showlegend is not False) for trace in traces(memories, position)],
+        {
+            "xaxis": {"title": {"text": SEEN[first.kind]}},
+            "yaxis": {"title": {"text": first.metric_name}, "range": metric_range(memories)},
+            "annotations": [style.label(first.chance, "chance", 13)],
+        },
+        height=height,
+    )
 
 
 def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Scatter]:

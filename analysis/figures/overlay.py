@@ -6,76 +6,89 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis.figures import decay as single
 from analysis.figures import style
 from analysis.figures.memory import SEEN
-from analysis.figures.timeline import Trained
-from analysis.results import Decay, Run, finite_median
+from analysis.figures.timeline import Trained, metric_axis
+from analysis.results import Decay, Run, Snapshot, finite_median
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # in turn, from the cell's own on
 
 Curve = tuple[np.ndarray, np.ndarray]
+Runs = Mapping[str, Trained]
 
 
-def decays(runs: Mapping[str, Trained]) -> dict[str, Decay]:
+def decays(runs: Runs) -> dict[str, Decay]:
     """Return each run's decay after training, or as far as it has come."""
     return {label: run.after if isinstance(run, Run) else run.snapshots[-1].decay for label, run in runs.items()}
 
 
-def decay(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
+def decay(runs: Runs, *, height: int = 420) -> go.Figure:
     """Draw each run's gradient against distance, after training or as far as it has come; a dot is its horizon."""
     shown = decays(runs)
-    figure = style.layout(go.Figure(), height)
-    _add(figure, runs, lambda label: (shown[label].distance, style.drawable(shown[label].relative)), _dashes(runs))
     found = list(shown.values())
+    drawn = _traces(runs, lambda label: (shown[label].distance, style.drawable(shown[label].relative)), _dashes(runs))
     if found:
         last = max(each.distance[-1] for each in found)
-        figure.add_trace(style.level((0, last), single.threshold_of(shown), "threshold"))
-        single.label_threshold(figure, shown, 14)
+        drawn.append(style.level((0, last), single.threshold_of(shown), "threshold"))
     for label, each in shown.items():
         if np.isfinite(each.horizon):
             cell, size = runs[label].experiment.cell, float(each.relative[int(each.horizon)])
-            figure.add_trace(style.dot(cell, each.horizon, size, f"horizon of {escape(label)}", label))
-    single.axes(figure, found, relative=True, full_depth=False)
-    return figure.update_xaxes(title_text=single.axis_title(False), range=style.distances(found))
+            drawn.append(style.dot(cell, each.horizon, size, f"horizon of {escape(label)}", label))
+    layout = {
+        "xaxis": {"title": {"text": single.axis_title(False)}, "range": style.distances(found)},
+        "yaxis": single.size_axis(found),
+        "annotations": single.threshold_label(shown, 14),
+    }
+    return style.figure(drawn, layout, height=height)
 
 
-def timeline(runs: Mapping[str, Trained], *, height: int = 420) -> go.Figure:
+def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
     """Draw each run's horizon, and below it its metric, by training step; metrics of other kinds get their own row."""
-    metrics = list(dict.fromkeys(run.metric_name for run in runs.values()))
-    figure = make_subplots(rows=1 + len(metrics), shared_xaxes=True, vertical_spacing=0.06)
-    style.layout(figure, height)
+    by_metric = _grouped(runs, lambda run: run.metric_name)
+    panels, dashes = style.numbers(1 + len(by_metric)), _dashes(runs)
 
-    def through(label: str, value: Callable) -> Curve:
-        taken = runs[label].snapshots
-        return np.array([each.step for each in taken]), np.array([value(each) for each in taken])
+    def through(value: Callable[[Snapshot], float]) -> Callable[[str], Curve]:
+        def curve(label: str) -> Curve:
+            taken = runs[label].snapshots
+            return np.array([each.step for each in taken]), np.array([value(each) for each in taken])
 
-    dashes = _dashes(runs)
-    _add(figure, runs, lambda label: through(label, lambda each: each.decay.horizon), dashes, 1)
-    figure.update_yaxes(title_text="horizon", rangemode="tozero", row=1, col=1)
-    for row, metric in enumerate(metrics, 2):
-        same = {label: run for label, run in runs.items() if run.metric_name == metric}
-        _add(figure, same, lambda label: through(label, lambda each: finite_median(each.metric)), dashes, row, False)
-        _scale(figure, metric, {run.chance for run in same.values()}, row)
-    return figure.update_xaxes(title_text="training step", row=1 + len(metrics))
+        return curve
+
+    drawn = _traces(runs, through(lambda each: each.decay.horizon), dashes)
+    axes = {"yaxis": {"title": {"text": "horizon"}, "rangemode": "tozero"}}
+    for panel, (metric, same) in zip(panels[1:], by_metric.items(), strict=True):
+        drawn += _traces(same, through(lambda each: finite_median(each.metric)), dashes, panel, legend=False)
+        axes[f"yaxis{panel}"] = metric_axis(metric)
+    axes[f"xaxis{panels[-1]}"] = {"title": {"text": "training step"}}
+    grid = style.panels(len(panels), shared_xaxes=True, vertical_spacing=0.06)
+    chances = _chances(dict(zip(panels[1:], by_metric.values(), strict=True)))
+    return style.figure(drawn, grid, axes, chances, height=height)
 
 
 def memory(runs: Mapping[str, Run], *, height: int = 420) -> go.Figure:
     """Draw what each finished run answers by distance, a row for each kind of measure."""
-    kinds = list(dict.fromkeys((run.memory.metric_name, run.memory.kind) for run in runs.values())) or [("", "")]
-    figure = make_subplots(rows=len(kinds), vertical_spacing=0.2)
-    style.layout(figure, height)
-    for row, kind in enumerate(kinds, 1):
-        same = {label: run for label, run in runs.items() if (run.memory.metric_name, run.memory.kind) == kind}
-        _add(figure, same, lambda label: (runs[label].memory.distance, runs[label].memory.value), _dashes(runs), row)
-        _scale(figure, kind[0], {run.chance for run in same.values()}, row)
-        figure.update_xaxes(title_text=SEEN.get(kind[1], ""), row=row)
-    return figure
+    by_kind = _grouped(runs, lambda run: (run.memory.metric_name, run.memory.kind)) or {("", ""): {}}
+    panels, dashes = style.numbers(len(by_kind)), _dashes(runs)
+    drawn, axes = [], {}
+    for panel, ((metric, kind), same) in zip(panels, by_kind.items(), strict=True):
+        drawn += _traces(same, lambda label: (runs[label].memory.distance, runs[label].memory.value), dashes, panel)
+        axes |= {f"xaxis{panel}": {"title": {"text": SEEN.get(kind, "")}}, f"yaxis{panel}": metric_axis(metric)}
+    grid = style.panels(len(panels), vertical_spacing=0.2)
+    chances = _chances(dict(zip(panels, by_kind.values(), strict=True)))
+    return style.figure(drawn, grid, axes, chances, height=height)
 
 
-def _dashes(runs: Mapping[str, Trained]) -> dict[str, str]:
+def _grouped(runs: Runs, key: Callable) -> dict:
+    """Return runs by what they have in common, in the order in which it first occurs."""
+    groups = {}
+    for label, run in runs.items():
+        groups.setdefault(key(run), {})[label] = run
+    return groups
+
+
+def _dashes(runs: Runs) -> dict[str, str]:
     """Return each run's dash: its cell's own, and for further runs of that cell those that follow."""
     found, seen = {}, Counter()
     for label, run in runs.items():
@@ -85,29 +98,32 @@ def _dashes(runs: Mapping[str, Trained]) -> dict[str, str]:
     return found
 
 
-def _add(
-    figure: go.Figure,
-    runs: Mapping[str, Trained],
-    curve: Callable[[str], Curve],
-    dashes: Mapping[str, str],
-    row: int | None = None,
-    legend: bool = True,
-) -> None:
-    """Add a curve for each run."""
+def _traces(
+    runs: Runs, curve: Callable[[str], Curve], dashes: Mapping[str, str], panel: str = "", legend: bool = True
+) -> list[go.Scatter]:
+    """Return a curve for each run."""
+    drawn = []
     for label, run in runs.items():
-        cell = run.experiment.cell
         x, y = curve(label)
-        figure.add_scatter(
-            x=x, y=y, name=escape(label), mode="lines", line=style.line(cell, dash=dashes[label]), legendgroup=label,
-            showlegend=legend, hovertemplate="%{y:.3g}", row=row, col=row and 1,
+        drawn.append(
+            go.Scatter(
+                x=x, y=y, name=escape(label), mode="lines", legendgroup=label, showlegend=legend,
+                line=style.line(run.experiment.cell, dash=dashes[label]), hovertemplate="%{y:.3g}",
+                xaxis=f"x{panel}", yaxis=f"y{panel}",
+            )
         )  # fmt: skip
+    return drawn
 
 
-def _scale(figure: go.Figure, metric: str, chances: set[float], row: int) -> None:
-    """Name a metric's axis, and chance where all runs have the same."""
-    figure.update_yaxes(
-        title_text=metric, range=[0, 1.05] if metric == "accuracy" else None, rangemode="tozero", row=row, col=1
-    )
-    if len(chances) == 1 and np.isfinite(next(iter(chances))):
-        figure.add_hline(next(iter(chances)), line={"color": style.NEUTRAL, "dash": "dash", "width": 1.5}, row=row)
-        style.label_level(figure, next(iter(chances)), "chance", 13, axis="" if row == 1 else str(row))
+def _chances(runs: Mapping[str, Runs]) -> style.Layout:
+    """Return a line and its name for each panel whose runs have the same chance."""
+    lines, names = [], []
+    for panel, same in runs.items():
+        chances = {run.chance for run in same.values()}
+        if len(chances) == 1 and np.isfinite(chance := chances.pop()):
+            names.append(style.label(chance, "chance", 13, panel))
+            lines.append(
+                {"type": "line", "x0": 0, "x1": 1, "xref": f"x{panel} domain", "y0": chance, "y1": chance,
+                 "yref": f"y{panel}", "line": {"color": style.NEUTRAL, "dash": "dash", "width": 1.5}}
+            )  # fmt: skip
+    return {"shapes": lines, "annotations": names}

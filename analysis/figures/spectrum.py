@@ -22,8 +22,7 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
         powers = np.log10(matrix / np.diag(matrix)[:, None])
     powers[np.isposinf(powers) | ~np.tri(T, dtype=bool)] = np.nan
     steps = np.arange(first, first + T)
-    figure = style.layout(go.Figure(), height)
-    figure.add_heatmap(
+    heatmap = go.Heatmap(
         x=steps, y=steps, z=np.maximum(powers, -308), zmin=-4, zmax=4, colorscale=style.DIVERGING,
         name="gradient matrix", hoverongaps=False,
         hovertemplate="loss at step %{y}, state at step %{x}: 10^%{z:.1f}<extra></extra>",
@@ -32,7 +31,13 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
             "ticktext": ["≤ 1e-4", "0.01", "1", "100", "≥ 1e4"], "outlinewidth": 0,
         },
     )  # fmt: skip
-    figure.update_xaxes(title_text="state at step", showgrid=False, constrain="domain")
-    figure.update_yaxes(title_text="loss at step", showgrid=False, autorange="reversed", constrain="domain")
-    figure.update_layout(hovermode="closest")
-    return figure
+    square = {"showgrid": False, "constrain": "domain"}
+    return style.figure(
+        [heatmap],
+        {
+            "xaxis": square | {"title": {"text": "state at step"}},
+            "yaxis": square | {"title": {"text": "loss at step"}, "autorange": "reversed"},
+            "hovermode": "closest",
+        },
+        height=height,
+    )

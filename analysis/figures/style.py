@@ -1,9 +1,12 @@
 """What every figure shares: a colour and dash per cell, a colour per gate, scales, axes, margins."""
 
 from collections.abc import Iterable
+from functools import cache, reduce
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from analysis.results import Decay
 
@@ -24,6 +27,8 @@ CLEAR = "rgba(0,0,0,0)"
 SMALLEST = 2.2e-308  # below this, floating point loses digits
 LOWEST, HIGHEST = 1e-8, 3.0  # a decay's log axis at first
 
+Layout = dict[str, Any]  # of a figure, or a part of one
+
 
 def faded(colour: str, opacity: float = 0.2) -> str:
     """Return a hex colour as an rgba one."""
@@ -36,28 +41,64 @@ def line(cell: str, width: float = 2.5, **changes: str) -> dict[str, str | float
     return {"color": COLOURS[cell], "dash": DASHES[cell], "width": width} | changes
 
 
-def layout(figure: go.Figure, height: int = 420, size: int = 14) -> go.Figure:
-    """Give a figure its margins, its letters' size and a legend above the picture; return it."""
-    figure.update_layout(
-        height=height,
-        font_size=size,
-        margin={"l": 10, "r": 50, "t": 40, "b": 10},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        hovermode="x unified",
-        modebar={"orientation": "v", "bgcolor": CLEAR, "color": NEUTRAL, "activecolor": NEUTRAL},
-        legend={
-            "orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font_size": size,
-            "traceorder": "normal",
-        },
-    )  # fmt: skip
+def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int = 14) -> go.Figure:
+    """Return a figure with the margins, letters, legend and axes that all figures have in common.
+
+    It is made at once: to change one part after the other takes plotly several times as long, and a page that trains
+    draws its figures anew every second.
+
+    Args:
+        traces: what is drawn.
+        layouts: what this figure says, the later over the earlier, and all of them over what is common.
+        height: in pixels.
+        size: of letters, in pixels.
+    """
     axis = {
         "automargin": True, "showline": True, "linecolor": NEUTRAL, "zeroline": False,
-        "gridcolor": faded(NEUTRAL, 0.25), "title_font_size": size, "tickfont_size": size - 1,
+        "gridcolor": faded(NEUTRAL, 0.25), "title": {"font": {"size": size}}, "tickfont": {"size": size - 1},
     }  # fmt: skip
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-    return figure
+    common = {
+        "height": height,
+        "font": {"size": size},
+        "margin": {"l": 10, "r": 50, "t": 40, "b": 10},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "hovermode": "x unified",
+        "modebar": {"orientation": "v", "bgcolor": CLEAR, "color": NEUTRAL, "activecolor": NEUTRAL},
+        "legend": {
+            "orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font": {"size": size},
+            "traceorder": "normal",
+        },
+    }  # fmt: skip
+    axes = {"xaxis", "yaxis"}.union(*layouts)
+    common |= {name: axis for name in axes if name.startswith(("xaxis", "yaxis"))}
+    return go.Figure(list(traces), reduce(merged, layouts, common))
+
+
+def merged(one: Layout, other: Layout) -> Layout:
+    """Return what two layouts say together, part by part; where both say something, what the other says."""
+    deep = {name for name in one.keys() & other.keys() if isinstance(one[name], dict) and isinstance(other[name], dict)}
+    return one | other | {name: merged(one[name], other[name]) for name in deep}
+
+
+@cache
+def panels(
+    rows: int, columns: int = 1, titles: tuple[str | None, ...] = (), **options: bool | float | tuple[float, ...]
+) -> Layout:
+    """Return the axes and titles of panels, row by row, as plotly's `make_subplots` lays them out. Not to be changed.
+
+    Where a title is None there is no panel.
+    """
+    specs = np.full((rows, columns), {}, dtype=object)
+    specs.flat[[k for k, title in enumerate(titles) if title is None]] = None
+    figure = make_subplots(rows, columns, subplot_titles=[t or "" for t in titles], specs=specs.tolist(), **options)
+    layout = figure.to_dict()["layout"]
+    return {"annotations": [], **{name: value for name, value in layout.items() if name != "template"}}
+
+
+def numbers(count: int) -> list[str]:
+    """Return what plotly writes behind x, y, xaxis and yaxis of so many panels: nothing, 2, 3 and so on."""
+    return ["", *map(str, range(2, count + 1))]
 
 
 def log_range(highest: float, lowest: float, full_depth: bool = False) -> list[float]:
@@ -82,10 +123,11 @@ def dot(cell: str, x: float, y: float, name: str, group: str) -> go.Scatter:
     )  # fmt: skip
 
 
-def level(x: tuple[float, float], y: float, name: str) -> go.Scatter:
+def level(x: tuple[float, float], y: float, name: str, panel: str = "") -> go.Scatter:
     """Draw a dashed grey line at a height, such as a threshold or chance."""
     return go.Scatter(
         x=list(x), y=[y, y], name=name, mode="lines", showlegend=False, hoverinfo="skip",
+        xaxis=f"x{panel}", yaxis=f"y{panel}",
         line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
     )  # fmt: skip
 
@@ -101,12 +143,13 @@ def key(name: str, dash: str = "solid", width: float = 2.5, opacity: float = 1.0
     )
 
 
-def label_level(figure: go.Figure, y: float, text: str, size: int, axis: str = "", log: bool = False) -> None:
-    """Name a level in the margin right of the picture, where no curve crosses it."""
-    figure.add_annotation(
-        x=1, y=float(np.log10(y)) if log else y, xref=f"x{axis} domain", yref=f"y{axis}", xanchor="left", xshift=3,
-        yanchor="middle", text=text, font={"color": NEUTRAL, "size": size - 1}, showarrow=False,
-    )  # fmt: skip
+def label(y: float, text: str, size: int, panel: str = "", log: bool = False) -> Layout:
+    """Return a level's name in the margin right of the picture, where no curve crosses it."""
+    return {
+        "x": 1, "y": float(np.log10(y)) if log else y, "xref": f"x{panel} domain", "yref": f"y{panel}",
+        "xanchor": "left", "xshift": 3, "yanchor": "middle", "text": text,
+        "font": {"color": NEUTRAL, "size": size - 1}, "showarrow": False,
+    }  # fmt: skip
 
 
 def distances(results: Iterable[Decay]) -> list[float]:
