@@ -20,7 +20,6 @@ from analysis.training import Checkpoint, Trainer, resume
 
 WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 PROGRESS_SECONDS = 0.3  # between two reports of the step alone
-YIELDING = 10  # how far workers stand back, so that pages answer while all cores train
 CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
 
@@ -115,8 +114,7 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
     """Train what comes through the pipe, one after the other, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
     torch.set_num_threads(1)
-    with contextlib.suppress(AttributeError):  # Windows
-        os.nice(YIELDING)
+    _stand_back()
     threading.Thread(target=_end_with_server, daemon=True).start()
     perform(WARM, lambda columns, blob: None)  # what is loaded at first use is loaded now
     pipe.send((None, {}, None))  # ready
@@ -134,6 +132,13 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
 
             with contextlib.suppress(Exception):  # reported
                 perform(Experiment.from_dict(settings), report, checkpoint, snapshots, cancelled, checkpoint_seconds)
+
+
+def _stand_back() -> None:
+    """Take of a core what nobody else wants, so that pages answer at once while all cores train."""
+    with contextlib.suppress(AttributeError, OSError):  # as far as the system can
+        os.nice(19)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _end_with_server() -> None:

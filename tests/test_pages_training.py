@@ -1,6 +1,7 @@
 """What a page does while something trains, and what it costs the server."""
 
 import gc
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -16,11 +17,19 @@ def test_what_is_loaded_is_not_searched_for_garbage_after_every_run():
     assert gc.get_freeze_count() > len(gc.get_objects())
 
 
-def test_a_picture_is_held_back_for_a_while(monkeypatch):
+def test_a_costly_picture_is_shown_for_a_while_unless_it_is_of_something_else(monkeypatch):
     monkeypatch.setattr(player.st, "session_state", {})
-    for now, wanted in ((100, True), (102.9, False), (103, True), (105, False)):
+    draw = count().__next__
+    for now, of, wanted in (
+        (100, "a", 0),
+        (102.9, "a", 0),
+        (103.1, "a", 1),
+        (104, "b", 2),
+        (107, "b", 2),
+        (108, "b", 3),
+    ):
         monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=lambda now=now: now))
-        assert player.due("timeline") == wanted
+        assert player.seldom("timeline", of, draw) == wanted
 
 
 def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):

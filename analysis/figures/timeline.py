@@ -71,7 +71,7 @@ def _traces(
     apart = np.pad(each.astype(float), ((0, 1), (0, 0)), constant_values=np.nan)  # a gap ends each line
     return [
         go.Scatter(
-            x=[*steps, steps[-1]] * apart.shape[1], y=apart.T.ravel(), name=f"{cell.upper()} models", mode="lines",
+            x=np.tile([*steps, steps[-1]], apart.shape[1]), y=apart.T.ravel(), name=f"{cell.upper()} models", mode="lines",
             line={"color": style.faded(style.COLOURS[cell], 0.35), "width": 1}, hoverinfo="skip", showlegend=False,
             **place,
         ),

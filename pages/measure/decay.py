@@ -35,6 +35,7 @@ before = {cell: measure.at_threshold(each, look.threshold) for cell, each in bef
 after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
 now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
 states = wording.states(phases)
+live = any(row.live for row in unfinished.values())
 
 
 def picture() -> None:
@@ -82,14 +83,15 @@ def picture() -> None:
     for cell, alone in carry.items():
         st.caption(wording.carried(cell, now[cell], alone, states))
     if runs or seen:
-        if "timeline" not in drawn or reached is None or player.due("timeline"):
-            drawn["timeline"] = timeline(runs | seen, step if reached is None else None)
+        through = partial(timeline, runs | seen, step if reached is None else None)
+        of = (*runs, *(each.row.id for each in seen.values()))
+        drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
         layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
         metric = next(iter((runs | seen).values())).metric_name
         st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")
 
 
-player.moving("step", picture, live=any(row.live for row in unfinished.values()))
+player.moving("step", picture, live)
 
 with st.container():
     if unfinished:

@@ -1,7 +1,7 @@
 """Through a training's snapshots: a slider over its steps, play and pause, one snapshot back or on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import streamlit as st
@@ -11,7 +11,7 @@ from analysis.results import Run, Snapshot
 from pages.ui.training import POLL, Progress
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
-SELDOM = 3.0  # seconds that `due` holds a picture back
+SELDOM = 3.0  # seconds that `seldom` shows a picture
 STOPS = 200  # of the slider
 
 R = TypeVar("R")
@@ -23,13 +23,12 @@ def moving(name: str, draw: Callable[[], R], live: bool) -> R:
     return st.fragment(draw, run_every=POLL if live else BEAT if st.session_state.get(f"{name}_plays") else None)()
 
 
-def due(name: str) -> bool:
-    """Whether to draw anew a picture that is too costly for every look at what trains."""
-    now = time.monotonic()
-    if now < st.session_state.get(f"{name}_due", 0.0):
-        return False
-    st.session_state[f"{name}_due"] = now + SELDOM
-    return True
+def seldom(name: str, of: Hashable, draw: Callable[[], R]) -> R:
+    """Return a picture that is too costly for every look at what trains: the last one of the same, for a while."""
+    held, now = st.session_state.get(f"{name}_held"), time.monotonic()
+    if not held or held[0] != of or now > held[1]:
+        held = st.session_state[f"{name}_held"] = of, now + SELDOM, draw()
+    return held[2]
 
 
 def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
