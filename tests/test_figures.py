@@ -152,6 +152,6 @@ def test_timeline_draws_every_snapshot(runs):
     thin = next(trace for trace in figure.data if trace.name == "RNN models")  # one line after the other, with gaps
     lines = np.reshape(thin.y, (-1, len(snapshots) + 1))
     np.testing.assert_array_equal(lines[:, :-1].T, [snapshot.decay.horizons for snapshot in snapshots])
-    assert np.isnan(lines[:, -1]).all() and thin.x[: len(snapshots)] == horizon.x
+    assert np.isnan(lines[:, -1]).all() and tuple(thin.x[: len(snapshots)]) == horizon.x
     assert {shape.x0 for shape in figure.layout.shapes} == {10}
     assert coloured(figure)

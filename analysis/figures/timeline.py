@@ -68,10 +68,11 @@ def _traces(
     """Return a line per model in one trace, from values (snapshots, models), and the line of all."""
     steps = [snapshot.step for snapshot in run.snapshots]
     place = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"}
+    each_steps = np.tile([*steps, steps[-1]], each.shape[1])
     apart = np.pad(each.astype(float), ((0, 1), (0, 0)), constant_values=np.nan)  # a gap ends each line
     return [
         go.Scatter(
-            x=np.tile([*steps, steps[-1]], apart.shape[1]), y=apart.T.ravel(), name=f"{cell.upper()} models", mode="lines",
+            x=each_steps, y=apart.T.ravel(), name=f"{cell.upper()} models", mode="lines",
             line={"color": style.faded(style.COLOURS[cell], 0.35), "width": 1}, hoverinfo="skip", showlegend=False,
             **place,
         ),
