@@ -17,121 +17,122 @@ layout.title(
 settings = sidebar.settings()
 runs, say_cost = training.row(settings)
 unfinished = training.unfinished(settings)
-look = controls.decay()
-
 starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
 untrained = measure.untrained(starting)
 measured = {cell: runs[cell].measured_after if cell in runs else untrained[cell] for cell in settings.cells}
 
 
-def decays(of: str) -> dict:
-    """Return the decay of each cell that has it, at this page's threshold."""
-    chosen = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
-    return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
+@st.fragment
+def page() -> None:
+    """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
+    look = controls.decay()
 
+    def decays(of: str) -> dict:
+        """Return the decay of each cell that has it, at this page's threshold."""
+        chosen = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
+        return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
 
-before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
-before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
-after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
-now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
-states = wording.states(phases)
-live = any(row.live for row in unfinished.values())
+    before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
+    before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
+    after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
+    now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
+    states = wording.states(phases)
+    live = any(row.live for row in unfinished.values())
 
-
-def picture() -> None:
-    """Draw the decay and the timeline, at the step that is reached or chosen."""
-    under_way = training.progress(unfinished)
-    seen = {cell: each for cell, each in under_way.items() if each.snapshots}
-    above = st.container()
-    reached = max((each.row.step for each in seen.values()), default=None if runs and not unfinished else 0)
-    step = player.row("step", settings.any, reached)
-    shown = {cell: each.snapshots[-1] for cell, each in seen.items()}
-    earlier = reached is None and step < settings.any.steps  # while bullets, lower panel and tabs are of the end
-    if earlier:
-        shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
-    now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
-    phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
-    carry = decays("carry") if look.carry and not shown and not unfinished else {}
-    drawn["decay"] = with_memory(
-        decay(
-            now,
-            before=before,
-            carry=carry,
-            states=wording.states(phases),
-            spread=look.spread,
-            relative=look.relative,
+    def picture() -> None:
+        """Draw the decay and the timeline, at the step that is reached or chosen."""
+        under_way = training.progress(unfinished)
+        seen = {cell: each for cell, each in under_way.items() if each.snapshots}
+        above = st.container()
+        reached = max((each.row.step for each in seen.values()), default=None if runs and not unfinished else 0)
+        step = player.row("step", settings.any, reached)
+        shown = {cell: each.snapshots[-1] for cell, each in seen.items()}
+        earlier = reached is None and step < settings.any.steps  # while bullets, lower panel and tabs are of the end
+        if earlier:
+            shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
+        now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
+        phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
+        carry = decays("carry") if look.carry and not shown and not unfinished else {}
+        drawn["decay"] = with_memory(
+            decay(
+                now,
+                before=before,
+                carry=carry,
+                states=wording.states(phases),
+                spread=look.spread,
+                relative=look.relative,
+                position=look.position,
+                full_depth=look.full_depth,
+            ),
+            {cell: run.memory for cell, run in runs.items()},
             position=look.position,
-            full_depth=look.full_depth,
-        ),
-        {cell: run.memory for cell, run in runs.items()},
-        position=look.position,
-        trained="after training" if earlier else "",
-        untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
-    )
-    with above:
-        layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
-        sidebar.say_left_out(settings)
-        measure.say_sizes(starting)
-    if not runs and not unfinished:
-        layout.says(wording.untrained(now))
-    said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
-    said |= {cell: str(each) for cell, each in under_way.items()}
-    lead = "After training:\n\n" if earlier else ""
-    st.markdown(lead + "\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
-    if runs:
-        st.caption(wording.taught_and_remembered(next(iter(runs.values())), look.threshold))
-    for cell, alone in carry.items():
-        st.caption(wording.carried(cell, now[cell], alone, states))
-    if runs or seen:
-        through = partial(timeline, runs | seen, step if reached is None else None)
-        of = (*runs, *(each.row.id for each in seen.values()))
-        drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
-        layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
-        metric = next(iter((runs | seen).values())).metric_name
-        st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")
-
-
-player.moving("step", picture, live)
-
-with st.container():
-    if unfinished:
-        cells = wording.listed([cell.upper() for cell in unfinished])
-        st.caption(f"Below: {cells} untrained, until the training is done.")
-if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
-    states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
-names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
-rates, weights, others = st.tabs(names, key="details", bind="query-params")
-if rates.open:
-    with rates:
-        comparison.rates(*((now, wording.states(phases)) if not unfinished else (decays("memory"), states)))
-if weights.open:
-    with weights:
-        drawn["weights"] = decay(
-            decays("weights"), states=states, spread=look.spread, position=look.position, height=360
+            trained="after training" if earlier else "",
+            untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
         )
-        layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
-        st.markdown(wording.update(decays("weights"), states))
-if others.open:
-    with others:
-        of = controls.state()
-        drawn[of] = decay(decays(of), states=states, spread=look.spread, position=look.position, height=360)
-        layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
+        with above:
+            layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
+            sidebar.say_left_out(settings)
+            measure.say_sizes(starting)
+        if not runs and not unfinished:
+            layout.says(wording.untrained(now))
+        said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
+        said |= {cell: str(each) for cell, each in under_way.items()}
+        lead = "After training:\n\n" if earlier else ""
+        st.markdown(lead + "\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
+        if runs:
+            st.caption(wording.taught_and_remembered(next(iter(runs.values())), look.threshold))
+        for cell, alone in carry.items():
+            st.caption(wording.carried(cell, now[cell], alone, states))
+        if runs or seen:
+            through = partial(timeline, runs | seen, step if reached is None else None)
+            of = (*runs, *(each.row.id for each in seen.values()))
+            drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
+            layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
+            metric = next(iter((runs | seen).values())).metric_name
+            st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")
 
-st.subheader("Which cell here?", anchor=False)
-if runs:
-    comparison.table(runs, after)
-else:
-    st.caption("Train, and this table compares the cells.")
+    player.moving("step", picture, live)
+
+    with st.container():
+        if unfinished:
+            cells = wording.listed([cell.upper() for cell in unfinished])
+            st.caption(f"Below: {cells} untrained, until the training is done.")
+    if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
+        states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
+    names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
+    rates, weights, others = st.tabs(names, key="details", bind="query-params")
+    if rates.open:
+        with rates:
+            comparison.rates(*((now, wording.states(phases)) if not unfinished else (decays("memory"), states)))
+    if weights.open:
+        with weights:
+            drawn["weights"] = decay(
+                decays("weights"), states=states, spread=look.spread, position=look.position, height=360
+            )
+            layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
+            st.markdown(wording.update(decays("weights"), states))
+    if others.open:
+        with others:
+            of = controls.state()
+            drawn[of] = decay(decays(of), states=states, spread=look.spread, position=look.position, height=360)
+            layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
+
+    st.subheader("Which cell here?", anchor=False)
+    if runs:
+        comparison.table(runs, after)
+    else:
+        st.caption("Train, and this table compares the cells.")
+
+    def curves() -> str:
+        """Write what the picture shows."""
+        shown = [(settings.experiments[cell], phases[cell], each) for cell, each in now.items()]
+        return decay_csv(*shown, *((settings.experiments[cell], "before", each) for cell, each in before.items()))
+
+    tables = {"decay": curves}
+    if runs:
+        tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
+    export.row("decay", drawn, settings.experiments, tables, trained=runs)
 
 
-def curves() -> str:
-    """Write what the picture shows."""
-    shown = [(settings.experiments[cell], phases[cell], each) for cell, each in now.items()]
-    return decay_csv(*shown, *((settings.experiments[cell], "before", each) for cell, each in before.items()))
-
-
-tables = {"decay": curves}
-if runs:
-    tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
-export.row("decay", drawn, settings.experiments, tables, trained=runs)
+page()
 say_cost()
