@@ -22,20 +22,20 @@ untrained = measure.untrained(starting)
 measured = {cell: runs[cell].measured_after if cell in runs else untrained[cell] for cell in settings.cells}
 
 
+def decays(of: str, look: controls.Look) -> dict:
+    """Return the decay of each cell that has it, at this page's threshold."""
+    chosen = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
+    return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
+
+
 @st.fragment
 def page() -> None:
     """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
     look = controls.decay()
-
-    def decays(of: str) -> dict:
-        """Return the decay of each cell that has it, at this page's threshold."""
-        chosen = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
-        return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
-
     before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
     before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
     after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
-    now, phases, drawn = decays("memory"), {cell: "after" if cell in runs else "before" for cell in measured}, {}
+    now, phases, drawn = decays("memory", look), {cell: "after" if cell in runs else "before" for cell in measured}, {}
     states = wording.states(phases)
     live = any(row.live for row in unfinished.values())
 
@@ -52,7 +52,7 @@ def page() -> None:
             shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
         now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
         phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
-        carry = decays("carry") if look.carry and not shown and not unfinished else {}
+        carry = decays("carry", look) if look.carry and not shown and not unfinished else {}
         drawn["decay"] = with_memory(
             decay(
                 now,
@@ -99,23 +99,8 @@ def page() -> None:
             st.caption(f"Below: {cells} untrained, until the training is done.")
     if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
         states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
-    names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
-    rates, weights, others = st.tabs(names, key="details", bind="query-params")
-    if rates.open:
-        with rates:
-            comparison.rates(*((now, wording.states(phases)) if not unfinished else (decays("memory"), states)))
-    if weights.open:
-        with weights:
-            drawn["weights"] = decay(
-                decays("weights"), states=states, spread=look.spread, position=look.position, height=360
-            )
-            layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
-            st.markdown(wording.update(decays("weights"), states))
-    if others.open:
-        with others:
-            of = controls.state()
-            drawn[of] = decay(decays(of), states=states, spread=look.spread, position=look.position, height=360)
-            layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
+    rates = (decays("memory", look), states) if unfinished else (now, wording.states(phases))
+    details(look, drawn, states, *rates)
 
     st.subheader("Which cell here?", anchor=False)
     if runs:
@@ -132,6 +117,27 @@ def page() -> None:
     if runs:
         tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
     export.row("decay", drawn, settings.experiments, tables, trained=runs)
+
+
+def details(look: controls.Look, drawn: dict, states: dict, shown: dict, shown_states: dict) -> None:
+    """Draw the tabs; the table of rates is of what the picture shows."""
+    names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
+    options = {"states": states, "spread": look.spread, "position": look.position, "height": 360}
+    rates, weights, others = st.tabs(names, key="details", bind="query-params")
+    if rates.open:
+        with rates:
+            comparison.rates(shown, shown_states)
+    if weights.open:
+        with weights:
+            updates = decays("weights", look)
+            drawn["weights"] = decay(updates, **options)
+            layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
+            st.markdown(wording.update(updates, states))
+    if others.open:
+        with others:
+            of = controls.state()
+            drawn[of] = decay(decays(of, look), **options)
+            layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
 
 
 page()
