@@ -31,6 +31,8 @@ SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
 CURVE = """name => Array.from(
     document.querySelector('.js-plotly-plot')._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"""
+NAMED = """
+    text => document.querySelector('.js-plotly-plot').layout.annotations.some(each => each.text === text)"""
 DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
     && document.querySelector(".js-plotly-plot")._fullData.length"""
 
@@ -206,6 +208,8 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
     train(other)  # joins
     expect(other.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+    other.get_by_role("slider", name="Threshold").press("ArrowRight")
+    other.wait_for_function(NAMED, arg="3 %")
     page.get_by_role("slider", name="Hidden size").press("ArrowRight")
     expect(button(page, "train")).to_be_enabled()
     page.get_by_role("slider", name="Hidden size").press("ArrowLeft")
@@ -215,8 +219,13 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     is_trained(other)
     assert page.evaluate(CURVE, "GRU") == other.evaluate(CURVE, "GRU")
 
+    expect(other.get_by_text("horizon after training at 3 %")).to_be_visible()
     button(page, "step_play").click()
     expect(button(page, "step_pause")).to_be_enabled()
+    page.get_by_role("slider", name="Threshold").press("ArrowRight")  # it plays on, and all of the page follows
+    expect(page.get_by_text("horizon after training at 3 %")).to_be_visible()
+    page.wait_for_function(NAMED, arg="3 %")
+    expect(page).to_have_url(re.compile("threshold=3"))
     between = re.compile(r"^(?!1500)\d{3,4}$")  # whichever step is seen on the way
     expect(page.get_by_role("slider", name="Training step")).to_have_attribute("aria-valuetext", between)
     button(page, "step_pause").click()

@@ -49,6 +49,8 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
         _play(name, stops, False)
         st.rerun()
     st.session_state[f"{name}_beats"] = plays
+    if not (still or plays) and st.session_state.pop(f"{name}_played", False):
+        _go(name, stops, 0)  # and with it the URL
     # Two buttons: a press that meets a beat may be told twice, and the second time find the other one.
     said, sign = ("Pause", "pause") if plays else ("Play", "play_arrow")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -64,9 +66,9 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
         if still:
             st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
             return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True)
-        return st.select_slider(
-            "Training step", stops, stops[-1], key=name, bind="query-params", on_change=_note, args=(name,)
-        )
+        # A beat that wrote its step into the URL would undo what another control has just written there.
+        bind = None if plays else "query-params"
+        return st.select_slider("Training step", stops, stops[-1], key=name, bind=bind, on_change=_note, args=(name,))
 
 
 def snapshot(run: Run | Progress, step: int) -> Snapshot:
@@ -82,6 +84,7 @@ def _stops(experiment: Experiment) -> list[int]:
 
 def _play(name: str, stops: list[int], plays: bool) -> None:
     st.session_state[f"{name}_plays"] = plays
+    st.session_state[f"{name}_played"] = not plays
     if plays and st.session_state.get(name, stops[-1]) == stops[-1]:
         st.session_state[name] = stops[0]
     _note(name)
