@@ -167,13 +167,18 @@ def test_a_preset_shows_its_page_from_the_top(server, visit):
     page = visit(server.url("", SMALL))
     page.set_viewport_size({"width": 1280, "height": 500})
     scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    links = "[...document.querySelectorAll('[data-testid=stPageLink] a')]"
+    page.evaluate(f"{links}.forEach(link => link.name = link.innerText)")
     helps, forget = ("How a start helps", "orthogonal"), ("All three forget", "as torch")
     for preset, start in (helps, forget, helps):
-        page.get_by_role("link", name=preset).press("Enter")  # what arrives late moves links from under a pointer
+        page.get_by_role("link", name=preset).press("Enter")
         expect(page.get_by_role("radio", name=start)).to_be_checked()
         page.wait_for_function(f"{scrolled} === 0")
         page.evaluate(f"{scrolled} = 400")
         assert page.evaluate(scrolled) > 100
+        expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
+        # what one above them adds or takes away would lead a press on its way to another preset
+        assert page.evaluate(f"{links}.every(link => link.name === link.innerText)")
 
 
 def test_every_change_of_a_picture_is_in_the_url(server, visit):

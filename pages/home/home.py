@@ -16,8 +16,9 @@ settings = sidebar.settings()
 decays = {cell: each.decay for cell, each in measure.untrained(settings.experiments).items()}
 figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
-sidebar.say_left_out(settings)
-measure.say_sizes(settings.experiments)
+with st.container():  # always there: links move up by what isn't, and a press on its way opens another
+    sidebar.say_left_out(settings)
+    measure.say_sizes(settings.experiments)
 layout.says(wording.untrained(decays))
 st.caption(
     "Lines are medians over seeds and sequences; a band holds nine of ten of them. "
