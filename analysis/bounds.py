@@ -26,11 +26,12 @@ def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
     if cell is not None:
         finite &= np.isfinite(cell).all(axis=(0, 2, 3))
     overflow = np.flatnonzero(~finite)
+    saturated = (hidden > SATURATED).mean(axis=(0, 2, 3))
     return Bounds(
         levels=LEVELS,
         hidden=_quantiles(hidden),
         cell=None if cell is None else _quantiles(cell),
-        saturated=(hidden > SATURATED).mean(axis=(0, 2, 3)),
+        saturated=saturated,
         overflow_step=int(overflow[0]) if len(overflow) else None,
     )
 
@@ -38,12 +39,13 @@ def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
 def _quantiles(sizes: np.ndarray) -> np.ndarray:
     """Quantiles at LEVELS by time step, (levels, T), of sizes (S, T, B, H), by the nearest value at hand.
 
-    Infinity counts as the largest value, and so does NaN, which only follows an overflow.
+    Infinity counts as the largest value, and so does NaN, which only follows an overflow. Sizes may be reordered.
     """
     flat = sizes.transpose(1, 0, 3, 2).reshape(sizes.shape[1], -1)  # as the engine has it in memory: no copy
-    flat = np.where(np.isnan(flat), np.inf, flat)
+    flat[np.isnan(flat)] = np.inf
     positions = np.rint(LEVELS * (flat.shape[1] - 1)).astype(int)
-    return np.partition(flat, positions, axis=1)[:, positions].T
+    flat.partition(positions, axis=1)
+    return flat[:, positions].T
 
 
 def vector(text: str) -> np.ndarray:

@@ -73,10 +73,11 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     gate = tape.gates[KEEP_GATE[tape.model]][:, layer, last::-1]  # (S, k, B, H)
     gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
     g_0 = gradient[:, layer, last] if start is None else start
-    # k = 0 is g_0 itself; the gate at the last step leads to k = 1.
-    carried = g_0[:, None] * np.cumprod(gate, axis=1)
-    by_distance = np.concatenate([g_0[:, None], carried[:, :-1]], axis=1)
-    return norm(by_distance), carried[:, -1]
+    norms, carried = np.empty(gate.shape[:3]), g_0
+    for k in range(gate.shape[1]):  # k = 0 is g_0 itself; the gate at the last step leads to k = 1
+        norms[:, k] = norm(carried)
+        carried = carried * gate[:, k]
+    return norms, carried
 
 
 def _loss_step(tape: Tape) -> int:

@@ -33,7 +33,10 @@ def _saturation(values: np.ndarray, name: str, activation: str, low: float, high
     if name == "candidate":
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = np.minimum((np.clip(values, start, end) - start) * (BINS / (end - start)), BINS - 1)
+    bins = np.clip(values, start, end)  # and on in place: another array of this size costs more than the arithmetic
+    bins -= start
+    bins *= BINS / (end - start)
+    np.minimum(bins, BINS - 1, out=bins)
     missing = np.isnan(bins)  # follows an overflow, and counts nowhere
     total = np.full(missing.shape[:2] + missing.shape[-1:], missing.shape[2] * missing.shape[3])  # (S, L, H)
     if missing.any():
