@@ -14,7 +14,7 @@ from analysis.config import Experiment
 from analysis.decay import carry_norms, decay_of_norms, gradient_norms
 from analysis.ensemble import embed, pieces, readout
 from analysis.gates import gate_saturation
-from analysis.results import Bounds, Measured, Saturation, Tape
+from analysis.results import Bounds, Decay, Measured, Saturation, Tape
 from analysis.tasks import Batch, Task, build
 from analysis.weights import KEEP_GATE, Weights, initial_weights
 
@@ -48,19 +48,22 @@ class Meter:
 
         Models in `exclude` are left out of the decay curves, as those that leave the finite range are.
         """
-        weights = {name: weight.detach().double() for name, weight in weights.items()}
-        with one_thread(), torch.no_grad():
-            loss, walked = self._walk(weights, of, on_progress)
-        norms, saturations, bounds = zip(*walked[::-1], strict=True)  # by distance: from the last piece
-        by_kind = {kind: np.concatenate([part[kind] for part in norms], axis=1) for kind in norms[0]}
-        for whole in by_kind.values():
-            whole[list(exclude)] = np.nan
+        loss, walked = self._walk(
+            weights, of, lambda tape: (gate_saturation(tape), activation_bounds(tape)), on_progress
+        )
+        norms, causes = zip(*walked, strict=True)
+        saturations, bounds = zip(*causes, strict=True)
         return Measured(
             loss=loss.numpy(),
-            decays={kind: decay_of_norms(whole, kind, threshold) for kind, whole in by_kind.items()},
+            decays={kind: decay_of_norms(_joined(norms, kind, exclude), kind, threshold) for kind in norms[0]},
             saturation=_join_saturations(saturations, [p.stop - p.start for p in self.pieces[::-1]]),
             bounds=_join_bounds(bounds[::-1]),
         )
+
+    def decay(self, weights: Weights) -> Decay:
+        """Measure the decay of the memory state alone, as `measure` does, in half the time."""
+        _, walked = self._walk(weights, ("memory",))
+        return decay_of_norms(_joined([norms for norms, _ in walked], "memory"), "memory")
 
     def tape(self, weights: Weights) -> Tape:
         """Record one run over the whole sequence at once."""
@@ -89,9 +92,17 @@ class Meter:
             losses = self.task.loss(answers.unsqueeze(1) if self.task.every_step else answers, self.targets)
             return losses.detach().mean(-1), torch.autograd.grad(losses.sum(), hidden)[0]
 
+    @one_thread()
+    @torch.no_grad()
     def _walk(
-        self, weights: Weights, of: Sequence[str], on_progress: Callable[[float], None]
-    ) -> tuple[Tensor, list[tuple]]:
+        self,
+        weights: Weights,
+        of: Sequence[str],
+        look: Callable[[Tape], tuple | None] = lambda tape: None,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> tuple[Tensor, list[tuple[dict[str, np.ndarray], tuple | None]]]:
+        """Return each model's loss; by piece, from the last to the first, norms and what `look` says of its tape."""
+        weights = {name: weight.detach().double() for name, weight in weights.items()}
         states = [None]
         for k, piece in enumerate(self.pieces):
             unroll = self._unroll(weights, piece)
@@ -114,7 +125,7 @@ class Meter:
             norms = {kind: gradient_norms(tape, kind) for kind in of}
             if self.experiment.cell in KEEP_GATE and len(of) > 1:
                 norms["carry"], carried = carry_norms(tape, start=carried)
-            walked.insert(0, (norms, gate_saturation(tape), activation_bounds(tape)))
+            walked.append((norms, look(tape)))
             on_progress(1 - k / len(self.pieces) * 2 / 3)
         return loss, walked
 
@@ -127,6 +138,13 @@ def measure_untrained(
     require_memory(experiment, task, training=False)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
+
+
+def _joined(parts: Sequence[dict[str, np.ndarray]], kind: str, exclude: Sequence[int] = ()) -> np.ndarray:
+    """Join norms by distance, (S, k, B), of the pieces from the last to the first; NaN for the models in `exclude`."""
+    whole = np.concatenate([part[kind] for part in parts], axis=1)
+    whole[list(exclude)] = np.nan
+    return whole
 
 
 def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]) -> dict[str, Saturation]:

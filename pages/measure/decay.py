@@ -18,24 +18,28 @@ settings = sidebar.settings()
 runs, say_cost = training.row(settings)
 unfinished = training.unfinished(settings)
 starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
-untrained = measure.untrained(starting)
-measured = {cell: runs[cell].measured_after if cell in runs else untrained[cell] for cell in settings.cells}
+untrained = measure.decays(starting)
 
 
 def decays(of: str, look: controls.Look) -> dict:
     """Return the decay of each cell that has it, at this page's threshold."""
-    chosen = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
-    return {cell: measure.at_threshold(each, look.threshold) for cell, each in chosen.items()}
+    if of == "memory":
+        found = untrained | {cell: run.after for cell, run in runs.items()}
+    else:  # measured only where it is asked for
+        measured = measure.untrained(starting) | {cell: run.measured_after for cell, run in runs.items()}
+        found = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
+    return {cell: measure.at_threshold(found[cell], look.threshold) for cell in settings.cells if cell in found}
 
 
 @st.fragment
 def page() -> None:
     """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
     look = controls.decay()
-    before = {cell: untrained[cell].decay for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
+    before = {cell: untrained[cell] for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
     before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
     after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
-    now, phases, drawn = decays("memory", look), {cell: "after" if cell in runs else "before" for cell in measured}, {}
+    phases = {cell: "after" if cell in runs else "before" for cell in settings.cells}
+    now, drawn = decays("memory", look), {}
     states = wording.states(phases)
     live = any(row.live for row in unfinished.values())
 

@@ -1,7 +1,8 @@
 """Measurements for pictures, cached: how models start, before any training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from analysis.measuring import Meter
 from analysis.results import Decay, Measured
 from analysis.tasks import MEASURED, Batch, build
 from analysis.training import cost
-from analysis.weights import initial_weights
+from analysis.weights import Weights, initial_weights
 from analysis.wording import listed
 from pages.ui import layout, sidebar, training
 
@@ -19,6 +20,7 @@ BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
 SPEED = 3e8  # multiply-adds forward a second, of what is large, there and back
 PATIENCE = 5  # seconds that a page measures without being asked
+Found = TypeVar("Found")
 TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "snapshot_every")
 
 
@@ -28,13 +30,22 @@ def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
     Where even that takes long, ask first: say how long, and end the page. Where a task can't be built, say why and
     end the page.
     """
+    return _each(experiments, _untrained)
+
+
+def decays(experiments: Mapping[str, Experiment]) -> dict[str, Decay]:
+    """Measure only the memory's decay of models as they start, sooner; otherwise as `untrained`."""
+    return _each(experiments, _decay)
+
+
+def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
     starts = {name: _start(experiment) for name, experiment in experiments.items()}
     try:
         asked = st.session_state.setdefault("measure_anyway", set())
         new = {each for each in starts.values() if each not in asked}
         if (seconds := sum(map(_seconds, new))) > PATIENCE:
             _ask(seconds, new)
-        return {name: _untrained(start) for name, start in starts.items()}
+        return {name: measured(start) for name, start in starts.items()}
     except (ValueError, ModuleNotFoundError) as error:
         first = next(iter(starts.values()))
         named = str(error).replace(repr(first.text_file), repr(sidebar.with_own_name(first).text_file))
@@ -91,13 +102,24 @@ def _seconds(experiment: Experiment) -> float:
 
 @st.cache_data(max_entries=100, show_spinner="Measuring …")
 def _untrained(experiment: Experiment) -> Measured:
+    meter, weights = _start_of(experiment)
+    return meter.measure(weights)
+
+
+@st.cache_data(max_entries=100, show_spinner="Measuring …")
+def _decay(experiment: Experiment) -> Decay:
+    meter, weights = _start_of(experiment)
+    return meter.decay(weights)
+
+
+def _start_of(experiment: Experiment) -> tuple[Meter, Weights]:
     task = build(experiment)
     models, samples = _sizes(experiment)
     experiment = experiment.replace(seeds=models)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     batch = task.measuring()
     batch = Batch(batch.inputs[:, :samples], batch.targets[..., :samples])
-    return Meter(experiment, task, batch).measure(weights)
+    return Meter(experiment, task, batch), weights
 
 
 def at_threshold(decay: Decay, threshold: float) -> Decay:
