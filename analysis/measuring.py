@@ -18,7 +18,7 @@ from analysis.results import Bounds, Decay, Measured, Saturation, Tape
 from analysis.tasks import Batch, Task, build
 from analysis.weights import KEEP_GATE, Weights, initial_weights
 
-OF = ("memory", "hidden", "input", "weights")
+OF = ("memory", "hidden", "input", "weights", "carry")
 
 
 class Meter:
@@ -55,15 +55,15 @@ class Meter:
         saturations, bounds = zip(*causes, strict=True)
         return Measured(
             loss=loss.numpy(),
-            decays={kind: decay_of_norms(_joined(norms, kind, exclude), kind, threshold) for kind in norms[0]},
+            decays=_decays(norms, threshold, exclude),
             saturation=_join_saturations(saturations, [p.stop - p.start for p in self.pieces[::-1]]),
             bounds=_join_bounds(bounds[::-1]),
         )
 
-    def decay(self, weights: Weights) -> Decay:
-        """Measure the decay of the memory state alone, as `measure` does, in half the time."""
-        _, walked = self._walk(weights, ("memory",))
-        return decay_of_norms(_joined([norms for norms, _ in walked], "memory"), "memory")
+    def decays(self, weights: Weights) -> dict[str, Decay]:
+        """Measure of `measure`'s decays memory and carry alone, in half the time."""
+        _, walked = self._walk(weights, ("memory", "carry"))
+        return _decays([norms for norms, _ in walked])
 
     def tape(self, weights: Weights) -> Tape:
         """Record one run over the whole sequence at once."""
@@ -122,8 +122,8 @@ class Meter:
             unroll.backward(output_grad, later)
             later = unroll.earlier()
             tape = unroll.tape(weight_grad="weights" in of)
-            norms = {kind: gradient_norms(tape, kind) for kind in of}
-            if self.experiment.cell in KEEP_GATE and len(of) > 1:
+            norms = {kind: gradient_norms(tape, kind) for kind in of if kind != "carry"}
+            if self.experiment.cell in KEEP_GATE and "carry" in of:
                 norms["carry"], carried = carry_norms(tape, start=carried)
             walked.append((norms, look(tape)))
             on_progress(1 - k / len(self.pieces) * 2 / 3)
@@ -140,11 +140,16 @@ def measure_untrained(
     return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
 
 
-def _joined(parts: Sequence[dict[str, np.ndarray]], kind: str, exclude: Sequence[int] = ()) -> np.ndarray:
-    """Join norms by distance, (S, k, B), of the pieces from the last to the first; NaN for the models in `exclude`."""
-    whole = np.concatenate([part[kind] for part in parts], axis=1)
-    whole[list(exclude)] = np.nan
-    return whole
+def _decays(
+    parts: Sequence[dict[str, np.ndarray]], threshold: float = 0.01, exclude: Sequence[int] = ()
+) -> dict[str, Decay]:
+    """Join norms by kind, (S, k, B) each, of the pieces from the last to the first."""
+    decays = {}
+    for kind in parts[0]:
+        norms = np.concatenate([part[kind] for part in parts], axis=1)
+        norms[list(exclude)] = np.nan
+        decays[kind] = decay_of_norms(norms, kind, threshold)
+    return decays
 
 
 def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]) -> dict[str, Saturation]:

@@ -13,7 +13,7 @@ layout.title(
 )
 start.switch()
 settings = sidebar.settings()
-decays = measure.decays(settings.experiments)
+decays = {cell: each["memory"] for cell, each in measure.decays(settings.experiments).items()}
 figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
 with st.container():  # always there: links move up by what isn't, and a press on its way opens another

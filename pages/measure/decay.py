@@ -23,19 +23,18 @@ untrained = measure.decays(starting)
 
 def decays(of: str, look: controls.Look) -> dict:
     """Return the decay of each cell that has it, at this page's threshold."""
-    if of == "memory":
-        found = untrained | {cell: run.after for cell, run in runs.items()}
-    else:  # measured only where it is asked for
-        measured = measure.untrained(starting) | {cell: run.measured_after for cell, run in runs.items()}
-        found = {cell: each.decays[of] for cell, each in measured.items() if of in each.decays}
-    return {cell: measure.at_threshold(found[cell], look.threshold) for cell in settings.cells if cell in found}
+    found = untrained
+    if of not in ("memory", "carry"):  # measured where a tab asks for it
+        found = {cell: each.decays for cell, each in measure.untrained(starting).items()}
+    found = found | {cell: run.measured_after.decays for cell, run in runs.items()}
+    return {cell: measure.at_threshold(found[cell][of], look.threshold) for cell in settings.cells if of in found[cell]}
 
 
 @st.fragment
 def page() -> None:
     """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
     look = controls.decay()
-    before = {cell: untrained[cell] for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
+    before = {cell: untrained[cell]["memory"] for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
     before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
     after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
     phases = {cell: "after" if cell in runs else "before" for cell in settings.cells}

@@ -33,9 +33,9 @@ def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
     return _each(experiments, _untrained)
 
 
-def decays(experiments: Mapping[str, Experiment]) -> dict[str, Decay]:
-    """Measure only the memory's decay of models as they start, sooner; otherwise as `untrained`."""
-    return _each(experiments, _decay)
+def decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
+    """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `untrained`."""
+    return _each(experiments, _decays)
 
 
 def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
@@ -107,9 +107,9 @@ def _untrained(experiment: Experiment) -> Measured:
 
 
 @st.cache_data(max_entries=100, show_spinner="Measuring …")
-def _decay(experiment: Experiment) -> Decay:
+def _decays(experiment: Experiment) -> dict[str, Decay]:
     meter, weights = _start_of(experiment)
-    return meter.decay(weights)
+    return meter.decays(weights)
 
 
 def _start_of(experiment: Experiment) -> tuple[Meter, Weights]:
