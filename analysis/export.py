@@ -203,7 +203,7 @@ def _through_training(run: Run) -> dict[str, Any]:
         "horizon": np.array([snapshot.decay.horizon for snapshot in run.snapshots]),
     }
     own = {name: np.stack([getattr(snapshot, name) for snapshot in run.snapshots]) for name in ("loss", "metric")}
-    columns |= {name: np.array([finite_median(value) for value in values]) for name, values in own.items()}
+    columns |= {name: finite_median(values) for name, values in own.items()}
     own["horizon"] = np.stack([snapshot.decay.horizons for snapshot in run.snapshots])
     own["clipped"] = np.stack([snapshot.clipped for snapshot in run.snapshots])
     for name, values in own.items():

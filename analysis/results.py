@@ -51,10 +51,15 @@ def _equal(a: object, b: object) -> bool:
     return bool(a == b)
 
 
-def finite_median(values: np.ndarray) -> float:
-    """Return the median of what is finite, as of the models that haven't diverged; NaN where nothing is."""
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else np.nan
+def finite_median(values: np.ndarray) -> np.ndarray:
+    """Return the median over the last axis of what is finite, as of the models that haven't diverged.
+
+    It is NaN where nothing is.
+    """
+    finite = np.isfinite(values)
+    ordered, count = np.sort(np.where(finite, values, np.nan)), finite.sum(-1, keepdims=True)  # NaN last
+    middle = np.concatenate([(count - 1) // 2, count // 2], axis=-1)
+    return np.take_along_axis(ordered, middle, -1).mean(-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from torch import nn
 
 from analysis import Experiment, record, train
 from analysis.codec import decode, encode
-from analysis.results import Run
+from analysis.results import Run, finite_median
 
 SMALL = Experiment(cell="gru", length=6, hidden_size=4, steps=2, seeds=2, batch_size=4)
 
@@ -41,3 +41,9 @@ def test_weights_and_tapes_are_as_torch_takes_them():
     gru = nn.GRU(weights["weight_ih_l0"].shape[1], 4)
     gru.load_state_dict({name: weight for name, weight in weights.items() if name.endswith("_l0")})
     torch.from_numpy(record(gru, torch.zeros(3, 2, gru.input_size)).hidden)
+
+
+def test_a_median_is_of_what_is_finite():
+    values = np.array([[3.0, 1, 2], [np.nan, 4, 2], [np.inf, -np.inf, 5], [np.nan, np.nan, np.inf]])
+    np.testing.assert_array_equal(finite_median(values), [2, 3, 5, np.nan])
+    assert finite_median(np.array([1, 2])) == 1.5

@@ -1,6 +1,6 @@
 """Horizon and metric against training step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,7 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
             drawn += _traces(cell, run, horizons, [snapshot.decay.horizon for snapshot in run.snapshots])
         if run.snapshots and cell in learned:
             metrics = np.array([snapshot.metric for snapshot in run.snapshots])
-            drawn += _traces(cell, run, metrics, [finite_median(own) for own in metrics], "2")
+            drawn += _traces(cell, run, metrics, finite_median(metrics), "2")
     axes = {f"xaxis{panels[-1]}": {"title": {"text": "training step" if len(panels) > 1 else "backward pass"}}}
     if runs:
         last = max(run.experiment.steps if cell in learned else run.backwards for cell, run in runs.items())
@@ -63,7 +63,7 @@ def metric_axis(name: str) -> style.Layout:
 
 
 def _traces(
-    cell: str, run: Trained | Watched, each: np.ndarray, whole: list[float], panel: str = ""
+    cell: str, run: Trained | Watched, each: np.ndarray, whole: Sequence[float] | np.ndarray, panel: str = ""
 ) -> list[go.Scatter]:
     """Return a line per model in one trace, from values (snapshots, models), and the line of all."""
     steps = [snapshot.step for snapshot in run.snapshots]
