@@ -46,12 +46,22 @@ def test_decay_draws_what_was_measured(decays):
         np.testing.assert_array_equal(trace.y, found.relative)
         np.testing.assert_array_equal(trace.x, found.distance)
         assert (trace.line.color, trace.line.dash) == (style.COLOURS[cell], style.DASHES[cell])
-        np.testing.assert_array_equal(named(figure, f"{cell.upper()} 95th percentile").y, found.high)
-        assert named(figure, f"{cell.upper()} horizon").x == (found.horizon,)
+        band = named(figure, f"{cell.upper()} 5th to 95th percentile")
+        np.testing.assert_array_equal(band.y, [*found.high, *found.low[::-1]])
+        np.testing.assert_array_equal(band.x, [*found.distance, *found.distance[::-1]])
+        dot = named(figure, f"{cell.upper()} horizon")
+        assert dot.x == (found.horizon,) * 2
+        assert dot.y[0] == found.relative[int(found.horizon)] and dot.marker.size == (12, 0)
         assert f"{cell.upper()}: {found.horizon:.0f} steps" in legend(figure)
     assert named(figure, "threshold").y == (0.01, 0.01)
     assert coloured(figure)
     np.testing.assert_allclose(figure.layout.yaxis.range, [-8, np.log10(3)])
+
+
+def test_a_band_is_drawn_where_both_of_its_edges_are_finite():
+    low, high = np.array([1.0, 2, np.nan, 4, 5]), np.array([2.0, 3, 4, np.inf, 6])
+    band = style.band(np.arange(5), low, high, "#000000", "band")
+    assert [*band.x] == [0, 1, 4, 4, 1, 0] and [*band.y] == [2, 3, 6, 5, 2, 1]
 
 
 def test_decay_by_position_absolute_and_by_seed(decays):
@@ -125,8 +135,8 @@ def test_memory_and_chance(runs):
         own = [trace for trace in figure.data if trace.name == "GRU"][-1]
         np.testing.assert_array_equal(own.y, memories["gru"].value)
         assert named(figure, "chance").y == (0.125, 0.125)
-        for edge, values in (("highest", memories["gru"].high), ("lowest", memories["gru"].low)):
-            np.testing.assert_array_equal(named(figure, f"GRU {edge}").y, values)
+        edges = named(figure, "GRU lowest to highest").y
+        np.testing.assert_array_equal(edges, [*memories["gru"].high, *memories["gru"].low[::-1]])
         assert coloured(figure)
 
 

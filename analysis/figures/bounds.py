@@ -45,7 +45,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
             "yaxis": plain | {"title": {"text": "size of the entry" if log else "value of the entry"}},
             "yaxis2": bounded | {"side": "right"},  # or its labels lie in the left panel on a phone
             "hovermode": "closest",
-            "margin": {"t": 74, "b": 10},
+            "margin": {"t": 74},
             "legend": {"y": 1.1, "title": {"text": "starts at"}},
         },
         _player(last),
@@ -78,14 +78,9 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
     for activation, found in bounds.items():
         low, median, high, largest = (style.drawable(level) for level in getattr(found, of))
         colour, x = COLOURS[activation], np.arange(len(largest))
-        edge = _edge(x, colour)
-        inside = np.isfinite(high)  # a filled area ends where its edge has a gap
-        floor = np.where(inside, np.maximum(np.nan_to_num(low), FLOOR), FLOOR)
+        floor = np.maximum(np.nan_to_num(low), FLOOR)
         drawn += [
-            go.Scatter(y=np.where(inside, high, FLOOR), name=f"{activation} 99 %", **edge),
-            go.Scatter(
-                y=floor, name=f"{activation} 1 %", fill="tonexty", fillcolor=style.faded(colour, 0.1), **edge
-            ),
+            style.band(x, floor, high, colour, f"{activation} 1 % to 99 %", 0.1),
             go.Scatter(
                 x=x, y=median, name=f"{activation} median", mode="lines", showlegend=False,
                 line={"color": colour, "width": 1.2, "dash": DASHES[activation]}, hovertemplate="%{y:.3g}",
@@ -110,15 +105,9 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
     for activation, found in decays.items():
         colour, x = COLOURS[activation], found.distance
         low, middle, high = (style.drawable(values) for values in (found.low, found.relative, found.high))
-        edge = _edge(x, colour)
         if activation not in lost:
-            low_edge, high_edge = (np.nan_to_num(values, nan=style.SMALLEST) for values in (low, high))
-            drawn += [
-                go.Scatter(y=high_edge, name=f"{activation} 95 %", **edge),
-                go.Scatter(
-                    y=low_edge, name=f"{activation} 5 %", fill="tonexty", fillcolor=style.faded(colour, 0.1), **edge
-                ),
-            ]
+            edges = (np.nan_to_num(values, nan=style.SMALLEST) for values in (low, high))
+            drawn.append(style.band(x, *edges, colour, f"{activation} 5 % to 95 %", 0.1))
             tops.append(float(np.nanmax(high)))
             bottoms.append(float(np.nanmin(low)))
         drawn.append(_line(activation, x, middle, "×%{y:.3g}"))
@@ -153,9 +142,9 @@ def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatt
     )  # fmt: skip
 
 
-def _head(k: int) -> dict[str, list[int] | int]:
+def _head(k: int) -> dict:
     """Return markers of which the last, step k, is large."""
-    return {"size": [5] * k + [11], "line": {"width": 0}}
+    return {"size": [5] * k + [11], "opacity": 1, "line": {"width": 0}}
 
 
 def _axis(sides: list[np.ndarray], log: bool) -> dict:
@@ -218,8 +207,3 @@ def _note(text: str) -> style.Layout:
         "text": text, "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom",
         "yshift": 16, "showarrow": False, "align": "right", "font": {"size": 13, "color": style.NEUTRAL},
     }  # fmt: skip
-
-
-def _edge(x: np.ndarray, colour: str) -> dict:
-    """One invisible edge of a filled area."""
-    return {"x": x, "mode": "lines", "line": {"width": 0, "color": colour}, "showlegend": False, "hoverinfo": "skip"}

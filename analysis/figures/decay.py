@@ -121,7 +121,7 @@ def traces(
     drawn = []
     for cell, found in decays.items():
         if spread == "band" and relative:
-            drawn += _band(cell, found, position)
+            drawn.append(_band(cell, found, position))
         if spread == "seeds" and relative:
             drawn += [_thin(cell, found, own, s, position) for s, own in enumerate(found.relatives)]
     for cell, found in before.items():
@@ -138,7 +138,7 @@ def traces(
         last = max(found.distance[-1] for found in decays.values())
         drawn.append(style.level((0, last), threshold_of(decays), "threshold"))
         for cell, found in decays.items():
-            drawn += _dot(cell, found, position) if np.isfinite(found.horizon) else []
+            drawn += [_dot(cell, found, position)] if np.isfinite(found.horizon) else []
     return drawn
 
 
@@ -226,38 +226,13 @@ def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) 
     )  # fmt: skip
 
 
-def _band(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
-    x = _axis(found, position)
-    edge = {
-        "mode": "lines",
-        "line": {"width": 0, "color": style.COLOURS[cell]},
-        "legendgroup": cell,
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
-    # A filled area ends where a line has a gap; the floor keeps it closed.
+def _band(cell: str, found: Decay, position: bool) -> go.Scatter:
     low, high = (np.maximum(np.nan_to_num(edge), style.SMALLEST) for edge in (found.low, found.high))
-    return [
-        go.Scatter(x=x, y=high, name=f"{cell.upper()} 95th percentile", **edge),
-        go.Scatter(
-            x=x,
-            y=low,
-            name=f"{cell.upper()} 5th percentile",
-            fill="tonexty",
-            fillcolor=style.faded(style.COLOURS[cell], 0.15),
-            **edge,
-        ),
-    ]
+    name = f"{cell.upper()} 5th to 95th percentile"
+    return style.band(_axis(found, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
 
 
-def _dot(cell: str, found: Decay, position: bool) -> list[go.Scatter]:
+def _dot(cell: str, found: Decay, position: bool) -> go.Scatter:
     """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
     x, y = _x(found.horizon, found.distance[-1], position), float(found.relative[int(found.horizon)])
-    dot = style.dot(cell, x, y, f"{cell.upper()} horizon", cell)
-    if found.censored:
-        return [dot]
-    down = go.Scatter(
-        x=[x, x], y=[y, DOWN], name=f"{cell.upper()} horizon, down to the axis", mode="lines", showlegend=False,
-        line={"color": style.faded(style.COLOURS[cell], 0.6), "width": 1}, legendgroup=cell, hoverinfo="skip",
-    )  # fmt: skip
-    return [down, dot]
+    return style.dot(cell, x, y, f"{cell.upper()} horizon", cell, down=None if found.censored else DOWN)

@@ -236,7 +236,7 @@ def _panels(
         grid,
         {f"xaxis{panel}": {"title": {"text": across}} for panel in lowest.values()},
         {"annotations": [*lifted, *notes], "shapes": shapes, "hovermode": "closest"},
-        {"legend": BELOW, "margin": {"t": 50 + lift}},
+        {"legend": BELOW, "margin": {"l": 46, "t": 50 + lift}},
         layout,
         height=rows * (HEIGHT if len({place.cell for place in places}) > 1 else 2 * HEIGHT - 60) + 70,
     )

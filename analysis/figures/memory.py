@@ -31,19 +31,8 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
     """Return the traces of a memory picture: range over seeds, median, chance."""
     drawn = []
     for cell, found in memories.items():
-        x = _x(found, position)
-        edge = {"x": x, "mode": "lines", "line": {"width": 0, "color": style.COLOURS[cell]}, "showlegend": False,
-                "hoverinfo": "skip"}  # fmt: skip
-        drawn += [
-            go.Scatter(y=found.high, name=f"{cell.upper()} highest", **edge),
-            go.Scatter(
-                y=found.low,
-                name=f"{cell.upper()} lowest",
-                fill="tonexty",
-                fillcolor=style.faded(style.COLOURS[cell], 0.15),
-                **edge,
-            ),
-        ]
+        name = f"{cell.upper()} lowest to highest"
+        drawn.append(style.band(_x(found, position), found.low, found.high, style.COLOURS[cell], name))
     for cell, found in memories.items():
         drawn.append(
             go.Scatter(

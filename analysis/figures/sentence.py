@@ -128,6 +128,6 @@ def _scale(lift: int = 8) -> style.Layout:
     }  # fmt: skip
     return {
         "hovermode": "closest",
-        "margin": {"t": 45 + lift},
+        "margin": {"l": 46, "t": 45 + lift},
         "coloraxis": {"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING, "colorbar": bar},
     }

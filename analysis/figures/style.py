@@ -60,7 +60,8 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
     common = {
         "height": height,
         "font": {"size": size},
-        "margin": {"l": 10, "r": 50, "t": 40, "b": 10},
+        # As wide as titles, labels and a line of legend take: where they need more, plotly draws all of it twice.
+        "margin": {"l": 4 * size + 30, "r": 50, "t": 56, "b": 2 * size + 42},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hovermode": "x unified",
@@ -115,11 +116,27 @@ def drawable(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values) & (values >= SMALLEST), values, np.nan)
 
 
-def dot(cell: str, x: float, y: float, name: str, group: str) -> go.Scatter:
-    """Mark a horizon on a cell's curve."""
+def band(
+    x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, name: str, opacity: float = 0.15, **more: str
+) -> go.Scatter:
+    """Fill what lies between two curves, where both are finite: one outline, there along the upper, back below."""
+    there = np.isfinite(low) & np.isfinite(high)
     return go.Scatter(
-        x=[x], y=[y], name=name, mode="markers", cliponaxis=False, showlegend=False, hoverinfo="skip",
-        marker={"color": COLOURS[cell], "size": 12, "line": {"color": "white", "width": 1.5}}, legendgroup=group,
+        x=np.concatenate([x[there], x[there][::-1]]), y=np.concatenate([high[there], low[there][::-1]]), name=name,
+        mode="lines", line={"width": 0, "color": colour}, fill="toself", fillcolor=faded(colour, opacity),
+        showlegend=False, hoverinfo="skip", **more,
+    )  # fmt: skip
+
+
+def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None = None) -> go.Scatter:
+    """Mark a horizon on a cell's curve, perhaps with a thin line down to some height."""
+    ends = [y] if down is None else [y, down]
+    return go.Scatter(
+        x=[x] * len(ends), y=ends, name=name, cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=group,
+        mode="markers" if down is None else "lines+markers", line={"color": faded(COLOURS[cell], 0.6), "width": 1},
+        marker={
+            "color": COLOURS[cell], "size": [12, 0], "opacity": 1, "line": {"color": "white", "width": [1.5, 0]},
+        },
     )  # fmt: skip
 
 
