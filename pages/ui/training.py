@@ -26,7 +26,7 @@ from pages.ui import sidebar
 from pages.ui.layout import plain
 from pages.ui.sidebar import Settings
 
-POLL = 1.0  # seconds between two looks at what trains: a browser takes a fifth of one to draw a picture anew
+POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
 METRICS = {"text": "nats per character", "words": "nats per word", "digits": "accuracy"}  # where no task can be built
