@@ -95,6 +95,19 @@ def test_a_sequence_is_drawn_unit_by_unit_or_as_their_mean(tapes, cells):
     assert {note.text for note in maps.layout.annotations} >= {"symbol", "cue"}
 
 
+def test_axes_say_what_they_are(tapes, saturations):
+    samples = {cell: gate_sample(tape, reads) for cell, (tape, reads, _) in tapes.items()}
+    for figure, across, up in (
+        (figures.histograms(saturations), "value", "share"),
+        (figures.sample_map(samples), "time step", "unit"),
+        (figures.sample_mean(samples), "time step", "mean"),
+    ):
+        outer = [figure.layout[f"yaxis{panel}"].title.text for panel in ("", 3, 5, 7)]
+        assert outer == [up] * 4  # all that stand left
+        below = {axis.title.text for axis in figure.select_xaxes()}
+        assert below == {None, across}
+
+
 def test_means_before_at_and_after_the_symbol(tapes):
     tape, reads, batch = tapes["gru"]
     result = gate_moments(tape, reads)

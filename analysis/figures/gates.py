@@ -83,9 +83,10 @@ def histograms(
             shades.append(shade)
             notes.append(note)
     if before:
+        axes["margin"] = {"b": 118}  # for the legend
         drawn.append(style.key("before training", width=1.5))
         drawn.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
-    return _panels(places, drawn, axes | {"bargap": 0}, notes, shades, across="value")
+    return _panels(places, drawn, axes | {"bargap": 0}, notes, shades, "value", "share")
 
 
 def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
@@ -102,14 +103,15 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
                 customdata=np.broadcast_to(samples[cell].units[:, None], values.T.shape),
             )
         )  # fmt: skip
-        bare = {"showgrid": False, "showline": False}
+        bare = {"showgrid": False, "showline": False, "ticks": ""}
         layout |= {f"xaxis{place.panel}": bare, f"yaxis{place.panel}": bare | {"showticklabels": False}}
     bar = {"thickness": 12, "len": 0.48, "tickfont": {"size": 12}, "x": 1.01, "outlinewidth": 0}
     for name, lowest, title, y in (("coloraxis", 0, "gate", 0.77), ("coloraxis2", -1, "candidate", 0.23)):
         scale = {"cmin": lowest, "cmax": 1, "colorscale": style.DIVERGING}
         layout[name] = scale | {"colorbar": bar | {"title": {"text": title}, "y": y}}
+    layout["margin"] = {"l": 46}
     notes, lines = _reads(samples, places, "#000000")
-    return _panels(places, drawn, layout, notes, lines, across="time step", lift=14)
+    return _panels(places, drawn, layout, notes, lines, "time step", "unit", lift=14)
 
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
@@ -130,7 +132,7 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
         ticks = len(samples) == 1 or place.column == 1  # cells side by side share them
         axes[f"yaxis{place.panel}"] = {"range": _reach(gate, values), "nticks": 3, "showticklabels": ticks}
     notes, lines = _reads(samples, places, style.NEUTRAL)
-    return _panels(places, drawn, axes, notes, lines, across="time step", lift=14)
+    return _panels(places, drawn, axes, notes, lines, "time step", "mean", lift=14)
 
 
 def moments(results: Mapping[str, GateMoments]) -> go.Figure:
@@ -217,11 +219,12 @@ def _panels(
     notes: list[style.Layout],
     shapes: list[style.Layout],
     across: str,
+    up: str,
     lift: int = 0,
 ) -> go.Figure:
     """Put what is drawn into a panel per gate; notes and shapes lie over it.
 
-    `across` names the x axis; `lift` leaves as many pixels under the top row's titles.
+    `across` and `up` name the axes; `lift` leaves as many pixels under the top row's titles.
     """
     rows, columns = max(place.row for place in places), max(2, *(place.column for place in places))
     titles = {(place.row, place.column): f"{place.cell.upper()} {place.gate}" for place in places}
@@ -235,8 +238,9 @@ def _panels(
         drawn,
         grid,
         {f"xaxis{panel}": {"title": {"text": across}} for panel in lowest.values()},
+        {f"yaxis{place.panel}": {"title": {"text": up}} for place in places if place.column == 1},
         {"annotations": [*lifted, *notes], "shapes": shapes, "hovermode": "closest"},
-        {"legend": BELOW, "margin": {"l": 46, "t": 50 + lift}},
+        {"legend": BELOW, "margin": {"l": 82, "r": 30, "t": 50 + lift}},
         layout,
         height=rows * (HEIGHT if len({place.cell for place in places}) > 1 else 2 * HEIGHT - 60) + 70,
     )
