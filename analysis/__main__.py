@@ -38,6 +38,7 @@ from analysis.tasks import build
 
 FINISHED, ALL_DIVERGED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 READ = {*KEPT} - {"import"}  # these make no history
+ANEW = "--no-store trains anew"
 ERASE = "\r\x1b[K"
 
 
@@ -217,23 +218,26 @@ def write(outcome: Outcome, targets: Mapping[str, str], command: str) -> None:
             Path(target).write_bytes(text.encode())
 
 
-def kept(experiment: Experiment, jobs: Jobs) -> Run | None:
-    """Return the finished run of an identical experiment, and say so; None where there is none."""
-    row = jobs.find(experiment)
-    if row is None or row.status != "finished":
-        return None
-    try:
-        run = jobs.load(row.id)
-    except StoreError as error:
-        note(str(error))
-        return None
-    note(f"trained on {row.created[:10]}, run {row.id}; --no-store trains anew")
-    return replace(run, experiment=experiment)  # whose text may have another path
-
-
-def train(run: Experiment | str, watch: Callable[[Snapshot], None], jobs: Jobs | None) -> Run:
-    """Train an experiment, or go on with a run, and keep it where there is a history."""
-    return jobs.train_here(run, watch)[1] if jobs else training.train(run, watch)
+def train(experiment: Experiment, id: str | None, watch: Callable[[Snapshot], None], jobs: Jobs | None) -> Run:
+    """Train an experiment, or go on with a run; where there is a history, keep it, or join what is kept, and say so."""
+    if jobs is None:
+        return training.train(experiment, watch)
+    if id:
+        return jobs.train_here(id, watch)[1]
+    row, anew = jobs.find(experiment), False
+    if row and row.status == "finished":
+        try:
+            run = jobs.load(row.id)
+            note(f"trained on {row.created[:10]}, run {row.id}; {ANEW}")
+            return replace(run, experiment=experiment)  # whose text may have another path
+        except StoreError as error:
+            note(str(error))
+            anew = True
+    elif row:
+        stopped = f"{row.status} at step {row.step}, going on with it"
+        note(f"run {row.id}: {'another process trains it, waiting for it' if row.live else stopped}; {ANEW}")
+    _, run = jobs.train_here(experiment, watch, anew=anew)
+    return replace(run, experiment=experiment)
 
 
 def trained(experiment: Experiment, id: str | None, jobs: Jobs | None) -> Outcome:
@@ -244,9 +248,7 @@ def trained(experiment: Experiment, id: str | None, jobs: Jobs | None) -> Outcom
         loss, metric = wording.spread(snapshot.loss), wording.spread(snapshot.metric)
         show(f"step {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
 
-    run = kept(experiment, jobs) if jobs and not id else None
-    run = run or train(id or experiment, watch, jobs)
-    cell = experiment.cell
+    run, cell = train(experiment, id, watch, jobs), experiment.cell
 
     def figures() -> Mapping[str, export.Figure]:
         from analysis.figures import bounds, decay, gates, memory, timeline

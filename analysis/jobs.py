@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from analysis.store import NoRunError, Row, Store
 from analysis.worker import CHECKPOINT_SECONDS, perform
 
 WAITING = 100  # runs that may wait
+FOLLOW_SECONDS = 0.3  # between two looks at a run that another process trains
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 
 R = TypeVar("R")
@@ -107,24 +109,47 @@ class Jobs:
             return id
 
     def train_here(
-        self, run: Experiment | str, on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
+        self,
+        run: Experiment | str,
+        on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
+        *,
+        anew: bool = False,
     ) -> tuple[str, Run]:
-        """Train an experiment in this process as a new run, or go on with one by its id; return id and result.
+        """Train an experiment in this process, or go on with a run by its id; return id and result.
 
-        Raises StoreError where the run is finished, or in others' hands, and whatever the training raises.
+        The run of an identical experiment is joined, unless it is to be trained anew: one that is finished gives its
+        result, one that another process trains is followed, one that stopped is gone on with.
+
+        Raises StoreError where a run by its id is finished, or in others' hands, and whatever the training raises.
         """
         if isinstance(run, str):
-            id = run
-            if not self._take(id):
+            id, mine = run, self._take(run)
+            if not mine:
                 raise StoreError(f"run {id} is {self.row(id).status}: only a run that stopped can be resumed")
         else:
-            id, _ = self._begin(run, new=True)
+            id, mine = self._begin(run, new=anew)
+        if not mine and (result := self._follow(id, on_snapshot)):
+            return id, result
         experiment, report = self._spare.row(id).experiment, partial(self._hear, id)
         result = perform(
             experiment, report, *self._spare.progress(id),
             checkpoint_seconds=self._checkpoint_seconds, on_snapshot=on_snapshot,
         )  # fmt: skip
         return id, result
+
+    def _follow(self, id: str, on_snapshot: Callable[[Snapshot], None]) -> Run | None:
+        """Wait until another process has trained a run; return its result, None where it stopped there and is ours."""
+        step = -1
+        while True:
+            row, snapshots = self.watch(id, step)
+            for snapshot in snapshots:
+                step = snapshot.step
+                on_snapshot(snapshot)
+            if row.status == "finished":
+                return self.load(id)
+            if not row.live and self._take(id):
+                return None
+            time.sleep(FOLLOW_SECONDS)
 
     def resume(self, id: str) -> None:
         """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these.

@@ -17,8 +17,8 @@ from analysis.loading import SEQUENCES, STEPS, Found, fit_inputs, random_inputs,
 
 ABOUT = "Train, or measure models untrained or from a file, and look after kept runs."
 JOINS = (
-    "A finished run of the same settings that the history keeps is shown instead; one that stopped or is still under "
-    "way is left as it is."
+    "A run of the same settings that the history keeps is joined: shown if it is finished, waited for if another "
+    "process trains it, gone on with if it stopped."
 )
 FORMATS = {
     "json": "everything measured, as JSON",

@@ -69,7 +69,7 @@ def test_what_is_trained_already_is_shown_again(path, tmp_path, capsys, monkeypa
     assert main(["train", *SMALL, "--json", str(one)]) == 0
     out, _ = capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(__main__, "train", lambda *_: pytest.fail("this is there already"))
+        patch.setattr(Jobs, "train_here", lambda *_, **__: pytest.fail("this is there already"))
         assert main(["train", *SMALL, "--json", str(other)]) == 0
     again, said = capsys.readouterr()
     assert (again, other.read_text()) == (out, one.read_text())
@@ -80,14 +80,27 @@ def test_what_is_trained_already_is_shown_again(path, tmp_path, capsys, monkeypa
     assert capsys.readouterr() == (out, "")
 
 
-def test_a_run_under_way_elsewhere_is_not_waited_for(path, capsys):
-    with Jobs(path, workers=0) as server:
-        server._begin(EXPERIMENT)
-        assert main(["train", *SMALL]) == 0
-        assert capsys.readouterr().err == ""
-    assert sorted(row["status"] for row in rows(capsys)) == ["finished", "interrupted"]
+def test_a_run_that_another_process_trains_is_waited_for(path, capsys):
+    longer = EXPERIMENT.replace(steps=300)
+    with Jobs(path, workers=1) as server:
+        id = server.submit(longer)
+        assert main(["train", *SMALL, "--steps", "300"]) == 0
+    out, err = capsys.readouterr()
+    assert "median" in out and err.startswith(f"goldfish: run {id}: another process trains it, waiting for it; ")
+    (row,) = rows(capsys)
+    assert (row["id"], row["status"]) == (id, "finished")
+    assert Store(path).load(id) == train(longer)
+
+
+def test_a_run_that_stopped_is_gone_on_with(path, capsys, monkeypatch):
+    interrupted(monkeypatch)
+    (row,) = rows(capsys)
     assert main(["train", *SMALL]) == 0
-    assert len(rows(capsys)) == 2
+    said = f"goldfish: run {row['id']}: interrupted at step 20, going on with it; --no-store trains anew\n"
+    assert capsys.readouterr().err == said
+    (again,) = rows(capsys)
+    assert (again["id"], again["status"]) == (row["id"], "finished")
+    assert Store(path).load(row["id"]) == train(EXPERIMENT)
 
 
 def test_a_text_is_the_one_that_was_named(path, tmp_path, capsys):

@@ -239,12 +239,27 @@ def test_here_without_workers(tmp_path, whole):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            jobs.train_here(SMALL, stop)
+            jobs.train_here(SMALL, stop, anew=True)
         stopped = jobs.rows()[0]
         assert (stopped.status, stopped.step) == ("interrupted", 30)
         assert jobs.train_here(stopped.id) == (stopped.id, whole)
         with pytest.raises(StoreError, match="finished"):
             jobs.train_here(stopped.id)
+
+
+def test_who_waits_for_a_run_goes_on_with_it_when_its_server_stops(tmp_path):
+    path, experiment = tmp_path / "runs.sqlite", SMALL.replace(steps=2000, snapshot_every=50)
+    with pool(path) as server, pool(path, workers=0) as here:
+        id, told = server.submit(experiment), []
+        until(lambda: server.row(id).step > 100)
+
+        def stop(snapshot):
+            told.append(snapshot)
+            server.close()
+
+        assert here.train_here(experiment, stop) == (id, train(experiment))
+        assert {snapshot.step for snapshot in told} == {*range(0, 2001, 50)}
+        assert [row.status for row in here.rows()] == ["finished"]
 
 
 # What dies
