@@ -23,6 +23,7 @@ from analysis.results import (
     Snapshot,
     Watched,
 )
+from analysis.tasks import METRICS
 
 TIMING = {"seconds", "ms_per_step", "parameters", "multiply_adds"}
 # Axes of arrays that figures rely on: S models, L layers, H hidden units; any other letter is a size of that object.
@@ -63,6 +64,7 @@ def check_record(record: Record) -> None:
         problems |= {
             "experiment of the result": run.experiment != experiment,
             "snapshots": bool(run.snapshots) or not steps,
+            "metric": {run.metric_name, run.memory.metric_name} != {METRICS[experiment.task]},
             "memory": run.memory.kind not in ("symbol", "window") or not run.memory.distance.size,
             "chance": not all(isfinite(each) and each >= 0 for each in (run.chance, run.memory.chance)),
             "timing": not (run.timing.keys() >= TIMING and all(0 <= each < inf for each in run.timing.values())),

@@ -35,6 +35,15 @@ class Batch:
 
 
 Draw = Callable[[int, Generator], Batch]
+METRICS = {
+    "recall": "accuracy",
+    "adding": "mse",
+    "order": "accuracy",
+    "copy": "nats per step",
+    "text": "nats per character",
+    "words": "nats per word",
+    "digits": "accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -50,12 +59,16 @@ class Task:
     draw_evaluation: Draw
     draw_measuring: Draw
     solved: float | None = None
-    metric_name: str = "accuracy"
     every_step: bool = False
     squared: bool = False
     bigram: float | None = None
     text_sha256: str | None = None
     vocabulary: int | None = None  # classes of words, each to be embedded in D numbers
+
+    @property
+    def metric_name(self) -> str:
+        """What the metric is, with its unit."""
+        return METRICS[self.name]
 
     @property
     def last_step_chance(self) -> float:
@@ -280,7 +293,7 @@ def build_adding(experiment: Experiment) -> Task:
     """Adding: mean squared error, 1/6 (the variance of the sum) for who always answers 1."""
     T = experiment.task_length
     draw = partial(adding, length=T)
-    return Task("adding", T, 2, 1, 1 / 6, draw, draw, draw, solved=0.01, metric_name="mse", squared=True)
+    return Task("adding", T, 2, 1, 1 / 6, draw, draw, draw, solved=0.01, squared=True)
 
 
 def build_order(experiment: Experiment) -> Task:
@@ -296,10 +309,7 @@ def build_copy(experiment: Experiment) -> Task:
     T = length + 2 * COPIED
     chance = COPIED * log(K) / T
     draw = partial(copy, length=length, symbols=K)
-    return Task(
-        "copy", T, K + 2, K + 1, chance, draw, draw, draw,
-        solved=chance / 10, metric_name="nats per step", every_step=True,
-    )  # fmt: skip
+    return Task("copy", T, K + 2, K + 1, chance, draw, draw, draw, solved=chance / 10, every_step=True)
 
 
 def build_text(experiment: Experiment) -> Task:
@@ -317,7 +327,7 @@ def build_text(experiment: Experiment) -> Task:
     evaluate = partial(even_windows, codes=corpus.held_out, length=T, classes=K)
     measure = partial(random_windows, codes=corpus.held_out, length=T, classes=K)
     return Task(
-        "text", T, K, K, corpus.unigram, draw, evaluate, measure, metric_name="nats per character",
+        "text", T, K, K, corpus.unigram, draw, evaluate, measure,
         every_step=True, bigram=corpus.bigram, text_sha256=text_sha256,
     )  # fmt: skip
 
@@ -335,7 +345,7 @@ def build_words(experiment: Experiment) -> Task:
     evaluate = partial(even_windows, codes=held_out, length=T)
     measure = partial(random_windows, codes=held_out, length=T)
     return Task(
-        "words", T, EMBEDDED, vocabulary.size, unigram, draw, evaluate, measure, metric_name="nats per word",
+        "words", T, EMBEDDED, vocabulary.size, unigram, draw, evaluate, measure,
         every_step=True, text_sha256=text_sha256, vocabulary=vocabulary.size,
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from analysis.database import MEMORY, StoreError
 from analysis.locks import Owner
 from analysis.results import Record
 from analysis.store import Store
+from analysis.tasks import METRICS
 from tests.kept import EXPERIMENTS, SMALL, forgeries, keep, shown, trained
 
 
@@ -45,7 +46,9 @@ def test_an_unfinished_run_moves_too_and_starts_anew(store, run, tmp_path):
 def text_run(run, path):
     """Make a finished run that says it learned from a text."""
     experiment = SMALL.replace(task="text", length=6, text_file=path)
-    return replace(run, experiment=experiment, text_sha256="0" * 64)
+    name = METRICS["text"]
+    memory = replace(run.memory, metric_name=name)
+    return replace(run, experiment=experiment, text_sha256="0" * 64, metric_name=name, memory=memory)
 
 
 def record_of(of, /, **changes):
@@ -111,6 +114,8 @@ LIES = {
     "no seconds": lambda run: {"run": replace(run, timing={k: v for k, v in run.timing.items() if k != "seconds"})},
     "no parameters": lambda run: {"run": replace(run, timing={})},
     "infinite time": lambda run: {"run": replace(run, timing=run.timing | {"ms_per_step": np.inf})},
+    "another metric": lambda run: {"run": replace(run, metric_name="![](//there)")},
+    "another metric of the memory": lambda run: {"run": replace(run, memory=replace(run.memory, metric_name="mse"))},
     "no chance": lambda run: {"run": replace(run, chance=np.nan)},
     "another gate": lambda run: {
         "run": replace(run, measured_before=replace(run.measured_before, saturation={"lid": None}))

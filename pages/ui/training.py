@@ -19,7 +19,7 @@ from analysis.database import StoreError
 from analysis.jobs import Jobs, QueueFullError
 from analysis.results import Run, Snapshot
 from analysis.store import NoRunError, Row
-from analysis.tasks import build
+from analysis.tasks import METRICS, build
 from analysis.training import Trainer, cost
 from analysis.wording import horizon_over_seeds, listed, number, spread, stayed_at_chance
 from pages.ui import sidebar
@@ -29,7 +29,6 @@ from pages.ui.sidebar import Settings
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
-METRICS = {"text": "nats per character", "words": "nats per word", "digits": "accuracy"}  # where no task can be built
 TRIED = 5e8  # multiply-adds of a step that is timed to say what a training costs
 SHORTEST = 20  # time steps of it
 LAST = 80  # snapshots that take as long as all that is measured before and after a training
@@ -69,12 +68,15 @@ class Progress:
 
     row: Row
     snapshots: tuple[Snapshot, ...]
-    metric_name: str
     chance: float
 
     @property
     def experiment(self) -> Experiment:
         return self.row.experiment
+
+    @property
+    def metric_name(self) -> str:
+        return METRICS[self.experiment.task]
 
     def __str__(self) -> str:
         """Say how far it is, and what it answered there."""
@@ -102,22 +104,21 @@ def follow(id: str) -> Progress:
     if had and row.step < had[-1].step:  # it went back to its checkpoint
         had, (row, new) = (), jobs().watch(id)
     seen[id] = (*had, *new)
-    return Progress(row, seen[id], *_scored(row))
+    return Progress(row, seen[id], _chance_of(row))
 
 
-def _scored(row: Row) -> tuple[str, float]:
-    """Return the metric's name, and chance: NaN where the run's text, or what it takes, is not here."""
+def _chance_of(row: Row) -> float:
+    """Return what guessing gets; NaN where the run's text, or what it takes, is not here."""
     try:
         row.require_text()
         return _chance(row.experiment)
     except (StoreError, ValueError, ModuleNotFoundError):
-        return METRICS.get(row.experiment.task, "metric"), float("nan")
+        return float("nan")
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _chance(experiment: Experiment) -> tuple[str, float]:
-    task = build(experiment)
-    return task.metric_name, task.chance
+def _chance(experiment: Experiment) -> float:
+    return build(experiment).chance
 
 
 def begin(experiments: Iterable[Experiment]) -> None:
