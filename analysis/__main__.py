@@ -276,7 +276,7 @@ def untrained(experiment: Experiment, threshold: float) -> Outcome:
     text = summary.of_decay(f"{summary.title(experiment)}, untrained", measured.decay)
     document = export.measured_document({"experiment": experiment}, measured)
     figures = partial(figures_of, experiment.cell, experiment.activation, measured)
-    return Outcome(FINISHED, text, document, curves_of(experiment, "before", measured), figures)
+    return Outcome(status_of(measured), text, document, curves_of(experiment, "before", measured), figures)
 
 
 def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
@@ -297,7 +297,12 @@ def recorded(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     document = export.measured_document(about | {"memory": output_memory(module, inputs)}, measured)
     text = "\n".join(filter(None, [read, cut, summary.of_decay(found.label, measured.decay)]))
     curves = curves_of(Experiment(cell=cell), "recorded", measured)
-    return Outcome(FINISHED, text, document, curves, partial(figures_of, cell, nonlinearity, measured))
+    return Outcome(status_of(measured), text, document, curves, partial(figures_of, cell, nonlinearity, measured))
+
+
+def status_of(measured: Measured) -> int:
+    """Return the exit status: whether any model stayed in the finite range."""
+    return ALL_DIVERGED if measured.decay.excluded == len(measured.decay.horizons) else FINISHED
 
 
 def curves_of(experiment: Experiment, phase: str, measured: Measured) -> list[export.Curve]:

@@ -26,7 +26,7 @@ def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
     if cell is not None:
         finite &= np.isfinite(cell).all(axis=(0, 2, 3))
     overflow = np.flatnonzero(~finite)
-    saturated = (hidden > SATURATED).mean(axis=(0, 2, 3))
+    saturated = (~(hidden <= SATURATED)).mean(axis=(0, 2, 3))  # with NaN, which only follows an overflow
     return Bounds(
         levels=LEVELS,
         hidden=_quantiles(hidden),

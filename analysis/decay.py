@@ -1,8 +1,10 @@
 """Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the carry alone."""
 
+from numbers import Real
+
 import numpy as np
 
-from analysis.norms import SMALLEST, norm
+from analysis.norms import SMALLEST, flushed, norm
 from analysis.results import Decay, Tape
 from analysis.weights import KEEP_GATE
 
@@ -29,7 +31,8 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
 def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarray:
     """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step the loss reads.
 
-    NaN for a model whose states leave the finite range, whatever its gradient: a relu's may come back as zeros.
+    0 below the smallest normal number of the tape, where rounding stops a decay; NaN for a model whose states leave
+    the finite range, whatever its gradient: a relu's may come back as zeros.
     """
     if of not in OF:
         raise ValueError(f"of={of!r}: expected one of {', '.join(OF)}")
@@ -44,10 +47,10 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     else:
         gradient = tape.input_grad if of == "input" else getattr(tape, f"{of}_grad")[:, layer]
         norms = norm(gradient)
-    finite = np.isfinite(tape.hidden[:, layer]).all(axis=(1, 2, 3))
+    finite = np.isfinite(tape.hidden).all(axis=(1, 2, 3, 4))
     if tape.cell is not None:
-        finite &= np.isfinite(tape.cell[:, layer]).all(axis=(1, 2, 3))
-    return np.where(finite[:, None, None], norms, np.nan)[:, last::-1]
+        finite &= np.isfinite(tape.cell).all(axis=(1, 2, 3, 4))
+    return np.where(finite[:, None, None], flushed(norms, tape.hidden.dtype), np.nan)[:, last::-1]
 
 
 def carry_decay(tape: Tape, layer: int = -1, threshold: float = 0.01) -> Decay:
@@ -77,7 +80,7 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
     for k in range(gate.shape[1]):  # k = 0 is g_0 itself; the gate at the last step leads to k = 1
         norms[:, k] = norm(carried)
         carried = carried * gate[:, k]
-    return norms, carried
+    return flushed(norms, gate.dtype), flushed(carried, gate.dtype)
 
 
 def _loss_step(tape: Tape) -> int:
@@ -93,8 +96,8 @@ def _loss_step(tape: Tape) -> int:
 
 def decay_of_norms(norms: np.ndarray, of: str, threshold: float = 0.01) -> Decay:
     """Summarise norms by model, distance and sample, (S, T, B), as a `Decay`."""
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold={threshold}: expected a share above 0, at most 1")
+    if not (isinstance(threshold, Real) and 0 < threshold <= 1):
+        raise ValueError(f"threshold={threshold!r}: expected a share above 0, at most 1")
     S, T, _ = norms.shape
     finite = np.isfinite(norms).all(axis=(1, 2))
     relatives = np.full((S, T), np.nan)

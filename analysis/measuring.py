@@ -48,17 +48,21 @@ class Meter:
 
         Models in `exclude` are left out of the decay curves, as those that leave the finite range are.
         """
-        loss, walked = self._walk(
-            weights, of, lambda tape: (gate_saturation(tape), activation_bounds(tape)), on_progress
-        )
+        loss, walked = self._walk(weights, of, self._look, on_progress)
         norms, causes = zip(*walked, strict=True)
-        saturations, bounds = zip(*causes, strict=True)
+        saturations, counted, bounds = zip(*causes, strict=True)
         return Measured(
             loss=loss.numpy(),
             decays=_decays(norms, threshold, exclude),
-            saturation=_join_saturations(saturations, [p.stop - p.start for p in self.pieces[::-1]]),
+            saturation=_join_saturations(saturations, counted),
             bounds=_join_bounds(bounds[::-1]),
         )
+
+    def _look(self, tape: Tape) -> tuple[dict[str, Saturation], dict[str, np.ndarray], Bounds]:
+        """Return what a piece says of gates and states, and in how many values of each unit's gate, (S, L, H)."""
+        several = len(self.pieces) > 1
+        counted = {name: (~np.isnan(gate)).sum((2, 3)) for name, gate in tape.gates.items()} if several else {}
+        return gate_saturation(tape), counted, activation_bounds(tape)
 
     def decays(self, weights: Weights) -> dict[str, Decay]:
         """Measure of `measure`'s decays memory and carry alone, in half the time."""
@@ -152,15 +156,20 @@ def _decays(
     return decays
 
 
-def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]) -> dict[str, Saturation]:
-    """Join what pieces of a sequence say, each weighted by its length."""
+def _join_saturations(
+    parts: Sequence[dict[str, Saturation]], counted: Sequence[dict[str, np.ndarray]]
+) -> dict[str, Saturation]:
+    """Join what pieces of a sequence say, each weighted by how many values it counted."""
     if len(parts) == 1:
         return parts[0]
 
-    def share(shares: list[np.ndarray | None]) -> np.ndarray | None:
-        return None if shares[0] is None else np.average(shares, axis=0, weights=lengths)
+    def join(name: str) -> Saturation:
+        gates, counts = [part[name] for part in parts], np.array([each[name] for each in counted])
 
-    def join(gates: list[Saturation]) -> Saturation:
+        def share(shares: list[np.ndarray | None]) -> np.ndarray | None:
+            with np.errstate(invalid="ignore"):  # 0 / 0
+                return None if shares[0] is None else np.nansum(shares * counts, axis=0) / counts.sum(axis=0)
+
         return replace(
             gates[0],
             left=share([gate.left for gate in gates]),
@@ -168,7 +177,7 @@ def _join_saturations(parts: Sequence[dict[str, Saturation]], lengths: list[int]
             counts=np.sum([gate.counts for gate in gates], axis=0),
         )
 
-    return {name: join([part[name] for part in parts]) for name in parts[0]}
+    return {name: join(name) for name in parts[0]}
 
 
 def _join_bounds(parts: Sequence[Bounds]) -> Bounds:

@@ -19,6 +19,14 @@ def norm(vectors: np.ndarray, axis: int = -1) -> np.ndarray:
     return norms
 
 
+def flushed(sizes: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return sizes with 0 for what lies below the smallest normal number of a dtype.
+
+    There a product with a factor from ½ on may round to what it was: a decay ends in a plateau.
+    """
+    return np.where(np.abs(sizes) < np.finfo(dtype).tiny, 0, sizes)
+
+
 def _scaled(vectors: np.ndarray) -> np.ndarray:
     largest = np.abs(vectors).max(-1)
     scale = np.where(np.isfinite(largest) & (largest > 0), largest, 1)

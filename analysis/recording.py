@@ -149,7 +149,8 @@ def _initial_state(
     shape = (module.num_layers, B, module.hidden_size) if batched else (module.num_layers, module.hidden_size)
     if len(parts) != wanted or any(not isinstance(part, Tensor) or tuple(part.shape) != shape for part in parts):
         got = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else repr(part) for part in parts)
-        raise ValueError(f"state of shape {got}: expected {', '.join([str(shape)] * wanted)}")
+        expected = f"(h0, c0), both {shape}" if wanted == 2 else shape
+        raise ValueError(f"state of shape {got}: expected {expected}")
     parts = [part.detach().to(like).reshape(module.num_layers, 1, B, -1).mT for part in parts]
     return [tuple(part[k].expand(S, -1, -1) for part in parts) for k in range(module.num_layers)]
 

@@ -35,7 +35,10 @@ def gradient_matrix(
         unroll, top = run_forward([module], inputs, None, torch.float64)
         grads = _loss_grads(loss, top[:, 0], seed)  # (T, B, H)
         matrix = _sweep(unroll.layers[-1], grads)
-        finite = np.logical_and.accumulate([bool(memory.isfinite().all()) for memory in unroll.layers[-1].h[1:]])
+        states = torch.stack(
+            [state[1:].flatten(1).isfinite().all(1) for layer in unroll.layers for state in layer.memories]
+        )
+        finite = np.logical_and.accumulate(states.all(0).numpy())
         matrix[~finite] *= np.where(np.tri(len(matrix)), np.nan, 0)[~finite]
         return matrix
 
@@ -47,9 +50,14 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
     with torch.inference_mode(False), torch.enable_grad():
         top = top.clone().requires_grad_()
         losses = [loss(output) for output in top]
-        if any(value.shape != top.shape[1:2] for value in losses):
-            raise ValueError(f"loss returned {tuple(losses[0].shape)}: expected a loss per sample ({top.shape[1]},)")
-        return torch.autograd.grad(torch.stack(losses).sum(), top)[0]
+        for value in losses:
+            if not isinstance(value, Tensor) or value.shape != top.shape[1:2]:
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},)")
+        total = torch.stack(losses).sum()
+        if not total.requires_grad:
+            raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
+        return torch.autograd.grad(total, top)[0]
 
 
 def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:

@@ -11,6 +11,7 @@ from analysis.weights import KEEP_GATE
 
 FITS = 0.9  # r² from which one rate describes a curve
 THRESHOLD = 0.01  # of the gradient, unless another is named
+WHOLE = ", the whole sequence"
 LEARNED = 0.05  # of the way from chance to perfect: less is chance
 
 
@@ -67,7 +68,7 @@ def horizon(decay: Decay) -> str:
     """Say how far back the threshold's share of the gradient is left."""
     if np.isnan(decay.horizon):
         return "not measurable"
-    return f"≥ {number(decay.horizon)}, the whole sequence" if decay.censored else number(decay.horizon)
+    return f"≥ {number(decay.horizon)}{WHOLE}" if decay.censored else number(decay.horizon)
 
 
 def grows(decay: Decay) -> bool:
@@ -103,7 +104,7 @@ def horizon_over_seeds(decay: Decay) -> str:
         return said
     low, high = number(found.min()), number(found.max())
     over = f"{low} to ≥ {high}" if found.max() == decay.furthest else f"{low}–{high}"
-    return f"{said.partition(',')[0]} ({over})"
+    return f"{said.removesuffix(WHOLE)} ({over})"
 
 
 def at_threshold(decay: Decay) -> str:
@@ -124,9 +125,11 @@ def rate(decay: Decay) -> str:
 
 def half_life(decay: Decay) -> str:
     """Say after how many steps half of the gradient is left, if one rate describes it."""
-    if np.isnan(decay.half_life) or (decay.r_squared < FITS and decay.rate < 0):
+    never = np.isinf(decay.half_life)
+    halved = (decay.relative < 0.5).any()
+    if np.isnan(decay.half_life) or (halved if never else decay.r_squared < FITS):
         return "–"
-    return "never halves" if np.isinf(decay.half_life) else steps(decay.half_life)
+    return "never halves" if never else steps(decay.half_life)
 
 
 def untrained(decays: Mapping[str, Decay]) -> str:
@@ -259,7 +262,9 @@ def which_cell(runs: Mapping[str, Run]) -> str:
         return f"{best.upper()} did best here, but one seed each says little: train more."
     behind = [cell for cell in ordered if cell not in tied]
     tail = f"; {_names(behind)} {'lies' if len(behind) == 1 else 'lie'} behind" if behind else ""
-    return f"No clear winner between {_names(tied)}, whose ranges over seeds overlap ({models}){tail}."
+    all_overlap = min(alive[cell].max() for cell in tied) >= max(alive[cell].min() for cell in tied)
+    whose = "" if all_overlap else f" that of {best.upper()}"
+    return f"No clear winner between {_names(tied)}, whose ranges over seeds overlap{whose} ({models}){tail}."
 
 
 def _names(cells: Sequence[str]) -> str:
@@ -301,4 +306,7 @@ def taught_and_remembered(run: Run, threshold: float) -> str:
 def kept_over_seeds(decay: Decay) -> str:
     """Write the range over seeds of what is kept per step: "×0.55–0.6"."""
     factors = np.exp(decay.rates[np.isfinite(decay.rates)])
-    return f"×{number(factors.min())}–{number(factors.max())}" if len(factors) else "–"
+    if not len(factors):
+        return "–"
+    low, high = number(factors.min()), number(factors.max())
+    return f"×{low}" + (f"–{high}" if low != high else "")

@@ -82,3 +82,11 @@ def test_without_tanh_it_overflows_and_the_step_is_told():
     )
     assert 630 <= measured.bounds.overflow_step <= 660
     assert np.isfinite(measured.bounds.hidden[:, : measured.bounds.overflow_step]).all()
+
+
+def test_what_left_the_finite_range_is_beyond_99():
+    measured = measure_untrained(
+        Experiment(cell="rnn", activation="identity", init="orthogonal", gain=3, length=700, seeds=2, hidden_size=4)
+    )
+    assert measured.bounds.overflow_step < 690
+    assert (measured.bounds.saturated[600:] == 1).all()

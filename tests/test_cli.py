@@ -198,7 +198,7 @@ def test_exit_1_where_every_model_diverged(tmp_path, capsys):
 
 def test_decay_beyond_floating_point(tmp_path, capsys):
     path = tmp_path / "out.json"
-    assert main(["decay", *DIVERGING, "--length", "1000", "--hidden-size", "4", "--json", str(path)]) == 0
+    assert main(["decay", *DIVERGING, "--length", "1000", "--hidden-size", "4", "--json", str(path)]) == 1
     document = strict(path.read_text())
     assert document["decay"]["excluded"] == 4
     assert document["decay"]["horizon"] is None

@@ -392,3 +392,33 @@ def test_a_relu_that_overflows_is_left_out_though_its_gradient_comes_back_as_zer
     decay = gradient_decay(tape)
     assert decay.excluded == 1
     assert np.isnan(decay.relatives[1]).all() and np.isfinite(decay.relatives[0]).all()
+
+
+def test_a_lower_layer_that_overflows_is_left_out_though_the_top_is_finite():
+    net = torch.nn.RNN(1, 1, 2, nonlinearity="relu", bias=False).double()
+    with torch.no_grad():
+        for weight, value in zip(net.parameters(), (1, 3, -1, 1), strict=True):  # in, over time; in, over time
+            weight.fill_(value)
+    tape = record(net, torch.ones(800, 2, 1))
+    assert np.isfinite(tape.hidden[:, 1]).all() and not np.isfinite(tape.hidden[:, 0]).all()
+    for of in ("memory", "input", "weights"):
+        assert gradient_decay(tape, of).excluded == 1
+
+
+@pytest.mark.parametrize(("cell", "gate"), [("lstm", 1), ("gru", 1)])
+def test_rounding_below_floating_point_bends_no_curve(cell, gate):
+    """Below the smallest normal number a product rounds to what it was, and a decay would end in a plateau."""
+    net = module(cell, H=16)
+    with torch.no_grad():
+        net.bias_ih_l0[16 * gate : 16 * (gate + 1)] += 1
+    inputs = torch.randn(600, 4, 3)
+    exact, single = (record(net, inputs, dtype=dtype) for dtype in (torch.float64, torch.float32))
+    small = record(net, torch.cat([inputs] * 6), lambda output: output[-1].sum(-1) * 1e-20)
+    for measure in (gradient_decay, carry_decay):
+        wanted = measure(exact)
+        assert (wanted.relative > 0).all()
+        ended = measure(single)
+        assert (ended.relative[-50:] == 0).all()
+        for found, tolerance in ((ended, 0.02), (measure(small), 0.02)):
+            assert found.rate == pytest.approx(wanted.rate, rel=tolerance)
+            assert found.r_squared > 0.999

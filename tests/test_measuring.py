@@ -178,3 +178,18 @@ def test_a_gradient_below_floating_point_ends():
     below = np.flatnonzero(norms < np.finfo(float).tiny)
     assert len(below)
     assert (norms[below[0] + 500 :] == 0).all()
+
+
+def test_what_is_undefined_in_a_piece_counts_nowhere(monkeypatch):
+    settings = {"cell": "lstm", "activation": "relu", "gain": 3, "init": "identity", "hidden_size": 2, "layers": 1}
+    experiment, task, weights = untrained(length=600, **settings)
+    wanted = gate_saturation(Meter(experiment, task).tape(weights))
+    monkeypatch.setattr(analysis.measuring, "pieces", lambda T: pieces(T, 50))
+    found = Meter(experiment, task).measure(weights)
+    assert found.bounds.overflow_step is not None
+    for name, gate in wanted.items():
+        np.testing.assert_array_equal(found.saturation[name].counts, gate.counts)
+        if gate.left is not None:
+            assert np.isfinite(gate.left).all()
+            np.testing.assert_allclose(found.saturation[name].left, gate.left, atol=1e-12)
+            np.testing.assert_allclose(found.saturation[name].right, gate.right, atol=1e-12)

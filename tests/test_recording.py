@@ -58,7 +58,7 @@ REFUSED = {  # a module, inputs, further arguments, what is raised and what it s
     ),
     "lone h0": (
         lambda: nn.LSTM(D, H), (T, B, D), {"state": torch.zeros(1, B, H)}, ValueError,
-        r"state of shape \(1, 4, 5\): expected \(1, 4, 5\), \(1, 4, 5\)",
+        r"state of shape \(1, 4, 5\): expected \(h0, c0\), both \(1, 4, 5\)",
     ),
     "loss shape": (
         lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: output}, ValueError,

@@ -81,3 +81,21 @@ def test_a_loss_of_another_shape_is_refused():
     module, inputs = case("gru")
     with pytest.raises(ValueError, match=r"loss returned \(\): expected a loss per sample \(4,\)"):
         gradient_matrix(module, inputs, lambda output: output.sum())
+
+
+def test_a_lower_layer_that_overflows_makes_it_undefined_too():
+    net = nn.RNN(1, 1, 2, nonlinearity="relu", bias=False)
+    with torch.no_grad():
+        for weight, value in zip(net.parameters(), (1e30, 1e30, -1, 1), strict=True):
+            weight.fill_(value)
+    assert np.isnan(gradient_matrix(net, torch.ones(20, B, 1))[-1, -1])
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [(lambda output: 1.0, "loss returned float: expected a loss"), (lambda output: torch.ones(B), "doesn't depend")],
+)
+def test_a_loss_that_is_none_is_refused(loss, message):
+    module, inputs = case("gru")
+    with pytest.raises(ValueError, match=message):
+        gradient_matrix(module, inputs, loss)

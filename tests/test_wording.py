@@ -204,3 +204,36 @@ def test_chance():
     assert wording.stayed_at_chance(run("gru", [0.166], 1 / 6, "mse"))
     assert not wording.stayed_at_chance(run("gru", [0.1], 1 / 6, "mse"))
     assert wording.stayed_at_chance(run("gru", [0.0], 0.0, "nats per character"))  # where chance is perfect
+
+
+def over_seeds(slopes, T):
+    k = np.arange(T)[None, :, None]
+    return decay_of_norms(np.exp(-k * np.array(slopes)[:, None, None]) * np.ones((1, 1, 4)), "memory")
+
+
+def test_a_horizon_of_thousands_keeps_its_digits_beside_the_range():
+    found = over_seeds([0.0040, 0.0037, 0.0035], 1500)
+    assert wording.horizon_over_seeds(found) == "1,244 (1,151–1,315)"
+    assert wording.horizon_over_seeds(over_seeds([0.004, 0.001, 0.001], 1500)) == "≥ 1,499 (1,151 to ≥ 1,499)"
+
+
+def test_what_falls_below_half_and_rises_again_is_not_said_never_to_halve():
+    curve = np.array([1, 0.3, 0.6, 0.9, 1.2, 1.5])
+    fell = decay_of_norms(np.tile(curve[None, :, None], (2, 1, 3)), "memory")
+    assert np.isinf(fell.half_life)
+    assert wording.half_life(fell) == "–"
+
+
+def test_what_is_kept_per_step_is_a_range_only_where_seeds_differ():
+    assert wording.kept_over_seeds(decay(0.67, S=1)) == wording.kept_over_seeds(decay(0.67)) == "×0.67"
+    assert wording.kept_over_seeds(over_seeds([0.1, 0.2], 30)) == "×0.819–0.905"
+
+
+def test_cells_that_overlap_the_best_alone_are_not_said_to_overlap_each_other():
+    runs = {
+        "rnn": run("rnn", [0.62, 0.96, 1]),
+        "lstm": run("lstm", [0.85, 0.9, 0.95]),
+        "gru": run("gru", [0.5, 0.55, 0.63]),
+    }
+    said = "No clear winner between RNN, LSTM and GRU, whose ranges over seeds overlap that of RNN (3 seeds each)."
+    assert wording.which_cell(runs) == said
