@@ -13,6 +13,7 @@ from typing import Any
 
 from analysis import export, summary, training, wording
 from analysis.capacity import require_memory
+from analysis.codec import LARGEST
 from analysis.config import Experiment
 from analysis.database import StoreError
 from analysis.jobs import Jobs
@@ -30,10 +31,11 @@ from analysis.options import (
     layers_from,
     option,
     parser,
+    read_bytes,
     share,
 )
 from analysis.results import Measured, Run, Snapshot
-from analysis.store import NoRunError, Store
+from analysis.store import NoRunError, Store, default_path
 from analysis.tasks import build
 
 FINISHED, ALL_DIVERGED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -65,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return record_file(arguments) if verb == "record" else measure(verb, arguments)
     except (ValueError, ModuleNotFoundError, StoreError) as refusal:
         return fail(str(refusal))
+    except OSError as error:
+        return fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:  # torch's own kind of MemoryError is a RuntimeError
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        return fail("there is not enough memory: expected fewer seeds or units, or shorter sequences")
     except KeyboardInterrupt:
         return fail("interrupted", INTERRUPTED)
 
@@ -74,7 +82,7 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
     experiment = None if verb == "resume" else experiment_from(arguments)
     threshold = share(arguments.get("threshold", "0.01"))
     targets = {format_: arguments[format_] for format_ in FORMATS if arguments[format_] is not None}
-    require_writable(targets)
+    require_writable(targets, arguments)
     if experiment:
         require_memory(experiment, build(experiment), training=verb == "train")
     keeping = verb != "decay" and not arguments.get("no_store")
@@ -92,7 +100,7 @@ def measure(verb: str, arguments: Mapping[str, Any]) -> int:
 def record_file(arguments: Mapping[str, Any]) -> int:
     """Measure a model from a file, and write what was found."""
     targets = {format_: arguments[format_] for format_ in FORMATS if arguments[format_] is not None}
-    require_writable(targets)
+    require_writable(targets, arguments)
     outcome = recorded(arguments, share(arguments["threshold"]))
     named = [name for name in ("data", "layer", "nonlinearity", *RANDOM) if arguments[name] is not None]
     options = [word for name in named for word in (option(name), arguments[name])]
@@ -117,32 +125,37 @@ def history(arguments: Mapping[str, Any], *, required: bool = True) -> Iterator[
     """Open the history of runs; where it can't be used, say so, or refuse where it is required or was named."""
     if arguments["store"] and arguments["verb"] in READ and not os.path.exists(os.path.expanduser(arguments["store"])):
         raise StoreError(f"{arguments['store']}: no such file: expected a history of runs")
+    reads = arguments["verb"] in ("runs", "export")
     with Jobs(arguments["store"], workers=0) as jobs:
-        if jobs.trouble and (required or arguments["store"]):
+        if jobs.trouble and (required or arguments["store"]) and not (reads and jobs.store):
             raise StoreError(jobs.trouble)
         yield jobs
-        if jobs.trouble:
-            note(f"this run is not kept: {jobs.trouble}")
+        for reason in {row.unsaved for row in jobs.rows() if row.unsaved}:
+            note(f"this run is not kept: {reason}")
 
 
 def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:
     """Do what was asked with the runs that are kept; return what there is to say."""
     verb = arguments["verb"]
     if verb == "runs":
-        rows = jobs.rows()
-        if jobs.trouble:
-            raise StoreError(jobs.trouble)
+        damaged: list[str] = []
+        rows = jobs.store.rows(damaged)
+        for what in damaged:
+            note(what)
         if arguments["json"]:
             return export.to_json([row.as_dict() for row in rows]).rstrip()
         return "\n".join([*map(summary.of_row, rows), *watched(jobs.store)]) or "No run is kept."
     try:
         if verb == "import":
-            return f"Imported as run {jobs.import_(Path(arguments['file']).read_bytes())}."
+            here = {row.id for row in jobs.rows()}
+            id = jobs.import_(read_bytes(arguments["file"], LARGEST))
+            return f"Run {id} is here already." if id in here else f"Imported as run {id}."
         if verb == "export":
+            require_other(arguments["file"], arguments)
             Path(arguments["file"]).write_bytes(jobs.export(arguments["id"]))
             return f"Exported to {arguments['file']}."
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ValueError(f"{arguments['file']}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ValueError(f"{arguments['file']}: {error.strerror}") from None
     return delete(jobs, arguments["id"])
 
 
@@ -186,14 +199,22 @@ def show(line: str) -> None:
         print(ERASE + line[:width], end="", file=sys.stderr, flush=True)
 
 
-def require_writable(targets: Mapping[str, str]) -> None:
-    """Refuse an output that can't be written, or two that would overwrite each other, before any work is done."""
+def require_other(target: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse an output that would overwrite the history."""
+    path = Path(arguments.get("store") or default_path()).expanduser()
+    if path.exists() and Path(target).exists() and path.samefile(target):
+        raise ValueError(f"{target} is the history of runs: expected another file")
+
+
+def require_writable(targets: Mapping[str, str], arguments: Mapping[str, Any]) -> None:
+    """Refuse an output that can't be written, or overwrites another or the history, before any work is done."""
     if len(set(targets.values())) < len(targets):
         raise ValueError(f"{' and '.join(targets)}: expected a different output for each")
     for format_, target in targets.items():
         path = Path(target)
         try:
             if target != STDOUT and not path.is_fifo():
+                require_other(target, arguments)
                 existed = path.exists()
                 path.open("ab").close()
                 if not existed:
@@ -325,4 +346,10 @@ def figures_of(cell: str, activation: str, measured: Measured) -> Mapping[str, e
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a console that lacks a sign shows a question mark
-    sys.exit(main())
+    status = main()
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # a closed pipe, a full disk: nothing is left to be said there
+        status = fail(f"standard output: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

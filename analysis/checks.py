@@ -62,6 +62,7 @@ def check_record(record: Record) -> None:
     if run:
         decays += [*run.measured_before.decays.values(), *run.measured_after.decays.values()]
         problems |= {
+            "last step": steps[-1:] != [record.step],
             "experiment of the result": run.experiment != experiment,
             "snapshots": bool(run.snapshots) or not steps,
             "metric": {run.metric_name, run.memory.metric_name} != {METRICS[experiment.task]},

@@ -50,8 +50,8 @@ class Database:
     def __init__(self, path: Path | str) -> None:
         self._memory: sqlite3.Connection | None = None
         self._turn = threading.RLock()
-        self.path = Path(path).expanduser().absolute()
-        if path == MEMORY:
+        self.path = Path(path).expanduser().resolve()
+        if str(path) == MEMORY:
             self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
             self._memory.executescript(TABLES + "PRAGMA foreign_keys = ON;")
             self.close = weakref.finalize(self, self._memory.close)
@@ -77,6 +77,8 @@ class Database:
 
     def _check_header(self) -> None:
         """Read the file's first bytes, and nothing else: SQLite itself might change a file by looking at it."""
+        if self.path.exists() and not self.path.is_file():
+            raise StoreError(f"{self.path}: expected a file to keep runs in")
         with self.path.open("rb") as file:
             header = file.read(100)
         version, application = (int.from_bytes(header[at : at + 4]) for at in (60, 68))
@@ -109,8 +111,21 @@ class Database:
             with suppress(OSError):
                 new.unlink()
 
+    @property
+    def writable(self) -> bool:
+        """Whether it can be written to, and its folder too, where SQLite keeps its log."""
+        return self._memory is not None or all(os.access(place, os.W_OK) for place in (self.path, self.path.parent))
+
+    def require_writable(self) -> None:
+        """Raise a StoreError where it can't be written to."""
+        if not self.writable:
+            raise StoreError(f"{self.path} can't be written to: expected a file, and a folder, that can be")
+
     def _connect(self) -> sqlite3.Connection:
-        uri = f"{self.path.as_uri()}?mode=rw"  # never makes a file
+        mode = "rw"  # never makes a file
+        if not self.writable:  # without a log of its own SQLite reads only what it is told that nobody changes
+            mode = "ro" if self.path.with_name(self.path.name + "-wal").exists() else "ro&immutable=1"
+        uri = f"{self.path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -122,6 +137,7 @@ class Database:
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """One transaction that writes: it waits until no other does."""
+        self.require_writable()
         return self._transaction("BEGIN IMMEDIATE")
 
     @contextmanager

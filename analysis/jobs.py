@@ -26,10 +26,11 @@ from analysis.database import MEMORY, StoreError
 from analysis.locks import Owner
 from analysis.records import Blob
 from analysis.results import LIVE, Run, Snapshot
-from analysis.store import NoRunError, Row, Store
+from analysis.store import NoRunError, Row, Store, TextError, default_path
 from analysis.worker import CHECKPOINT_SECONDS, perform
 
 WAITING = 100  # runs that may wait
+RETRY_SECONDS = 5  # between two tries to keep what could not be written
 FOLLOW_SECONDS = 0.3  # between two looks at a run that another process trains
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 
@@ -46,6 +47,7 @@ class _Worker:
     pipe: Connection
     ready: bool = False
     run: str | None = None
+    begun: bool = False  # whether it has reported anything of its run
 
 
 class Jobs:
@@ -69,17 +71,21 @@ class Jobs:
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self.trouble: str | None = None  # why the history could last not be read or written
+        self.damaged: tuple[str, ...] = ()  # what is wrong with runs that `rows` last left out
         self._store: Store | None = None
         self._owner: Owner | None = None
-        if store != MEMORY:
+        path = default_path() if store is None else store
+        if str(path) != MEMORY:
             try:
-                opened = Store(store)
-                self._owner, self._store = Owner(opened.owners), opened
-            except StoreError as error:
+                self._store = Store(path)
+                self._store.require_writable()
+                self._owner = Owner(self._store.owners)
+            except StoreError as error:  # perhaps it can be read all the same
                 self.trouble = str(error)
         self._spare = Store(MEMORY)
         self._unsaved: dict[str, str | None] = {}  # run -> why it is in memory alone
         self._queue: deque[str] = deque()
+        self._given_again: set[str] = set()
         self._most_waiting, self._checkpoint_seconds = waiting, checkpoint_seconds
         self._lock = threading.RLock()
         methods = multiprocessing.get_all_start_methods()
@@ -103,6 +109,9 @@ class Jobs:
         stopped. Raises QueueFullError, and ValueError for a text that can't be read.
         """
         with self._lock:
+            row = self.find(experiment)
+            if row is None or row.stopped:
+                self._require_room()
             id, mine = self._begin(experiment)
             if mine:
                 self._enqueue(id)
@@ -154,9 +163,11 @@ class Jobs:
     def resume(self, id: str) -> None:
         """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these.
 
-        Raises StoreError where its text is not here.
+        Raises QueueFullError, and StoreError where its text is not here as it was.
         """
         with self._lock:
+            if self.row(id).stopped:
+                self._require_room()
             if self._take(id):
                 self._enqueue(id)
 
@@ -181,9 +192,9 @@ class Jobs:
         return len(self._queue)
 
     @property
-    def active(self) -> bool:
-        """Whether anything waits or trains here."""
-        return bool(self._queue) or any(worker.run for worker in self._workers)
+    def under_way(self) -> list[str]:
+        """The runs that train or wait here."""
+        return [*(worker.run for worker in self._workers if worker.run), *self._queue]
 
     @property
     def store(self) -> Store | None:
@@ -192,12 +203,13 @@ class Jobs:
 
     def rows(self) -> list[Row]:
         """Return every run, the newest first; those of a history that can't be read are left out, see `trouble`."""
-        kept = []
+        kept, damaged = [], []
         if self._store:
             try:
-                kept = self._store.rows()
+                kept = self._store.rows(damaged)
             except StoreError as error:
                 self.trouble = str(error)
+        self.damaged = tuple(damaged)
         rows = {row.id: row for row in kept} | {row.id: self._mark(row) for row in self._spare.rows()}
         return sorted(rows.values(), key=lambda row: row.created, reverse=True)
 
@@ -235,6 +247,8 @@ class Jobs:
     def delete(self, id: str) -> None:
         """Delete a run; StoreError where it is queued or running."""
         with self._lock:
+            if self._unsaved.get(id) and self._in_file(id) and not self.row(id).live and not self._keep(id):
+                raise StoreError(self._unsaved[id])  # the file may say that it still trains
             self._ask(id, lambda store: store.delete(id), every=True)
             self._unsaved.pop(id, None)
 
@@ -273,10 +287,12 @@ class Jobs:
             worker.process.join()
             worker.process.close()
             worker.pipe.close()
-        for id in [*self._queue, *(worker.run for worker in self._workers if worker.run)]:
+        for id in self.under_way:
             self._hear(id, {"status": "interrupted", "reason": "the server stopped"}, None)
+        self._keep_what_is_left()
         if self._owner:
             self._owner.release()
+        if self._store:
             self._store.close()
         self._spare.close()
 
@@ -303,8 +319,10 @@ class Jobs:
         def begin(store: Store, owner: str | None = None) -> tuple[str, bool]:
             return (store.add(experiment, owner), True) if new else store.join(experiment, owner)
 
-        found = self._spare.find(experiment)
-        if self._store and not (found and found.id in self._unsaved):
+        found = self._spare.find(experiment) if self._owner else self.find(experiment)
+        if found and not (new or found.stopped):
+            return found.id, False
+        if self._owner and not (found and found.id in self._unsaved):
             try:
                 id, mine = begin(self._store, self._owner.name)
                 if mine:
@@ -320,9 +338,13 @@ class Jobs:
         """Take over a run that stopped: False where it did not, or another process was first."""
         self.row(id).require_text()
         if self._store and id not in self._unsaved:
+            taken = False
             try:
-                taken = self._store.take(id, self._owner.name)
-            except NoRunError:
+                if self._owner:
+                    taken = self._store.take(id, self._owner.name)
+                else:
+                    self._unsaved[id] = self.trouble
+            except (NoRunError, TextError):
                 raise
             except StoreError as error:  # it can't be written
                 self._unsaved[id] = self.trouble = str(error)
@@ -344,14 +366,35 @@ class Jobs:
                 self._unsaved[id] = self.trouble = str(error)
         self._spare.write(id, columns, blob)
         if self._store and ended:
-            try:
-                if id in self._unsaved:  # perhaps there is room again
-                    self._store.put(*self._spare.dump(id))
-                    del self._unsaved[id]
-                    self.trouble = None
+            if id in self._unsaved:  # perhaps there is room again
+                self._keep(id)
+            else:
                 self._spare.delete(id)
-            except StoreError as error:
-                self._unsaved[id] = self.trouble = str(error)
+
+    def _keep(self, id: str) -> bool:
+        """Move a run that has ended out of memory into the file; False where that can't be written."""
+        try:
+            self._store.put(*self._spare.dump(id))
+        except StoreError as error:
+            self._unsaved[id] = self.trouble = str(error)
+            return False
+        self._spare.delete(id)
+        del self._unsaved[id]
+        self.trouble = None
+        return True
+
+    def _keep_what_is_left(self) -> None:
+        """Try again to keep the runs that ended while the file could not be written."""
+        with self._lock:
+            for id in [id for id in self._unsaved if self._store and not self._spare.row(id).live]:
+                if not self._keep(id):
+                    return
+
+    def _in_file(self, id: str) -> bool:
+        try:
+            return bool(self._store and self._store.row(id))
+        except StoreError:
+            return False
 
     # Workers
 
@@ -366,12 +409,11 @@ class Jobs:
             there.close()
         return _Worker(process, here)
 
-    def _enqueue(self, id: str) -> None:
+    def _require_room(self) -> None:
         if self.waiting >= self._most_waiting:
-            self._hear(id, {"status": "cancelled"}, None)
-            if self.row(id).step == 0:
-                self.delete(id)
             raise QueueFullError(f"{self.waiting} runs wait already: expected to wait until one has its turn")
+
+    def _enqueue(self, id: str) -> None:
         self._failed_starts = 0  # if workers could not be started, try again
         self._queue.append(id)
         self._dispatch()
@@ -379,13 +421,17 @@ class Jobs:
     def _dispatch(self) -> None:
         for worker in self._workers:
             if self._queue and worker.ready and worker.run is None:
-                worker.run = self._queue.popleft()
+                worker.run, worker.begun = self._queue.popleft(), False
                 experiment = self._spare.row(worker.run).experiment
                 with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
                     worker.pipe.send((worker.run, experiment.as_dict(), *self._spare.progress(worker.run)))
 
     def _listen(self) -> None:
+        again = time.monotonic() + RETRY_SECONDS
         while not self._closed:
+            if time.monotonic() > again:
+                self._keep_what_is_left()
+                again = time.monotonic() + RETRY_SECONDS
             while len(self._workers) < self._count and self._failed_starts < STARTS and not self._closed:
                 try:
                     self._workers.append(self._start())
@@ -400,6 +446,7 @@ class Jobs:
                     continue
                 with self._lock:
                     if id:
+                        worker.begun = True
                         self._hear(id, columns, blob)
                     if id is None or _ended(columns):
                         worker.ready, worker.run, self._failed_starts = True, None, 0
@@ -417,7 +464,10 @@ class Jobs:
         worker.pipe.close()
         with self._lock:
             self._workers.remove(worker)
-            if worker.run:
+            if worker.run and not (worker.begun or worker.run in self._given_again):  # it died before it was asked
+                self._given_again.add(worker.run)
+                self._queue.appendleft(worker.run)
+            elif worker.run:
                 self._hear(worker.run, {"status": "interrupted", "reason": f"its worker {how}"}, None)
             if not worker.ready:
                 self._no_start(f"it {how}")

@@ -42,7 +42,7 @@ class Owner:
 def lives(folder: Path, owner: str) -> bool:
     """Say whether the process that holds an owner's lock is still there."""
     try:
-        file = os.open(folder / owner, os.O_RDWR)
+        file = os.open(folder / owner, os.O_RDONLY if fcntl else os.O_RDWR)
     except FileNotFoundError:
         return False
     except OSError:  # not ours to open

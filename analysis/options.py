@@ -168,7 +168,7 @@ def share(text: str) -> float:
 
 def layers_from(arguments: Mapping[str, Any]) -> Found:
     """Choose the layers that were named, or the only ones."""
-    every = read_recurrent(_bytes(arguments["weights"]), Path(arguments["weights"]).name)
+    every = read_recurrent(read_bytes(arguments["weights"]), Path(arguments["weights"]).name)
     usable = [found for found in every if not found.refusal]
     layer = arguments["layer"]
     chosen = [found for found in every if found.name == layer] if layer is not None else usable or every
@@ -192,7 +192,7 @@ def inputs_from(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str
             raise ValueError(f"{name}={text}: expected a {'whole ' * (type_ is int)}number") from None
     time_first = arguments["time_first"]
     if data:
-        array = read_inputs(_bytes(data), Path(data).name, found)
+        array = read_inputs(read_bytes(data), Path(data).name, found)
         inputs, cut = fit_inputs(found, array, time_first)
         read, likelier = reading(array, time_first)
         other = f" (likelier {likelier}: {'without' if time_first else 'with'} --time-first)" if likelier else ""
@@ -204,10 +204,14 @@ def inputs_from(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str
     return inputs, "", cut, options
 
 
-def _bytes(path: str) -> bytes:
+def read_bytes(path: str, largest: int | None = None) -> bytes:
+    """Read a file; a ValueError names it where it can't be, or is too large."""
+    largest = largest or LARGEST
     try:
-        if (size := Path(path).stat().st_size) > LARGEST:
-            raise ValueError(f"{size:,} bytes: expected at most {LARGEST:,}")
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            content = file.read(largest + 1)
+        if len(content) > largest:
+            raise ValueError(f"more than {largest:,} bytes: expected at most {largest:,}")
+        return content
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None

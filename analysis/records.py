@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import PureWindowsPath
 from secrets import token_hex
@@ -9,7 +10,7 @@ from typing import Any
 
 from analysis.checks import check_record
 from analysis.codec import LARGEST, decode, encode
-from analysis.config import SETTINGS, Experiment
+from analysis.config import DEFAULT_LENGTH, SETTINGS, Experiment
 from analysis.results import LIVE, Record, Run
 from analysis.tasks import read_text
 
@@ -24,7 +25,10 @@ def key(experiment: Experiment, text_sha256: str | None = None) -> str:
 
     Settings at their default are left out, so that a setting added later changes no key.
     """
-    settings = {name: value for name, value in experiment.as_dict().items() if value != SETTINGS[name].default}
+    settings = experiment.as_dict() | {"length": experiment.task_length}
+    defaults = {name: setting.default for name, setting in SETTINGS.items()}
+    defaults["length"] = DEFAULT_LENGTH[experiment.task]
+    settings = {name: value or 0 for name, value in settings.items() if value != defaults[name]}  # -0.0 too is 0
     if experiment.task in SETTINGS["text_file"].metadata["tasks"]:
         settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -34,6 +38,7 @@ def finished(run: Run) -> tuple[dict[str, Any], Blob]:
     """Return what `Store.write` takes to note that a run is finished, and its result."""
     columns = {
         "status": "finished",
+        "key": key(run.experiment, run.text_sha256),  # of the text it did learn from, whatever it was when it began
         "reason": None,
         "step": run.snapshots[-1].step,
         "seconds": run.timing.get("seconds", 0.0),
@@ -68,6 +73,11 @@ def _without_path(record: Record) -> Record:
     return replace(record, experiment=experiment, run=record.run and replace(record.run, experiment=experiment))
 
 
+def _printable(text: str) -> str:
+    """Return text in one line, without what a terminal would take for a command."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+
+
 def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
     """Return a record under a new id, in columns and blobs."""
     run, experiment = record.run, record.experiment
@@ -75,11 +85,11 @@ def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
     columns |= {
         "id": token_hex(4),
         "key": IMPORTED + key(experiment, run.text_sha256 or "" if run else ""),
-        "name": record.name[:NAME_LENGTH],
+        "name": _printable(record.name)[:NAME_LENGTH],
         "status": "interrupted" if record.status in LIVE else record.status,
-        "reason": record.reason,
+        "reason": record.reason and _printable(record.reason),
         "experiment": json.dumps(experiment.as_dict()),
-        "created": record.created,
+        "created": datetime.fromisoformat(record.created).astimezone(UTC).isoformat(timespec="milliseconds"),
         "seconds": record.seconds,
         "step": record.step,
         "versions": json.dumps(record.versions),

@@ -20,7 +20,7 @@ import platformdirs
 
 from analysis.checks import check_watched
 from analysis.codec import decode, encode
-from analysis.config import Experiment
+from analysis.config import SETTINGS, Experiment
 from analysis.database import WATCHED, Database, StoreError
 from analysis.locks import lives
 from analysis.records import IMPORTED, NAME_LENGTH, Blob, key, pack, unpack
@@ -34,6 +34,10 @@ R = TypeVar("R")
 
 class NoRunError(StoreError):
     """There is no run of that id."""
+
+
+class TextError(StoreError):
+    """A run's text is not here, or not as it was."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,19 @@ class Row:
         return self.status in LIVE
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was cancelled, failed or interrupted: whether it can be gone on with."""
+        return not self.live and self.status != "finished"
+
+    @property
     def text_missing(self) -> bool:
         """Whether it came without the text that it needs: its `text_file` only names that."""
         return self.imported and self.experiment.text_file is not None
 
     def require_text(self) -> None:
-        """Raise a StoreError where the run's text is not here: its `text_file` must not be opened."""
+        """Raise a TextError where the run's text is not here: its `text_file` must not be opened."""
         if self.text_missing:
-            raise StoreError(f"run {self.id}: its text is not here: upload it and train again")
+            raise TextError(f"run {self.id}: its text is not here: upload it and train again")
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -95,7 +104,7 @@ class Store:
 
     def __init__(self, path: Path | str | None = None) -> None:
         self._file = Database(path or default_path())
-        self.path, self.close = self._file.path, self._file.close
+        self.path, self.close, self.require_writable = self._file.path, self._file.close, self._file.require_writable
         self.owners = self.path.with_name(self.path.name + ".owners")
 
     def _dead(self) -> set[str]:
@@ -116,10 +125,10 @@ class Store:
 
     # Writing
 
-    def add(self, experiment: Experiment, owner: str | None = None, id: str | None = None) -> str:
+    def add(self, experiment: Experiment, owner: str | None = None) -> str:
         """Note a new run as queued by an owner; return its id."""
         with self._file.writing() as connection:
-            return self._insert(connection, experiment, owner, id)
+            return self._insert(connection, experiment, owner)
 
     def join(self, experiment: Experiment, owner: str | None = None) -> tuple[str, bool]:
         """Find the run of an identical experiment, or note a new one.
@@ -142,11 +151,14 @@ class Store:
     def take(self, id: str, owner: str | None = None) -> bool:
         """Take over a run that was cancelled, failed or interrupted; False where it is not one of these.
 
-        Raises StoreError where its text is not here.
+        Raises TextError where its text is not here, or not as it was.
         """
-        self.row(id).require_text()
+        row = self.row(id)
+        row.require_text()
         with self._file.writing() as connection:
-            _only(connection, id, "id")  # deleted meanwhile?
+            known = _only(connection, id, "key")
+            if row.stopped and not row.imported and _text_changed(row.experiment, known):
+                raise TextError(f"run {id}: its text has changed: train again")
             return self._take(connection, id, owner)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
@@ -178,9 +190,9 @@ class Store:
             connection.execute("DELETE FROM runs WHERE id = ?", (id,))
             connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
 
-    def _insert(self, connection: sqlite3.Connection, experiment: Experiment, owner: str | None, id: str = "") -> str:
+    def _insert(self, connection: sqlite3.Connection, experiment: Experiment, owner: str | None) -> str:
         columns = {
-            "id": id or token_hex(4),
+            "id": token_hex(4),
             "key": key(experiment),
             "status": "queued",
             "owner": owner,
@@ -209,12 +221,20 @@ class Store:
 
     # Reading
 
-    def rows(self) -> list[Row]:
-        """Return every run, the newest first."""
+    def rows(self, damaged: list[str] | None = None) -> list[Row]:
+        """Return every run, the newest first; what is wrong with a damaged one goes into `damaged` if that is given."""
         dead = self._dead()
         with self._file.reading() as connection:
             found = _rows(connection, "SELECT * FROM runs ORDER BY created DESC, rowid DESC")
-        return [self._row(row, dead) for row in found]
+        rows = []
+        for columns in found:
+            try:
+                rows.append(self._row(columns, dead))
+            except StoreError as error:
+                if damaged is None:
+                    raise
+                damaged.append(str(error))
+        return rows
 
     def row(self, id: str) -> Row:
         """Return one run."""
@@ -368,6 +388,14 @@ class Store:
         with self._file.writing() as connection:
             connection.execute("DELETE FROM watched WHERE id = ?", (id,))
             connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
+
+
+def _text_changed(experiment: Experiment, known: str) -> bool:
+    """Whether an experiment's text is another than when it got its key; one that can't be read fails in training."""
+    try:
+        return experiment.task in SETTINGS["text_file"].metadata["tasks"] and key(experiment) != known
+    except ValueError:
+        return False
 
 
 def _rows(connection: sqlite3.Connection, query: str, *values: str) -> list[dict[str, Any]]:

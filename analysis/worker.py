@@ -58,8 +58,6 @@ def perform(
             taken,
             reporter.step,
         )
-        report(*finished(run))
-        return run
     except _CancelledError:
         return None
     except KeyboardInterrupt:
@@ -69,6 +67,8 @@ def perform(
         what = "" if isinstance(error, ValueError | ModuleNotFoundError) else f"{type(error).__name__}: "
         report({"status": "failed", "reason": f"{what}{error}"}, None)
         raise
+    report(*finished(run))
+    return run
 
 
 class _Reporter:

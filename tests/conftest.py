@@ -33,7 +33,7 @@ def no_runs():
     jobs = training.jobs()
     for row in jobs.rows():
         jobs.cancel(row.id)
-    while jobs.active:
+    while jobs.under_way:
         time.sleep(0.01)
     for row in jobs.rows():
         jobs.delete(row.id)

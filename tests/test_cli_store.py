@@ -1,6 +1,9 @@
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -258,3 +261,35 @@ def test_a_watched_model_is_listed_and_deleted(path, capsys):
     assert capsys.readouterr().out == f"Deleted watched model {id}.\n"
     assert Store(path).watched() == {}
     assert f"no run {id}" in refusal(["delete", id], capsys)
+
+
+def test_the_history_is_not_written_over(path, tmp_path, capsys):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    content = path.read_bytes()
+    for argv in (
+        ["export", row["id"], str(path)],
+        ["train", *SMALL, "--json", str(path)],
+        ["decay", *SMALL[:4], "--csv", str(path)],
+        ["train", *SMALL, "--html", str(path), "--store", str(path)],
+    ):
+        assert "is the history of runs: expected another file" in refusal(argv, capsys)
+    assert path.read_bytes() == content
+
+
+def test_an_imported_run_that_is_here_is_said_so(path, tmp_path, capsys):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    assert main(["export", row["id"], str(tmp_path / "run.zip")]) == 0
+    capsys.readouterr()
+    assert main(["import", str(tmp_path / "run.zip")]) == 0
+    assert capsys.readouterr().out == f"Run {row['id']} is here already.\n"
+
+
+@pytest.mark.parametrize("argv", [["runs"], ["train", *SMALL]])
+def test_an_output_that_takes_nothing_is_said_in_a_line(path, argv):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "analysis", *argv]
+        root = Path(__file__).parents[1]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=root)
+    assert (done.returncode, done.stderr) == (2, "goldfish: standard output: No space left on device\n")

@@ -85,7 +85,7 @@ def test_an_identical_experiment_is_joined(jobs):
     id = jobs.submit(SMALL)
     assert ended(jobs, id).status == "finished"
     assert jobs.submit(Experiment.from_dict(SMALL.as_dict())) == id
-    assert not jobs.active
+    assert not jobs.under_way
     running = jobs.submit(LONG)
     waiting = jobs.submit(LONG.replace(seed=1))
     assert jobs.submit(LONG) == running
@@ -111,7 +111,7 @@ def test_two_sessions_watch_one_run(jobs):
     id = jobs.submit(LONG)
     with pool(jobs._store.path) as other:
         assert other.submit(LONG) == id
-        assert not other.active
+        assert not other.under_way
         until(lambda: len(other.watch(id)[1]) >= 2)
         assert other.row(id).status == "running"
         with pytest.raises(StoreError, match="another process"):
@@ -437,3 +437,102 @@ def test_workers_that_do_not_start_fail_what_waits(tmp_path, monkeypatch, whole)
         assert jobs.submit(SMALL) == id
         assert ended(jobs, id).status == "finished"
         assert jobs.load(id) == whole
+
+
+# What could be lost
+
+
+def test_a_run_is_filed_under_the_text_it_learned_from(tmp_path):
+    path = tmp_path / "mine.txt"
+    one, other = (
+        "the quick brown fox jumps over the lazy dog. " * 20,
+        "pack my box with five dozen liquor jugs. " * 20,
+    )
+    experiment = SMALL.replace(task="text", text_file=str(path))
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        path.write_text(one)
+        running = jobs.submit(LONG)
+        waiting = jobs.submit(experiment)
+        path.write_text(other)  # while it waits
+        jobs.cancel(running)
+        assert ended(jobs, waiting).status == "finished"
+        assert jobs.find(experiment).id == waiting
+        path.write_text(one)
+        assert jobs.find(experiment) is None
+
+
+def test_a_run_whose_text_has_changed_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        id = jobs.submit(LONG.replace(task="text", text_file=str(path)))
+        until(lambda: jobs.row(id).step > 10)
+        jobs.cancel(id)
+        ended(jobs, id)
+        path.write_text("pack my box with five dozen liquor jugs. " * 20)
+        with pytest.raises(StoreError, match="its text has changed"):
+            jobs.resume(id)
+        assert jobs.row(id).status == "cancelled" and jobs.row(id).unsaved is None
+
+
+def test_what_ended_while_the_disk_was_full_is_kept_once_there_is_room(tmp_path, monkeypatch, whole):
+    path = tmp_path / "runs.sqlite"
+    with pool(path) as jobs:
+        with monkeypatch.context() as patch:
+            limit(patch, 1)
+            ids = [jobs.submit(SMALL), jobs.submit(SMALL.replace(seed=1))]
+            for id in ids:
+                assert ended(jobs, id).unsaved
+            with pytest.raises(StoreError, match="full"):
+                for id in ids:
+                    jobs.delete(id)
+        left = [row.id for row in jobs.rows()]
+        assert left == ids[::-1]
+        jobs.rename(ids[0], "kept")
+        jobs.delete(ids[1])
+        assert [row.id for row in jobs.rows()] == ids[:1]
+    (row,) = Store(path).rows()
+    assert (row.id, row.name, row.status) == (ids[0], "kept", "finished")
+    assert Store(path).load(ids[0]) == whole
+
+
+def test_a_full_queue_costs_no_run(tmp_path):
+    with pool(tmp_path / "runs.sqlite", workers=0) as jobs:
+        id = jobs.submit(SMALL)
+    with pool(tmp_path / "runs.sqlite", waiting=1) as jobs:
+        jobs.rename(id, "precious")
+        running = jobs.submit(LONG)
+        until(lambda: jobs.row(running).status == "running")
+        waiting = jobs.submit(LONG.replace(seed=1))
+        for ask in (lambda: jobs.resume(id), lambda: jobs.submit(SMALL)):
+            with pytest.raises(QueueFullError):
+                ask()
+        assert jobs.submit(LONG.replace(seed=1)) == waiting  # joins
+        assert (jobs.row(id).name, jobs.row(id).status) == ("precious", "interrupted")
+
+
+def test_a_run_that_its_worker_never_began_is_given_to_the_next(jobs, whole):
+    until(lambda: all(worker.ready for worker in jobs._workers))
+    for worker in workers():
+        os.kill(worker.pid, signal.SIGKILL)
+    id = jobs.submit(experiment := SMALL.replace(seed=500))
+    assert ended(jobs, id).status == "finished"
+    assert jobs.load(id) == train(experiment)
+
+
+def test_a_history_that_can_only_be_read(tmp_path, monkeypatch, whole):
+    path = tmp_path / "runs.sqlite"
+    with pool(path) as jobs:
+        id = jobs.submit(SMALL)
+        ended(jobs, id)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    monkeypatch.setattr("analysis.database.os.access", lambda *_: False)  # of no use to root
+    with pool(path) as jobs:
+        assert "can't be written to" in jobs.trouble
+        assert jobs.submit(SMALL) == id and jobs.load(id) == whole
+        other = jobs.submit(SMALL.replace(seed=1))
+        assert ended(jobs, other).status == "finished" and jobs.row(other).unsaved
+        assert [row.id for row in jobs.rows()] == [other, id]
+        with pytest.raises(StoreError, match="can't be written to"):
+            jobs.delete(id)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before

@@ -204,7 +204,7 @@ def trained(at):
     """Press Train, wait until the workers are done, and draw the page again."""
     at.button(key="train").click().run()
     fine(at)
-    until(lambda: not training.jobs().active)
+    until(lambda: not training.jobs().under_way)
     return fine(at.run())
 
 

@@ -177,7 +177,7 @@ def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
     assert "a trained model takes its place" in captions(at)
     before = drawing(at)["frames"]
     until = time.monotonic() + 40
-    while training.jobs().active and time.monotonic() < until:
+    while training.jobs().under_way and time.monotonic() < until:
         time.sleep(0.1)
     fine(at.run())
     assert "Trained for 3 steps" in captions(at)

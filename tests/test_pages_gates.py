@@ -135,7 +135,7 @@ def test_a_look_is_kept_by_the_run_it_was_taken_of(monkeypatch):
     monkeypatch.setattr(said, "_looked_at", lambda *arguments: asked.append(arguments[1]))
     said.looked_at(experiment, True, 1)
     said.training.submit([experiment])
-    until(lambda: not said.training.jobs().active)
+    until(lambda: not said.training.jobs().under_way)
     said.looked_at(experiment, True, 1)
     said.looked_at(experiment, False, 1)
     assert asked == [None, said.training.jobs().find(experiment).id, None]

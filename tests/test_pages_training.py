@@ -35,7 +35,7 @@ def test_a_costly_picture_is_shown_for_a_while_unless_it_is_of_something_else(mo
 def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):
     at = app("pages/measure/decay.py", **SMALL | {"cells": "GRU", "snapshot_every": 1})
     at.button(key="train").click().run()
-    until(lambda: not training.jobs().active)
+    until(lambda: not training.jobs().under_way)
     at.run()
     pressed = []
     play = player._play

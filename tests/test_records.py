@@ -53,7 +53,7 @@ def text_run(run, path):
 
 def record_of(of, /, **changes):
     shared = {"name": "", "reason": None, "created": "2026-01-02T03:04:05+00:00", "seconds": 1.0, "versions": {}}
-    whole = {"status": "finished", "experiment": of.experiment, "step": of.experiment.steps}
+    whole = {"status": "finished", "experiment": of.experiment, "step": of.snapshots[-1].step}
     return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
 
 
@@ -322,3 +322,14 @@ def test_the_file_is_plain(store, run):
     assert json.loads(files["result.json"])["kind"] == Record.__name__
     for name in files.keys() - {"result.json"}:
         assert np.load(io.BytesIO(files[name]), allow_pickle=False).ndim == 1
+
+
+def test_an_imported_run_says_nothing_to_a_terminal(store, run):
+    odd = record_of(run, name="a\x1b[31m name\nin two", created="20260102T030405+01:00")
+    row = store.row(store.import_(encode(odd)))
+    assert (row.name, row.created) == ("a[31m name in two", "2026-01-02T02:04:05.000+00:00")
+
+
+def test_a_finished_run_ends_with_its_last_snapshot(store, run):
+    with pytest.raises(StoreError, match="unexpected last step"):
+        store.import_(encode(record_of(run, step=10)))

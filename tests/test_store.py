@@ -7,6 +7,7 @@ import pytest
 
 from analysis.codec import decode, encode
 from analysis.database import MEMORY, StoreError
+from analysis.jobs import Jobs
 from analysis.locks import Owner, lives
 from analysis.records import finished, key
 from analysis.store import NoRunError, Store, default_path
@@ -160,3 +161,39 @@ def test_four_processes_write_at_once(tmp_path, run):
     assert [file.name for file in path.parent.iterdir() if "-wal" not in file.name and "-shm" not in file.name] == [
         "runs.sqlite"
     ]
+
+
+def test_a_history_has_one_lock_by_whatever_name(tmp_path):
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "runs.sqlite")
+    store = Store(tmp_path / "runs.sqlite")
+    owner = Owner(store.owners)
+    id = store.add(SMALL, owner.name)
+    assert Store(tmp_path / "link.sqlite").row(id).status == "queued"
+    owner.release()
+
+
+def test_settings_that_say_the_same_have_one_key():
+    assert key(SMALL.replace(length=None)) == key(SMALL.replace(length=30)) != key(SMALL.replace(length=31))
+    assert key(SMALL.replace(forget_bias=0.0)) == key(SMALL.replace(forget_bias=-0.0)) != key(SMALL)
+
+
+def test_a_damaged_run_hides_no_other(store, run):
+    ids = [keep(store, run) for _ in range(3)]
+    store.write(ids[1], {"experiment": "{}x"})
+    damaged = []
+    assert [row.id for row in store.rows(damaged)] == [ids[2], ids[0]]
+    (said,) = damaged
+    assert f"run {ids[1]} is damaged" in said
+    with pytest.raises(StoreError, match="damaged"):
+        store.rows()
+    store.delete(ids[1])
+    assert len(store.rows()) == 2
+
+
+def test_a_history_in_memory_by_its_name_makes_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOLDFISH_STORE", MEMORY)
+    with Jobs(workers=0) as jobs:
+        assert jobs.trouble is None and jobs.rows() == []
+        jobs.submit(SMALL)
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,8 @@ if jobs.trouble:
     st.warning(
         f"The history can't be used, runs are kept in memory until the server stops: {layout.plain(jobs.trouble)}"
     )
+for what in jobs.damaged:
+    st.warning(layout.plain(what))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
         "Filter", key="filter", bind="query-params", placeholder="lstm recall finished", width=320,

@@ -166,16 +166,15 @@ def _answers(row: Row) -> str:
 
 
 def _horizon(row: Row) -> str:
-    return _horizons(row.id) if row.metric else "–"
+    with suppress(StoreError):
+        return _horizons(row.id) if row.metric else "–"
+    return "–"
 
 
 @st.cache_data(max_entries=5000, show_spinner=False)
 def _horizons(id: str) -> str:
     """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
-    try:
-        run = training.jobs().load(id)
-    except StoreError:
-        return "–"
+    run = training.jobs().load(id)
     said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
     return said.replace("≥", "at least").replace(", the whole sequence", "")
 
