@@ -11,6 +11,11 @@ CELLS = ("rnn", "lstm", "gru")
 GATED = ("lstm", "gru")
 DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
 TASKS = tuple(DEFAULT_LENGTH)
+TASK_HELP = (
+    "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
+    "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
+    "digits: a written digit, pixel by pixel."
+)
 
 
 def setting(
@@ -59,7 +64,7 @@ class Experiment:
     """
 
     cell: str = setting("lstm", "Cell", "The kind of recurrent network.", choices=CELLS)
-    task: str = setting("recall", "Task", "What the network must remember.", choices=TASKS)
+    task: str = setting("recall", "Task", TASK_HELP, choices=TASKS)
     length: int | None = setting(
         None, "Length", "Number of time steps to remember over; unset, the task's own default.",
         2, 100_000, step=1, page_high=1000, fixed={"digits": DEFAULT_LENGTH["digits"]},

@@ -1,5 +1,6 @@
 """Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the carry alone."""
 
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -141,6 +142,14 @@ def decay_of_norms(norms: np.ndarray, of: str, threshold: float = 0.01) -> Decay
         horizons=np.array([_horizon(curve, threshold) for curve in relatives]),
         excluded=int(S - finite.sum()),
     )
+
+
+def at_threshold(decay: Decay, threshold: float) -> Decay:
+    """Return a decay with the horizons of another threshold."""
+    if threshold == decay.threshold:
+        return decay
+    horizons = np.array([_horizon(curve, threshold) for curve in decay.relatives])
+    return replace(decay, threshold=threshold, horizon=_horizon(decay.relative, threshold), horizons=horizons)
 
 
 def _fit(relative: np.ndarray) -> tuple[float, float]:

@@ -200,6 +200,7 @@ def _through_training(run: Run) -> dict[str, Any]:
     columns = {
         "cell": run.experiment.cell,
         "step": np.array([snapshot.step for snapshot in run.snapshots]),
+        "threshold": np.array([snapshot.decay.threshold for snapshot in run.snapshots]),
         "horizon": np.array([snapshot.decay.horizon for snapshot in run.snapshots]),
     }
     own = {name: np.stack([getattr(snapshot, name) for snapshot in run.snapshots]) for name in ("loss", "metric")}

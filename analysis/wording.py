@@ -178,7 +178,7 @@ def carried(cell: str, decay: Decay, carry: Decay, states: Mapping[str, str] | N
     if not np.isfinite(share):
         return ""
     gate, distance = KEEP_GATE[cell], decay.distance[-1]
-    would = f"at distance {distance} the {gate} gate alone would bring {number(share)} times the gradient"
+    would = f"at distance {distance} the {gate} gate alone would bring {number(share)} times what comes in fact"
     return f"{called(cell, states or {})}: {would}."
 
 

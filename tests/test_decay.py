@@ -9,7 +9,7 @@ import torch
 
 from analysis import Experiment, carry_decay, gradient_decay, record
 from analysis.bptt import Unroll
-from analysis.decay import OF, carry_norms, decay_of_norms, gradient_norms
+from analysis.decay import OF, at_threshold, carry_norms, decay_of_norms, gradient_norms
 from analysis.measuring import measure_untrained
 from analysis.norms import norm
 
@@ -422,3 +422,16 @@ def test_rounding_below_floating_point_bends_no_curve(cell, gate):
         for found, tolerance in ((ended, 0.02), (measure(small), 0.02)):
             assert found.rate == pytest.approx(wanted.rate, rel=tolerance)
             assert found.r_squared > 0.999
+
+
+def test_at_another_threshold_it_is_what_would_have_been_measured():
+    norms = np.random.default_rng(0).lognormal(size=(3, 20, 5)).cumprod(1)
+    norms[2, 5:] = np.nan
+    for threshold in (0.001, 0.5, 1.0):
+        found, wanted = (
+            at_threshold(decay_of_norms(norms, "memory"), threshold),
+            decay_of_norms(norms, "memory", threshold),
+        )
+        assert (found.threshold, found.horizon) == (threshold, wanted.horizon)
+        np.testing.assert_array_equal(found.horizons, wanted.horizons)
+        assert found.rate == wanted.rate

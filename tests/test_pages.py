@@ -306,8 +306,8 @@ def test_training_that_fails_loses_nothing(monkeypatch):
     monkeypatch.setattr(Jobs, "submit", fails_for_lstm)
     at = trained(app("pages/measure/decay.py", **{**SMALL, "seed": "77"}))
     assert "LSTM: no luck" in at.error[0].value
-    runs = [training.finished(each) for each in at.session_state["settings"].experiments.values()]
-    assert [run is not None for run in runs] == [True, False, True]
+    runs = [training.jobs().find(each) for each in at.session_state["settings"].experiments.values()]
+    assert [run and run.status for run in runs] == ["finished", None, "finished"]
     names = [trace["name"].partition(":")[0] for trace in charts(at)[0]["data"] if trace.get("showlegend") is not False]
     assert names[:3] == ["RNN (trained)", "LSTM (untrained)", "GRU (trained)"]
     commands = [line.split()[3] for line in at.code[0].value.splitlines()]

@@ -10,8 +10,9 @@ import pytest
 
 from analysis import Experiment, train
 from analysis.figures import overlay
-from analysis.wording import described, horizon_over_seeds
+from analysis.wording import described, horizon_over_seeds, remembered
 from pages.ui import history, sidebar, training
+from pages.ui.layout import plain
 from tests.test_pages import SMALL, app, charts, fine, trained, until
 
 PAGE = "pages/runs/runs.py"
@@ -55,7 +56,7 @@ def test_the_table_says_what_came_of_each(runs):
         run = training.load(row.id)
         wanted = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
         said = table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)]
-        assert said == wanted.replace("≥", "at least").replace(", the whole sequence", "")
+        assert said == wanted.replace(", the whole sequence", "")
     assert not charts(at)
 
 
@@ -66,6 +67,25 @@ def test_chosen_runs_are_laid_over_one_another(runs):
     for picture in (decay, timeline, memory):
         assert labels <= {trace.get("name") for trace in picture["data"]}
     assert at.button(key="rename").disabled and not at.button(key="delete").disabled
+
+
+def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
+    for chosen in (runs[:1], runs):
+        said = "\n".join(text.value for text in opened(*chosen).markdown)
+        for id in chosen:
+            run = training.load(id)
+            told = remembered(run.experiment.cell, run).partition(": ")[2]
+            assert f"- {plain(described(run.experiment))}: {told}" in said
+
+
+def test_a_damaged_run_is_said_and_hides_no_other(runs):
+    jobs = training.jobs()
+    (columns,) = (jobs.store.dump(id)[0] for id in runs[:1])
+    jobs.store.write(runs[0], {"experiment": "{}x"})
+    at = opened()
+    jobs.store.write(runs[0], {"experiment": columns["experiment"]})
+    assert any(f"run {runs[0]} is damaged" in text.value for text in at.warning)
+    assert len(at.dataframe[0].value) == len(runs) - 1
 
 
 def test_a_filter_takes_every_word(runs):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from analysis.decay import at_threshold
 from pages.ui import player, training
-from tests.test_pages import SMALL, app, fine, until
+from tests.test_pages import SMALL, app, charts, fine, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -30,6 +31,37 @@ def test_a_costly_picture_is_shown_for_a_while_unless_it_is_of_something_else(mo
     ):
         monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=lambda now=now: now))
         assert player.seldom("timeline", of, draw) == wanted
+
+
+def test_a_training_with_other_settings_is_mentioned_and_a_cancelled_one_told():
+    settings = {**SMALL, "cells": "GRU", "steps": 100_000, "snapshot_every": 50}
+    at = app("pages/measure/decay.py", **settings)
+    fine(at.button(key="train").click().run())
+    until(lambda: training.jobs().rows()[0].step)
+    said = "1 run with other settings under way: see Runs"
+    assert said not in [link.proto.label for link in at.get("page_link")]
+    fine(at.slider(key="hidden_size").set_value(5).run())
+    assert said in [link.proto.label for link in at.get("page_link")]
+    fine(at.slider(key="hidden_size").set_value(SMALL["hidden_size"]).run())
+    at.button(key="cancel").click().run()
+    until(lambda: not training.jobs().under_way)
+    fine(at.run())
+    step = training.jobs().rows()[0].step
+    assert any(text.value.startswith(f"Cancelled: GRU at step {step} of 100000.") for text in at.caption)
+
+
+def test_a_picture_through_the_training_follows_the_threshold():
+    at = app("pages/measure/decay.py", **SMALL | {"cells": "GRU"})
+    at.button(key="train").click().run()
+    until(lambda: not training.jobs().under_way)
+    fine(at.run())
+    at.select_slider(key="threshold").set_value(0.5).run()
+    (row,) = training.jobs().rows()
+    timeline = charts(at)[1]
+    assert timeline["layout"]["yaxis"]["title"]["text"] == "horizon at 50 %"
+    (drawn,) = (trace["y"] for trace in timeline["data"] if trace["name"] == "GRU" and trace["yaxis"] == "y")
+    wanted = [at_threshold(each.decay, 0.5).horizon for each in training.load(row.id).snapshots]
+    assert drawn == wanted != [each.decay.horizon for each in training.load(row.id).snapshots]
 
 
 def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):

@@ -158,7 +158,7 @@ def test_half_of_the_update():
 
 def test_carry_is_compared_with_the_gradient():
     said = wording.carried("lstm", decay(0.9), decay(0.9, of="carry"))
-    assert said == "LSTM: at distance 29 the forget gate alone would bring 1 times the gradient."
+    assert said == "LSTM: at distance 29 the forget gate alone would bring 1 times what comes in fact."
     assert wording.carried("lstm", decay(0.9), decay(0.9), {"lstm": "untrained"}).startswith("LSTM (untrained): at ")
     said = wording.carried("gru", decay(0.5, T=2), decay(0.25, T=2, of="carry"))
     assert "alone would bring 0.5 times" in said and "rest" not in said

@@ -195,8 +195,11 @@ def _axis(found: Decay, position: bool) -> np.ndarray:
 
 
 def _named(cell: str, found: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
-    """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches."""
-    name = called(cell, states) + (f": {reach(found)}" if relative else "")
+    """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches.
+
+    What steps add to an update is no gradient: it reaches nowhere.
+    """
+    name = called(cell, states) + (f": {reach(found)}" if relative and found.of != "weights" else "")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 

@@ -78,7 +78,7 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
             len(readings), shared_xaxes=True, vertical_spacing=0.36 / len(readings),
             titles=tuple(name.upper() for name in readings),
         ),
-        {f"yaxis{panel}": axis for panel in panels},
+        {f"yaxis{panel}": axis | {"title": {"text": "share" if relative else "size"}} for panel in panels},
         _by_word(next(iter(readings.values())), panels),
         {"hovermode": "closest", "bargap": 0.25},
         height=100 + 140 * len(readings),
@@ -87,13 +87,15 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
 
 def _powers(sizes: list[np.ndarray]) -> style.Layout:
     """Return a log axis that holds all sizes, at most twelve powers of ten of them."""
-    axis = {"type": "log", "exponentformat": "power", "nticks": 4}
+    axis = {"type": "log", "exponentformat": "power"}
     found = np.log10(np.concatenate(sizes))
     if not np.isfinite(found).any():
         return axis
     low, high = np.nanmin(found), np.nanmax(found)
     room = 0.05 * max(high - low, 1)
-    return axis | {"range": [max(low, high - 12) - 3 * room, high + room]}
+    bottom, top = max(low, high - 12) - 3 * room, high + room
+    ticks = {"dtick": np.ceil((top - bottom) / 3)} if top - bottom > 1 else {"nticks": 4}
+    return axis | {"range": [bottom, top]} | ticks
 
 
 def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:

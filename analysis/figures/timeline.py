@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from analysis.config import Experiment
 from analysis.figures import style
 from analysis.results import Snapshot, Watched, finite_median
+from analysis.wording import at_threshold
 
 
 class Trained(Protocol):
@@ -23,7 +24,7 @@ class Trained(Protocol):
 def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, height: int = 380) -> go.Figure:
     """Draw each run's horizon and metric (median over seeds, a thin line each) by training step, one marked.
 
-    Of watched models the horizon alone is known, by backward pass.
+    Of watched models the horizon alone is known, by backward pass. All horizons are of one threshold.
     """
     learned = {cell: run for cell, run in runs.items() if not isinstance(run, Watched)}
     panels = style.numbers(2 if learned or not runs else 1)
@@ -39,7 +40,9 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
     if runs:
         last = max(run.experiment.steps if cell in learned else run.backwards for cell, run in runs.items())
         axes = style.merged({f"xaxis{panel}": {"range": [0, last]} for panel in panels}, axes)
-        axes["yaxis"] = {"title": {"text": "horizon"}, "rangemode": "tozero"}
+        snapshots = [snapshot for run in runs.values() for snapshot in run.snapshots]
+        at = at_threshold(snapshots[0].decay) if snapshots else ""
+        axes["yaxis"] = {"title": {"text": f"horizon{at}"}, "rangemode": "tozero"}
     if learned:
         run = next(iter(learned.values()))
         drawn.append(style.level((0, last), run.chance, "chance", "2"))

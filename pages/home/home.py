@@ -1,8 +1,11 @@
 """Home: how far back the gradient of an untrained cell reaches."""
 
+from functools import partial
+
 import streamlit as st
 
 from analysis import wording
+from analysis.export import decay_csv
 from analysis.figures.decay import decay
 from pages.ui import export, layout, measure, sidebar, start
 
@@ -25,4 +28,5 @@ st.caption(
     f"{wording.percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
 )
 start.presets()
-export.row("home", {"untrained-decay": figure}, settings.experiments)
+curves = partial(decay_csv, *((settings.experiments[cell], "before", found) for cell, found in decays.items()))
+export.row("home", {"untrained-decay": figure}, settings.experiments, {"untrained-decay": curves})

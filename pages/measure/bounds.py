@@ -21,7 +21,12 @@ def start(experiment: Experiment) -> Experiment:
         st.session_state["bounds_start"] = SIDEBAR if touched else PRESET
     st.session_state["sidebar_touched"] = touched
     chosen = st.segmented_control(
-        "Recurrent weights", [PRESET, SIDEBAR], required=True, key="bounds_start", bind="query-params"
+        "Recurrent weights",
+        [PRESET, SIDEBAR],
+        required=True,
+        key="bounds_start",
+        bind="query-params",
+        help="Weights that show the effect, or as the sidebar starts them.",
     )
     return experiment.replace(init="orthogonal", gain=1.5) if chosen == PRESET else experiment
 
@@ -30,10 +35,16 @@ def textbook() -> None:
     """Show a vector, multiplied by one number again and again; a bad one is said, and the last good one kept."""
     with st.container(horizontal=True, vertical_alignment="top"):
         with st.container(width=220):
-            text = st.text_input("Vector", DEFAULT, key="vector", bind="query-params", max_chars=100)
+            text = st.text_input(
+                "Vector", DEFAULT, key="vector", bind="query-params", max_chars=100,
+                help="1 to 8 numbers to start from, between commas or spaces.",
+            )  # fmt: skip
             wrong = st.empty()
-        factor = st.slider("Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220)
-        scale = controls.choice("Axis", ("linear", "log"), "scale")
+        factor = st.slider(
+            "Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220,
+            help="What every entry is multiplied by, ten times in a row.",
+        )  # fmt: skip
+        scale = controls.choice("Axis", ("linear", "log"), "scale", "Values, or their sizes in powers of ten.")
     try:
         st.session_state["last_vector"] = vector(text)
     except ValueError as error:
@@ -102,8 +113,7 @@ layout.title(
     "What does tanh hold back?",
     "A recurrent network multiplies its state by the same numbers at every step: see it on a vector, then in a cell.",
 )
-settings = sidebar.settings()
-if controls.choice("Show", SHOWN, "show") == SHOWN[0]:
+if controls.choice("Show", SHOWN, "show", "The textbook's case, or a cell with weights of its own.") == SHOWN[0]:
     textbook()
 else:
-    real(settings)
+    real(sidebar.settings())

@@ -2,9 +2,11 @@
 
 from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis import wording
+from analysis.decay import at_threshold
 from analysis.export import decay_csv, memory_csv, snapshots_csv
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
@@ -27,7 +29,7 @@ def decays(of: str, look: controls.Look) -> dict:
     if of not in ("memory", "carry"):  # measured where a tab asks for it
         found = {cell: each.decays for cell, each in measure.untrained(starting).items()}
     found = found | {cell: run.measured_after.decays for cell, run in runs.items()}
-    return {cell: measure.at_threshold(found[cell][of], look.threshold) for cell in settings.cells if of in found[cell]}
+    return {cell: at_threshold(found[cell][of], look.threshold) for cell in settings.cells if of in found[cell]}
 
 
 @st.fragment
@@ -35,8 +37,8 @@ def page() -> None:
     """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
     look = controls.decay()
     before = {cell: untrained[cell]["memory"] for cell in unfinished} | {cell: run.before for cell, run in runs.items()}
-    before = {cell: measure.at_threshold(each, look.threshold) for cell, each in before.items()}
-    after = {cell: measure.at_threshold(run.after, look.threshold) for cell, run in runs.items()}
+    before = {cell: at_threshold(each, look.threshold) for cell, each in before.items()}
+    after = {cell: at_threshold(run.after, look.threshold) for cell, run in runs.items()}
     phases = {cell: "after" if cell in runs else "before" for cell in settings.cells}
     now, drawn = decays("memory", look), {}
     states = wording.states(phases)
@@ -53,7 +55,7 @@ def page() -> None:
         earlier = reached is None and step < settings.any.steps  # while bullets, lower panel and tabs are of the end
         if earlier:
             shown = {cell: player.snapshot(run, step) for cell, run in runs.items()}
-        now.update({cell: measure.at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
+        now.update({cell: at_threshold(each.decay, look.threshold) for cell, each in shown.items()})
         phases.update({cell: f"step {each.step}" for cell, each in shown.items()})
         carry = decays("carry", look) if look.carry and not shown and not unfinished else {}
         drawn["decay"] = with_memory(
@@ -81,14 +83,22 @@ def page() -> None:
         said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
         said |= {cell: str(each) for cell, each in under_way.items()}
         lead = "After training:\n\n" if earlier else ""
-        st.markdown(lead + "\n".join(f"- {said[cell]}" for cell in settings.cells if cell in said))
+        lines = [said[cell] for cell in settings.cells if cell in said]
+        if others := {cell: now[cell] for cell in starting if said and cell not in said}:
+            lines.append(wording.untrained(others))
+        st.markdown(lead + "\n".join(f"- {line}" for line in lines))
         if runs:
             st.caption(wording.taught_and_remembered(next(iter(runs.values())), look.threshold))
         for cell, alone in carry.items():
             st.caption(wording.carried(cell, now[cell], alone, states))
         if runs or seen:
-            through = partial(timeline, runs | seen, step if reached is None else None)
-            of = (*runs, *(each.row.id for each in seen.values()))
+
+            def through() -> go.Figure:
+                """Draw the timeline, which is not always drawn anew."""
+                told = {cell: training.horizons_at(each, look.threshold) for cell, each in (runs | seen).items()}
+                return timeline(told, step if reached is None else None)
+
+            of = (look.threshold, *runs, *(each.row.id for each in seen.values()))
             drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
             layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
             metric = next(iter((runs | seen).values())).metric_name
@@ -103,7 +113,7 @@ def page() -> None:
     if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
         states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
     rates = (decays("memory", look), states) if unfinished else (now, wording.states(phases))
-    details(look, drawn, states, *rates)
+    opened = details(look, drawn, states, *rates)
 
     st.subheader("Which cell here?", anchor=False)
     if runs:
@@ -116,14 +126,26 @@ def page() -> None:
         shown = [(settings.experiments[cell], phases[cell], each) for cell, each in now.items()]
         return decay_csv(*shown, *((settings.experiments[cell], "before", each) for cell, each in before.items()))
 
-    tables = {"decay": curves}
+    tables = {"decay": curves} | opened
     if runs:
-        tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *runs.values())}
+        told = [training.horizons_at(run, look.threshold) for run in runs.values()]
+        tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *told)}
     export.row("decay", drawn, settings.experiments, tables, trained=runs)
 
 
-def details(look: controls.Look, drawn: dict, states: dict, shown: dict, shown_states: dict) -> None:
-    """Draw the tabs; the table of rates is of what the picture shows."""
+def details(look: controls.Look, drawn: dict, states: dict, shown: dict, shown_states: dict) -> dict:
+    """Draw the tabs; the table of rates is of what the picture shows. Return the tables of what is drawn, to write."""
+    tables = {}
+
+    def picture(of: str, name: str, alt: str) -> dict:
+        """Draw the decays of a kind, and return them."""
+        found = decays(of, look)
+        drawn[name] = decay(found, **options)
+        layout.chart(drawn[name], name, alt)
+        ends = [(settings.experiments[cell], "after" if cell in runs else "before", d) for cell, d in found.items()]
+        tables[name] = partial(decay_csv, *ends)
+        return found
+
     names = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
     options = {"states": states, "spread": look.spread, "position": look.position, "height": 360}
     rates, weights, others = st.tabs(names, key="details", bind="query-params")
@@ -132,15 +154,13 @@ def details(look: controls.Look, drawn: dict, states: dict, shown: dict, shown_s
             comparison.rates(shown, shown_states)
     if weights.open:
         with weights:
-            updates = decays("weights", look)
-            drawn["weights"] = decay(updates, **options)
-            layout.chart(drawn["weights"], "weights", "What each step adds to the update of the recurrent weights")
+            updates = picture("weights", "weights", "What each step adds to the update of the recurrent weights")
             st.markdown(wording.update(updates, states))
     if others.open:
         with others:
             of = controls.state()
-            drawn[of] = decay(decays(of, look), **options)
-            layout.chart(drawn[of], of, f"Gradient of the {of} against distance")
+            picture(of, f"gradient-{of}", f"Gradient of the {of} against distance")
+    return tables
 
 
 page()

@@ -65,11 +65,18 @@ sequence, around, units, carry = st.tabs(names, key="gates_tab", bind="query-par
 if sequence.open or around.open:
     with sequence if sequence.open else around:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            when = controls.choice("Weights", ("trained", "untrained"), "gates_weights") if runs else "untrained"
+            when = "untrained"
+            if runs:
+                when = controls.choice(
+                    "Weights", ("trained", "untrained"), "gates_weights", "After training, or before."
+                )
             number, view = 1, "every unit"
             if sequence.open:
-                view = controls.choice("Show", ("every unit", "mean"), "gates_view")
-                number = st.number_input("Sequence", 1, SEQUENCES, key="sequence", bind="query-params", width=140)
+                view = controls.choice("Show", ("every unit", "mean"), "gates_view", "A row per unit, or their mean.")
+                number = st.number_input(
+                    "Sequence", 1, SEQUENCES, key="sequence", bind="query-params", width=140,
+                    help=f"Which of {SEQUENCES} sequences is read.",
+                )  # fmt: skip
         looks = {cell: looked_at(e, when == "trained" and cell in runs, number) for cell, e in gated.items()}
         samples, means = ({cell: look[k] for cell, look in looks.items()} for k in (0, 1))
         tables |= sequence_tables(samples, means)

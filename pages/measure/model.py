@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from analysis.decay import at_threshold
 from analysis.figures import bounds as bounds_figures
 from analysis.figures import gates as gates_figures
 from analysis.figures.decay import decay
@@ -11,7 +12,7 @@ from analysis.gates import gate_sample
 from analysis.loading import measure_module, to_module
 from analysis.memory import output_memory
 from analysis.spectrum import gradient_matrix
-from pages.ui import controls, export, gates, layout, measure, model
+from pages.ui import controls, export, gates, layout, model
 
 layout.title(
     "How far back does your model remember?",
@@ -30,7 +31,7 @@ def everything():
 measured, sample = model.once("model", chosen.key, "measured", everything)
 seen = model.once("model", chosen.key, "memory", lambda: output_memory(module, inputs))
 look = controls.decay()
-found = measure.at_threshold(measured.decay, look.threshold)
+found = at_threshold(measured.decay, look.threshold)
 carry = {cell: measured.decays["carry"]} if look.carry and "carry" in measured.decays else {}
 drawn = {
     "decay": decay(

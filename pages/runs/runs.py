@@ -47,8 +47,7 @@ def picture() -> dict[str, Run | training.Progress]:
         return {}
     drawn["decay"], drawn["timeline"] = overlay.decay(seen), overlay.timeline(seen)
     layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run")
-    if said := history.sentence(seen):
-        st.markdown(said)
+    st.markdown(history.said(seen))
     layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step, of each run")
     if finished := {label: run for label, run in seen.items() if isinstance(run, Run)}:
         drawn["memory"] = overlay.memory(finished)

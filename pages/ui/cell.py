@@ -72,16 +72,18 @@ def choose_cell(settings: Settings) -> str:
     if st.session_state.get("inside_cell") not in cells:
         st.session_state.pop("inside_cell", None)
     return st.segmented_control(
-        "Cell", cells, default=cells[0], required=True, key="inside_cell", format_func=str.upper, bind="query-params"
-    )
+        "Cell", cells, default=cells[0], required=True, key="inside_cell", format_func=str.upper, bind="query-params",
+        help="Which of the sidebar's cells reads the sentence.",
+    )  # fmt: skip
 
 
 def choose_word(label: str, read: Reading, key: str) -> int:
     """Choose one of the words read, the last at first."""
     last = len(read.words) - 1
     return st.selectbox(
-        label, range(last + 1), last, lambda t: f"{t + 1} · {read.words[t]}", key=f"{key}_{last}", width=260
-    )
+        label, range(last + 1), last, lambda t: f"{t + 1} · {read.words[t]}", key=f"{key}_{last}", width=260,
+        help="At which word of the sentence.",
+    )  # fmt: skip
 
 
 def untrained(experiments: Mapping[str, Experiment], words: list[str], squashed: bool) -> dict[str, Reading]:

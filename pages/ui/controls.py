@@ -30,10 +30,17 @@ def decay() -> Look:
             "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=220,
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",
         )  # fmt: skip
-        axis = choice("Axis", ("distance", "position"), "axis")
-        size = choice("Gradient", ("relative", "absolute"), "size")
+        axis = choice(
+            "Axis", ("distance", "position"), "axis", "Steps back from the last, or the step's place in the sequence."
+        )
+        size = choice(
+            "Gradient",
+            ("relative", "absolute"),
+            "size",
+            "As a share of the gradient at the last step, or its own size.",
+        )
         with st.popover("More", icon=":material/tune:"):
-            spread = choice("Spread", tuple(SPREADS), "spread")
+            spread = choice("Spread", tuple(SPREADS), "spread", "What lies around a median: nine of ten, or each seed.")
             carry = st.toggle(
                 "gate alone", value=True, key="carry", bind="query-params",
                 help="What would come back through the forget or update gate, without the recurrent weights.",
@@ -42,12 +49,14 @@ def decay() -> Look:
     return Look(threshold, size == "relative", axis == "position", full_depth, carry, SPREADS[spread])
 
 
-def choice(label: str, options: tuple[str, ...], key: str) -> str:
+def choice(label: str, options: tuple[str, ...], key: str, help: str) -> str:
     """Choose one of a few words, the first at first, and where a link says none."""
-    chosen = st.segmented_control(label, options, default=options[0], required=True, key=key, bind="query-params")
+    chosen = st.segmented_control(
+        label, options, default=options[0], required=True, key=key, bind="query-params", help=help
+    )
     return chosen or options[0]
 
 
 def state() -> str:
     """Choose whose gradient is drawn."""
-    return STATES[choice("Gradient of the", tuple(STATES), "state")]
+    return STATES[choice("Gradient of the", tuple(STATES), "state", "Where the gradient is taken, at every step.")]

@@ -15,7 +15,7 @@ from analysis.jobs import QueueFullError
 from analysis.records import NAME_LENGTH
 from analysis.results import Run, finite_median
 from analysis.store import Row
-from analysis.wording import described, horizon_over_seeds, listed, number, percent, spread, steps
+from analysis.wording import described, horizon_over_seeds, listed, number, percent, remembered, spread, steps
 from pages.ui import sidebar, training
 from pages.ui.layout import plain
 from pages.ui.training import Progress
@@ -60,6 +60,16 @@ def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
         except StoreError as error:
             st.error(plain(error))
     return {label: run for label, run in found.items() if run.snapshots}
+
+
+def said(runs: Mapping[str, Run | Progress]) -> str:
+    """Say of each run how far it can be taught and what it answers, and of several which reaches farthest."""
+    lines = []
+    for label, run in runs.items():
+        cell = run.experiment.cell
+        told = remembered(cell, run) if isinstance(run, Run) else str(run)
+        lines.append(f"- {plain(label)}: {told.removeprefix(cell.upper()).lstrip(': ')}")
+    return "\n".join([*lines, "", sentence(runs)])
 
 
 def sentence(runs: Mapping[str, Run | Progress]) -> str:
@@ -176,13 +186,13 @@ def _horizons(id: str) -> str:
     """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
     run = training.jobs().load(id)
     said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
-    return said.replace("≥", "at least").replace(", the whole sequence", "")
+    return said.replace(", the whole sequence", "")
 
 
 ANSWERS = "What the trained models answer on a test: the median over seeds, and in brackets its range."
 HORIZON = (
     "The steps back to which 1 % of the gradient is left, before → after training: the median over seeds, and in "
-    "brackets its range. At least: to the first step of the sequence."
+    "brackets its range. ≥: to the first step of the sequence, the gradient may reach further."
 )
 COLUMNS = {  # those that a phone has room for first
     "Run": lambda row: row.name or described(row.experiment).partition(", ")[0],
@@ -247,8 +257,10 @@ def _each(do: Callable[[str], None], rows: Sequence[Row]) -> None:
 
 @st.dialog("Rename")
 def _rename(row: Row) -> None:
-    name = st.text_input("Name", row.name, max_chars=NAME_LENGTH, placeholder=described(row.experiment))
-    if st.button("Save", type="primary"):
+    with st.form("rename", border=False):  # where Enter saves too
+        name = st.text_input("Name", row.name, max_chars=NAME_LENGTH, placeholder=described(row.experiment))
+        saved = st.form_submit_button("Save", type="primary")
+    if saved:
         _each(lambda id: training.jobs().rename(id, name), [row])
         st.rerun()
 

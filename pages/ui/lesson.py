@@ -67,7 +67,8 @@ STRONG = """<style>
 </style>"""  # the theme's own ink for what the drawing says
 LEGEND = (
     "Each patch is one vector, a square per unit: blue below 0, grey 0, orange above. Boxes hold learned weights: "
-    "σ gives 0 to 1, tanh −1 to 1. Signs in circles work number by number. Point at a square to read it."
+    "σ gives 0 to 1, tanh −1 to 1 (“as is” where it is switched off). Signs in circles work number by number. Point at "
+    "a square to read it."
 )
 SOURCES = """
 - S. Hochreiter, J. Schmidhuber: [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997; the
@@ -93,8 +94,8 @@ STATES = (
 )
 DEPENDENCE = (
     "How much the score of the word that follows would move if a word's embedding moved a little: the length of its "
-    "gradient. Colours are shares of each cell's strongest; the bars tell how strong that is. A gradient that has "
-    "faded to nothing teaches nothing either: this is how early words come to be forgotten."
+    "gradient. Colours are shares of each cell's strongest; the bars tell how strong that is. Where it has faded to "
+    "nothing, nothing is taught either: this is how early words come to be forgotten."
 )
 LEFT_OUT = (
     "The cell state, and one gate: update does the work of forget and input. Whether that costs accuracy, only a try "

@@ -1,13 +1,11 @@
 """Measurements for pictures, cached: how models start, before any training."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import streamlit as st
 
 from analysis.config import SETTINGS, Experiment
-from analysis.decay import decay_of_norms
 from analysis.measuring import Meter
 from analysis.results import Decay, Measured
 from analysis.tasks import MEASURED, Batch, build
@@ -120,12 +118,3 @@ def _start_of(experiment: Experiment) -> tuple[Meter, Weights]:
     batch = task.measuring()
     batch = Batch(batch.inputs[:, :samples], batch.targets[..., :samples])
     return Meter(experiment, task, batch), weights
-
-
-def at_threshold(decay: Decay, threshold: float) -> Decay:
-    """Return a decay with the horizons of another threshold."""
-    if threshold == decay.threshold:
-        return decay
-    whole = decay_of_norms(decay.relative[None, :, None], decay.of, threshold)
-    each = decay_of_norms(decay.relatives[:, :, None], decay.of, threshold)
-    return replace(decay, threshold=threshold, horizon=whole.horizon, horizons=each.horizons)

@@ -58,7 +58,9 @@ def choose() -> Chosen:
     st.html(REPLACED)
     left, right = st.columns(2, gap="large")
     with right:  # drawn before anything can be refused, or what is set there would be forgotten
-        source = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source")
+        source = controls.choice(
+            "Inputs it reads", (RANDOM, OWN), "model_source", "Random numbers, or a file of yours."
+        )
         read = _own() if source == OWN else _random()
     with left:
         upload = st.file_uploader(
@@ -71,7 +73,9 @@ def choose() -> Chosen:
             refuse(error)
         nonlinearity = "tanh"
         if found.cell == "rnn":
-            nonlinearity = controls.choice("Nonlinearity, which a state dict doesn't say", NONLINEARITIES, "model_phi")
+            nonlinearity = controls.choice(
+                "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
+            )
     with right:
         try:
             inputs, said, key, option = read(found)
@@ -101,7 +105,7 @@ def _layer(upload: Any) -> Found:
         raise UnusableError(f"{upload.name}: none of the recurrent layers in it can be measured")
     label = next(iter(usable))
     if len(usable) > 1:
-        label = st.selectbox("Which layers", list(usable), key="model_layer")
+        label = st.selectbox("Which layers", list(usable), key="model_layer", help="The file has several.")
     else:
         st.caption(f"Found {plain(label)}.")
     if refused:
@@ -113,13 +117,18 @@ def _random() -> Read:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         numbers = {
             "variance": st.number_input(
-                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=115
+                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=115,
+                help="Of the random numbers, whose mean is 0.",
             ),
-            "steps": st.number_input("Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=115),
+            "steps": st.number_input(
+                "Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=115,
+                help="How long each sequence is.",
+            ),
             "sequences": st.number_input(
-                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=115
+                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=115,
+                help="How many are read: medians are over them.",
             ),
-        }
+        }  # fmt: skip
     option = [word for name, value in numbers.items() for word in (f"--{name}", f"{value:g}")]
 
     def read(found: Found) -> tuple:

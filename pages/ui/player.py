@@ -13,6 +13,7 @@ from pages.ui.training import POLL, Progress
 BEAT = 0.4  # seconds that a snapshot is shown while they play
 SELDOM = 3.0  # seconds that `seldom` shows a picture
 STOPS = 200  # of the slider
+STEP = "Which of the training's snapshots is shown."
 
 R = TypeVar("R")
 
@@ -65,10 +66,12 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
             )  # fmt: skip
         if still:
             st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
-            return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True)
+            return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True, help=STEP)
         # A beat that wrote its step into the URL would undo what another control has just written there.
         bind = None if plays else "query-params"
-        return st.select_slider("Training step", stops, stops[-1], key=name, bind=bind, on_change=_note, args=(name,))
+        return st.select_slider(
+            "Training step", stops, stops[-1], key=name, bind=bind, on_change=_note, args=(name,), help=STEP
+        )
 
 
 def snapshot(run: Run | Progress, step: int) -> Snapshot:

@@ -8,7 +8,7 @@ import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ from analysis.bptt import one_thread
 from analysis.capacity import require_memory
 from analysis.config import Experiment
 from analysis.database import StoreError
+from analysis.decay import at_threshold
 from analysis.jobs import Jobs, QueueFullError
 from analysis.results import Run, Snapshot
 from analysis.store import NoRunError, Row
@@ -56,12 +57,6 @@ def load(id: str) -> Run:
     return jobs().load(id)
 
 
-def finished(experiment: Experiment) -> Run | None:
-    """Return the run of an experiment if it is finished."""
-    row = jobs().find(experiment)
-    return load(row.id) if row and row.status == "finished" else None
-
-
 @dataclass(frozen=True)
 class Progress:
     """A run as far as it has come: as much of a `Run` as there is in its middle."""
@@ -87,6 +82,13 @@ class Progress:
         answers = f"{self.metric_name} {spread(last.metric)}, chance {number(self.chance)}"
         at = f"{cell} at step {last.step} of {row.experiment.steps}"
         return f"{at}: {answers}; the horizon is {horizon_over_seeds(last.decay)}."
+
+
+def horizons_at(run: Run | Progress, threshold: float) -> Run | Progress:
+    """Return a run with the horizons of its snapshots at another threshold."""
+    return replace(
+        run, snapshots=tuple(replace(each, decay=at_threshold(each.decay, threshold)) for each in run.snapshots)
+    )
 
 
 def forget_others(ids: Iterable[str]) -> None:
@@ -180,7 +182,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 except StoreError as error:
                     st.error(f"{cell.upper()}: {plain(error)}")
     live = [found for found in rows.values() if found and found.live]
-    stopped = {cell: found for cell, found in rows.items() if found and not found.live and found.status != "finished"}
+    stopped = {cell: found for cell, found in rows.items() if found and found.stopped}
     idle = [e for cell, e in settings.experiments.items() if rows[cell] is None or cell in stopped]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -197,6 +199,10 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
             if not live:
                 said.caption("…" if idle else "Trained.")
     with st.container():
+        _mention_others(rows.values())
+        if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
+            at = [f"{each.experiment.cell.upper()} at step {each.step}" for each in cancelled]
+            st.caption(f"Cancelled: {listed(at)} of {cancelled[0].experiment.steps}. Nothing is lost: Resume goes on.")
         for cell, each in stopped.items():
             if each.status != "cancelled":
                 say = st.error if each.status == "failed" else st.warning
@@ -207,6 +213,14 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
         _mention_trouble(rows.values())
         _advise(runs)
     return runs, lambda: said.caption(estimate(idle)) if idle and not live else None
+
+
+def _mention_others(rows: Iterable[Row | None]) -> None:
+    """Say where something else trains or waits, as after a setting was moved, and lead there."""
+    others = len({*jobs().under_way} - {found.id for found in rows if found})
+    if others:
+        said = f"{others} run{'s' * (others > 1)} with other settings under way: see Runs"
+        st.page_link("pages/runs/runs.py", label=said, icon=":material/history:")
 
 
 def _watch(ids: list[str]) -> None:

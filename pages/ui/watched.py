@@ -171,8 +171,10 @@ def _do(change: Callable[..., None], *arguments: str) -> None:
 
 @st.dialog("Rename")
 def _rename(store: Store, id: str, model: Watched) -> None:
-    name = st.text_input("Name", model.name, max_chars=NAME_LENGTH)
-    if st.button("Save", type="primary"):
+    with st.form("rename_watched", border=False):  # where Enter saves too
+        name = st.text_input("Name", model.name, max_chars=NAME_LENGTH)
+        saved = st.form_submit_button("Save", type="primary")
+    if saved:
         _do(store.rename_watched, id, name)
 
 

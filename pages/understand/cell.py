@@ -17,8 +17,10 @@ settings = sidebar.settings()
 words = ui.sentence()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     cell = ui.choose_cell(settings)
-    weights = controls.choice("Weights", ("trained", "untrained"), "weights")
-    squashed = st.toggle("with tanh", True, key="squashed", bind="query-params")
+    weights = controls.choice("Weights", ("trained", "untrained"), "weights", "After training, or as the cell starts.")
+    squashed = st.toggle(
+        "with tanh", True, key="squashed", bind="query-params", help="Off: the same weights, and nothing is squeezed."
+    )
 
 experiments = ui.experiments(settings, cell)
 untrained = ui.untrained(experiments, words, squashed)
@@ -48,7 +50,7 @@ if gates.open:
         if cell == "rnn":
             st.markdown(lesson.NO_GATE)
         else:
-            gate = controls.choice("Gate", lesson.GATES[cell], f"{cell}_gate")
+            gate = controls.choice("Gate", lesson.GATES[cell], f"{cell}_gate", "Which of the boxes is explained.")
             text, values = st.columns([1, 2])
             with text:
                 st.latex(lesson.FORMULAS[cell, gate])
@@ -61,7 +63,8 @@ if unit.open:
     with unit:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             t = ui.choose_word("Word", reading, "word")
-            number = st.number_input("Unit", 0, reading.parts["hidden"].shape[1] - 1, key="unit", width=140)
+            most = reading.parts["hidden"].shape[1] - 1
+            number = st.number_input("Unit", 0, most, key="unit", width=140, help="Which number of the state.")
         st.code("\n".join(map(str, arithmetic(reading, t, number))), language=None, wrap_lines=True)
         st.caption(lesson.ARITHMETIC)
 if units.open:
@@ -73,7 +76,12 @@ if dependence.open:
     with dependence:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             t = ui.choose_word("Prediction after", reading, "after")
-            size = controls.choice("Dependence", ("absolute", "relative"), "dependence")
+            size = controls.choice(
+                "Dependence",
+                ("absolute", "relative"),
+                "dependence",
+                "Its own size, or as a share of each cell's largest.",
+            )
         st.html("".join(ui.coloured(each, t) for each in readings.values()))
         drawn["connectivity"] = figures.connectivity(readings, t, relative=size == "relative")
         layout.chart(drawn["connectivity"], "connectivity", "How strongly the prediction depends on each word")
