@@ -21,7 +21,7 @@ from tests.test_browser import ARGUMENTS, CHROMIUM, Server, button, settle
 
 SIZE = {"width": 1280, "height": 800}
 THRESHOLDS = ("1 %", "3 %", "10 %", "30 %", "50 %")
-BUSY = 5000  # steps of a training that outlasts the moves
+LONG = 400  # steps of training for each move: so it outlasts them
 # Waits in the browser: from the first event on for a condition to become true, frame by frame.
 STOPWATCH = """condition => {
     let began = null;
@@ -101,14 +101,14 @@ def main() -> None:
         page = opened("decay", "seed=1")
         idle = answers(page, options.moves)
         page.close()
-        page = opened("decay", long := f"seed=2&steps={BUSY}")
+        page = opened("decay", long := f"seed=2&steps={LONG * options.moves}")
         button(page, "train").click()
         page.wait_for_function(LIVE)
         busy = answers(page, options.moves)
         page.close()
         page = opened("decay", long)
         button(page, "cancel").click()  # which fails where nothing trains any more
-        page.get_by_text("Resume").wait_for()
+        page.get_by_role("button", name="Resume").wait_for()
         page.close()
         print(f"{'':12}{'idle':>8}{'slowest':>9}{'busy':>8}{'slowest':>9}{'ratio':>7}")
         for name, one in idle.items():
