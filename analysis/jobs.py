@@ -386,8 +386,8 @@ class Jobs:
     def _keep_what_is_left(self) -> None:
         """Try again to keep the runs that ended while the file could not be written."""
         with self._lock:
-            for id in [id for id in self._unsaved if self._store and not self._spare.row(id).live]:
-                if not self._keep(id):
+            for row in self._spare.rows() if self._store and self._unsaved else ():
+                if row.id in self._unsaved and not row.live and not self._keep(row.id):
                     return
 
     def _in_file(self, id: str) -> bool:
