@@ -403,8 +403,9 @@ def test_an_estimate_is_a_positive_time():
     from analysis.config import Experiment
     from pages.ui.training import duration, estimate
 
-    assert estimate([Experiment(**SMALL, cell="gru")]).startswith("1 cell × 2 seeds, about ")
-    assert "this machine has" in estimate([Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096)])
+    assert estimate({Experiment(**SMALL, cell="gru"): 1.0}).startswith("1 cell × 2 seeds, about ")
+    assert estimate({Experiment(steps=100_000): 0.0}) == "1 cell × 4 seeds, about 1 s"
+    assert "this machine has" in estimate({Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096): 1.0})
     assert [duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]
 
 

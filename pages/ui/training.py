@@ -183,10 +183,16 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                     st.error(f"{cell.upper()}: {plain(error)}")
     live = [found for found in rows.values() if found and found.live]
     stopped = {cell: found for cell, found in rows.items() if found and found.stopped}
-    idle = [e for cell, e in settings.experiments.items() if rows[cell] is None or cell in stopped]
+    left = {  # of each training that may begin or go on, its share
+        experiment: 1 - stopped[cell].step / experiment.steps if cell in stopped else 1.0
+        for cell, experiment in settings.experiments.items()
+        if rows[cell] is None or cell in stopped
+    }
+    idle = list(left)
+    go_on = "Resume" if stopped and len(stopped) == len(idle) else "Train"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Resume" if stopped and len(stopped) == len(idle) else "Train", type="primary", key="train",
+            go_on, type="primary", key="train",
             icon=":material/play_arrow:", disabled=not idle, on_click=submit, args=(idle,),
         )  # fmt: skip
         st.button(
@@ -202,7 +208,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
         _mention_others(rows.values())
         if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
             at = [f"{each.experiment.cell.upper()} at step {each.step}" for each in cancelled]
-            st.caption(f"Cancelled: {listed(at)} of {cancelled[0].experiment.steps}. Nothing is lost: Resume goes on.")
+            st.caption(f"Cancelled: {listed(at)} of {cancelled[0].experiment.steps}. Nothing is lost: {go_on} goes on.")
         for cell, each in stopped.items():
             if each.status != "cancelled":
                 say = st.error if each.status == "failed" else st.warning
@@ -212,7 +218,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 st.error(f"{experiment.cell.upper()}: {plain(why)}")
         _mention_trouble(rows.values())
         _advise(runs)
-    return runs, lambda: said.caption(estimate(idle)) if idle and not live else None
+    return runs, lambda: said.caption(estimate(left)) if idle and not live else None
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
@@ -263,12 +269,12 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
         st.warning(f"{what} kept in memory, until the server stops: {plain(unsaved or jobs().trouble)}")
 
 
-def estimate(experiments: list[Experiment]) -> str:
-    """Say what training will cost: "3 cells × 4 seeds, about 10 s"."""
-    count, seeds = len(experiments), experiments[0].seeds
+def estimate(left: Mapping[Experiment, float]) -> str:
+    """Say what the share that is left of each training will cost: "3 cells × 4 seeds, about 10 s"."""
+    count, seeds = len(left), next(iter(left)).seeds
     what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     try:
-        return f"{what}, about {duration(_side_by_side([seconds(experiment) for experiment in experiments]))}"
+        return f"{what}, about {duration(_side_by_side([seconds(each) * share for each, share in left.items()]))}"
     except (ValueError, ModuleNotFoundError) as error:
         return plain(error)
 
