@@ -173,7 +173,12 @@ def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tens
         if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != top.shape[1]):
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},) or their sum")
-        grad = torch.autograd.grad(value.sum(), top, allow_unused=True)[0] if value.requires_grad else None
-        if grad is None:
-            raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
-        return grad.cpu()
+        return gradient_of(value.sum(), top).cpu()
+
+
+def gradient_of(loss: Tensor, output: Tensor) -> Tensor:
+    """∂loss/∂output; a ValueError where the loss doesn't depend on it."""
+    grad = torch.autograd.grad(loss, output, allow_unused=True)[0] if loss.requires_grad else None
+    if grad is None:
+        raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
+    return grad

@@ -9,7 +9,7 @@ from torch import Tensor
 from analysis.bptt import one_thread
 from analysis.cells import Layer
 from analysis.norms import norm
-from analysis.recording import Module, run_forward, unit_vector
+from analysis.recording import Module, gradient_of, run_forward, unit_vector
 from analysis.weights import KEEP_GATE
 
 
@@ -54,10 +54,7 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
             if not isinstance(value, Tensor) or value.shape != top.shape[1:2]:
                 got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},)")
-        total = torch.stack(losses).sum()
-        if not total.requires_grad:
-            raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")
-        return torch.autograd.grad(total, top)[0]
+        return gradient_of(torch.stack(losses).sum(), top)
 
 
 def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:

@@ -167,7 +167,7 @@ def _reached(decays: Mapping[str, Decay]) -> str:
         whole = bool(decays[cells[reach][0]].censored)
         unit = "" if parts else " step back" if reach == 1 else " steps back"
         least = "at least " if whole else ""
-        parts.append(f"{least}{number(reach)}{unit} in {_the(cells[reach])}" + ", the whole sequence" * whole)
+        parts.append(f"{least}{number(reach)}{unit} in {_the(cells[reach])}" + WHOLE * whole)
     return ", ".join(parts)
 
 

@@ -126,10 +126,13 @@ def page() -> None:
         shown = [(settings.experiments[cell], phases[cell], each) for cell, each in now.items()]
         return decay_csv(*shown, *((settings.experiments[cell], "before", each) for cell, each in before.items()))
 
+    def through_training() -> str:
+        """Write the runs' snapshots, with horizons of this page's threshold."""
+        return snapshots_csv(*(training.horizons_at(run, look.threshold) for run in runs.values()))
+
     tables = {"decay": curves} | opened
     if runs:
-        told = [training.horizons_at(run, look.threshold) for run in runs.values()]
-        tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": partial(snapshots_csv, *told)}
+        tables |= {"memory": partial(memory_csv, *runs.values()), "timeline": through_training}
     export.row("decay", drawn, settings.experiments, tables, trained=runs)
 
 

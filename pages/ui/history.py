@@ -15,7 +15,7 @@ from analysis.jobs import QueueFullError
 from analysis.records import NAME_LENGTH
 from analysis.results import Run, finite_median
 from analysis.store import Row
-from analysis.wording import described, horizon_over_seeds, listed, number, percent, remembered, spread, steps
+from analysis.wording import WHOLE, described, horizon_over_seeds, listed, number, percent, remembered, spread, steps
 from pages.ui import sidebar, training
 from pages.ui.layout import plain
 from pages.ui.training import Progress
@@ -186,7 +186,7 @@ def _horizons(id: str) -> str:
     """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
     run = training.jobs().load(id)
     said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
-    return said.replace(", the whole sequence", "")
+    return said.replace(WHOLE, "")
 
 
 ANSWERS = "What the trained models answer on a test: the median over seeds, and in brackets its range."

@@ -86,6 +86,8 @@ class Progress:
 
 def horizons_at(run: Run | Progress, threshold: float) -> Run | Progress:
     """Return a run with the horizons of its snapshots at another threshold."""
+    if all(each.decay.threshold == threshold for each in run.snapshots):
+        return run
     return replace(
         run, snapshots=tuple(replace(each, decay=at_threshold(each.decay, threshold)) for each in run.snapshots)
     )
@@ -188,12 +190,11 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
         for cell, experiment in settings.experiments.items()
         if rows[cell] is None or cell in stopped
     }
-    idle = list(left)
-    go_on = "Resume" if stopped and len(stopped) == len(idle) else "Train"
+    go_on = "Resume" if stopped and len(stopped) == len(left) else "Train"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             go_on, type="primary", key="train",
-            icon=":material/play_arrow:", disabled=not idle, on_click=submit, args=(idle,),
+            icon=":material/play_arrow:", disabled=not left, on_click=submit, args=(left,),
         )  # fmt: skip
         st.button(
             "Cancel", icon=":material/stop:", disabled=not live, on_click=_cancel, args=(live,), key="cancel",
@@ -203,7 +204,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 st.fragment(_watch, run_every=POLL)([each.id for each in live])
             said = st.empty()
             if not live:
-                said.caption("…" if idle else "Trained.")
+                said.caption("…" if left else "Trained.")
     with st.container():
         _mention_others(rows.values())
         if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
@@ -213,12 +214,12 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
             if each.status != "cancelled":
                 say = st.error if each.status == "failed" else st.warning
                 say(f"{cell.upper()}: {each.status} at step {each.step}, {plain(each.reason)}.")
-        for experiment in idle:
+        for experiment in left:
             if why := _refused().get(experiment):
                 st.error(f"{experiment.cell.upper()}: {plain(why)}")
         _mention_trouble(rows.values())
         _advise(runs)
-    return runs, lambda: said.caption(estimate(left)) if idle and not live else None
+    return runs, lambda: said.caption(estimate(left)) if left and not live else None
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:

@@ -14,7 +14,7 @@ from analysis.loading import sizes
 from analysis.records import NAME_LENGTH
 from analysis.results import Watched
 from analysis.store import Store
-from analysis.wording import horizon
+from analysis.wording import WHOLE, horizon
 from pages.ui import export, layout
 from pages.ui.gates import ENDS
 from pages.ui.layout import plain
@@ -79,7 +79,7 @@ def title(model: Watched | None) -> str:
 def _horizons(model: Watched | None) -> str:
     if model is None or not model.snapshots:
         return "–"
-    return " → ".join(horizon(model.snapshots[k].decay).removesuffix(", the whole sequence") for k in (0, -1))
+    return " → ".join(horizon(model.snapshots[k].decay).removesuffix(WHOLE) for k in (0, -1))
 
 
 COLUMNS = {
