@@ -118,6 +118,11 @@ def settle(page):
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+def has_run(page):
+    """Wait until the page's script has ended: until then what it drew before may be there beside what it draws."""
+    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
+
+
 def button(page, name):
     """Find a button by its key; one with a tooltip is there twice."""
     return page.locator(f".st-key-{name} button").first
@@ -176,7 +181,7 @@ def test_a_preset_shows_its_page_from_the_top(server, visit):
         page.wait_for_function(f"{scrolled} === 0")
         page.evaluate(f"{scrolled} = 400")
         assert page.evaluate(scrolled) > 100
-        expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
+        has_run(page)
         # what one above them adds or takes away would lead a press on its way to another preset
         assert page.evaluate(f"{links}.every(link => link.name === link.innerText)")
 
@@ -275,15 +280,17 @@ def test_runs_are_compared_renamed_and_deleted(server, visit):
     page.get_by_test_id("stTextInputField").fill("seed 3")
     page.get_by_test_id("stTextInputField").press("Enter")
     expect(page).to_have_url(re.compile("filter=seed"))
-    table = page.get_by_test_id("stDataFrame")
-    expect(table).to_be_visible()
+    table = page.get_by_test_id("stDataFrame").filter(has=page.locator("[aria-rowcount='3']"))  # the head too
     for row in (0, 1):
+        expect(table).to_have_count(1)
+        has_run(page)
         table.click(position={"x": 15, "y": 35 + 66 * row + 33})
         expect(page.locator(".js-plotly-plot")).to_have_count(3)
         expect(page.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_count(1 + row)
     expect(button(page, "rename")).to_be_disabled()
     button(page, "delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    has_run(page)
     table.click(position={"x": 15, "y": 35 + 33})
     expect(button(page, "rename")).to_be_enabled()
     button(page, "rename").click()

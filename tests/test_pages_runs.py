@@ -92,6 +92,13 @@ def test_a_filter_takes_every_word(runs):
     assert len(opened(filter="gru finished").dataframe[0].value) == 1
     at = opened(filter="gru running")
     assert any("No run has all these words" in text.value for text in at.info)
+    for id in runs:
+        assert len(opened(filter=id).dataframe[0].value) == 1
+
+
+def test_a_filter_does_not_match_pieces_of_an_id_nobody_sees(runs):
+    row = replace(training.jobs().rows()[0], id="deadbeef")
+    assert not history.matching([row], "dead") and history.matching([row], "deadbeef")
 
 
 @pytest.mark.parametrize("dialog", ["rename", "delete"])

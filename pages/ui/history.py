@@ -115,12 +115,12 @@ def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
 
 
 def matching(rows: Sequence[Row], words: str) -> list[Row]:
-    """Return the runs in whose name, settings or status every word occurs."""
+    """Return the runs in whose name, settings or status every word occurs, or whose id it is."""
 
     def text(row: Row) -> str:
-        return f"{row.id} {row.name} {described(row.experiment)} {_status(row)}".lower()
+        return f"{row.name} {described(row.experiment)} {_status(row)}".lower()
 
-    return [row for row in rows if all(word in text(row) for word in words.lower().split())]
+    return [row for row in rows if all(word in text(row) or word == row.id for word in words.lower().split())]
 
 
 def table(rows: Sequence[Row]) -> None:
