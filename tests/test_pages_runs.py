@@ -69,6 +69,14 @@ def test_chosen_runs_are_laid_over_one_another(runs):
     assert at.button(key="rename").disabled and not at.button(key="delete").disabled
 
 
+def test_what_is_ticked_is_in_the_url(runs):
+    at = opened(*runs[:2])
+    assert at.query_params["chosen"] == runs[:2]
+    visitor = fine(app(PAGE, chosen=[*runs[:2], "gone"]).run())
+    assert charts(visitor) == charts(at) and len(charts(at)) == 3
+    assert "chosen" not in opened().query_params
+
+
 def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
     for chosen in (runs[:1], runs):
         said = "\n".join(text.value for text in opened(*chosen).markdown)

@@ -29,7 +29,7 @@ if not every:
     st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
     st.stop()
 ids = [row.id for row in history.matching(every.values(), words)]
-chosen = [every[id] for id in st.session_state.get("chosen", ()) if id in every]
+chosen = [every[id] for id in history.chosen() if id in every]
 live = [row.id for row in every.values() if row.live]
 drawn = {}
 

@@ -20,7 +20,7 @@ from pages.ui import sidebar, training
 from pages.ui.layout import plain
 from pages.ui.training import Progress
 
-RUN = "run"  # in the URL
+RUN, CHOSEN = "run", "chosen"  # in the URL: one whose settings to take over, those to look at
 LONG = 8  # runs in sight; from more on the table scrolls
 HEAD_HEIGHT, RUN_HEIGHT = 37, 66  # pixels in the table, where text is wrapped from 65 on
 MEGABYTES = 100  # of an imported run
@@ -35,6 +35,16 @@ def open_run() -> None:
             if sidebar.fits(experiment):
                 sidebar.take_over(experiment)
         del st.query_params[RUN]
+
+
+def chosen() -> list[str]:
+    """Return the ids of the runs ticked, in this session or as the URL says; the URL then says so."""
+    ids = st.session_state.setdefault("chosen", st.query_params.get_all(CHOSEN))
+    if ids:
+        st.query_params[CHOSEN] = ids
+    elif CHOSEN in st.query_params:
+        del st.query_params[CHOSEN]
+    return ids
 
 
 def title(row: Row) -> str:
@@ -125,7 +135,7 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
 
 def table(rows: Sequence[Row]) -> None:
     """Show runs, one per line, and keep the ids of those ticked in the session's `chosen`."""
-    chosen = st.session_state.setdefault("chosen", [])
+    chosen = st.session_state["chosen"]
     ids = [row.id for row in rows]
     # Lines that move take no tick along, nor does an import tick a line: another table, ticked anew.
     key = f"history {hash((*ids, st.session_state.get('imported')))}"
