@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = arguments["verb"]
         if verb in ("runs", "export", "import", "delete"):
             with history(arguments) as jobs:
-                print(look_after(jobs, arguments))
+                if said := look_after(jobs, arguments):
+                    print(said)
             return FINISHED
         return record_file(arguments) if verb == "record" else measure(verb, arguments)
     except (ValueError, ModuleNotFoundError, StoreError) as refusal:
@@ -152,6 +153,9 @@ def look_after(jobs: Jobs, arguments: Mapping[str, Any]) -> str:
             return f"Run {id} is here already." if id in here else f"Imported as run {id}."
         if verb == "export":
             require_other(arguments["file"], arguments)
+            if arguments["file"] == STDOUT:
+                sys.stdout.buffer.write(jobs.export(arguments["id"]))
+                return ""
             Path(arguments["file"]).write_bytes(jobs.export(arguments["id"]))
             return f"Exported to {arguments['file']}."
     except OSError as error:

@@ -50,7 +50,10 @@ class Database:
     def __init__(self, path: Path | str) -> None:
         self._memory: sqlite3.Connection | None = None
         self._turn = threading.RLock()
-        self.path = Path(path).expanduser().resolve()
+        try:
+            self.path = Path(path).expanduser().resolve()
+        except RuntimeError as error:  # a user that is not here
+            raise StoreError(f"{path}: {error}: expected the path of a file to keep runs in") from error
         if str(path) == MEMORY:
             self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
             self._memory.executescript(TABLES + "PRAGMA foreign_keys = ON;")

@@ -31,6 +31,7 @@ from analysis.worker import CHECKPOINT_SECONDS, perform
 
 WAITING = 100  # runs that may wait
 RETRY_SECONDS = 5  # between two tries to keep what could not be written
+CANCEL_SECONDS = 2.0  # after which a worker that has not yet come to its next step is killed
 FOLLOW_SECONDS = 0.3  # between two looks at a run that another process trains
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 
@@ -48,6 +49,7 @@ class _Worker:
     ready: bool = False
     run: str | None = None
     begun: bool = False  # whether it has reported anything of its run
+    cancelled: float | None = None  # when its run was to stop, in `time.monotonic` seconds
 
 
 class Jobs:
@@ -156,6 +158,8 @@ class Jobs:
                 on_snapshot(snapshot)
             if row.status == "finished":
                 return self.load(id)
+            if row.status == "cancelled":
+                raise StoreError(f"run {id} was cancelled at step {row.step}: train again, or resume it")
             if not row.live and self._take(id):
                 return None
             time.sleep(FOLLOW_SECONDS)
@@ -172,7 +176,10 @@ class Jobs:
                 self._enqueue(id)
 
     def cancel(self, id: str) -> None:
-        """Stop a run within one step; it can be resumed. Raises StoreError where another process trains it."""
+        """Stop a run within one step, or two seconds; it can be resumed.
+
+        Raises StoreError where another process trains it.
+        """
         with self._lock:
             if id in self._queue:
                 self._queue.remove(id)
@@ -180,6 +187,7 @@ class Jobs:
                 return
             for worker in self._workers:
                 if worker.run == id:
+                    worker.cancelled = worker.cancelled or time.monotonic()
                     with contextlib.suppress(OSError):  # it died this moment
                         worker.pipe.send((id, None, None, None))
                     return
@@ -207,6 +215,7 @@ class Jobs:
         if self._store:
             try:
                 kept = self._store.rows(damaged)
+                self._is_read()
             except StoreError as error:
                 self.trouble = str(error)
         self.damaged = tuple(damaged)
@@ -225,7 +234,9 @@ class Jobs:
         if row := self._spare.find(experiment):
             return self._mark(row)
         try:
-            return self._store and self._store.find(experiment)
+            found = self._store and self._store.find(experiment)
+            self._is_read()
+            return found
         except StoreError as error:
             self.trouble = str(error)
             return None
@@ -235,9 +246,9 @@ class Jobs:
         row, snapshots = self._ask(id, lambda store: store.watch(id, since))
         return self._mark(row), snapshots
 
-    def load(self, id: str) -> Run:
-        """Return the result of a finished run."""
-        return self._ask(id, lambda store: store.load(id))
+    def load(self, id: str, *, snapshots: bool = True) -> Run:
+        """Return the result of a finished run, without its snapshots ten times as fast."""
+        return self._ask(id, lambda store: store.load(id, snapshots=snapshots))
 
     def rename(self, id: str, name: str) -> None:
         """Give a run a name."""
@@ -308,6 +319,11 @@ class Jobs:
             if not self._store:
                 raise
         return question(self._store) if self._store else answer
+
+    def _is_read(self) -> None:
+        """Forget what went wrong with a reading, once another goes well; what can't be written stays trouble."""
+        if self._owner and not self._unsaved:
+            self.trouble = None
 
     def _mark(self, row: Row) -> Row:
         reason = self._unsaved.get(row.id)
@@ -437,6 +453,9 @@ class Jobs:
                     self._workers.append(self._start())
                 except Exception as error:  # no memory or no processes left: whatever it is, the thread lives on
                     self._no_start(f"{type(error).__name__}: {error}")
+            for worker in self._workers:
+                if worker.cancelled and time.monotonic() > worker.cancelled + CANCEL_SECONDS:
+                    worker.process.kill()
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.2):
                 (worker,) = (worker for worker in self._workers if worker.pipe is pipe)
                 try:
@@ -447,9 +466,15 @@ class Jobs:
                 with self._lock:
                     if id:
                         worker.begun = True
-                        self._hear(id, columns, blob)
+                        try:
+                            self._hear(id, columns, blob)
+                        except StoreError as error:  # too large for any history
+                            self._hear(id, {"status": "failed", "reason": f"it can't be kept: {error}"}, None)
+                            worker.run = None
+                            worker.process.kill()
+                            continue
                     if id is None or _ended(columns):
-                        worker.ready, worker.run, self._failed_starts = True, None, 0
+                        worker.ready, worker.run, worker.cancelled, self._failed_starts = True, None, None, 0
                         self._dispatch()
 
     def _replace(self, worker: _Worker) -> None:
@@ -464,7 +489,9 @@ class Jobs:
         worker.pipe.close()
         with self._lock:
             self._workers.remove(worker)
-            if worker.run and not (worker.begun or worker.run in self._given_again):  # it died before it was asked
+            if worker.run and worker.cancelled:
+                self._hear(worker.run, {"status": "cancelled"}, None)
+            elif worker.run and not (worker.begun or worker.run in self._given_again):  # it died before it was asked
                 self._given_again.add(worker.run)
                 self._queue.appendleft(worker.run)
             elif worker.run:

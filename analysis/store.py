@@ -257,15 +257,15 @@ class Store:
             raise NoRunError(f"{self.path}: no run {id}")
         return self._row(found[0], dead), [self._decode(Snapshot, data, id) for data in blobs]
 
-    def load(self, id: str) -> Run:
-        """Return the result of a finished run."""
+    def load(self, id: str, *, snapshots: bool = True) -> Run:
+        """Return the result of a finished run; most of the time goes into its snapshots, if they are wanted."""
         with self._file.reading() as connection:
             status = _only(connection, id, "status")
-            result, snapshots = _blob(connection, id, "run"), _snapshots(connection, id)
+            result, taken = _blob(connection, id, "run"), _snapshots(connection, id) if snapshots else []
         if result is None:
             raise StoreError(f"run {id} is {status}: only a finished run has a result")
         run = self._decode(Run, result, id)
-        return replace(run, snapshots=tuple(self._decode(Snapshot, data, id) for data in snapshots))
+        return replace(run, snapshots=tuple(self._decode(Snapshot, data, id) for data in taken))
 
     def progress(self, id: str) -> tuple[bytes | None, list[bytes]]:
         """Return what it takes to go on with a run: its checkpoint if it has one, and its snapshots, undecoded."""
@@ -334,9 +334,12 @@ class Store:
             raise StoreError(f"not a run that Goldfish exported: {error}") from error
         with self._file.reading() as connection:
             found = connection.execute(
-                "SELECT id FROM runs WHERE key IN (?, ?) AND created = ? AND status = ?",
-                (columns["key"], columns["key"].removeprefix(IMPORTED), columns["created"], columns["status"]),
-            ).fetchone()
+                "SELECT id FROM runs WHERE key IN (?, ?) AND created = ? AND status = ? AND step >= ?",
+                (
+                    columns["key"], columns["key"].removeprefix(IMPORTED),
+                    *(columns[name] for name in ("created", "status", "step")),
+                ),
+            ).fetchone()  # fmt: skip
         if found:
             return found[0]
         self.put(columns, blobs)

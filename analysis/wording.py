@@ -285,7 +285,8 @@ def remembered(cell: str, run: Run, before: Decay | None = None, after: Decay | 
         return f"{cell.upper()}: {dead}."
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {spread(run.metric)}, chance {number(run.chance)}"
-    went = f"went from {horizon_over_seeds(before)} to {horizon_over_seeds(after)}"
+    was, now = horizon_over_seeds(before), horizon_over_seeds(after)
+    went = f"stayed at {now}" if was == now else f"went from {was} to {now}"
     ends = f"memory span {span(run.memory)}" + (f"; {dead}" if dead else "")
     return f"{cell.upper()}: {metric}; the horizon{at_threshold(after)} {went}; {ends}."
 
@@ -304,9 +305,9 @@ def taught_and_remembered(run: Run, threshold: float) -> str:
 
 
 def kept_over_seeds(decay: Decay) -> str:
-    """Write the range over seeds of what is kept per step: "×0.55–0.6"."""
+    """Write the range over seeds of what is kept per step, where one rate describes the curve: "×0.55–0.6"."""
     factors = np.exp(decay.rates[np.isfinite(decay.rates)])
-    if not len(factors):
+    if not len(factors) or decay.r_squared < FITS:
         return "–"
     low, high = number(factors.min()), number(factors.max())
     return f"×{low}" + (f"–{high}" if low != high else "")

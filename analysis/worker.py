@@ -51,13 +51,11 @@ def perform(
 
     report({"status": "running", "reason": None}, None)
     try:
-        run = resume(
-            experiment,
-            checkpoint and decode(Checkpoint, checkpoint),
-            [decode(Snapshot, data) for data in snapshots] if checkpoint else (),
-            taken,
-            reporter.step,
-        )
+        start, earlier = checkpoint and decode(Checkpoint, checkpoint), [decode(Snapshot, data) for data in snapshots]
+    except ValueError:  # damaged: the same comes out of it from the beginning
+        start = None
+    try:
+        run = resume(experiment, start, earlier if start else (), taken, reporter.step)
     except _CancelledError:
         return None
     except KeyboardInterrupt:

@@ -29,10 +29,26 @@ ARGUMENTS = [
 ]  # fmt: skip
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
-CURVE = """name => Array.from(
-    document.querySelector('.js-plotly-plot')._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"""
-NAMED = """
-    text => document.querySelector('.js-plotly-plot').layout.annotations.some(each => each.text === text)"""
+SEEN = """const inSight = () => [...document.querySelectorAll(".js-plotly-plot")].filter(
+    each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible");"""
+CURVE = f"""name => {{ {SEEN}
+    return Array.from(inSight()[0]._fullData.find(trace => trace.name === name && trace.x.length > 2).y) }}"""
+NAMED = f"text => {{ {SEEN} return inSight()[0]?.layout.annotations?.some(each => each.text === text) }}"
+WATCH = (
+    f"() => {{ {SEEN}"
+    + """
+    const seen = new Set();
+    window.pictures = window.blank = 0;
+    const look = () => {
+        const drawn = inSight().filter(
+            each => each.closest(".st-key-layers-decay") && each.querySelector(".scatterlayer path"));
+        drawn.filter(each => !seen.has(each)).forEach(each => { seen.add(each); pictures++; });
+        if (drawn.length !== 1) blank++;
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+)  # counts the pictures drawn, and the frames in which not just one is in sight
 DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
     && document.querySelector(".js-plotly-plot")._fullData.length"""
 
@@ -93,11 +109,12 @@ def server(tmp_path_factory):
 @pytest.fixture
 def visit(browser):
     """Open a page as a visitor who was never here; what the page throws fails the test."""
-    contexts = []
+    contexts, thrown = [], []
 
     def opened(url):
         contexts.append(browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 1400}))
         page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: thrown.append(error))
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         page.goto(url)
@@ -107,6 +124,7 @@ def visit(browser):
     yield opened
     for context in contexts:
         context.close()
+    assert not thrown
 
 
 def settle(page):
@@ -216,10 +234,13 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     page, other = (visit(server.url("decay", f"{LONG}&seed=1")) for _ in range(2))
     train(page)
     expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
+    page.evaluate(WATCH)
     train(other)  # joins
     expect(other.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
     other.get_by_role("slider", name="Threshold").press("ArrowRight")
     other.wait_for_function(NAMED, arg="3 %")
+    page.wait_for_function("pictures > 3")
+    assert page.evaluate("blank") <= 1  # where the next picture comes before the last is drawn
     page.get_by_role("slider", name="Hidden size").press("ArrowRight")
     expect(button(page, "train")).to_be_enabled()
     page.get_by_role("slider", name="Hidden size").press("ArrowLeft")

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -262,7 +263,48 @@ def test_who_waits_for_a_run_goes_on_with_it_when_its_server_stops(tmp_path):
         assert [row.status for row in here.rows()] == ["finished"]
 
 
+def test_who_waits_for_a_run_leaves_it_cancelled(tmp_path):
+    with pool(tmp_path / "runs.sqlite") as server, pool(tmp_path / "runs.sqlite", workers=0) as here:
+        id = server.submit(LONG)
+        until(lambda: server.row(id).step)
+        with pytest.raises(StoreError, match=f"run {id} was cancelled at step"):
+            here.train_here(LONG, lambda snapshot: server.cancel(id))
+        assert ended(server, id).status == "cancelled"
+
+
 # What dies
+
+
+def test_a_worker_that_does_not_answer_a_cancel_is_killed(tmp_path, whole):
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        id = jobs.submit(LONG)
+        until(lambda: jobs.row(id).step)
+        (worker,) = jobs._workers
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        jobs.cancel(id)
+        assert ended(jobs, id).status == "cancelled"
+        assert ended(jobs, jobs.submit(SMALL)).status == "finished"
+
+
+def test_a_run_too_large_to_be_kept_fails_alone(tmp_path, whole):
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        jobs._spare._file._memory.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 60_000)
+        failed = ended(jobs, jobs.submit(SMALL.replace(hidden_size=128)))
+        assert failed.status == "failed" and "can't be kept" in failed.reason and "too big" in failed.reason
+        id = jobs.submit(SMALL)
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == whole
+
+
+def test_a_damaged_checkpoint_costs_time_alone(jobs, whole):
+    id = jobs.submit(experiment := LONG.replace(steps=3000, seed=501))
+    until(lambda: jobs.store.progress(id)[0])
+    jobs.cancel(id)
+    ended(jobs, id)
+    jobs.store.write(id, {}, ("checkpoint", jobs.row(id).step, b"damaged"))
+    jobs.resume(id)
+    assert ended(jobs, id).status == "finished"
+    assert jobs.load(id) == train(experiment)
 
 
 def test_a_worker_killed_at_any_moment_costs_nothing(jobs, whole):
@@ -378,6 +420,18 @@ def test_without_a_usable_history_runs_live_in_memory(tmp_path, whole, how):
         assert [row.name for row in jobs.rows()] == ["kept"]
         jobs.delete(id)
         assert jobs.rows() == []
+
+
+def test_trouble_with_a_reading_is_over_with_the_next(tmp_path):
+    path, elsewhere = tmp_path / "runs.sqlite", tmp_path / "elsewhere"
+    with pool(path) as jobs:
+        for ask in (jobs.rows, lambda: jobs.find(SMALL)):
+            path.rename(elsewhere)
+            ask()
+            assert "unable to open" in jobs.trouble
+            elsewhere.rename(path)
+            ask()
+            assert jobs.trouble is None
 
 
 @pytest.mark.parametrize("pages", [1, 8, 12])

@@ -44,7 +44,13 @@ def fine(at):
 
 
 def charts(at):
-    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    """Return the pictures that are not below another one."""
+
+    def above(id):
+        name, layer = re.search(r"chart-(.+)-(\d)$", id).groups()
+        return at.session_state[f"layers-{name}"][0] == int(layer)
+
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if above(chart.proto.id)]
 
 
 @pytest.fixture(scope="module")

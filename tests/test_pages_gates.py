@@ -114,7 +114,7 @@ def test_the_sentence_says_what_was_measured():
     half = np.broadcast_to([1.0, 1.0, 0.0, 0.0], (2, 1, 4))
     saturation["update"] = replace(saturation["update"], right=half)
     assert said.sentence("GRU", saturation, run.measured_before.saturation) == (
-        "GRU: the update gate is open 50 % of the time, untrained 0 %; stuck are 4 of 8 update gates."
+        "GRU: the update gate is open 50 % of the time, untrained 0 %; 4 of 8 update gates are stuck."
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import Experiment, train
+from analysis.database import StoreError
 from analysis.figures import overlay
 from analysis.wording import described, horizon_over_seeds, remembered
 from pages.ui import history, sidebar, training
@@ -225,7 +226,13 @@ def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
 
 
 def test_a_history_that_cannot_be_used_is_said(monkeypatch):
-    monkeypatch.setattr(training.jobs(), "trouble", "it is on the moon")
+
+    def on_the_moon(_):
+        raise StoreError("it is on the moon")
+
+    monkeypatch.setattr(training.jobs(), "trouble", None)
+    for name in ("rows", "find"):
+        monkeypatch.setattr(training.jobs().store, name, on_the_moon)
     for page in (PAGE, "pages/measure/decay.py"):
         assert any("it is on the moon" in text.value for text in app(page, **SMALL).warning)
 
@@ -259,7 +266,7 @@ def test_a_sentence_says_which_gradient_reaches_farthest():
     end = run.after.furthest
 
     def reaching(horizon, **changes):
-        decay = replace(run.after, horizon=horizon, **changes)
+        decay = replace(run.after, horizon=horizon, **{"horizons": np.array([horizon])} | changes)
         return SimpleNamespace(snapshots=[replace(run.snapshots[-1], decay=decay)])
 
     runs = {"a": reaching(3.0), "b": reaching(end), "c": reaching(1.0), "d": reaching(1.0)}
@@ -269,6 +276,8 @@ def test_a_sentence_says_which_gradient_reaches_farthest():
     assert history.sentence({"c": runs["c"], "d": runs["d"]}) == (
         "In all of them 1 % of the gradient is left just as far back: 1 step."
     )
+    wide = reaching(4.0, horizons=np.array([2.0, 4.0]))
+    assert history.sentence({"wide": wide, "a": runs["a"]}).endswith("in “a”; their ranges over seeds overlap.")
     assert history.sentence({"a": runs["a"]}) == ""
     assert history.sentence(runs | {"e": reaching(np.nan)}) == ""
     short = reaching(2.0, distance=np.arange(3))

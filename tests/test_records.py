@@ -43,6 +43,15 @@ def test_an_unfinished_run_moves_too_and_starts_anew(store, run, tmp_path):
     owner.release()
 
 
+def test_a_later_state_of_an_unfinished_run_is_another_one(store, run):
+    id, other = store.add(SMALL, Owner(store.owners).name), Store(MEMORY)
+    moved = []
+    for step in (10, 20, 10):
+        store.write(id, {"status": "cancelled", "step": step})
+        moved.append(other.import_(store.export(id)))
+    assert [row.step for row in other.rows()] == [20, 10] and moved[0] != moved[1]
+
+
 def text_run(run, path):
     """Make a finished run that says it learned from a text."""
     experiment = SMALL.replace(task="text", length=6, text_file=path)

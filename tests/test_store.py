@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ def test_a_run_is_kept_and_listed(store, run):
     assert (row.horizon_before, row.horizon_after) == (run.before.horizon, run.after.horizon)
     assert store.rows() == [row]
     assert store.load(id) == run
+    assert store.load(id, snapshots=False) == replace(run, snapshots=())
     assert json.loads(json.dumps(row.as_dict(), allow_nan=False))["experiment"] == SMALL.as_dict()
 
 
@@ -197,3 +199,8 @@ def test_a_history_in_memory_by_its_name_makes_no_file(tmp_path, monkeypatch):
         assert jobs.trouble is None and jobs.rows() == []
         jobs.submit(SMALL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_of_nobody_is_refused():
+    with pytest.raises(StoreError, match=r"~nobody-of-that-name/runs: .*expected the path"):
+        Store("~nobody-of-that-name/runs")

@@ -61,15 +61,18 @@ def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
     for panel, (metric, same) in zip(panels[1:], by_metric.items(), strict=True):
         drawn += _traces(same, through(lambda each: finite_median(each.metric)), dashes, panel, legend=False)
         axes[f"yaxis{panel}"] = metric_axis(metric)
-    axes[f"xaxis{panels[-1]}"] = {"title": {"text": "training step"}}
+    steps = max((run.experiment.steps for run in runs.values()), default=1)
+    axes |= {f"xaxis{panel}": {"range": [0, steps]} for panel in panels}
+    axes[f"xaxis{panels[-1]}"]["title"] = {"text": "training step"}
     grid = style.panels(len(panels), shared_xaxes=True, vertical_spacing=0.06)
     chances = _chances(dict(zip(panels[1:], by_metric.values(), strict=True)))
     return style.figure(drawn, grid, axes, chances, height=height)
 
 
-def memory(runs: Mapping[str, Run], *, height: int = 420) -> go.Figure:
-    """Draw what each finished run answers by distance, a row for each kind of measure."""
-    by_kind = _grouped(runs, lambda run: (run.memory.metric_name, run.memory.kind)) or {("", ""): {}}
+def memory(runs: Runs, *, height: int = 420) -> go.Figure:
+    """Draw what each run that is finished answers by distance, a row for each kind of measure."""
+    finished = {label: run for label, run in runs.items() if isinstance(run, Run)}
+    by_kind = _grouped(finished, lambda run: (run.memory.metric_name, run.memory.kind)) or {("", ""): {}}
     panels, dashes = style.numbers(len(by_kind)), _dashes(runs)
     drawn, axes = [], {}
     for panel, ((metric, kind), same) in zip(panels, by_kind.items(), strict=True):

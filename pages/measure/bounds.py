@@ -87,6 +87,7 @@ def real(settings: sidebar.Settings) -> None:
     with st.container():
         sidebar.say_left_out(settings)
         measure.say_sizes({cell: experiment})
+        st.caption("Drawn untrained: Train on another page changes nothing here.")
     said, detail = held_back(cell, measured)
     layout.says(said)
     st.markdown(detail)

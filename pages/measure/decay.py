@@ -17,8 +17,7 @@ layout.title(
     "Above: how much of the gradient comes back to a step. Below: what the trained network still answers about it.",
 )
 settings = sidebar.settings()
-runs, say_cost = training.row(settings)
-unfinished = training.unfinished(settings)
+runs, unfinished, say_cost = training.row(settings)
 starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
 untrained = measure.decays(starting)
 
@@ -75,7 +74,8 @@ def page() -> None:
             untrained="Measured when the training is done" if unfinished else "Train to see what it remembers",
         )
         with above:
-            layout.chart(drawn["decay"], "decay", "Gradient left and answers against distance")
+            alt = "Gradient left and answers against distance"
+            layout.chart(drawn["decay"], "decay", alt, moves=player.moves("step", live))
             sidebar.say_left_out(settings)
             measure.say_sizes(starting)
         if not runs and not unfinished:
@@ -100,9 +100,11 @@ def page() -> None:
 
             of = (look.threshold, *runs, *(each.row.id for each in seen.values()))
             drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
-            layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step")
+            alt = "Horizon and metric against training step"
+            layout.chart(drawn["timeline"], "timeline", alt, moves=player.moves("step", live))
             metric = next(iter((runs | seen).values())).metric_name
-            st.caption(f"Drawn here: {metric} on the training batches. In the table below: on test sequences.")
+            tested = " In the table below: on test sequences." if runs else ""
+            st.caption(f"Drawn here: {metric} on the training batches.{tested}")
 
     player.moving("step", picture, live)
 
@@ -119,7 +121,8 @@ def page() -> None:
     if runs:
         comparison.table(runs, after)
     else:
-        st.caption("Train, and this table compares the cells.")
+        when = "When the training is done" if unfinished else "Train, and"
+        st.caption(f"{when} this table compares the cells.")
 
     def curves() -> str:
         """Write what the picture shows."""

@@ -20,19 +20,20 @@ layout.title(
 )
 settings = sidebar.settings()
 gated = {cell: experiment for cell, experiment in settings.experiments.items() if cell in GATED}
-runs, say_cost = training.row(settings)
+runs, rows, say_cost = training.row(settings)
 if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
     say_cost()
     st.stop()
 runs = {cell: run for cell, run in runs.items() if cell in gated}
-unfinished = {cell: row for cell, row in training.unfinished(settings).items() if cell in gated}
+unfinished = {cell: row for cell, row in rows.items() if cell in gated}
 
 starting = {cell: experiment for cell, experiment in gated.items() if cell not in runs}
 untrained = measure.untrained(starting) | {cell: run.measured_before for cell, run in runs.items()}
 before = {cell: untrained[cell].saturation for cell in unfinished}
 before |= {cell: run.measured_before.saturation for cell, run in runs.items()}
 now, drawn, phases = {}, {}, {cell: "after" if cell in runs else "before" for cell in gated}
+live = any(row.live for row in unfinished.values())
 
 
 def picture() -> None:
@@ -47,14 +48,15 @@ def picture() -> None:
         else:
             now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
     drawn["gates"] = figures.histograms(now, before)
-    layout.chart(drawn["gates"], "gates", "Histogram of every gate's values, a column per cell")
+    alt = "Histogram of every gate's values, a column per cell"
+    layout.chart(drawn["gates"], "gates", alt, moves=player.moves("gates_step", live))
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     measure.say_sizes(starting)
     for cell in gated:
         layout.says(sentence(wording.called(cell, wording.states(phases)), now[cell], before.get(cell)))
 
 
-player.moving("gates_step", picture, live=any(row.live for row in unfinished.values()))
+player.moving("gates_step", picture, live)
 tables = histogram_tables(before, now, gated)
 with st.container():
     if "rnn" in settings.cells:
@@ -91,9 +93,9 @@ if sequence.open or around.open:
             st.caption("Bars: mean over units; whiskers: nine of ten units.")
         else:
             st.caption(f"Task {settings.any.task}: every step is to be remembered, there is no before and after.")
-        if when == "trained" and starting:
+        if starting and (when == "trained" or unfinished):
             names = wording.listed([cell.upper() for cell in starting])
-            st.caption(f"Not trained, and drawn untrained: {names}.")
+            st.caption(f"Not trained{' to the end' if unfinished else ''}, and drawn untrained: {names}.")
         st.caption(
             f"The model with seed {settings.any.seed}, its top layer; units in the same order for all its gates."
         )

@@ -25,7 +25,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if not every and watched.section(jobs.store):
     st.stop()
 if not every:
-    st.info("Nothing has been trained yet: press Train there, or import a run that was exported elsewhere.")
+    st.info("Nothing has been trained yet: press Train on the page below, or import a run that was exported.")
     st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
     st.stop()
 ids = [row.id for row in history.matching(every.values(), words)]
@@ -46,11 +46,13 @@ def picture() -> dict[str, Run | training.Progress]:
     if not seen:
         return {}
     drawn["decay"], drawn["timeline"] = overlay.decay(seen), overlay.timeline(seen)
-    layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run")
+    layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run", moves=bool(live))
     st.markdown(history.said(seen))
-    layout.chart(drawn["timeline"], "timeline", "Horizon and metric against training step, of each run")
-    if finished := {label: run for label, run in seen.items() if isinstance(run, Run)}:
-        drawn["memory"] = overlay.memory(finished)
+    layout.chart(
+        drawn["timeline"], "timeline", "Horizon and metric against training step, of each run", moves=bool(live)
+    )
+    if any(isinstance(run, Run) for run in seen.values()):
+        drawn["memory"] = overlay.memory(seen)
         layout.chart(drawn["memory"], "memory", "What each run answers by distance")
     return seen
 
@@ -59,6 +61,7 @@ toolbar = st.container()
 seen = st.fragment(picture, run_every=training.POLL if live else None)()
 with toolbar:
     history.actions(chosen)
+    history.say_why(chosen, hidden=[row for row in chosen if row.id not in ids])
 if seen:
     experiments = {row.id: row.experiment for row in chosen}
     export.row("runs", drawn, experiments, history.tables(seen), trained=experiments)

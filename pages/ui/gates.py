@@ -59,7 +59,8 @@ def sentence(name: str, now: Mapping[str, Saturation], before: Mapping[str, Satu
         said = "all gates stand in between, none is open or shut for long"
     stuck = {gate: int((np.maximum(now[gate].left, now[gate].right) >= ALWAYS).sum()) for gate in gates}
     held = [f"{count} of {now[gate].left.size} {gate} gates" for gate, count in stuck.items() if count]
-    return f"{name}: {said}; {'stuck are ' + listed(held) if held else 'none is stuck'}."
+    verb = "is" if sum(stuck.values()) == 1 else "are"
+    return f"{name}: {said}; {f'{listed(held)} {verb} stuck' if held else 'none is stuck'}."
 
 
 def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:

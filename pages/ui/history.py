@@ -21,7 +21,7 @@ from pages.ui.layout import plain
 from pages.ui.training import Progress
 
 RUN, CHOSEN = "run", "chosen"  # in the URL: one whose settings to take over, those to look at
-LONG = 8  # runs in sight; from more on the table scrolls
+LONG = 5  # runs in sight; from more on the table scrolls
 HEAD_HEIGHT, RUN_HEIGHT = 37, 66  # pixels in the table, where text is wrapped from 65 on
 MEGABYTES = 100  # of an imported run
 IMPORTED = "An imported run is here for looking and comparing: Train trains anew."
@@ -99,9 +99,11 @@ def sentence(runs: Mapping[str, Run | Progress]) -> str:
     end = ("at least " if any(decay.censored for decay in decays.values()) else "") + steps(most)
     if least == most:
         return f"In all of them {share} of the gradient is left just as far back: {end}."
+    far, near = ([d.horizons for d in decays.values() if d.horizon == horizon] for horizon in (most, least))
+    overlap = np.nanmin(np.concatenate(far)) <= np.nanmax(np.concatenate(near))
     return (
         f"{share} of the gradient is left farthest back, {end}, in {those(most)}; "
-        f"least far, {steps(least)}, in {those(least)}."
+        f"least far, {steps(least)}, in {those(least)}{'; their ranges over seeds overlap' if overlap else ''}."
     )
 
 
@@ -176,6 +178,7 @@ def table(rows: Sequence[Row]) -> None:
 
 def _status(row: Row) -> str:
     said = row.status if row.status == "finished" else f"{row.status}, {row.step} of {row.experiment.steps}"
+    said += ", all diverged" if row.diverged == row.experiment.seeds else ""
     return f"{said}, imported" if row.imported else said
 
 
@@ -194,7 +197,7 @@ def _horizon(row: Row) -> str:
 @st.cache_data(max_entries=5000, show_spinner=False)
 def _horizons(id: str) -> str:
     """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
-    run = training.jobs().load(id)
+    run = training.jobs().load(id, snapshots=False)
     said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
     return said.replace(WHOLE, "")
 
@@ -250,6 +253,16 @@ def actions(rows: Sequence[Row]) -> None:
         st.error(plain(refusal))
     if said := st.session_state.pop("taken_in", ""):
         st.info(said)
+
+
+def say_why(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
+    """Say why runs that are ticked failed or were interrupted, and which the filter keeps out of sight."""
+    for row in rows:
+        if row.reason:
+            say = st.error if row.status == "failed" else st.warning
+            say(f"{plain(title(row))}: {row.status} at step {row.step}, {plain(row.reason)}.")
+    if hidden:
+        st.caption(f"Ticked too, but hidden by the filter: {listed([plain(title(row)) for row in hidden])}.")
 
 
 def _resume(id: str) -> None:

@@ -10,9 +10,16 @@ TIGHT = """<style>
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
 .stMainBlockContainer h3 { font-size: clamp(1.25rem, 1.85vw, 2.2rem); }
 .stMainBlockContainer h4 { font-size: clamp(1.2rem, 1.8vw, 2.1rem); }
+[class*="st-key-layers-"] { display: grid; grid-template-columns: 100%; }
+[class*="st-key-layers-"] > * { grid-area: 1 / 1; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
-</style>"""  # so that question, picture and sentence fit one screen
+</style>"""  # so that question, picture and sentence fit one screen, and a picture lies over the one that it replaces
+
+HIDE_BELOW = (  # once what lies above is drawn
+    ".st-key-layers-{name}:has(> .st-key-chart-{name}-{above}:not([data-retained]) "
+    '.js-plotly-plot:not([style*="visibility"]) .main-svg) > .st-key-chart-{name}-{below} {{ visibility: hidden; }}'
+)
 
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)  # what may mean something
@@ -36,12 +43,30 @@ def plain(text: object) -> str:
     return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
-def chart(figure: go.Figure, name: str, alt: str | None = None) -> None:
-    """Show a figure; its own menu saves it as SVG under this name, which also is its key."""
-    st.plotly_chart(
-        figure, width="stretch", key=f"chart-{name}", theme="streamlit", alt=alt or name.replace("-", " "),
-        config={
-            "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
-            "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
-        },
-    )  # fmt: skip
+def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool = False) -> None:
+    """Show a figure; its own menu saves it as SVG under this name, which also is its key.
+
+    Streamlit draws every new figure from nothing. Where one moves, the last one stays below it, in sight until that
+    is done.
+    """
+    turn, last, below = st.session_state.get(f"layers-{name}", (0, None, None))
+    if last is not None and figure != last:
+        turn, below = 1 - turn, last
+    elif not moves:
+        below = None
+    st.session_state[f"layers-{name}"] = turn, figure if moves else None, below
+    with st.container(key=f"layers-{name}"):
+        for layer in (0, 1):
+            if (shown := figure if layer == turn else below) is None:
+                st.empty()
+                continue
+            st.plotly_chart(
+                shown, width="stretch", key=f"chart-{name}-{layer}", theme="streamlit",
+                alt=alt or name.replace("-", " "),
+                config={
+                    "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
+                    "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
+                },
+            )  # fmt: skip
+        hidden = HIDE_BELOW.format(name=name, above=turn, below=1 - turn)
+        st.markdown(f"<style>{hidden}</style>", unsafe_allow_html=True)  # st.html would put it outside of a fragment

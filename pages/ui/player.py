@@ -18,10 +18,15 @@ STEP = "Which of the training's snapshots is shown."
 R = TypeVar("R")
 
 
+def moves(name: str, live: bool) -> bool:
+    """Whether something trains or plays."""
+    return live or st.session_state.get(f"{name}_plays", False)
+
+
 def moving(name: str, draw: Callable[[], R], live: bool) -> R:
     """Draw what moves while something trains or plays: a fragment of the page. Return what it returns at first."""
     st.session_state[f"{name}_beats"] = False  # not before the picture has been seen
-    return st.fragment(draw, run_every=POLL if live else BEAT if st.session_state.get(f"{name}_plays") else None)()
+    return st.fragment(draw, run_every=POLL if live else BEAT if moves(name, live) else None)()
 
 
 def seldom(name: str, of: Hashable, draw: Callable[[], R]) -> R:
@@ -43,7 +48,9 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
     if st.session_state.pop(f"{name}_moved", False):
         st.rerun()  # the rest of the page follows, and a beat starts or ends
     stops, still = _stops(experiment), reached is not None
-    plays = st.session_state.get(f"{name}_plays", False) and not still
+    if still:
+        st.session_state[f"{name}_plays"] = False
+    plays = moves(name, live=False)
     if st.session_state.get(name, stops[0]) not in stops:
         del st.session_state[name]
     if plays and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:

@@ -79,9 +79,9 @@ class Progress:
         if not self.snapshots:
             return f"{cell}: {'waits for a free core' if row.status == 'queued' else row.status}."
         last = self.snapshots[-1]
-        answers = f"{self.metric_name} {spread(last.metric)}, chance {number(self.chance)}"
+        answers = f"{self.metric_name} {spread(last.metric)} on training batches, chance {number(self.chance)}"
         at = f"{cell} at step {last.step} of {row.experiment.steps}"
-        return f"{at}: {answers}; the horizon is {horizon_over_seeds(last.decay)}."
+        return f"{at}: {answers}; horizon {horizon_over_seeds(last.decay)}."
 
 
 def horizons_at(run: Run | Progress, threshold: float) -> Run | Progress:
@@ -126,8 +126,8 @@ def _chance(experiment: Experiment) -> float:
 
 
 def begin(experiments: Iterable[Experiment]) -> None:
-    """Have trained what never was, without a press of the button, once in a visit."""
-    if not st.session_state.get("begun"):
+    """Have trained what never was, without a press of the button, once in a visit and if no other has to wait."""
+    if not (st.session_state.get("begun") or jobs().under_way):
         st.session_state["begun"] = True
         submit(each for each in experiments if not _find(each))
 
@@ -153,12 +153,6 @@ def _find(experiment: Experiment) -> Row | None:
         return None
 
 
-def unfinished(settings: Settings) -> dict[str, Row]:
-    """Return by cell the runs that wait, train or stopped."""
-    rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
-    return {cell: found for cell, found in rows.items() if found and found.status != "finished"}
-
-
 def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
     """Return runs as far as they have come by now; where one was deleted meanwhile, draw the page again."""
     forget_others(found.id for found in rows.values())
@@ -168,11 +162,11 @@ def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
         st.rerun()
 
 
-def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
+def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[], None]]:
     """Draw the buttons, how far the training is, and what went wrong.
 
-    Returns the runs that are finished, by cell, and what a page calls last: it says what a training will cost, for
-    which it tries a step.
+    Returns by cell the runs that are finished, and those that wait, train or stopped; and what a page calls last: it
+    says what a training will cost, for which it tries a step.
     """
     rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
     runs = {}
@@ -182,7 +176,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 try:
                     runs[cell] = load(found.id)
                 except StoreError as error:
-                    st.error(f"{cell.upper()}: {plain(error)}")
+                    st.error(f"{cell.upper()}: {plain(error)}. Delete it on the page Runs to train again.")
     live = [found for found in rows.values() if found and found.live]
     stopped = {cell: found for cell, found in rows.items() if found and found.stopped}
     left = {  # of each training that may begin or go on, its share
@@ -204,7 +198,8 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 st.fragment(_watch, run_every=POLL)([each.id for each in live])
             said = st.empty()
             if not live:
-                said.caption("…" if left else "Trained.")
+                diverged = runs and all(run.status == "diverged" for run in runs.values())
+                said.caption("…" if left else "All models diverged." if diverged else "Trained.")
     with st.container():
         _mention_others(rows.values())
         if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
@@ -219,7 +214,8 @@ def row(settings: Settings) -> tuple[dict[str, Run], Callable[[], None]]:
                 st.error(f"{experiment.cell.upper()}: {plain(why)}")
         _mention_trouble(rows.values())
         _advise(runs)
-    return runs, lambda: said.caption(estimate(left)) if left and not live else None
+    unfinished = {cell: found for cell, found in rows.items() if found and found.status != "finished"}
+    return runs, unfinished, lambda: said.caption(estimate(left)) if left and not live else None
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
@@ -240,14 +236,20 @@ def _watch(ids: list[str]) -> None:
         st.rerun()
     whole = rows[0].experiment.steps
     at = [f"{each.experiment.cell.upper()} {each.step}" for each in rows if each.status == "running"]
-    said = f"{listed(at)} of {whole} steps" if at else "Waiting for a free core"
-    st.progress(sum(each.step for each in rows) / whole / len(rows), f"{said}{_left(rows)}")
+    waiting, nothing_runs = jobs().waiting, jobs().waiting == len(jobs().under_way)
+    if at:
+        said = f"{listed(at)} of {whole} steps{_left(rows)}"
+    elif nothing_runs:
+        said = "The workers are starting"
+    else:
+        said = f"Waiting for a free core; {waiting} run{'s wait' if waiting > 1 else ' waits'}"
+    st.progress(sum(each.step for each in rows) / whole / len(rows), said)
 
 
 def _left(rows: list[Row]) -> str:
-    """Say about how long runs will take yet; or how many wait, here and elsewhere."""
-    if waiting := jobs().waiting:
-        return f"; {waiting} run{'s wait' if waiting > 1 else ' waits'}"
+    """Say about how long runs will take yet; or how many of them wait."""
+    if waiting := sum(each.status == "queued" for each in rows):
+        return f"; {waiting} wait{'s' * (waiting == 1)} for a free core"
     if not all(each.step for each in rows):
         return ""
     left = max(each.seconds * (each.experiment.steps / each.step - 1) for each in rows)

@@ -26,7 +26,7 @@ experiments = ui.experiments(settings, cell)
 untrained = ui.untrained(experiments, words, squashed)
 picture = st.container()
 training.begin(filter(ui.brief, experiments.values()))
-found, go_on = training.row(sidebar.Settings(experiments))
+found, _, go_on = training.row(sidebar.Settings(experiments))
 ui.say_what_counts(settings)
 runs = {name: run for name, run in found.items() if run is not None and weights == "trained"}
 trained = {name: ui.reading(experiments[name], run, words, squashed) for name, run in runs.items()}
