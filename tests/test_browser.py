@@ -29,26 +29,23 @@ ARGUMENTS = [
 ]  # fmt: skip
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
-SEEN = """const inSight = () => [...document.querySelectorAll(".js-plotly-plot")].filter(
-    each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible");"""
-CURVE = f"""name => {{ {SEEN}
-    return Array.from(inSight()[0]._fullData.find(trace => trace.name === name && trace.x.length > 2).y) }}"""
-NAMED = f"text => {{ {SEEN} return inSight()[0]?.layout.annotations?.some(each => each.text === text) }}"
-WATCH = (
-    f"() => {{ {SEEN}"
-    + """
+IN_SIGHT = """[...document.querySelectorAll(".js-plotly-plot")].filter(
+    each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible")"""
+PICTURE = f"{IN_SIGHT}[0]"  # not that below it
+CURVE = f"name => Array.from({PICTURE}._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"
+NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
+WATCH = """() => {
     const seen = new Set();
     window.pictures = window.blank = 0;
     const look = () => {
-        const drawn = inSight().filter(
+        const drawn = IN_SIGHT.filter(
             each => each.closest(".st-key-layers-decay") && each.querySelector(".scatterlayer path"));
         drawn.filter(each => !seen.has(each)).forEach(each => { seen.add(each); pictures++; });
         if (drawn.length !== 1) blank++;
         requestAnimationFrame(look);
     };
     look();
-}"""
-)  # counts the pictures drawn, and the frames in which not just one is in sight
+}""".replace("IN_SIGHT", IN_SIGHT)  # counts the pictures drawn, and the frames in which not just one is in sight
 DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
     && document.querySelector(".js-plotly-plot")._fullData.length"""
 

@@ -50,7 +50,7 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
     is done.
     """
     turn, last, below = st.session_state.get(f"layers-{name}", (0, None, None))
-    if last is not None and figure != last:
+    if last is not None and figure is not last and figure != last:
         turn, below = 1 - turn, last
     elif not moves:
         below = None

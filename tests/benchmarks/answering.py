@@ -35,9 +35,10 @@ STOPWATCH = """condition => {
     };
     requestAnimationFrame(look);
 }"""
-PLOT = "document.querySelector('.js-plotly-plot')"
-CURVES = f"{PLOT}._fullData.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
-NAMED = f"[...{PLOT}.querySelectorAll('.annotation-text')].some(each => each.textContent === %s)"
+ABOVE = "document.querySelector('.st-key-layers-decay style').textContent.match(/chart-decay-.(?=:not)/)[0]"
+PLOT = f"document.querySelector('.st-key-' + {ABOVE} + ' .js-plotly-plot')"  # without a look at the layout, which costs
+CURVES = f"{PLOT}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
+NAMED = f"[...({PLOT}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
 LIVE = "/(RNN|LSTM|GRU) at step [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
 
 
@@ -58,7 +59,7 @@ def answers(page: playwright.Page, moves: int) -> dict[str, list[float]]:
         key, named = "ArrowRight" if there > here else "ArrowLeft", NAMED % json.dumps(THRESHOLDS[there])
         found["threshold"].append(move(page, "Threshold", key, named))
     for _ in range(moves):
-        changed = f"{CURVES} !== {json.dumps(page.evaluate(CURVES))}"
+        changed = f"(({CURVES}) ?? before) !== before".replace("before", json.dumps(page.evaluate(CURVES)))
         found["hidden size"].append(move(page, "Hidden size", "ArrowRight", changed))
     return found
 
