@@ -12,14 +12,14 @@ TIGHT = """<style>
 .stMainBlockContainer h4 { font-size: clamp(1.2rem, 1.8vw, 2.1rem); }
 [class*="st-key-layers-"] { display: grid; grid-template-columns: 100%; }
 [class*="st-key-layers-"] > * { grid-area: 1 / 1; }
+[class*="st-key-layers-"]:has(.above-0):has(
+  > [class*="-layer0"]:not([data-retained]) .js-plotly-plot:not([style*="visibility"]) .main-svg) > [class*="-layer1"],
+[class*="st-key-layers-"]:has(.above-1):has(
+  > [class*="-layer1"]:not([data-retained]) .js-plotly-plot:not([style*="visibility"]) .main-svg) > [class*="-layer0"]
+{ visibility: hidden; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen, and a picture lies over the one that it replaces
-
-HIDE_BELOW = (  # once what lies above is drawn
-    ".st-key-layers-{name}:has(> .st-key-chart-{name}-{above}:not([data-retained]) "
-    '.js-plotly-plot:not([style*="visibility"]) .main-svg) > .st-key-chart-{name}-{below} {{ visibility: hidden; }}'
-)
 
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)  # what may mean something
@@ -61,12 +61,11 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
                 st.empty()
                 continue
             st.plotly_chart(
-                shown, width="stretch", key=f"chart-{name}-{layer}", theme="streamlit",
+                shown, width="stretch", key=f"chart-{name}-layer{layer}", theme="streamlit",
                 alt=alt or name.replace("-", " "),
                 config={
                     "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
                     "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
                 },
             )  # fmt: skip
-        hidden = HIDE_BELOW.format(name=name, above=turn, below=1 - turn)
-        st.markdown(f"<style>{hidden}</style>", unsafe_allow_html=True)  # st.html would put it outside of a fragment
+        st.html(f'<i class="above-{turn}"></i>')  # once that is drawn, the other one is hidden

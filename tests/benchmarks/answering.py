@@ -35,8 +35,8 @@ STOPWATCH = """condition => {
     };
     requestAnimationFrame(look);
 }"""
-ABOVE = "document.querySelector('.st-key-layers-decay style').textContent.match(/chart-decay-.(?=:not)/)[0]"
-PLOT = f"document.querySelector('.st-key-' + {ABOVE} + ' .js-plotly-plot')"  # without a look at the layout, which costs
+ABOVE = "document.querySelector('.st-key-layers-decay .above-0') ? 0 : 1"
+PLOT = f"document.querySelector('.st-key-chart-decay-layer' + ({ABOVE}) + ' .js-plotly-plot')"
 CURVES = f"{PLOT}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
 NAMED = f"[...({PLOT}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
 LIVE = "/(RNN|LSTM|GRU) at step [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
