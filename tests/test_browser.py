@@ -32,7 +32,11 @@ SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
 IN_SIGHT = """[...document.querySelectorAll(".js-plotly-plot")].filter(
     each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible")"""
 PICTURE = f"{IN_SIGHT}[0]"  # not that below it
-CURVE = f"name => Array.from({PICTURE}._fullData.find(trace => trace.name === name && trace.x.length > 2).y)"
+CURVE = f"""name => {{
+    const found = {PICTURE}?._fullData?.find(trace => trace.name === name && trace.x.length > 2);
+    return found && Array.from(found.y);
+}}"""
+CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
     const seen = new Set();
@@ -143,6 +147,11 @@ def button(page, name):
     return page.locator(f".st-key-{name} button").first
 
 
+def curve(page):
+    """Return the GRU's curve, once it is drawn."""
+    return page.wait_for_function(CURVE, arg="GRU").json_value()
+
+
 def train(page):
     button(page, "train").click()
 
@@ -155,24 +164,24 @@ def is_trained(page):
 def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
     page = visit(server.url(settings=f"{SMALL}&steps=100"))
     slider = page.get_by_role("slider", name="Hidden size")
-    before = page.evaluate(CURVE, "GRU")
+    before = curve(page)
     slider.press("ArrowRight")
-    page.wait_for_function(f"before => String(({CURVE})('GRU')) !== String(before)", arg=before)
+    page.wait_for_function(CHANGED, arg=before)
     expect(page).to_have_url(re.compile("hidden_size=9"))
 
     page.get_by_role("link", name="Gradient decay").click()
     expect(page).to_have_url(re.compile(r"/decay\?.*hidden_size=9"))
     expect(page.get_by_text("2 cells × 2 seeds, about")).to_be_visible()
-    before = page.evaluate(CURVE, "GRU")
+    before = curve(page)
     train(page)
     is_trained(page)
-    page.wait_for_function(f"before => String(({CURVE})('GRU')) !== String(before)", arg=before)
+    page.wait_for_function(CHANGED, arg=before)
 
     page.reload()
     settle(page)
     is_trained(page)
     expect(page.get_by_role("slider", name="Hidden size")).to_have_value("9")
-    curve = page.evaluate(CURVE, "GRU")
+    drawn = curve(page)
     with page.expect_download() as download:
         button(page, "download-decay").click()
     download.value.save_as(tmp_path / "page.zip")
@@ -180,7 +189,7 @@ def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
         name = next(name for name in archive.namelist() if name.endswith("decay.csv"))
         rows = list(csv.DictReader(io.StringIO(archive.read(name).decode())))
     written = [float(row["relative"]) for row in rows if (row["cell"], row["phase"]) == ("gru", "after")]
-    assert written == pytest.approx(curve, rel=1e-12) and len(written) == 10
+    assert written == pytest.approx(drawn, rel=1e-12) and len(written) == 10
 
 
 def test_a_preset_shows_its_page_from_the_top(server, visit):
@@ -245,7 +254,7 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     settle(page)
     is_trained(page)
     is_trained(other)
-    assert page.evaluate(CURVE, "GRU") == other.evaluate(CURVE, "GRU")
+    assert curve(page) == curve(other)
 
     expect(other.get_by_text("horizon after training at 3 %")).to_be_visible()
     button(page, "step_play").click()
