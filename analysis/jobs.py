@@ -437,7 +437,7 @@ class Jobs:
     def _dispatch(self) -> None:
         for worker in self._workers:
             if self._queue and worker.ready and worker.run is None:
-                worker.run, worker.begun = self._queue.popleft(), False
+                worker.begun, worker.cancelled, worker.run = False, None, self._queue.popleft()
                 experiment = self._spare.row(worker.run).experiment
                 with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
                     worker.pipe.send((worker.run, experiment.as_dict(), *self._spare.progress(worker.run)))
@@ -454,7 +454,7 @@ class Jobs:
                 except Exception as error:  # no memory or no processes left: whatever it is, the thread lives on
                     self._no_start(f"{type(error).__name__}: {error}")
             for worker in self._workers:
-                if worker.cancelled and time.monotonic() > worker.cancelled + CANCEL_SECONDS:
+                if worker.run and worker.cancelled and time.monotonic() > worker.cancelled + CANCEL_SECONDS:
                     worker.process.kill()
             for pipe in wait([worker.pipe for worker in self._workers], timeout=0.2):
                 (worker,) = (worker for worker in self._workers if worker.pipe is pipe)
@@ -474,7 +474,7 @@ class Jobs:
                             worker.process.kill()
                             continue
                     if id is None or _ended(columns):
-                        worker.ready, worker.run, worker.cancelled, self._failed_starts = True, None, None, 0
+                        worker.ready, worker.run, self._failed_starts = True, None, 0
                         self._dispatch()
 
     def _replace(self, worker: _Worker) -> None:

@@ -75,7 +75,7 @@ def page() -> None:
         )
         with above:
             alt = "Gradient left and answers against distance"
-            layout.chart(drawn["decay"], "decay", alt, moves=player.moves("step", live))
+            layout.chart(drawn["decay"], "decay", alt, moves=live or player.plays("step"))
             sidebar.say_left_out(settings)
             measure.say_sizes(starting)
         if not runs and not unfinished:
@@ -101,7 +101,7 @@ def page() -> None:
             of = (look.threshold, *runs, *(each.row.id for each in seen.values()))
             drawn["timeline"] = player.seldom("timeline", of, through) if live else through()
             alt = "Horizon and metric against training step"
-            layout.chart(drawn["timeline"], "timeline", alt, moves=player.moves("step", live))
+            layout.chart(drawn["timeline"], "timeline", alt, moves=live or player.plays("step"))
             metric = next(iter((runs | seen).values())).metric_name
             tested = " In the table below: on test sequences." if runs else ""
             st.caption(f"Drawn here: {metric} on the training batches.{tested}")

@@ -49,7 +49,7 @@ def picture() -> None:
             now[cell] = (runs[cell].measured_after if cell in runs else untrained[cell]).saturation
     drawn["gates"] = figures.histograms(now, before)
     alt = "Histogram of every gate's values, a column per cell"
-    layout.chart(drawn["gates"], "gates", alt, moves=player.moves("gates_step", live))
+    layout.chart(drawn["gates"], "gates", alt, moves=live or player.plays("gates_step"))
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     measure.say_sizes(starting)
     for cell in gated:

@@ -61,7 +61,7 @@ toolbar = st.container()
 seen = st.fragment(picture, run_every=training.POLL if live else None)()
 with toolbar:
     history.actions(chosen)
-    history.say_why(chosen, hidden=[row for row in chosen if row.id not in ids])
+    history.mention(chosen, hidden=[row for row in chosen if row.id not in ids])
 if seen:
     experiments = {row.id: row.experiment for row in chosen}
     export.row("runs", drawn, experiments, history.tables(seen), trained=experiments)

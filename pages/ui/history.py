@@ -255,12 +255,11 @@ def actions(rows: Sequence[Row]) -> None:
         st.info(said)
 
 
-def say_why(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
+def mention(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
     """Say why runs that are ticked failed or were interrupted, and which the filter keeps out of sight."""
     for row in rows:
         if row.reason:
-            say = st.error if row.status == "failed" else st.warning
-            say(f"{plain(title(row))}: {row.status} at step {row.step}, {plain(row.reason)}.")
+            training.say_why(plain(title(row)), row)
     if hidden:
         st.caption(f"Ticked too, but hidden by the filter: {listed([plain(title(row)) for row in hidden])}.")
 

@@ -49,15 +49,15 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
     Streamlit draws every new figure from nothing. Where one moves, the last one stays below it, in sight until that
     is done.
     """
-    turn, last, below = st.session_state.get(f"layers-{name}", (0, None, None))
+    above, last, below = st.session_state.get(f"layers-{name}", (0, None, None))
     if last is not None and figure is not last and figure != last:
-        turn, below = 1 - turn, last
+        above, below = 1 - above, last
     elif not moves:
         below = None
-    st.session_state[f"layers-{name}"] = turn, figure if moves else None, below
+    st.session_state[f"layers-{name}"] = above, figure if moves else None, below
     with st.container(key=f"layers-{name}"):
         for layer in (0, 1):
-            if (shown := figure if layer == turn else below) is None:
+            if (shown := figure if layer == above else below) is None:
                 st.empty()
                 continue
             st.plotly_chart(
@@ -68,4 +68,4 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
                     "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
                 },
             )  # fmt: skip
-        st.html(f'<i class="above-{turn}"></i>')  # once that is drawn, the other one is hidden
+        st.html(f'<i class="above-{above}"></i>')  # once that is drawn, the other one is hidden

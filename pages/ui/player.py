@@ -18,15 +18,15 @@ STEP = "Which of the training's snapshots is shown."
 R = TypeVar("R")
 
 
-def moves(name: str, live: bool) -> bool:
-    """Whether something trains or plays."""
-    return live or st.session_state.get(f"{name}_plays", False)
+def plays(name: str) -> bool:
+    """Whether snapshots play."""
+    return st.session_state.get(f"{name}_plays", False)
 
 
 def moving(name: str, draw: Callable[[], R], live: bool) -> R:
     """Draw what moves while something trains or plays: a fragment of the page. Return what it returns at first."""
     st.session_state[f"{name}_beats"] = False  # not before the picture has been seen
-    return st.fragment(draw, run_every=POLL if live else BEAT if moves(name, live) else None)()
+    return st.fragment(draw, run_every=POLL if live else BEAT if plays(name) else None)()
 
 
 def seldom(name: str, of: Hashable, draw: Callable[[], R]) -> R:
@@ -50,32 +50,32 @@ def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
     stops, still = _stops(experiment), reached is not None
     if still:
         st.session_state[f"{name}_plays"] = False
-    plays = moves(name, live=False)
+    playing = plays(name)
     if st.session_state.get(name, stops[0]) not in stops:
         del st.session_state[name]
-    if plays and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:
+    if playing and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:
         _play(name, stops, False)
         st.rerun()
-    st.session_state[f"{name}_beats"] = plays
-    if not (still or plays) and st.session_state.pop(f"{name}_played", False):
+    st.session_state[f"{name}_beats"] = playing
+    if not (still or playing) and st.session_state.pop(f"{name}_played", False):
         _go(name, stops, 0)  # and with it the URL
     # Two buttons: a press that meets a beat may be told twice, and the second time find the other one.
-    said, sign = ("Pause", "pause") if plays else ("Play", "play_arrow")
+    said, sign = ("Pause", "pause") if playing else ("Play", "play_arrow")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for part, label, icon, help, call, args in (
-            (said.lower(), said, sign, None, _play, (name, stops, not plays)),
+            (said.lower(), said, sign, None, _play, (name, stops, not playing)),
             ("back", "", "skip_previous", "One snapshot back", _step, (name, stops, -1)),
             ("on", "", "skip_next", "One snapshot on", _step, (name, stops, 1)),
         ):
             st.button(
                 label, icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
-                disabled=still or (plays and part != "pause"),
+                disabled=still or (playing and part != "pause"),
             )  # fmt: skip
         if still:
             st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
             return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True, help=STEP)
         # A beat that wrote its step into the URL would undo what another control has just written there.
-        bind = None if plays else "query-params"
+        bind = None if playing else "query-params"
         return st.select_slider(
             "Training step", stops, stops[-1], key=name, bind=bind, on_change=_note, args=(name,), help=STEP
         )

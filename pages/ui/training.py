@@ -207,8 +207,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
             st.caption(f"Cancelled: {listed(at)} of {cancelled[0].experiment.steps}. Nothing is lost: {go_on} goes on.")
         for cell, each in stopped.items():
             if each.status != "cancelled":
-                say = st.error if each.status == "failed" else st.warning
-                say(f"{cell.upper()}: {each.status} at step {each.step}, {plain(each.reason)}.")
+                say_why(cell.upper(), each)
         for experiment in left:
             if why := _refused().get(experiment):
                 st.error(f"{experiment.cell.upper()}: {plain(why)}")
@@ -216,6 +215,12 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
         _advise(runs)
     unfinished = {cell: found for cell, found in rows.items() if found and found.status != "finished"}
     return runs, unfinished, lambda: said.caption(estimate(left)) if left and not live else None
+
+
+def say_why(name: str, row: Row) -> None:
+    """Say why a run failed or was interrupted."""
+    say = st.error if row.status == "failed" else st.warning
+    say(f"{name}: {row.status} at step {row.step}, {plain(row.reason)}.")
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
@@ -236,10 +241,10 @@ def _watch(ids: list[str]) -> None:
         st.rerun()
     whole = rows[0].experiment.steps
     at = [f"{each.experiment.cell.upper()} {each.step}" for each in rows if each.status == "running"]
-    waiting, nothing_runs = jobs().waiting, jobs().waiting == len(jobs().under_way)
+    waiting = jobs().waiting
     if at:
         said = f"{listed(at)} of {whole} steps{_left(rows)}"
-    elif nothing_runs:
+    elif waiting == len(jobs().under_way):
         said = "The workers are starting"
     else:
         said = f"Waiting for a free core; {waiting} run{'s wait' if waiting > 1 else ' waits'}"
