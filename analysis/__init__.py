@@ -1,15 +1,22 @@
-"""Goldfish: how far back does a recurrent network remember, and why?"""
+"""Goldfish: how far back does a recurrent network remember, and why?
 
-from analysis.bounds import activation_bounds
-from analysis.config import Experiment
-from analysis.decay import carry_decay, gradient_decay
-from analysis.gates import gate_saturation
-from analysis.measuring import measure_untrained
-from analysis.memory import memory_curve
-from analysis.recording import record
-from analysis.spectrum import gradient_matrix
-from analysis.training import train
-from analysis.watching import watch
+Each public name is loaded when it is first asked for, so that what needs no torch starts without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.engine.recording import record
+    from analysis.experiment import Experiment
+    from analysis.measures.bounds import activation_bounds
+    from analysis.measures.decay import carry_decay, gradient_decay
+    from analysis.measures.gates import gate_saturation
+    from analysis.measures.memory import memory_curve
+    from analysis.measures.meter import measure_untrained
+    from analysis.measures.spectrum import gradient_matrix
+    from analysis.models.watching import watch
+    from analysis.training.trainer import train
 
 __all__ = [
     "Experiment",
@@ -24,3 +31,29 @@ __all__ = [
     "train",
     "watch",
 ]
+_MODULES = {
+    "Experiment": "experiment",
+    "activation_bounds": "measures.bounds",
+    "carry_decay": "measures.decay",
+    "gate_saturation": "measures.gates",
+    "gradient_decay": "measures.decay",
+    "gradient_matrix": "measures.spectrum",
+    "measure_untrained": "measures.meter",
+    "memory_curve": "measures.memory",
+    "record": "engine.recording",
+    "train": "training.trainer",
+    "watch": "models.watching",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use (PEP 562); AttributeError for any other."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    value = getattr(import_module(f"analysis.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,15 +9,19 @@ hidden state of the others.
 from __future__ import annotations
 
 import dataclasses
+import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from numbers import Integral
 
 import numpy as np
 
-from analysis.config import Experiment
+from analysis.experiment import Experiment
 
-LIVE = ("queued", "running")
-STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")  # of a run in the history
+GRADIENTS = ("memory", "hidden", "cell", "input", "weights")  # what decay is measured of; "carry" comes besides
+THRESHOLD = 0.01  # the share of the gradient that a horizon asks for, unless another is named
+SMALLEST = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller is shown as "below floating point"
+LEVELS = np.array([0.01, 0.5, 0.99, 1.0])  # quantiles of the sizes of states
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,17 +317,35 @@ class Run(Result):
         return self.measured_after.decays.get("carry")
 
 
-@dataclass(frozen=True, eq=False)
-class Record(Result):
-    """A run as one file: its row, its snapshots, and if it is finished its result (whose snapshots are those)."""
+def versions() -> dict[str, str]:
+    """Name what the numbers were computed with; torch is asked for its version without being loaded."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "torch": version("torch")}
 
-    name: str
-    status: str
-    reason: str | None
-    experiment: Experiment
-    created: str
-    seconds: float
-    step: int
-    versions: dict[str, str]
-    snapshots: tuple[Snapshot, ...]
-    run: Run | None
+
+@dataclass(frozen=True, eq=False)
+class Reading(Result):
+    """What one model makes of a sentence of T words, E numbers each; H units of its first layer.
+
+    `parts` holds everything that flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM
+    cell, cell_before, squashed (φ of the cell), kept (f c₋) and stored (i g); of a GRU recalled (r a, where
+    a = W_hn h₋ + b_hn), kept (z h₋) and stored ((1 - z) n).
+    """
+
+    cell: str
+    activation: str
+    words: tuple[str, ...]
+    left_out: int  # words beyond the first `MOST`
+    known: np.ndarray  # (T,) whether the model knows the word
+    embedded: np.ndarray  # (T, E)
+    parts: dict[str, np.ndarray]
+    shares: dict[str, np.ndarray]  # (T, H, 4) of each gate's sum: W x, W h₋, the word's bias, the memory's bias
+    wanted: tuple[str, ...]  # the word that follows; after the last, the predicted one
+    predicted: tuple[str, ...]  # the most likely next word
+    probability: np.ndarray  # (T, 2) of the predicted and of the wanted word
+    connectivity: np.ndarray  # (T, T) by predicting word, then by word read: ‖∂(logit of wanted)/∂x‖; NaN later on
+
+    @property
+    def relative(self) -> np.ndarray:
+        """Connectivity as a share of the largest of each prediction; NaN where all is zero."""
+        largest = np.nanmax(self.connectivity, axis=1, keepdims=True)
+        return self.connectivity / np.where(largest > 0, largest, np.nan)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.store import Store
-from tests.kept import trained
+from analysis.history.store import Store
+from tests.helpers.runs import trained
 
 torch.set_num_threads(1)
 os.environ["GOLDFISH_STORE"] = str(Path(tempfile.mkdtemp(prefix="goldfish-tests-"), "runs.sqlite"))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from analysis import Experiment, record, train
-from analysis.codec import decode, encode
+from analysis.history.serialization import decode, encode
 from analysis.results import Run, finite_median
 
 SMALL = Experiment(cell="gru", length=6, hidden_size=4, steps=2, seeds=2, batch_size=4)

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.results import Bounds, Decay, Repeated
+from analysis.results import SMALLEST, Bounds, Decay, Repeated
 
 COLOURS = {"tanh": "#0072B2", "relu": "#E69F00", "identity": "#CC79A7"}
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
@@ -106,7 +106,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
         colour, x = COLOURS[activation], found.distance
         low, middle, high = (style.drawable(values) for values in (found.low, found.relative, found.high))
         if activation not in lost:
-            edges = (np.nan_to_num(values, nan=style.SMALLEST) for values in (low, high))
+            edges = (np.nan_to_num(values, nan=SMALLEST) for values in (low, high))
             drawn.append(style.band(x, *edges, colour, f"{activation} 5 % to 95 %", 0.1))
             tops.append(float(np.nanmax(high)))
             bottoms.append(float(np.nanmin(low)))

@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.sentence import Reading
-from analysis.wording import percent
+from analysis.report.wording import format_percent
+from analysis.results import Reading
 
 SHOWN = 64  # units drawn of a vector; a wider one shows its first
 ACROSS = 8  # units side by side in a patch
@@ -264,7 +264,7 @@ def _said(reading: Reading, t: int) -> list[str]:
     word = f"<b>{shown(reading.words[t])}</b>" + ("" if reading.known[t] else " (unknown)")
     return [
         word,
-        f"predicts <b>{shown(reading.predicted[t])}</b> {percent(reading.probability[t, 0])}",
+        f"predicts <b>{shown(reading.predicted[t])}</b> {format_percent(reading.probability[t, 0])}",
         f"reads: {word}",
     ]
 

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from analysis.figures import memory as memory_figure
 from analysis.figures import style
-from analysis.results import Decay, Memory
-from analysis.wording import called, reach
+from analysis.report.wording import cell_with_state, describe_reach
+from analysis.results import SMALLEST, Decay, Memory
 
 TITLES = {
     "memory": "gradient left",
@@ -178,7 +178,7 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
     said = []
     for cell, found in decays.items():
         values = (found.relative if relative else found.norm)[: found.furthest + 1]
-        below = np.flatnonzero(np.isfinite(values) & (values < style.SMALLEST))
+        below = np.flatnonzero(np.isfinite(values) & (values < SMALLEST))
         if len(below):
             said.append(f"{cell.upper()} from {below[0]}")
     corner = {"x": 1, "y": 1, "xref": "x domain", "yref": "y domain", "xanchor": "right", "yanchor": "top"}
@@ -199,7 +199,7 @@ def _named(cell: str, found: Decay, states: Mapping[str, str], relative: bool) -
 
     What steps add to an update is no gradient: it reaches nowhere.
     """
-    name = called(cell, states) + (f": {reach(found)}" if relative and found.of != "weights" else "")
+    name = cell_with_state(cell, states) + (f": {describe_reach(found)}" if relative and found.of != "weights" else "")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 
@@ -230,7 +230,7 @@ def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) 
 
 
 def _band(cell: str, found: Decay, position: bool) -> go.Scatter:
-    low, high = (np.maximum(np.nan_to_num(edge), style.SMALLEST) for edge in (found.low, found.high))
+    low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (found.low, found.high))
     name = f"{cell.upper()} 5th to 95th percentile"
     return style.band(_axis(found, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.figures.cell import SHORT, shown
-from analysis.sentence import Reading
+from analysis.results import Reading
 
 CROWDED = 18  # words from which every other one is named: a phone has no room for more
 UNITS = {"title": {"text": "unit"}, "showgrid": False, "showline": False, "nticks": 5}  # the y axis of a map

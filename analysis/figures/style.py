@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.results import Decay
+from analysis.results import SMALLEST, Decay
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 DASHES = {"rnn": "dot", "lstm": "solid", "gru": "dash"}
@@ -24,7 +24,6 @@ NEUTRAL = "#808080"  # readable on white and on black
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#BFBFBF"], [1.0, "#E69F00"]]  # use with values symmetric about 0
 SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # its ends and middle
 CLEAR = "rgba(0,0,0,0)"
-SMALLEST = 2.2e-308  # below this, floating point loses digits
 LOWEST, HIGHEST = 1e-8, 3.0  # a decay's log axis at first
 
 Layout = dict[str, Any]  # of a figure, or a part of one

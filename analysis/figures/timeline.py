@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.config import Experiment
+from analysis.experiment import Experiment
 from analysis.figures import style
+from analysis.report.wording import threshold_suffix
 from analysis.results import Snapshot, Watched, finite_median
-from analysis.wording import at_threshold
 
 
 class Trained(Protocol):
@@ -41,7 +41,7 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
         last = max(run.experiment.steps if cell in learned else run.backwards for cell, run in runs.items())
         axes = style.merged({f"xaxis{panel}": {"range": [0, last]} for panel in panels}, axes)
         snapshots = [snapshot for run in runs.values() for snapshot in run.snapshots]
-        at = at_threshold(snapshots[0].decay) if snapshots else ""
+        at = threshold_suffix(snapshots[0].decay) if snapshots else ""
         axes["yaxis"] = {"title": {"text": f"horizon{at}"}, "rangemode": "tozero"}
     if learned:
         run = next(iter(learned.values()))

@@ -4,9 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from analysis import wording
-from analysis.export import decay_csv
 from analysis.figures.decay import decay
+from analysis.report import sentences, wording
+from analysis.report.tables import decay_csv
 from pages.ui import export, layout, measure, sidebar, start
 
 layout.title(
@@ -22,10 +22,10 @@ layout.chart(figure, "untrained-decay")
 with st.container():  # always there: links move up by what isn't, and a press on its way opens another
     sidebar.say_left_out(settings)
     measure.say_sizes(settings.experiments)
-layout.says(wording.untrained(decays))
+layout.says(sentences.untrained_sentence(decays))
 st.caption(
     "Lines are medians over seeds and sequences; a band holds nine of ten of them. "
-    f"{wording.percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
+    f"{wording.format_percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
 )
 start.presets()
 curves = partial(decay_csv, *((settings.experiments[cell], "before", found) for cell, found in decays.items()))

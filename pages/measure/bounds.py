@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from analysis.bounds import repeat, vector
-from analysis.config import Experiment
+from analysis.experiment import Experiment
 from analysis.figures import bounds as figures
+from analysis.lesson.repetition import parse_vector, repeat
 from pages.ui import controls, export, layout, measure, sidebar
 from pages.ui.bounds import ACTIVATIONS, cell_tables, held_back, left, multiplied, textbook_table
 
@@ -46,10 +46,10 @@ def textbook() -> None:
         )  # fmt: skip
         scale = controls.choice("Axis", ("linear", "log"), "scale", "Values, or their sizes in powers of ten.")
     try:
-        st.session_state["last_vector"] = vector(text)
+        st.session_state["last_vector"] = parse_vector(text)
     except ValueError as error:
         wrong.error(layout.plain(error))
-    result = repeat(st.session_state.get("last_vector", vector(DEFAULT)), factor)
+    result = repeat(st.session_state.get("last_vector", parse_vector(DEFAULT)), factor)
     figure = figures.repeated(result, scale == "log")
     layout.chart(figure, "multiplied", "Entries of a vector, multiplied at every step, with and without tanh")
     said, detail = multiplied(result)

@@ -5,11 +5,11 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis import wording
-from analysis.decay import at_threshold
-from analysis.export import decay_csv, memory_csv, snapshots_csv
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
+from analysis.measures.decay import at_threshold
+from analysis.report import sentences, wording
+from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
 
 layout.title(
@@ -40,7 +40,7 @@ def page() -> None:
     after = {cell: at_threshold(run.after, look.threshold) for cell, run in runs.items()}
     phases = {cell: "after" if cell in runs else "before" for cell in settings.cells}
     now, drawn = decays("memory", look), {}
-    states = wording.states(phases)
+    states = wording.name_states(phases)
     live = any(row.live for row in unfinished.values())
 
     def picture() -> None:
@@ -62,7 +62,7 @@ def page() -> None:
                 now,
                 before=before,
                 carry=carry,
-                states=wording.states(phases),
+                states=wording.name_states(phases),
                 spread=look.spread,
                 relative=look.relative,
                 position=look.position,
@@ -79,18 +79,18 @@ def page() -> None:
             sidebar.say_left_out(settings)
             measure.say_sizes(starting)
         if not runs and not unfinished:
-            layout.says(wording.untrained(now))
-        said = {cell: wording.remembered(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
+            layout.says(sentences.untrained_sentence(now))
+        said = {cell: sentences.training_sentence(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
         said |= {cell: str(each) for cell, each in under_way.items()}
         lead = "After training:\n\n" if earlier else ""
         lines = [said[cell] for cell in settings.cells if cell in said]
         if others := {cell: now[cell] for cell in starting if said and cell not in said}:
-            lines.append(wording.untrained(others))
+            lines.append(sentences.untrained_sentence(others))
         st.markdown(lead + "\n".join(f"- {line}" for line in lines))
         if runs:
-            st.caption(wording.taught_and_remembered(next(iter(runs.values())), look.threshold))
+            st.caption(sentences.explain_horizon_and_span(next(iter(runs.values())), look.threshold))
         for cell, alone in carry.items():
-            st.caption(wording.carried(cell, now[cell], alone, states))
+            st.caption(sentences.carry_sentence(cell, now[cell], alone, states))
         if runs or seen:
 
             def through() -> go.Figure:
@@ -110,11 +110,11 @@ def page() -> None:
 
     with st.container():
         if unfinished:
-            cells = wording.listed([cell.upper() for cell in unfinished])
+            cells = wording.join_words([cell.upper() for cell in unfinished])
             st.caption(f"Below: {cells} untrained, until the training is done.")
     if any(phase.startswith("step") for phase in phases.values()):  # of the picture; tabs tell of an end
         states = {cell: "trained" if cell in runs else "untrained" for cell in phases}
-    rates = (decays("memory", look), states) if unfinished else (now, wording.states(phases))
+    rates = (decays("memory", look), states) if unfinished else (now, wording.name_states(phases))
     opened = details(look, drawn, states, *rates)
 
     st.subheader("Which cell here?", anchor=False)
@@ -161,7 +161,7 @@ def details(look: controls.Look, drawn: dict, states: dict, shown: dict, shown_s
     if weights.open:
         with weights:
             updates = picture("weights", "weights", "What each step adds to the update of the recurrent weights")
-            st.markdown(wording.update(updates, states))
+            st.markdown(sentences.update_sentence(updates, states))
     if others.open:
         with others:
             of = controls.state()

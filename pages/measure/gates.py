@@ -4,11 +4,11 @@ from functools import partial
 
 import streamlit as st
 
-from analysis import wording
-from analysis.config import GATED
-from analysis.export import decay_csv
+from analysis.experiment import GATED
 from analysis.figures import gates as figures
 from analysis.figures.decay import decay
+from analysis.report import wording
+from analysis.report.tables import decay_csv
 from pages.ui import controls, export, layout, measure, player, sidebar, training
 from pages.ui.gates import ENDS, SEQUENCES, histogram_tables, looked_at, sentence, sequence_tables
 
@@ -53,7 +53,7 @@ def picture() -> None:
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     measure.say_sizes(starting)
     for cell in gated:
-        layout.says(sentence(wording.called(cell, wording.states(phases)), now[cell], before.get(cell)))
+        layout.says(sentence(wording.cell_with_state(cell, wording.name_states(phases)), now[cell], before.get(cell)))
 
 
 player.moving("gates_step", picture, live)
@@ -94,7 +94,7 @@ if sequence.open or around.open:
         else:
             st.caption(f"Task {settings.any.task}: every step is to be remembered, there is no before and after.")
         if starting and (when == "trained" or unfinished):
-            names = wording.listed([cell.upper() for cell in starting])
+            names = wording.join_words([cell.upper() for cell in starting])
             st.caption(f"Not trained{' to the end' if unfinished else ''}, and drawn untrained: {names}.")
         st.caption(
             f"The model with seed {settings.any.seed}, its top layer; units in the same order for all its gates."
@@ -107,8 +107,8 @@ if units.open:
             "A dot per unit (Karpathy, Johnson & Li 2015). Left-saturated: how often its gate is below 0.1 (a "
             "candidate: below −0.9); right-saturated: above 0.9. On the dashed line it is always at one of the ends."
         )
-        if states := wording.states(phases):
-            st.caption(f"Drawn here: {wording.listed([wording.called(cell, states) for cell in gated])}.")
+        if states := wording.name_states(phases):
+            st.caption(f"Drawn here: {wording.join_words([wording.cell_with_state(cell, states) for cell in gated])}.")
 if carry.open:
     with carry:
         start = {cell: untrained[cell].decays["carry"] for cell in gated}
@@ -116,7 +116,7 @@ if carry.open:
         drawn["carry"] = decay(
             start | after,
             before={cell: start[cell] for cell in after},
-            states=wording.states({cell: "after" if cell in after else "before" for cell in start}),
+            states=wording.name_states({cell: "after" if cell in after else "before" for cell in start}),
             height=360,
         )
         layout.chart(drawn["carry"], "carry", "What the gates alone let through, by distance")

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from analysis.decay import at_threshold
 from analysis.figures import bounds as bounds_figures
 from analysis.figures import gates as gates_figures
 from analysis.figures.decay import decay
 from analysis.figures.memory import memory as memory_figure
 from analysis.figures.spectrum import gradient_matrix as matrix_figure
-from analysis.gates import gate_sample
-from analysis.loading import measure_module, to_module
-from analysis.memory import output_memory
-from analysis.spectrum import gradient_matrix
+from analysis.measures.decay import at_threshold
+from analysis.measures.gates import gate_sample
+from analysis.measures.memory import output_memory
+from analysis.measures.spectrum import gradient_matrix
+from analysis.models.layers import measure_module, to_module
 from pages.ui import controls, export, gates, layout, model
 
 layout.title(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from analysis.figures import overlay
+from analysis.figures import comparison
 from analysis.results import Run
 from pages.ui import export, history, layout, training, watched
 
@@ -45,14 +45,14 @@ def picture() -> dict[str, Run | training.Progress]:
     seen = history.looks([rows[row.id] for row in chosen])
     if not seen:
         return {}
-    drawn["decay"], drawn["timeline"] = overlay.decay(seen), overlay.timeline(seen)
+    drawn["decay"], drawn["timeline"] = comparison.decay(seen), comparison.timeline(seen)
     layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run", moves=bool(live))
     st.markdown(history.said(seen))
     layout.chart(
         drawn["timeline"], "timeline", "Horizon and metric against training step, of each run", moves=bool(live)
     )
     if any(isinstance(run, Run) for run in seen.values()):
-        drawn["memory"] = overlay.memory(seen)
+        drawn["memory"] = comparison.memory(seen)
         layout.chart(drawn["memory"], "memory", "What each run answers by distance")
     return seen
 

@@ -8,17 +8,16 @@ import numpy as np
 import streamlit as st
 import torch
 
-from analysis.config import SETTINGS, Experiment
-from analysis.export import table
+from analysis.engine.cost import count_cost, time_cell
+from analysis.engine.initialization import initial_weights
+from analysis.experiment import SETTINGS, Experiment
 from analysis.figures import style
-from analysis.pace import milliseconds
-from analysis.results import Run
-from analysis.sentence import MOST, Reading, read
-from analysis.tasks import build
-from analysis.training import cost
-from analysis.weights import initial_weights
-from analysis.wording import listed, number, percent
-from analysis.words import split
+from analysis.lesson.reading import MOST_WORDS, read_sentence
+from analysis.report.tables import csv_table
+from analysis.report.wording import format_number, format_percent, join_words
+from analysis.results import Reading, Run
+from analysis.tasks.registry import build_task
+from analysis.tasks.vocabulary import split_words
 from pages.ui import layout
 from pages.ui.sidebar import Settings
 
@@ -60,10 +59,10 @@ def sentence() -> list[str]:
         "Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000,
         help="Any language. To teach the model a text of your own, choose the task words in the sidebar.",
     )  # fmt: skip
-    words = split(text)
+    words = split_words(text)
     if not words:
         st.info(f"Nothing to read yet. Type a sentence; until then this one is read: “{EXAMPLE}”")
-    return words or split(EXAMPLE)
+    return words or split_words(EXAMPLE)
 
 
 def choose_cell(settings: Settings) -> str:
@@ -107,9 +106,9 @@ def _reading(
     if trained:
         weights = {name: torch.from_numpy(weight) for name, weight in _run.weights.items()}
     else:
-        task = build(experiment)
+        task = build_task(experiment)
         weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
-    return read(experiment if squashed else experiment.replace(activation="identity"), weights, list(words))
+    return read_sentence(experiment if squashed else experiment.replace(activation="identity"), weights, list(words))
 
 
 def quoted(word: str) -> str:
@@ -122,8 +121,8 @@ def about(read: Reading, run: Run | None, waiting: bool) -> None:
     said = []
     if run:
         said.append(
-            f"Trained for {run.experiment.steps:,} steps: {number(float(run.metric[0]))} nats per word on a part "
-            f"of the text it hasn't seen, {number(run.chance)} by counting words alone."
+            f"Trained for {run.experiment.steps:,} steps: {format_number(float(run.metric[0]))} nats per word on a part "
+            f"of the text it hasn't seen, {format_number(run.chance)} by counting words alone."
         )
         if read.activation != run.experiment.activation:
             said.append("That is with tanh. Drawn here is the same network without it, which is not what was trained.")
@@ -131,7 +130,7 @@ def about(read: Reading, run: Run | None, waiting: bool) -> None:
         later = "; a trained model takes its place once there is one" if waiting else ""
         said.append(f"Untrained: the weights are random, and so are its predictions{later}.")
     if read.left_out:
-        said.append(f"Only the first {MOST} of {MOST + read.left_out} words are read.")
+        said.append(f"Only the first {MOST_WORDS} of {MOST_WORDS + read.left_out} words are read.")
     unknown = list(dict.fromkeys(w for w, known in zip(read.words, read.known, strict=True) if not known))
     if unknown:
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
@@ -147,10 +146,10 @@ def held(read: Reading) -> str:
         if not np.isfinite(own).all():
             return f"Without tanh the {name} state leaves floating point."
         t = int(own.argmax())
-        size = "almost 1" if own[t] < 1 and number(own[t]) == "1" else number(own[t])
+        size = "almost 1" if own[t] < 1 and format_number(own[t]) == "1" else format_number(own[t])
         said.append(f"the {name} state reaches {size} at {quoted(read.words[t])}")
     T = len(read.words)
-    return f"One loop over {T} word{'s' * (T != 1)}: {listed(said)}."
+    return f"One loop over {T} word{'s' * (T != 1)}: {join_words(said)}."
 
 
 def watched(read: Reading, gate: str) -> str:
@@ -160,8 +159,8 @@ def watched(read: Reading, gate: str) -> str:
         return ""
     high, low = int(mean.argmax()), int(mean.argmin())
     return (
-        f"Over all units it is highest at {quoted(read.words[high])} ({number(mean[high])}) "
-        f"and lowest at {quoted(read.words[low])} ({number(mean[low])})."
+        f"Over all units it is highest at {quoted(read.words[high])} ({format_number(mean[high])}) "
+        f"and lowest at {quoted(read.words[low])} ({format_number(mean[low])})."
     )
 
 
@@ -175,7 +174,7 @@ def depends(readings: Mapping[str, Reading], word: int) -> str:
     if not reach:
         return ""
     parts = [f"{steps} word{'s' * (steps != 1)} back in the {name.upper()}" for name, steps in reach.items()]
-    return f"More than {percent(LEFT)} of the strongest dependence is found up to {listed(parts)}."
+    return f"More than {format_percent(LEFT)} of the strongest dependence is found up to {join_words(parts)}."
 
 
 def coloured(found: Reading, word: int) -> str:
@@ -196,12 +195,12 @@ def coloured(found: Reading, word: int) -> str:
 @st.cache_data(max_entries=100, show_spinner=False)
 def price(experiment: Experiment) -> dict[str, float]:
     """Count the cell's own parameters and multiply-adds, and time it here and now."""
-    task = build(experiment)
+    task = build_task(experiment)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs)
     return {
         "parameters": sum(weight[0].numel() for name, weight in weights.items() if name.endswith("_l0")),
-        "multiply-adds per word": cost(experiment, task)["multiply_adds"],
-        "ms here": milliseconds(experiment, task),
+        "multiply-adds per word": count_cost(experiment, task)["multiply_adds"],
+        "ms here": time_cell(experiment, task),
     }
 
 
@@ -212,7 +211,9 @@ def prices(all_three: Mapping[str, Experiment]) -> None:
     rows = {
         "parameters": lambda each: f"{each['parameters']:,}",
         "multiply-adds per word": lambda each: f"{each['multiply-adds per word']:,}",
-        f"ms for {one.batch_size} × {one.task_length} words, there and back": lambda each: number(each["ms here"]),
+        f"ms for {one.batch_size} × {one.task_length} words, there and back": lambda each: format_number(
+            each["ms here"]
+        ),
     }
     st.table(
         {"": list(rows)} | {cell.upper(): [write(each) for write in rows.values()] for cell, each in found.items()},
@@ -222,7 +223,7 @@ def prices(all_three: Mapping[str, Experiment]) -> None:
     if {"lstm", "gru"} <= found.keys():
         lstm, gru = found["lstm"], found["gru"]
         fewer = {name: 1 - gru[name] / lstm[name] for name in lstm}
-        parameters, multiply_adds, time = (percent(abs(share)) for share in fewer.values())
+        parameters, multiply_adds, time = (format_percent(abs(share)) for share in fewer.values())
         st.markdown(
             f"Here the GRU has {parameters} fewer parameters and {multiply_adds} fewer multiply-adds than the LSTM, "
             f"and took {time} {'less' if fewer['ms here'] > 0 else 'more'} time."
@@ -241,4 +242,4 @@ def tables(readings: Mapping[str, Reading], chosen: Reading) -> dict:
          "of_word": np.array(found.words)[at], "norm": found.connectivity[by, at], "relative": found.relative[by, at]}
         for name, found in readings.items()
     ]  # fmt: skip
-    return {"flow": partial(table, flow), "connectivity": partial(table, *links)}
+    return {"flow": partial(csv_table, flow), "connectivity": partial(csv_table, *links)}

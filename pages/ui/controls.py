@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from analysis.wording import percent
+from analysis.report.wording import format_percent
 
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
 STATES = {"hidden state": "hidden", "memory state (LSTM: cell)": "memory", "input": "input"}
@@ -27,7 +27,7 @@ def decay() -> Look:
     """Draw one row of controls."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         threshold = st.select_slider(
-            "Threshold", THRESHOLDS, 0.01, format_func=percent, key="threshold", bind="query-params", width=220,
+            "Threshold", THRESHOLDS, 0.01, format_func=format_percent, key="threshold", bind="query-params", width=220,
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",
         )  # fmt: skip
         axis = choice(

@@ -5,9 +5,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.config import Experiment
-from analysis.export import REPEATS, archive
-from analysis.options import command_line
+from analysis.experiment import Experiment
+from analysis.report.commands import repeat_command
+from analysis.report.export import REPEATS, archive
 from pages.ui.sidebar import with_own_name
 
 
@@ -25,7 +25,7 @@ def row(
     """
     shown = {key: with_own_name(experiment) for key, experiment in experiments.items()}
     if commands is None:
-        commands = [command_line(each, "train" if key in trained else "decay") for key, each in shown.items()]
+        commands = [repeat_command(each, "train" if key in trained else "decay") for key, each in shown.items()]
 
     def packed() -> bytes:
         written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}

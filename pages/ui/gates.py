@@ -7,14 +7,14 @@ import numpy as np
 import streamlit as st
 import torch
 
-from analysis.config import Experiment
-from analysis.export import table
-from analysis.gates import example_batch, gate_moments, gate_sample, steps_read
-from analysis.measuring import Meter
+from analysis.engine.initialization import initial_weights
+from analysis.experiment import Experiment
+from analysis.measures.gates import example_batch, gate_moments, gate_sample, steps_read
+from analysis.measures.meter import Meter
+from analysis.report.tables import csv_table
+from analysis.report.wording import format_percent, join_words
 from analysis.results import GateMoments, GateSample, Saturation
-from analysis.tasks import build
-from analysis.weights import initial_weights
-from analysis.wording import listed, percent
+from analysis.tasks.registry import build_task
 from pages.ui import training
 
 ALWAYS = 0.99  # share of the time at one end from which a unit's gate counts as stuck
@@ -38,7 +38,7 @@ def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateS
 
 @st.cache_data(max_entries=50, show_spinner=False)
 def _looked_at(experiment: Experiment, id: str | None, sample: int) -> tuple[GateSample, GateMoments]:
-    task = build(experiment)
+    task = build_task(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
     batch = example_batch(task, max(1, min(SEQUENCES, int(VALUES / size))))
     if id:
@@ -53,14 +53,14 @@ def sentence(name: str, now: Mapping[str, Saturation], before: Mapping[str, Satu
     """Say which gate of a cell, named so, lies most at an end, and how many units never leave one."""
     gates = [gate for gate in now if gate != "candidate"]
     share, gate, side = max((now[gate].ends[side], gate, side) for gate in gates for side in (0, 1))
-    was = f", untrained {percent(before[gate].ends[side])}" if before else ""
-    said = f"the {gate} gate is {('shut', 'open')[side]} {percent(share)} of the time{was}"
+    was = f", untrained {format_percent(before[gate].ends[side])}" if before else ""
+    said = f"the {gate} gate is {('shut', 'open')[side]} {format_percent(share)} of the time{was}"
     if share < RARELY:
         said = "all gates stand in between, none is open or shut for long"
     stuck = {gate: int((np.maximum(now[gate].left, now[gate].right) >= ALWAYS).sum()) for gate in gates}
     held = [f"{count} of {now[gate].left.size} {gate} gates" for gate, count in stuck.items() if count]
     verb = "is" if sum(stuck.values()) == 1 else "are"
-    return f"{name}: {said}; {f'{listed(held)} {verb} stuck' if held else 'none is stuck'}."
+    return f"{name}: {said}; {f'{join_words(held)} {verb} stuck' if held else 'none is stuck'}."
 
 
 def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:
@@ -82,7 +82,7 @@ def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experi
         for model, (left, right) in enumerate(zip(s.left, s.right, strict=True))
         for layer in range(len(left))
     ]  # fmt: skip
-    return {"gates": partial(table, *shares), "gates-by-unit": partial(table, *units)}
+    return {"gates": partial(csv_table, *shares), "gates-by-unit": partial(csv_table, *units)}
 
 
 def sequence_tables(samples: Mapping[str, GateSample], means: Mapping[str, GateMoments]) -> Tables:
@@ -99,5 +99,5 @@ def sequence_tables(samples: Mapping[str, GateSample], means: Mapping[str, GateM
         for cell, m in means.items()
         for gate, mean in m.mean.items()
     ]
-    tables = {"gates-in-time": partial(table, *steps)}
-    return tables | ({"gates-by-moment": partial(table, *moments)} if moments else {})
+    tables = {"gates-in-time": partial(csv_table, *steps)}
+    return tables | ({"gates-by-moment": partial(csv_table, *moments)} if moments else {})

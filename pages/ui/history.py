@@ -8,14 +8,23 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from analysis.database import StoreError
-from analysis.export import table as table_csv
-from analysis.figures import overlay
-from analysis.jobs import QueueFullError
-from analysis.records import NAME_LENGTH
+from analysis.figures import comparison
+from analysis.history.database import StoreError
+from analysis.history.entry import NAME_LENGTH, Row
+from analysis.jobs.pool import QueueFullError
+from analysis.report.sentences import training_sentence
+from analysis.report.tables import csv_table as table_csv
+from analysis.report.wording import (
+    WHOLE,
+    describe_experiment,
+    describe_horizon_range,
+    format_number,
+    format_percent,
+    format_range,
+    format_steps,
+    join_words,
+)
 from analysis.results import Run, finite_median
-from analysis.store import Row
-from analysis.wording import WHOLE, described, horizon_over_seeds, listed, number, percent, remembered, spread, steps
 from pages.ui import sidebar, training
 from pages.ui.layout import plain
 from pages.ui.training import Progress
@@ -49,7 +58,7 @@ def chosen() -> list[str]:
 
 def title(row: Row) -> str:
     """Name a run: as the user did, else by its settings."""
-    return row.name or described(row.experiment)
+    return row.name or describe_experiment(row.experiment)
 
 
 def labelled(rows: Sequence[Row]) -> dict[str, Row]:
@@ -77,14 +86,14 @@ def said(runs: Mapping[str, Run | Progress]) -> str:
     lines = []
     for label, run in runs.items():
         cell = run.experiment.cell
-        told = remembered(cell, run) if isinstance(run, Run) else str(run)
+        told = training_sentence(cell, run) if isinstance(run, Run) else str(run)
         lines.append(f"- {plain(label)}: {told.removeprefix(cell.upper()).lstrip(': ')}")
     return "\n".join([*lines, "", sentence(runs)])
 
 
 def sentence(runs: Mapping[str, Run | Progress]) -> str:
     """Say in which of the runs the gradient reaches farthest back, and in which least far, where that is known."""
-    decays = overlay.decays(runs)
+    decays = comparison.decays(runs)
     horizons = [decay.horizon for decay in decays.values()]
     least, most = min(horizons, default=np.nan), max(horizons, default=np.nan)
     if len(runs) < 2 or not np.isfinite(horizons).all():
@@ -93,23 +102,23 @@ def sentence(runs: Mapping[str, Run | Progress]) -> str:
         return ""  # it may reach farther than the others: its sequence is too short to tell
 
     def those(horizon: float) -> str:
-        return listed([f"“{plain(label)}”" for label, decay in decays.items() if decay.horizon == horizon])
+        return join_words([f"“{plain(label)}”" for label, decay in decays.items() if decay.horizon == horizon])
 
-    share = percent(next(iter(decays.values())).threshold)
-    end = ("at least " if any(decay.censored for decay in decays.values()) else "") + steps(most)
+    share = format_percent(next(iter(decays.values())).threshold)
+    end = ("at least " if any(decay.censored for decay in decays.values()) else "") + format_steps(most)
     if least == most:
         return f"In all of them {share} of the gradient is left just as far back: {end}."
     far, near = ([d.horizons for d in decays.values() if d.horizon == horizon] for horizon in (most, least))
     overlap = np.nanmin(np.concatenate(far)) <= np.nanmax(np.concatenate(near))
     return (
         f"{share} of the gradient is left farthest back, {end}, in {those(most)}; "
-        f"least far, {steps(least)}, in {those(least)}{'; their ranges over seeds overlap' if overlap else ''}."
+        f"least far, {format_steps(least)}, in {those(least)}{'; their ranges over seeds overlap' if overlap else ''}."
     )
 
 
 def tables(runs: Mapping[str, Run | Progress]) -> dict[str, Callable[[], str]]:
     """Return what the pictures show as CSV to be written when asked for."""
-    decays = overlay.decays(runs)
+    decays = comparison.decays(runs)
     curves = [{"run": label, "distance": d.distance, "relative": d.relative} for label, d in decays.items()]
     through = [
         {"run": label, "step": [each.step for each in run.snapshots]}
@@ -130,7 +139,7 @@ def matching(rows: Sequence[Row], words: str) -> list[Row]:
     """Return the runs in whose name, settings or status every word occurs, or whose id it is."""
 
     def text(row: Row) -> str:
-        return f"{row.name} {described(row.experiment)} {_status(row)}".lower()
+        return f"{row.name} {describe_experiment(row.experiment)} {_status(row)}".lower()
 
     return [row for row in rows if all(word in text(row) or word == row.id for word in words.lower().split())]
 
@@ -185,7 +194,7 @@ def _status(row: Row) -> str:
 def _answers(row: Row) -> str:
     if not row.metric:
         return "–"
-    return f"{row.metric_name} {spread(np.array(row.metric, float))}"
+    return f"{row.metric_name} {format_range(np.array(row.metric, float))}"
 
 
 def _horizon(row: Row) -> str:
@@ -198,7 +207,7 @@ def _horizon(row: Row) -> str:
 def _horizons(id: str) -> str:
     """Say how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
     run = training.jobs().load(id, snapshots=False)
-    said = f"{horizon_over_seeds(run.before)} → {horizon_over_seeds(run.after)}"
+    said = f"{describe_horizon_range(run.before)} → {describe_horizon_range(run.after)}"
     return said.replace(WHOLE, "")
 
 
@@ -208,11 +217,13 @@ HORIZON = (
     "brackets its range. ≥: to the first step of the sequence, the gradient may reach further."
 )
 COLUMNS = {  # those that a phone has room for first
-    "Run": lambda row: row.name or described(row.experiment).partition(", ")[0],
+    "Run": lambda row: row.name or describe_experiment(row.experiment).partition(", ")[0],
     "Horizon": _horizon,
     "Answers": _answers,
-    "By chance": lambda row: number(row.chance) if row.metric else "–",
-    "Settings": lambda row: described(row.experiment) if row.name else described(row.experiment).partition(", ")[2],
+    "By chance": lambda row: format_number(row.chance) if row.metric else "–",
+    "Settings": lambda row: (
+        describe_experiment(row.experiment) if row.name else describe_experiment(row.experiment).partition(", ")[2]
+    ),
     "Status": _status,
     "When": lambda row: datetime.fromisoformat(row.created),
     "Took": lambda row: training.duration(row.seconds) if row.seconds else "–",
@@ -261,7 +272,7 @@ def mention(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
         if row.reason:
             training.say_why(plain(title(row)), row)
     if hidden:
-        st.caption(f"Ticked too, but hidden by the filter: {listed([plain(title(row)) for row in hidden])}.")
+        st.caption(f"Ticked too, but hidden by the filter: {join_words([plain(title(row)) for row in hidden])}.")
 
 
 def _resume(id: str) -> None:
@@ -280,7 +291,7 @@ def _each(do: Callable[[str], None], rows: Sequence[Row]) -> None:
 @st.dialog("Rename")
 def _rename(row: Row) -> None:
     with st.form("rename", border=False):  # where Enter saves too
-        name = st.text_input("Name", row.name, max_chars=NAME_LENGTH, placeholder=described(row.experiment))
+        name = st.text_input("Name", row.name, max_chars=NAME_LENGTH, placeholder=describe_experiment(row.experiment))
         saved = st.form_submit_button("Save", type="primary")
     if saved:
         _each(lambda id: training.jobs().rename(id, name), [row])

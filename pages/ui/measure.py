@@ -5,13 +5,14 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.config import SETTINGS, Experiment
-from analysis.measuring import Meter
+from analysis.engine.cost import count_cost
+from analysis.engine.initialization import Weights, initial_weights
+from analysis.experiment import SETTINGS, Experiment
+from analysis.measures.meter import Meter
+from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
-from analysis.tasks import MEASURED, Batch, build
-from analysis.training import cost
-from analysis.weights import Weights, initial_weights
-from analysis.wording import listed
+from analysis.tasks.registry import build_task
+from analysis.tasks.task import MEASURED, Batch
 from pages.ui import layout, sidebar, training
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
@@ -60,7 +61,7 @@ def say_sizes(experiments: Mapping[str, Experiment]) -> None:
             seeds = f" ({models} of {experiment.seeds} seeds)" * (models < experiment.seeds)
             cells.setdefault(f"{samples} of {MEASURED}{seeds}", []).append(cell.upper())
     if cells:
-        said = "; ".join(f"{listed(names)} {sizes}" for sizes, names in cells.items())
+        said = "; ".join(f"{join_words(names)} {sizes}" for sizes, names in cells.items())
         st.caption(f"Measured on fewer sequences, so that it comes at once: {said}.")
 
 
@@ -82,8 +83,8 @@ def _ask(seconds: float, experiments: Iterable[Experiment]) -> None:
 @st.cache_data(max_entries=1000, show_spinner=False)
 def _work(experiment: Experiment) -> float:
     """Count the multiply-adds of one model reading one sequence."""
-    task = build(experiment)
-    return cost(experiment, task)["multiply_adds"] * task.length
+    task = build_task(experiment)
+    return count_cost(experiment, task)["multiply_adds"] * task.length
 
 
 def _sizes(experiment: Experiment) -> tuple[int, int]:
@@ -111,7 +112,7 @@ def _decays(experiment: Experiment) -> dict[str, Decay]:
 
 
 def _start_of(experiment: Experiment) -> tuple[Meter, Weights]:
-    task = build(experiment)
+    task = build_task(experiment)
     models, samples = _sizes(experiment)
     experiment = experiment.replace(seeds=models)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)

@@ -9,24 +9,24 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from analysis import wording
-from analysis.config import Experiment
-from analysis.export import table
-from analysis.files import LARGEST, MIB, UnusableError
-from analysis.loading import (
+from analysis.engine.initialization import initial_weights
+from analysis.experiment import Experiment
+from analysis.models.files import LARGEST, MIB, UnusableError
+from analysis.models.layers import (
     NONLINEARITIES,
     SEQUENCES,
     STEPS,
     Found,
+    describe_inputs,
     find_recurrent,
     fit_inputs,
     random_inputs,
     read_inputs,
     read_recurrent,
-    reading,
 )
+from analysis.report import wording
+from analysis.report.tables import csv_table
 from analysis.results import Decay, Measured, Memory
-from analysis.weights import initial_weights
 from pages.ui import controls
 from pages.ui.layout import plain
 
@@ -157,7 +157,7 @@ def _own() -> Read:
             "data", (upload.file_id, found.input_size), "array",
             lambda: read_inputs(upload.getvalue(), upload.name, found),
         )  # fmt: skip
-        said, likelier = reading(array, time_first)
+        said, likelier = describe_inputs(array, time_first)
         other = f"; likelier it is *{orders[not time_first]}*, {likelier}" if likelier else ""
         st.caption(f"Read: {said}{other}.")
         inputs, cut = fit_inputs(found, array, time_first)
@@ -188,20 +188,20 @@ def sentence(cell: str, decay: Decay, memory: Memory) -> str:
     said = f"{cell.upper()}: {_left(decay)}"
     if memory.span != memory.span:
         return f"{said}. What the output depends on can't be measured: it is zero or not finite."
-    seen = "step alone decides" if memory.span == 0 else f"{wording.steps(memory.span + 1)} alone decide"
+    seen = "step alone decides" if memory.span == 0 else f"{wording.format_steps(memory.span + 1)} alone decide"
     return f"{said}; the last {seen} more than half of its last output."
 
 
 def _left(decay: Decay) -> str:
-    share = f"{wording.percent(decay.threshold)} of the gradient is left"
+    share = f"{wording.format_percent(decay.threshold)} of the gradient is left"
     if decay.horizon != decay.horizon:
         return "how far back the gradient reaches is not measurable"
     if decay.horizon == 0:
         return f"less than {share} 1 step back"
     if not decay.censored:
-        return f"{share} {wording.reach(decay)} back"
-    if wording.grows(decay):
-        return f"the gradient {wording.reach(decay)} over the whole sequence"
+        return f"{share} {wording.describe_reach(decay)} back"
+    if wording.gradient_grows(decay):
+        return f"the gradient {wording.describe_reach(decay)} over the whole sequence"
     return f"at least {share} over the whole sequence"
 
 
@@ -209,9 +209,9 @@ def rates(decay: Decay) -> str:
     """Say how fast the gradient decays, and how well one rate says it; nothing where it has none."""
     if decay.rate != decay.rate:
         return ""
-    halves = wording.half_life(decay)
+    halves = wording.describe_half_life(decay)
     half_life = f"; half-life {halves}" if halves[0].isdigit() else ""
-    return f"The gradient: {wording.rate(decay)}{half_life}, r² {wording.number(decay.r_squared)}."
+    return f"The gradient: {wording.describe_rate(decay)}{half_life}, r² {wording.format_number(decay.r_squared)}."
 
 
 def tables(cell: str, measured: Measured, memory: Memory) -> dict[str, Callable[[], str]]:
@@ -226,4 +226,4 @@ def tables(cell: str, measured: Measured, memory: Memory) -> dict[str, Callable[
     seen = {
         "cell": cell, "distance": memory.distance, "change": memory.value, "low": memory.low, "high": memory.high,
     }  # fmt: skip
-    return {"decay": partial(table, *curves), "memory": partial(table, seen)}
+    return {"decay": partial(csv_table, *curves), "memory": partial(csv_table, seen)}

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.config import Experiment
+from analysis.experiment import Experiment
 from analysis.results import Run, Snapshot
 from pages.ui.training import POLL, Progress
 

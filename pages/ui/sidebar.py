@@ -8,8 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.config import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, kind
-from analysis.wording import listed
+from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
+from analysis.report.wording import join_words
 from pages.ui import layout
 
 MEGABYTES = 5  # of an uploaded text
@@ -101,7 +101,7 @@ def disabled(name: str, task: str, values: dict) -> bool:
 def widget(name: str, task: str, init: str):
     """Draw one setting's widget from its metadata and return its value."""
     about, default = SETTINGS[name].metadata, SETTINGS[name].default
-    type_, optional = kind(name)
+    type_, optional = setting_type(name)
     shared = {
         "label": about["label"],
         "help": about["help"],
@@ -131,7 +131,7 @@ def build(values: dict, cells: list[str]) -> Settings:
         for cell in cells:
             experiments[cell], labels = for_cell(values, cell)
             if labels:
-                left_out.append(f"{listed(labels)} ({cell.upper()})")
+                left_out.append(f"{join_words(labels)} ({cell.upper()})")
     except ValueError as error:
         return Settings({}, error=str(error))
     return Settings(experiments, f"Doesn't apply and is left out: {', '.join(left_out)}." if left_out else "")

@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from analysis.bptt import one_thread
-from analysis.capacity import require_memory
-from analysis.config import Experiment
-from analysis.database import StoreError
-from analysis.decay import at_threshold
-from analysis.jobs import Jobs, QueueFullError
+from analysis.engine.cost import count_cost, require_memory
+from analysis.engine.unroll import one_thread
+from analysis.experiment import METRICS, Experiment
+from analysis.history.database import NoRunError, StoreError
+from analysis.history.entry import Row
+from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.measures.decay import at_threshold
+from analysis.report.sentences import stayed_at_chance
+from analysis.report.wording import describe_horizon_range, format_number, format_range, join_words
 from analysis.results import Run, Snapshot
-from analysis.store import NoRunError, Row
-from analysis.tasks import METRICS, build
-from analysis.training import Trainer, cost
-from analysis.wording import horizon_over_seeds, listed, number, spread, stayed_at_chance
+from analysis.tasks.registry import build_task
+from analysis.training.trainer import Trainer
 from pages.ui import sidebar
 from pages.ui.layout import plain
 from pages.ui.sidebar import Settings
@@ -79,9 +80,11 @@ class Progress:
         if not self.snapshots:
             return f"{cell}: {'waits for a free core' if row.status == 'queued' else row.status}."
         last = self.snapshots[-1]
-        answers = f"{self.metric_name} {spread(last.metric)} on training batches, chance {number(self.chance)}"
+        answers = (
+            f"{self.metric_name} {format_range(last.metric)} on training batches, chance {format_number(self.chance)}"
+        )
         at = f"{cell} at step {last.step} of {row.experiment.steps}"
-        return f"{at}: {answers}; horizon {horizon_over_seeds(last.decay)}."
+        return f"{at}: {answers}; horizon {describe_horizon_range(last.decay)}."
 
 
 def horizons_at(run: Run | Progress, threshold: float) -> Run | Progress:
@@ -122,7 +125,7 @@ def _chance_of(row: Row) -> float:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _chance(experiment: Experiment) -> float:
-    return build(experiment).chance
+    return build_task(experiment).chance
 
 
 def begin(experiments: Iterable[Experiment]) -> None:
@@ -204,7 +207,9 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
         _mention_others(rows.values())
         if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
             at = [f"{each.experiment.cell.upper()} at step {each.step}" for each in cancelled]
-            st.caption(f"Cancelled: {listed(at)} of {cancelled[0].experiment.steps}. Nothing is lost: {go_on} goes on.")
+            st.caption(
+                f"Cancelled: {join_words(at)} of {cancelled[0].experiment.steps}. Nothing is lost: {go_on} goes on."
+            )
         for cell, each in stopped.items():
             if each.status != "cancelled":
                 say_why(cell.upper(), each)
@@ -243,7 +248,7 @@ def _watch(ids: list[str]) -> None:
     at = [f"{each.experiment.cell.upper()} {each.step}" for each in rows if each.status == "running"]
     waiting = jobs().waiting
     if at:
-        said = f"{listed(at)} of {whole} steps{_left(rows)}"
+        said = f"{join_words(at)} of {whole} steps{_left(rows)}"
     elif waiting == len(jobs().under_way):
         said = "The workers are starting"
     else:
@@ -301,16 +306,16 @@ def seconds(experiment: Experiment) -> float:
 
     A step of a few models takes about as long as one of many: so the length is cut first.
     """
-    task = build(experiment)
+    task = build_task(experiment)
     require_memory(experiment, task, training=True)
-    each = 3 * cost(experiment, task)["multiply_adds"]
+    each = 3 * count_cost(experiment, task)["multiply_adds"]
     length, whole = experiment.length, experiment.task_length
     if experiment.task != "digits":
         length = min(whole, max(SHORTEST, int(TRIED / each / experiment.seeds / experiment.batch_size)))
     batch = max(1, min(experiment.batch_size, int(TRIED / each / (length or whole) / experiment.seeds)))
     models = max(1, min(experiment.seeds, int(TRIED / each / (length or whole) / batch)))
     small = experiment.replace(length=length, seeds=models, batch_size=batch)
-    trainer = Trainer(small, build(small))
+    trainer = Trainer(small, build_task(small))
 
     def measure() -> None:
         trainer.snapshot_meter.measure(trainer.weights, of=("memory",))
@@ -354,6 +359,6 @@ def _advise(runs: dict[str, Run | None]) -> None:
     if not gated:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{listed([cell.upper() for cell in stuck])} stayed at chance. Try")
+        st.markdown(f"{join_words([cell.upper() for cell in stuck])} stayed at chance. Try")
         for label, start in ADVICE.items():
             st.button(label, on_click=sidebar.put, args=(start,), type="tertiary")

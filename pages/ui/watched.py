@@ -7,14 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.database import StoreError
-from analysis.export import table
 from analysis.figures import bounds, decay, gates, timeline
-from analysis.loading import sizes
-from analysis.records import NAME_LENGTH
+from analysis.history.database import StoreError
+from analysis.history.entry import NAME_LENGTH
+from analysis.history.store import Store
+from analysis.models.layers import describe_sizes
+from analysis.report.tables import csv_table
+from analysis.report.wording import WHOLE, describe_horizon
 from analysis.results import Watched
-from analysis.store import Store
-from analysis.wording import WHOLE, horizon
 from pages.ui import export, layout
 from pages.ui.gates import ENDS
 from pages.ui.layout import plain
@@ -73,13 +73,13 @@ def title(model: Watched | None) -> str:
     """Name a model: as the user did, else by its sizes."""
     if model is None:
         return "damaged"
-    return model.name or sizes(model)
+    return model.name or describe_sizes(model)
 
 
 def _horizons(model: Watched | None) -> str:
     if model is None or not model.snapshots:
         return "–"
-    return " → ".join(horizon(model.snapshots[k].decay).removesuffix(WHOLE) for k in (0, -1))
+    return " → ".join(describe_horizon(model.snapshots[k].decay).removesuffix(WHOLE) for k in (0, -1))
 
 
 COLUMNS = {
@@ -156,7 +156,7 @@ def tables(model: Watched) -> dict[str, Callable[[], str]]:
         | {column: getattr(each.decay, column) for column in ("distance", "norm", "relative", "low", "high")}
         for each in snapshots
     ]
-    return {"horizon": partial(table, through), "gradient": partial(table, *curves)}
+    return {"horizon": partial(csv_table, through), "gradient": partial(csv_table, *curves)}
 
 
 def _do(change: Callable[..., None], *arguments: str) -> None:

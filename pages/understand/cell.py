@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from analysis.arithmetic import arithmetic
 from analysis.figures import sentence as figures
 from analysis.figures.cell import cell as draw
+from analysis.lesson.arithmetic import arithmetic
 from pages.ui import cell as ui
 from pages.ui import controls, export, layout, lesson, sidebar, training
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis import gradient_matrix
-from analysis.bptt import Unroll
+from analysis.engine.unroll import Unroll
 
 MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SIZES = ((32, 100, 64), (64, 50, 32), (32, 100, 128), (16, 500, 64))  # B, T, H

@@ -1,0 +1,1 @@
+"""Recurrent cells run forward and back, with everything recorded."""

@@ -1,0 +1,84 @@
+"""An ensemble at work: S recurrent models, their embeddings and linear readouts, answering sequences of a task."""
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from analysis.engine.initialization import Weights
+from analysis.engine.unroll import Unroll
+from analysis.experiment import Experiment
+from analysis.tasks.task import Batch, Task
+
+PIECE = 500  # time steps unrolled at once, where a sequence is longer in pieces
+SLICE = 128  # sequences answered at once
+
+
+def pieces(T: int, longest: int = PIECE) -> list[slice]:
+    """Cut T steps into pieces of nearly the same length, none longer than `longest`."""
+    count = -(-T // longest)
+    ends = [T * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]
+
+
+def embed(weights: Weights, inputs: Tensor) -> Tensor:
+    """Return the vectors (T, S, B, D) of words given as classes (T, B) or (T, S, B); other inputs are as they are."""
+    if inputs.is_floating_point():
+        return inputs
+    table = weights["embedding.weight"]  # (S, V, D)
+    codes = inputs.unsqueeze(1) if inputs.dim() == 2 else inputs
+    return table[torch.arange(len(table)).unsqueeze(-1), codes]
+
+
+def embedding_grad(weights: Weights, inputs: Tensor, input_grad: Tensor) -> dict[str, Tensor]:
+    """Return the embedding's gradient (S, V, D), summed over samples, from that of its vectors, (T, S, D, B).
+
+    Empty where inputs (T, S, B) are no classes of words.
+    """
+    if inputs.is_floating_point():
+        return {}
+    table = torch.zeros_like(weights["embedding.weight"])
+    S, V, D = table.shape
+    rows = inputs + V * torch.arange(S).unsqueeze(-1)  # of all tables, one below the other
+    table.view(-1, D).index_add_(0, rows.flatten(), input_grad.mT.reshape(-1, D))
+    return {"embedding.weight": table}
+
+
+def readout(weights: Weights, hidden: Tensor) -> Tensor:
+    """Return the answers (S, ..., B, O) to top hidden states (S, H, B), or (S, T, B, O) to (T, S, H, B)."""
+    answers = (weights["readout.weight"] @ hidden + weights["readout.bias"].unsqueeze(-1)).mT
+    return answers if answers.dim() == 3 else answers.transpose(0, 1)
+
+
+def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: bool = False) -> Iterator[Tensor]:
+    """Answer a batch slice by slice, from the zero state: (S, b, O), or (S, T, b, O) where every step counts.
+
+    `last` asks for the last step alone, whatever the task.
+    """
+    every_step = batch.targets.dim() == 2 and not last
+    for inputs in batch.inputs.split(SLICE, dim=1):
+        state, found = None, []
+        unrolls: dict[int, Unroll] = {}
+        for piece in pieces(len(inputs), 100):
+            T = piece.stop - piece.start
+            if T not in unrolls:
+                unrolls[T] = Unroll(experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False)
+            unroll = unrolls[T]
+            unroll.start(state)
+            top = unroll.forward(embed(weights, inputs[piece]))
+            state = unroll.state()
+            if every_step:
+                found.append(readout(weights, top))
+        yield torch.cat(found, 1) if every_step else readout(weights, top[-1])
+
+
+@torch.no_grad()
+def evaluate(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return each model's loss and metric on a batch, (S,) each."""
+    losses, scores = [], []
+    targets = batch.targets.split(SLICE, dim=-1)
+    for answer, target in zip(answers(experiment, weights, batch), targets, strict=True):
+        losses.append(task.loss(answer, target))
+        scores.append(task.score(answer, target))
+    return torch.cat(losses, -1).mean(-1), torch.cat(scores, -1).mean(-1)

@@ -1,0 +1,161 @@
+"""Backpropagation through time: L layers of S models, unrolled, run forward and back, everything recorded."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.engine.cells import LAYERS, Layer
+from analysis.engine.norms import norm
+from analysis.results import Tape
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
+
+    torch keeps its count for each thread of Python's, so callers beside each other don't meet.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Unroll:
+    """L layers of S models over T steps of B sequences: buffers made once, run as often as wanted.
+
+    Weights are torch's parameters by name, each with S in front. Inside, arrays are (T, S, ·, B).
+    """
+
+    def __init__(
+        self, cell: str, activation: str, weights: Mapping[str, Tensor], T: int, B: int, *, backward: bool = True
+    ) -> None:
+        self.cell, self.activation, self.T = cell, activation, T
+        L = sum(name.startswith("weight_hh_l") for name in weights)
+        self.layers = []
+        for layer in range(L):
+            weight_ih = weights[f"weight_ih_l{layer}"]
+            S, _, D = weight_ih.shape
+            H = weights[f"weight_hh_l{layer}"].shape[-1]
+            self.layers.append(LAYERS[cell](S, T, B, D, H, activation, weight_ih.detach(), backward))
+        self.load(weights)
+
+    @torch.inference_mode()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over new weights."""
+        for k, layer in enumerate(self.layers):
+            layer.pack(
+                weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"],
+                weights.get(f"bias_ih_l{k}"), weights.get(f"bias_hh_l{k}"),
+            )  # fmt: skip
+
+    @torch.inference_mode()
+    def start(self, state: list[tuple[Tensor, ...]] | None = None) -> None:
+        """Set the state before the first step: per layer (h,) or (h, c), each (S, H, B); None = zero."""
+        for k, layer in enumerate(self.layers):
+            for buffer, value in zip(layer.memories, state[k] if state else (0, 0), strict=False):
+                buffer[0] = value
+
+    def state(self) -> list[tuple[Tensor, ...]]:
+        """Return a copy of the state after the last step, as `start` takes it."""
+        return [tuple(buffer[-1].clone() for buffer in layer.memories) for layer in self.layers]
+
+    @torch.inference_mode()
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Run over inputs (T, B, D) or (T, S, B, D); return the top layer's hidden states, (T, S, H, B)."""
+        read = inputs.mT.unsqueeze(1) if inputs.dim() == 3 else inputs.mT
+        for layer in self.layers:
+            layer.x.copy_(read)
+            layer.forward()
+            read = layer.h[1:]
+        return read
+
+    @torch.inference_mode()
+    def backward(
+        self,
+        output_grad: Tensor | None,
+        later: list[tuple[Tensor, ...]] | None = None,
+        *,
+        by_weights: bool = False,
+    ) -> None:
+        """Go back from ∂ℓ/∂(top hidden state): (S, H, B) at the last step, (T, S, H, B) at all, None = nowhere.
+
+        `later` is what flows in from steps after the last, as `earlier` returned it for them. The gradients by
+        state, gate and input are each sample's own; those by the weights, if asked for, are their sum.
+        """
+        for k, layer in enumerate(self.layers):
+            layer.grad.zero_()
+            layer.weight_grad.zero_()
+            for buffer, value in zip(layer.memory_grads, later[k] if later else (0, 0), strict=False):
+                buffer[-1] = value
+        top = self.layers[-1].dh
+        if output_grad is not None:
+            target = top[-1] if output_grad.dim() == 3 else top[1:]
+            target += output_grad
+        for layer, above in zip(self.layers[::-1], [None, *self.layers[:0:-1]], strict=True):
+            if above:
+                layer.dh[1:] += above.dx
+            layer.backward(by_weights)
+
+    def earlier(self) -> list[tuple[Tensor, ...]]:
+        """Return a copy of the gradient that flows on into the steps before the first.
+
+        What lies below the smallest normal number is zero here: rounding would keep it alive for ever, and slow.
+        """
+
+        def flushed(gradient: Tensor) -> Tensor:
+            return torch.where(gradient.abs() < torch.finfo(gradient.dtype).tiny, 0, gradient)
+
+        return [tuple(flushed(buffer[0]) for buffer in layer.memory_grads) for layer in self.layers]
+
+    @torch.inference_mode()
+    def weight_grads(self) -> dict[str, Tensor]:
+        """Return the gradients by torch's parameters, summed over samples."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return {
+            f"{name}_l{k}": grad
+            for k, layer in enumerate(self.layers)
+            for name, grad in zip(names, layer.unpack_grad(), strict=True)
+        }
+
+    @torch.inference_mode()
+    def tape(self, loss_steps: tuple[int, ...] = (-1,), *, weight_grad: bool = True) -> Tape:
+        """Return what was recorded, in the public order; arrays are views that the next run overwrites.
+
+        `weight_grad` is the one thing that costs extra; it can be left out, and is empty then.
+        """
+        layers = self.layers
+        lstm = self.cell == "lstm"
+        return Tape(
+            model=self.cell,
+            activation=self.activation,
+            loss_steps=tuple(t % self.T for t in loss_steps),
+            hidden=_public([layer.h[1:] for layer in layers]),
+            hidden_grad=_public([layer.dh[1:] for layer in layers]),
+            cell=_public([layer.c[1:] for layer in layers]) if lstm else None,
+            cell_grad=_public([layer.dc[1:] for layer in layers]) if lstm else None,
+            input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(),
+            gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates},
+            weight_grad=_recurrent_shares(layers if weight_grad else []),
+        )
+
+
+def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
+    """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
+    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
+        shares = [
+            norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers
+        ]
+    return np.stack(shares).transpose(2, 0, 1, 3) if shares else np.empty(0)
+
+
+def _public(layers: list[Tensor]) -> np.ndarray:
+    """Order one array per layer, (T, S, H, B) each, as (S, L, T, B, H)."""
+    ordered = [array.permute(1, 0, 3, 2) for array in layers]
+    stacked = ordered[0].unsqueeze(1) if len(ordered) == 1 else torch.stack(ordered, 1)
+    return stacked.numpy()

@@ -1,0 +1,1 @@
+"""The runs that are kept, in one file that several processes share."""

@@ -1,0 +1,159 @@
+"""Results as bytes and back, exactly: a ZIP of one JSON and plain arrays. It knows dataclasses, not what they mean.
+
+`result.json` holds the fields; an array in it is [dtype, offset, shape] into the array of that dtype, `float64.npy`
+and so on. Nothing is pickled, everything is checked: what isn't exactly such a file is a ValueError.
+"""
+
+import io
+import json
+import math
+import sys
+import zipfile
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from analysis.experiment import Experiment
+
+FORMAT = 1
+DTYPES = ("float64", "float32", "int64", "int32", "uint8", "bool")
+LARGEST = 2**29  # bytes that an imported file may unpack to
+LARGEST_JSON = 2**26
+JSON = "result.json"
+NOT_FINITE = ("nan", "inf", "-inf")
+
+R = TypeVar("R")
+
+
+def encode(result: object) -> bytes:
+    """Turn a dataclass of results into bytes."""
+    arrays: dict[str, list[np.ndarray]] = {}
+    sizes = dict.fromkeys(DTYPES, 0)
+
+    def plain(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, np.ndarray):
+            dtype = value.dtype.name
+            place = [dtype, sizes[dtype], list(value.shape)]
+            arrays.setdefault(dtype, []).append(value.ravel())
+            sizes[dtype] += value.size
+            return place
+        if is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}
+        if isinstance(value, tuple | list):
+            return [plain(each) for each in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+    content = {"goldfish": FORMAT, "kind": type(result).__name__, "value": plain(result)}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:  # ZipInfo: without the time, so that equal results are equal bytes
+        archive.writestr(zipfile.ZipInfo(JSON), json.dumps(content, allow_nan=False), zipfile.ZIP_DEFLATED, 1)
+        for dtype, parts in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{dtype}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.concatenate(parts), version=(1, 0), allow_pickle=False)
+    return file.getvalue()
+
+
+def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
+    """Turn bytes back into the dataclass they were made of; ValueError where they aren't exactly that.
+
+    `largest` is how many bytes they may unpack to; without it, as many as what `encode` made, which compresses no
+    arrays.
+    """
+    try:
+        content, arrays = _read(data, len(data) + LARGEST_JSON if largest is None else largest)
+        if content.keys() != {"goldfish", "kind", "value"} or content["kind"] != kind.__name__:
+            raise ValueError(f"it holds no {kind.__name__}")
+        if content["goldfish"] != FORMAT:
+            raise ValueError(f"its format is {content['goldfish']!r}, this version of Goldfish reads {FORMAT}")
+        return _value(kind, content["value"], arrays, kind.__name__)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib, json and numpy make of forged bytes
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _read(data: bytes, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+        accepted = {JSON, *(f"{dtype}.npy" for dtype in DTYPES)}
+        if JSON not in sizes or not sizes.keys() <= accepted or len(sizes) != len(archive.infolist()):
+            raise ValueError(f"it holds {', '.join(sizes) or 'nothing'}: expected {JSON} and arrays")
+        if sizes[JSON] > min(LARGEST_JSON, largest) or sum(sizes.values()) > largest:
+            raise ValueError(f"it unpacks to {sum(sizes.values()):,} bytes: expected at most {largest:,}")
+        content = json.loads(archive.read(JSON), parse_constant=_refuse)
+        if not isinstance(content, dict):
+            raise ValueError("its JSON is no object")
+        return content, {name[:-4]: _array(name[:-4], archive.read(name)) for name in sizes if name != JSON}
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"its JSON holds {constant}")
+
+
+def _array(dtype: str, data: bytes) -> np.ndarray:
+    expected = f"expected an array of {dtype} on one axis"
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(expected)
+    shape, _, found = np.lib.format.read_array_header_1_0(stream)
+    if found != np.dtype(dtype) or len(shape) != 1 or shape[0] * found.itemsize != len(data) - stream.tell():
+        raise ValueError(f"{found} {shape}: {expected}")
+    return np.frombuffer(data, found, offset=stream.tell())
+
+
+def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:  # noqa: ANN401
+    """Rebuild a value of the type that a dataclass says it has."""
+    args = get_args(hint)
+    wrong = ValueError(f"{path}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
+    if isinstance(hint, UnionType):
+        return None if value is None else _value(args[0], value, arrays, path)
+    if hint is np.ndarray:
+        return _cut(value, arrays, path)
+    if hint is float:
+        if value in NOT_FINITE and isinstance(value, str):
+            return float(value)
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise wrong
+        return value if abs(value) < 2**53 else float(value)
+    if hint in (str, int, bool):
+        if type(value) is not hint:
+            raise wrong
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise wrong
+        return tuple(_value(args[0], each, arrays, f"{path}[{k}]") for k, each in enumerate(value))
+    if not isinstance(value, dict):
+        raise wrong
+    if hint is Experiment:
+        return Experiment.from_dict(value)
+    if get_origin(hint) is dict:
+        return {name: _value(args[1], each, arrays, f"{path}.{name}") for name, each in value.items()}
+    hints, required = _fields(hint)
+    if not required <= value.keys() <= hints.keys():
+        raise ValueError(f"{path}: expected {', '.join(hints)}, found {', '.join(value)}")
+    return hint(**{name: _value(hints[name], value[name], arrays, f"{path}.{name}") for name in hints if name in value})
+
+
+@cache
+def _fields(kind: type) -> tuple[dict[str, Any], set[str]]:
+    """Types of a dataclass's fields by name, and the names that have no default."""
+    required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    return get_type_hints(kind), required
+
+
+def _cut(place: Any, arrays: dict[str, np.ndarray], path: str) -> np.ndarray:  # noqa: ANN401
+    match place:
+        case [str(dtype), int(at), [*shape]] if all(type(size) is int and size >= 0 for size in shape):
+            end = at + math.prod(shape)
+            if dtype in DTYPES and 0 <= at <= end <= arrays.get(dtype, np.empty(0)).size:
+                # An array of no numbers has no file.
+                return arrays.get(dtype, np.empty(0, dtype))[at:end].reshape(shape).copy()
+    raise ValueError(f"{path}: expected [dtype, offset, shape] within the arrays, found {str(place)[:80]}")

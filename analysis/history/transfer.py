@@ -1,0 +1,96 @@
+"""A run as the history keeps it, in columns and blobs; and as one file, which may come from anywhere."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import PureWindowsPath
+from secrets import token_hex
+from typing import Any
+
+from analysis.experiment import DEFAULT_LENGTH, SETTINGS, Experiment, read_text
+from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record
+from analysis.history.serialization import LARGEST, decode, encode
+from analysis.history.validation import check_record
+from analysis.results import Run
+
+IMPORTED = "imported "  # in front of an imported run's key, so that no experiment has it
+
+
+def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
+    """Return what identical experiments, and no others, have in common; a text counts by its content.
+
+    Settings at their default are left out, so that a setting added later changes no key.
+    """
+    settings = experiment.as_dict() | {"length": experiment.task_length}
+    defaults = {name: setting.default for name, setting in SETTINGS.items()}
+    defaults["length"] = DEFAULT_LENGTH[experiment.task]
+    settings = {name: value for name, value in settings.items() if value != defaults[name]}
+    settings = {name: value + 0 if isinstance(value, float) else value for name, value in settings.items()}  # no -0.0
+    if experiment.task in SETTINGS["text_file"].metadata["tasks"]:
+        settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def finished_columns(run: Run) -> tuple[dict[str, Any], Blob]:
+    """Return what `Store.write` takes to note that a run is finished, and its result."""
+    columns = {
+        "status": "finished",
+        "key": run_key(run.experiment, run.text_sha256),  # of the text it did learn from, whatever it was when it began
+        "reason": None,
+        "step": run.snapshots[-1].step,
+        "seconds": run.timing.get("seconds", 0.0),
+        "metric": json.dumps([float(value) if value == value else None for value in run.metric]),
+        "metric_name": run.metric_name,
+        "chance": run.chance,
+        "horizon_before": run.before.horizon,  # NaN becomes NULL
+        "horizon_after": run.after.horizon,
+        "diverged": len(run.diverged),
+    }
+    return columns, ("run", 0, encode(replace(run, snapshots=())))
+
+
+def pack(record: Record) -> bytes:
+    """Return a run as one file, which names no path."""
+    return encode(_without_path(record))
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
+    """Return what `Store.put` takes of a run from a file, under a new id; raises whatever a forged file leads to."""
+    record = decode(Record, data, LARGEST)
+    check_record(record)
+    return _unpacked(_without_path(record))
+
+
+def _without_path(record: Record) -> Record:
+    """Leave of a text's path the file's name, to be shown: no path out of a record is ever opened."""
+    if record.experiment.text_file is None:
+        return record
+    name = PureWindowsPath(record.experiment.text_file).name  # takes both kinds of slashes
+    experiment = record.experiment.replace(text_file=name[:NAME_LENGTH] or "text")
+    return replace(record, experiment=experiment, run=record.run and replace(record.run, experiment=experiment))
+
+
+def _printable(text: str) -> str:
+    """Return text in one line, without what a terminal would take for a command."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+
+
+def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
+    """Return a record under a new id, in columns and blobs."""
+    run, experiment = record.run, record.experiment
+    columns, result = finished_columns(replace(run, snapshots=record.snapshots)) if run else ({}, None)
+    columns |= {
+        "id": token_hex(4),
+        "key": IMPORTED + run_key(experiment, run.text_sha256 or "" if run else ""),
+        "name": _printable(record.name)[:NAME_LENGTH],
+        "status": "interrupted" if record.status in LIVE else record.status,
+        "reason": record.reason and _printable(record.reason),
+        "experiment": json.dumps(experiment.as_dict()),
+        "created": datetime.fromisoformat(record.created).astimezone(UTC).isoformat(timespec="milliseconds"),
+        "seconds": record.seconds,
+        "step": record.step,
+        "versions": json.dumps(record.versions),
+    }
+    snapshots = [("snapshot", snapshot.step, encode(snapshot)) for snapshot in record.snapshots]
+    return columns, snapshots + ([result] if result else [])

@@ -1,0 +1,138 @@
+"""What a trained network still knows about a distance: its metric by how far back the answer lies."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from analysis.engine.initialization import Weights
+from analysis.engine.network import answers
+from analysis.engine.norms import norm
+from analysis.engine.recording import Module, run_forward
+from analysis.engine.unroll import one_thread
+from analysis.experiment import Experiment, higher_is_better
+from analysis.results import Memory
+from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
+
+POINTS = 60  # distances measured at most
+SAMPLES = 128  # sequences per distance
+
+
+@torch.no_grad()
+def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: Sequence[int] = ()) -> Memory:
+    """Measure how far back the answers of a network really depend on the input.
+
+    In recall, the accuracy by the symbol's distance. In the other tasks the metric at the last step when only the
+    steps up to a distance are seen, the state before them being zero.
+
+    Args:
+        experiment: gives cell and activation.
+        task: from `tasks.build`.
+        weights: torch's parameters by name, (S, ...), with the readout's.
+        exclude: models that are not counted; their values are NaN.
+    """
+    T = task.length
+    by_symbol = task.name == "recall"
+    distances = _distances(T - 1 if by_symbol else T)
+    if by_symbol:
+        generator = seeded(EVALUATION_SEED)
+        batches = (task.at_distance(int(k), SAMPLES, generator) for k in distances)
+    else:
+        whole = task.evaluation()
+        chosen = torch.linspace(0, whole.inputs.shape[1] - 1, min(2 * SAMPLES, whole.inputs.shape[1])).long()
+        targets = whole.targets[-1] if task.every_step else whole.targets
+        batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in distances)
+        distances = distances - 1  # the last step alone is distance 0
+    with one_thread():
+        scores = torch.stack([_scores(experiment, task, weights, batch) for batch in batches], 1).double()
+    scores[list(exclude)] = torch.nan
+    values = scores.mean(-1).numpy()  # (S, N)
+    errors = scores.std(-1).numpy() / scores.shape[-1] ** 0.5
+    counted = np.isfinite(values).all(axis=1)
+    counted |= not counted.any()
+    value = np.median(values[counted], axis=0)
+    return Memory(
+        kind="symbol" if by_symbol else "window",
+        metric_name=task.metric_name,
+        distance=distances,
+        value=value,
+        low=values[counted].min(axis=0),
+        high=values[counted].max(axis=0),
+        values=values,
+        chance=task.last_step_chance,
+        span=_span(value, distances, task, errors[counted].max(axis=0)),
+        spans=np.array([_span(own, distances, task, error) for own, error in zip(values, errors, strict=True)]),
+    )
+
+
+@torch.no_grad()
+def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
+    """Measure how far back a network's last output depends on its input, without a task.
+
+    The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences, low and high the 5th and 95th percentile:
+    y is the top layer's last hidden state, y_k the same when only the last k + 1 steps are seen, from the zero
+    state. It is 1 where nothing is seen, which stands for chance, and 0 where all is.
+
+    Args:
+        module: nn.RNN, nn.LSTM or nn.GRU.
+        inputs: as `record` takes them.
+
+    Raises:
+        TypeError, ValueError: as `record`.
+    """
+    axis = 1 if inputs.dim() == 3 and module.batch_first else 0
+    T = inputs.shape[axis]
+    distances = _distances(T) - 1
+    with one_thread():
+        last = [
+            run_forward([module], inputs.narrow(axis, T - 1 - k, k + 1), None, torch.float64)[1][-1, 0]
+            for k in map(int, distances)
+        ]
+    states = torch.stack(last).numpy()  # (N, B, H)
+    whole = norm(states[-1])  # (B,)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
+        away = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
+    if not away.size or not np.isfinite(away).all():
+        low = value = high = np.full(len(distances), np.nan)
+    else:
+        low, value, high = np.quantile(away, (0.05, 0.5, 0.95), axis=1)
+    far = np.flatnonzero(value >= 0.5)
+    span = float(distances[far[-1] + 1] if len(far) else distances[0]) if np.isfinite(value).all() else np.nan
+    return Memory(
+        kind="window",
+        metric_name="change of the last output",
+        distance=distances,
+        value=value,
+        low=low,
+        high=high,
+        values=value[None],
+        chance=1.0,
+        span=span,
+        spans=np.array([span]),
+    )
+
+
+def _distances(furthest: int) -> np.ndarray:
+    """Return the distances from 1 to the furthest; of many a few, ever wider apart."""
+    if furthest <= POINTS:
+        return np.arange(1, furthest + 1)
+    return np.unique(np.rint(np.geomspace(1, furthest, POINTS))).astype(int)
+
+
+def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> torch.Tensor:
+    """Each sequence's part in the metric at the last step, (S, B)."""
+    found = torch.cat(list(answers(experiment, weights, batch, last=True)), dim=1)  # (S, B, O)
+    return task.score(found.unsqueeze(1), batch.targets[None]) if task.every_step else task.score(found, batch.targets)
+
+
+def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: np.ndarray) -> float:
+    gain = (value - task.last_step_chance) * (1 if higher_is_better(task.metric_name) else -1)
+    best = gain.argmax()
+    if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:  # no better than chance, as far as samples tell
+        return np.nan
+    worse = np.flatnonzero(gain <= gain[best] / 2)
+    if not len(worse):
+        return float(distance[-1] if task.name == "recall" else distance[0])
+    if task.name == "recall":
+        return float(distance[worse[0] - 1]) if worse[0] else 0.0
+    return float(distance[worse[-1] + 1]) if worse[-1] + 1 < len(distance) else np.nan

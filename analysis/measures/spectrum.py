@@ -1,0 +1,97 @@
+"""The whole gradient over time at once: how every step's loss depends on every earlier state."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.engine.cells import Layer
+from analysis.engine.norms import norm
+from analysis.engine.recording import Module, gradient_of, run_forward, unit_vector
+from analysis.engine.unroll import one_thread
+from analysis.experiment import KEEP_GATE
+
+
+def gradient_matrix(
+    module: Module, inputs: Tensor, loss: Callable[[Tensor], Tensor] | None = None, *, seed: int = 0
+) -> np.ndarray:
+    """Return [t, s] = the median over samples of ‖∂ℓ_t/∂(memory state)_s‖ of the top layer, 0 for s > t.
+
+    NaN from the step on where a state leaves the finite range. All T losses go back together, in one sweep of
+    products with the Jacobians of each step, in float64.
+
+    Args:
+        module: nn.RNN, nn.LSTM or nn.GRU; the memory state is the LSTM's cell state, the others' hidden state.
+        inputs: as `record` takes them.
+        loss: maps one step's output of the top layer (B, H) to a loss per sample (B,); None projects it on one
+            fixed random unit vector.
+        seed: of that vector.
+
+    Raises:
+        TypeError, ValueError: as `record`.
+    """
+    with one_thread(), torch.no_grad():
+        unroll, top = run_forward([module], inputs, None, torch.float64)
+        grads = _loss_grads(loss, top[:, 0], seed)  # (T, B, H)
+        matrix = _sweep(unroll.layers[-1], grads)
+        states = torch.stack(
+            [state[1:].flatten(1).isfinite().all(1) for layer in unroll.layers for state in layer.memories]
+        )
+        finite = np.logical_and.accumulate(states.all(0).numpy())
+        matrix[~finite] *= np.where(np.tri(len(matrix)), np.nan, 0)[~finite]
+        return matrix
+
+
+def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int) -> Tensor:
+    """∂ℓ_t/∂output_t at every step, (T, B, H)."""
+    if loss is None:
+        return unit_vector(top.shape[-1], seed).to(top).expand_as(top)
+    with torch.inference_mode(False), torch.enable_grad():
+        top = top.clone().requires_grad_()
+        losses = [loss(output) for output in top]
+        for value in losses:
+            if not isinstance(value, Tensor) or value.shape != top.shape[1:2]:
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},)")
+        return gradient_of(torch.stack(losses).sum(), top)
+
+
+def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:
+    """Take all T losses back together: at step s, those of t >= s are columns of one product.
+
+    The equations are those of `Layer.backward`. Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from
+    then on it holds ∂ℓ_t/∂h_s.
+    """
+    T, B, H = grads.shape
+    layer.local_derivatives()
+    W = layer.weight[0, layer.hidden_rows, :H].T
+    local = layer.delta[:, 0, layer.hidden_rows].unsqueeze(2)  # (T, R, 1, B)
+    dh, dc = grads.permute(2, 0, 1).contiguous(), grads.new_zeros(H, T, B)
+    delta = grads.new_empty(W.shape[1], T, B)
+    keep = layer.rows(layer.gate, KEEP_GATE[layer.name])[:, 0].unsqueeze(2) if layer.gates else None
+    exposed = layer.exposed[:, 0].unsqueeze(2) if layer.name == "lstm" else None
+    matrix = np.zeros((T, T))
+    for s in range(T - 1, -1, -1):
+        h, c, d = dh[:, s:], dc[:, s:], delta[:, s:]
+        if layer.name == "lstm":
+            c.addcmul_(h, exposed[s])
+            by_cell, by_output = d.unflatten(0, (4, H)).split([3, 1])
+            torch.mul(local[s, : 3 * H].unflatten(0, (3, H)), c, out=by_cell)
+            torch.mul(local[s, 3 * H :], h, out=by_output[0])
+        else:
+            torch.mul(local[s].unflatten(0, (-1, H)), h, out=d.unflatten(0, (-1, H)))
+        matrix[s:, s] = _median(norm((c if layer.name == "lstm" else h).numpy(), 0))
+        if layer.name == "lstm":
+            c.mul_(keep[s])
+        elif layer.name == "gru":
+            h.mul_(keep[s])
+        h.flatten(1).addmm_(W, d.flatten(1), beta=int(layer.name == "gru"))
+    return matrix
+
+
+def _median(norms: np.ndarray) -> np.ndarray:
+    """Median over samples (n, B) -> (n,), the mean of the middle two where B is even; np.median is slow."""
+    ordered, B = np.sort(norms), norms.shape[1]
+    middle = (ordered[:, (B - 1) // 2] + ordered[:, B // 2]) / 2
+    return np.where(np.isnan(ordered[:, -1]), np.nan, middle)

@@ -1,0 +1,24 @@
+"""The command line that repeats an experiment."""
+
+import shlex
+
+from analysis.experiment import SETTINGS, Experiment
+
+
+def option_name(name: str) -> str:
+    """Return the option of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def repeat_command(experiment: Experiment, verb: str = "train") -> str:
+    """Return the command that repeats an experiment: its cell, and what differs from the defaults.
+
+    >>> command_line(Experiment(cell="gru", forget_bias=-1))
+    'python -m analysis train --cell gru --forget-bias=-1.0'
+    """
+    words = ["python", "-m", "analysis", verb]
+    for name, value in experiment.as_dict().items():
+        if name == "cell" or value != SETTINGS[name].default:
+            text = str(value)
+            words += [f"{option_name(name)}={text}"] if text.startswith("-") else [option_name(name), text]
+    return shlex.join(words)

@@ -1,0 +1,175 @@
+"""What results say in whole sentences: how far back a gradient reaches, which cell did best."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.experiment import KEEP_GATE, higher_is_better
+from analysis.report.wording import (
+    WHOLE,
+    cell_with_state,
+    count_diverged,
+    describe_horizon_range,
+    describe_span,
+    format_number,
+    format_percent,
+    format_range,
+    format_steps,
+    gradient_grows,
+    join_words,
+    threshold_suffix,
+    why_unmeasured,
+)
+from analysis.results import Decay, Run
+
+LEARNED = 0.05  # of the way from chance to perfect: less is chance
+
+
+def untrained_sentence(decays: Mapping[str, Decay]) -> str:
+    """Say how far back the gradient of untrained cells reaches, in which it grows, and where there is none."""
+    growing = {cell: decay for cell, decay in decays.items() if gradient_grows(decay)}
+    parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
+    said = []
+    if parts:
+        said.append(
+            f"Untrained, {format_percent(next(iter(decays.values())).threshold)} of the gradient is left {parts}."
+        )
+    for cell, decay in growing.items():
+        what = "it" if said else "the gradient"
+        over = format_steps(decay.distance[-1])
+        said.append(f"In the {cell.upper()} {what} grows ×{format_number(decay.relative[-1])} over {over}.")
+    missing: dict[str, list[str]] = {}
+    for cell, decay in decays.items():
+        if np.isnan(decay.horizon):
+            missing.setdefault(why_unmeasured(decay), []).append(cell)
+    said += [f"In {_the(cells)} no gradient can be measured: {why}." for why, cells in missing.items()]
+    return " ".join(said)
+
+
+def _reached(decays: Mapping[str, Decay]) -> str:
+    """Say per horizon which cells reach it: "7 steps back in the RNN, 8 in LSTM and GRU"."""
+    cells: dict[float, list[str]] = {}
+    for cell, decay in decays.items():
+        if not np.isnan(decay.horizon):
+            cells.setdefault(decay.horizon, []).append(cell)
+    parts = []
+    for reach in sorted(cells):
+        whole = bool(decays[cells[reach][0]].censored)
+        unit = "" if parts else " step back" if reach == 1 else " steps back"
+        least = "at least " if whole else ""
+        parts.append(f"{least}{format_number(reach)}{unit} in {_the(cells[reach])}" + WHOLE * whole)
+    return ", ".join(parts)
+
+
+def carry_sentence(cell: str, decay: Decay, carry: Decay, states: Mapping[str, str] | None = None) -> str:
+    """Say how the gate alone compares with the gradient at the largest distance; sizes of two, no parts of one."""
+    with np.errstate(over="ignore"):
+        share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
+    if not np.isfinite(share):
+        return ""
+    gate, distance = KEEP_GATE[cell], decay.distance[-1]
+    would = f"at distance {distance} the {gate} gate alone would bring {format_number(share)} times what comes in fact"
+    return f"{cell_with_state(cell, states or {})}: {would}."
+
+
+def half_update_steps(weights: Decay) -> float:
+    """Return over how many last steps half of the summed sizes of what each adds is reached; NaN if none is finite.
+
+    The size at a distance is the median over models and sequences. What steps add may cancel, so that this is no half
+    of the update itself.
+    """
+    with np.errstate(over="ignore"):
+        total = np.cumsum(weights.norm)
+    return float(np.argmax(total >= total[-1] / 2) + 1) if np.isfinite(total[-1]) and total[-1] > 0 else np.nan
+
+
+def update_sentence(decays: Mapping[str, Decay], states: Mapping[str, str] | None = None) -> str:
+    """Say from how many last steps half of what steps add to the recurrent weights comes, by size."""
+    parts = [
+        f"{cell_with_state(cell, states or {})} {format_number(half_update_steps(decay))}"
+        for cell, decay in decays.items()
+        if not np.isnan(half_update_steps(decay))
+    ]
+    if not parts:
+        return ""
+    return (
+        "Half of what the steps add to the recurrent weights (their sizes summed) comes from the last steps alone: "
+        f"{', '.join(parts)}."
+    )
+
+
+def stayed_at_chance(run: Run) -> bool:
+    """Whether no model of a run got a twentieth of the way from chance to perfect."""
+    sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
+    return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
+
+
+def _dead(run: Run) -> str:
+    """Say how many models of a run diverged; nothing where none did."""
+    count = int((~np.isfinite(run.metric)).sum())
+    return count_diverged(count, len(run.metric)) if count else ""
+
+
+def compare_cells(runs: Mapping[str, Run]) -> str:
+    """Compare runs by their metric over seeds: a winner only where ranges don't overlap and no model diverged."""
+    ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
+    alive = {cell: values for cell, values in ranges.items() if len(values)}
+    dead = "".join(f" {cell.upper()}: {_dead(run)}." for cell, run in runs.items() if _dead(run))
+    if len(alive) < 2:
+        return f"No comparison.{dead}" if dead and len(runs) > 1 else ""
+    run = next(iter(runs.values()))
+    if all(stayed_at_chance(runs[cell]) for cell in alive):
+        return f"No clear winner: all stayed at chance.{dead}"
+    if dead:
+        return f"No clear winner.{dead}"
+    sign = 1 if higher_is_better(run.metric_name) else -1
+    ordered = sorted(alive, key=lambda cell: -sign * np.median(alive[cell]))
+    best = ordered[0]
+    tied = [c for c in ordered if (sign * alive[c]).max() >= (sign * alive[best]).min()]
+    models = f"{run.experiment.seeds} seed{'s' * (run.experiment.seeds != 1)} each"
+    if len(tied) == 1 and run.experiment.seeds > 1:
+        return f"{best.upper()} did best here: its {models.split()[0]} seeds all beat those of {_names(ordered[1:])}."
+    if len(tied) == 1:
+        return f"{best.upper()} did best here, but one seed each says little: train more."
+    behind = [cell for cell in ordered if cell not in tied]
+    tail = f"; {_names(behind)} {'lies' if len(behind) == 1 else 'lie'} behind" if behind else ""
+    all_overlap = min(alive[cell].max() for cell in tied) >= max(alive[cell].min() for cell in tied)
+    whose = "" if all_overlap else f" that of {best.upper()}"
+    return f"No clear winner between {_names(tied)}, whose ranges over seeds overlap{whose} ({models}){tail}."
+
+
+def _names(cells: Sequence[str]) -> str:
+    return join_words([cell.upper() for cell in cells])
+
+
+def _the(cells: Sequence[str]) -> str:
+    return _names(cells) if len(cells) > 1 else f"the {_names(cells)}"
+
+
+def training_sentence(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:
+    """Say what a trained cell can be taught and what it answers, never the one without the other.
+
+    `before` and `after` are the run's decays with the horizons of another threshold.
+    """
+    dead = _dead(run)
+    if not np.isfinite(run.metric).any():
+        return f"{cell.upper()}: {dead}."
+    before, after = before or run.before, after or run.after
+    metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
+    was, now = describe_horizon_range(before), describe_horizon_range(after)
+    went = f"stayed at {now}" if was == now else f"went from {was} to {now}"
+    ends = f"memory span {describe_span(run.memory)}" + (f"; {dead}" if dead else "")
+    return f"{cell.upper()}: {metric}; the horizon{threshold_suffix(after)} {went}; {ends}."
+
+
+def explain_horizon_and_span(run: Run, threshold: float) -> str:
+    """Explain horizon and memory span, and how the second can be the larger one."""
+    share = format_percent(threshold)
+    span = {
+        "symbol": "the distance up to which answers are better than midway between chance and the best",
+        "window": "how many steps before the last it must see to answer better than midway between chance and its best",
+    }[run.memory.kind]
+    return (
+        f"Horizon: steps back to which {share} of the gradient is left now. Memory span: {span}. Memory can "
+        f"reach further: less than {share} still teaches, and what was learned while more came back stays."
+    )

@@ -1,0 +1,163 @@
+"""Numbers in words: what a result says, and nothing that this run didn't measure."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.experiment import SETTINGS, Experiment
+from analysis.results import THRESHOLD, Decay, Memory
+
+FITS = 0.9  # r² from which one rate describes a curve
+WHOLE = ", the whole sequence"
+
+
+def describe_experiment(experiment: Experiment) -> str:
+    """Name an experiment by its cell, its task, and what isn't at its default: "LSTM, recall; Hidden size 8"."""
+    told = ("cell", "task", "length", "text_file")
+    changed = [
+        f"{setting.metadata['label']} {getattr(experiment, name)}"
+        for name, setting in SETTINGS.items()
+        if name not in told and getattr(experiment, name) != setting.default
+    ]
+    text = ", a text of its own" if experiment.text_file else ""
+    return f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}" + "".join(
+        f", {each}" for each in changed
+    )
+
+
+def format_number(value: float) -> str:
+    """Write a number with three significant digits.
+
+    >>> format_number(0.012345), format_number(1234567.0), format_number(29.0), format_number(float("inf"))
+    ('0.0123', '1.23e6', '29', '∞')
+    """
+    if np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"  # -0 too
+    if 1e-3 <= abs(value) < 1e5:
+        digits = f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+        return digits.replace("-", "−")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def format_percent(share: float) -> str:
+    """Write a share as a percentage: 0.01 as "1 %"."""
+    return f"{format_number(100 * share)} %"
+
+
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """Join words: "RNN, LSTM and GRU"."""
+    return " ".join(filter(None, [", ".join(words[:-1]), last * (len(words) > 1), *words[-1:]]))
+
+
+def format_steps(count: float) -> str:
+    """Write a number of steps: "1 step", "7 steps"."""
+    return f"{format_number(count)} step" + ("" if format_number(count) == "1" else "s")
+
+
+def describe_horizon(decay: Decay) -> str:
+    """Say how far back the threshold's share of the gradient is left."""
+    if np.isnan(decay.horizon):
+        return "not measurable"
+    return f"≥ {format_number(decay.horizon)}{WHOLE}" if decay.censored else format_number(decay.horizon)
+
+
+def gradient_grows(decay: Decay) -> bool:
+    """Whether the gradient that comes back from the whole sequence is larger than at its end, in three digits."""
+    return bool(decay.relative[-1] >= 1.005)
+
+
+def describe_reach(decay: Decay) -> str:
+    """Say briefly how far back the threshold's share is left: "7 steps", "≥ 29 steps"; or "grows ×1.1e6"."""
+    if np.isnan(decay.horizon):
+        return "not measurable"
+    if not decay.censored:
+        return format_steps(decay.horizon)
+    return (
+        f"grows ×{format_number(decay.relative[-1])}" if gradient_grows(decay) else f"≥ {format_steps(decay.horizon)}"
+    )
+
+
+def name_states(phases: Mapping[str, str]) -> dict[str, str]:
+    """Say of which state each cell is shown, where they are not all untrained, or all trained."""
+    if set(phases.values()) in ({"before"}, {"after"}):
+        return {}
+    return {cell: {"before": "untrained", "after": "trained"}.get(phase, phase) for cell, phase in phases.items()}
+
+
+def cell_with_state(cell: str, states: Mapping[str, str]) -> str:
+    """Name a cell, with its state where there is one: "LSTM (untrained)"."""
+    return cell.upper() + (f" ({states[cell]})" if cell in states else "")
+
+
+def describe_horizon_range(decay: Decay) -> str:
+    """Say how far back the threshold's share is left, with the range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
+    said, found = describe_horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
+    if not len(found) or found.min() == found.max():
+        return said
+    low, high = format_number(found.min()), format_number(found.max())
+    over = f"{low} to ≥ {high}" if found.max() == decay.furthest else f"{low}–{high}"
+    return f"{said.removesuffix(WHOLE)} ({over})"
+
+
+def threshold_suffix(decay: Decay) -> str:
+    """Name the threshold of a horizon where it isn't the usual one: " at 5 %"."""
+    return "" if decay.threshold == THRESHOLD else f" at {format_percent(decay.threshold)}"
+
+
+def describe_rate(decay: Decay) -> str:
+    """Say what is left of the gradient from one step to the one before, if one rate describes it."""
+    if np.isnan(decay.rate):
+        return "not measurable"
+    if decay.rate > 0 and gradient_grows(decay):
+        return f"grows ×{format_number(decay.relative[-1])}"
+    if decay.r_squared < FITS:
+        return "no single rate"
+    return f"×{format_number(decay.factor)} kept per step ({format_number(decay.rate)} nats)"
+
+
+def describe_half_life(decay: Decay) -> str:
+    """Say after how many steps half of the gradient is left, if one rate describes it."""
+    never = np.isinf(decay.half_life)
+    halved = (decay.relative < 0.5).any()
+    if np.isnan(decay.half_life) or (halved if never else decay.r_squared < FITS):
+        return "–"
+    return "never halves" if never else format_steps(decay.half_life)
+
+
+def why_unmeasured(decay: Decay) -> str:
+    """Say why a decay has no horizon."""
+    return "the states or gradients leave the finite range" if decay.excluded else "it is zero"
+
+
+def format_range(values: np.ndarray) -> str:
+    """Write a median with its range over seeds: "0.34 (0.21–0.39)"."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "–"
+    low, high = format_number(values.min()), format_number(values.max())
+    return format_number(np.median(values)) + (f" ({low}–{high})" if low != high else "")
+
+
+def describe_span(memory: Memory) -> str:
+    """Say how far back the answers depend on the input."""
+    return "none measured" if np.isnan(memory.span) else format_steps(memory.span)
+
+
+def count_diverged(count: int, seeds: int) -> str:
+    """Say how many of so many models diverged."""
+    return f"{count} of {seeds} model{'s' * (seeds != 1)} diverged"
+
+
+def describe_factor_range(decay: Decay) -> str:
+    """Write the range over seeds of what is kept per step, where one rate describes the curve: "×0.55–0.6"."""
+    factors = np.exp(decay.rates[np.isfinite(decay.rates)])
+    if not len(factors) or decay.r_squared < FITS:
+        return "–"
+    low, high = format_number(factors.min()), format_number(factors.max())
+    return f"×{low}" + (f"–{high}" if low != high else "")

@@ -1,0 +1,42 @@
+"""Handwritten digits read pixel by pixel, from scikit-learn."""
+
+from functools import lru_cache, partial
+
+import torch
+from torch import Generator, Tensor
+
+from analysis.experiment import Experiment
+from analysis.tasks.task import HELD_OUT_SEED, Batch, Task, between, seeded
+
+
+def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, again: bool) -> Batch:
+    """Name a digit seen pixel by pixel, row by row: images (N, T), labels (N,).
+
+    Drawn `again` and again, or each at most once: then no more than N. Image 0 0 .5 1 … -> label 0 to 9
+    """
+    if again:
+        chosen = between(0, len(images) - 1, count, generator)
+    else:
+        chosen = torch.randperm(len(images), generator=generator)[:count]
+    return Batch(images[chosen].T.unsqueeze(-1), labels[chosen])
+
+
+@lru_cache(maxsize=1)
+def load_digits() -> tuple[Tensor, Tensor]:
+    """Return scikit-learn's images (1797, 64), 0 to 1, and labels (1797,), in a fixed random order."""
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise ModuleNotFoundError("task=digits needs scikit-learn: pip install scikit-learn") from None
+    images, labels = map(torch.from_numpy, datasets.load_digits(return_X_y=True))
+    shuffled = torch.randperm(len(images), generator=seeded(HELD_OUT_SEED))
+    return images[shuffled].float() / 16, labels[shuffled].long()
+
+
+def build_digits(experiment: Experiment) -> Task:
+    """Digits: accuracy on the held-out third, 1/10 by chance."""
+    images, labels = load_digits()
+    third = len(images) // 3
+    draw = partial(digits, images=images[third:], labels=labels[third:], again=True)
+    held_out = partial(digits, images=images[:third], labels=labels[:third], again=False)
+    return Task("digits", experiment.task_length, 1, 10, 1 / 10, draw, held_out, held_out, solved=0.9)

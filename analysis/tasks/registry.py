@@ -1,0 +1,28 @@
+"""Every task by its name."""
+
+from collections.abc import Callable
+
+from analysis.experiment import Experiment
+from analysis.tasks.digits import build_digits
+from analysis.tasks.symbolic import build_adding, build_copy, build_order, build_recall
+from analysis.tasks.task import Task
+from analysis.tasks.text import build_text, build_words
+
+
+def build_task(experiment: Experiment) -> Task:
+    """Make the task of an experiment.
+
+    Raises ValueError for a text that can't be used, ModuleNotFoundError for digits without scikit-learn.
+    """
+    return BUILDERS[experiment.task](experiment)
+
+
+BUILDERS: dict[str, Callable[[Experiment], Task]] = {
+    "recall": build_recall,
+    "adding": build_adding,
+    "order": build_order,
+    "copy": build_copy,
+    "text": build_text,
+    "words": build_words,
+    "digits": build_digits,
+}

@@ -1,0 +1,116 @@
+"""What the network must remember: sequences, their targets, and how an answer is judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from analysis.experiment import METRICS
+
+# Seeds no experiment can have; torch's CPU generator reads only the lower 32 bits.
+EVALUATION_SEED, MEASURING_SEED, HELD_OUT_SEED = 3_000_000_000, 3_000_000_001, 3_000_000_002
+EVALUATED, MEASURED = 1024, 64
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences and what is wanted of them.
+
+    inputs (T, B, D) float32, or words as int64 classes (T, B); targets (B,), or (T, B) where every step counts: int64
+    classes or float32.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+Draw = Callable[[int, Generator], Batch]  # (count, generator)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to remember: `length` T steps of `inputs` D channels, answered by `outputs` O numbers."""
+
+    name: str
+    length: int
+    inputs: int
+    outputs: int
+    chance: float
+    draw: Draw  # training data
+    draw_evaluation: Draw
+    draw_measuring: Draw
+    solved: float | None = None
+    every_step: bool = False
+    squared: bool = False
+    bigram: float | None = None
+    text_sha256: str | None = None
+    vocabulary: int | None = None  # classes of words, each to be embedded in D numbers
+    draw_at: Callable[..., Batch] | None = None  # as `draw`, and distance=k: what to remember k steps before the last
+    chance_at_last_step: float | None = None  # None = `chance`
+
+    @property
+    def metric_name(self) -> str:
+        """What the metric is, with its unit."""
+        return METRICS[self.name]
+
+    @property
+    def last_step_chance(self) -> float:
+        """Chance for the last step alone; in copy most other steps are blank and cost nothing."""
+        return self.chance if self.chance_at_last_step is None else self.chance_at_last_step
+
+    def evaluation(self) -> Batch:
+        """Return the 1,024 sequences (digits: the whole held-out third) that the metric is taken on."""
+        return self.draw_evaluation(EVALUATED, seeded(EVALUATION_SEED))
+
+    def measuring(self) -> Batch:
+        """Return the 64 sequences that decay is measured on (recall: symbol first)."""
+        return self.draw_measuring(MEASURED, seeded(MEASURING_SEED))
+
+    def at_distance(self, distance: int, count: int, generator: Generator) -> Batch:
+        """Draw recall sequences with the symbol exactly `distance` steps, 1 to T−1, before the last.
+
+        Raises ValueError for another task, and for a distance out of range.
+        """
+        if self.draw_at is None:
+            raise ValueError(f"task={self.name}: only recall has one symbol at one distance")
+        if not 1 <= distance < self.length:
+            raise ValueError(f"distance={distance}: expected a whole number from 1 to {self.length - 1}")
+        return self.draw_at(count, generator, distance=distance)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return each sample's loss (..., B) of outputs (..., B, O), or (..., T, B, O) if every step counts.
+
+        Targets may lack leading axes. Cross-entropy in nats or squared error; mean over the steps.
+        """
+        if self.squared:
+            loss = (outputs.squeeze(-1) - targets).square()
+        else:
+            classes = targets.expand(outputs.shape[:-1]).unsqueeze(-1)
+            loss = outputs.logsumexp(-1) - outputs.gather(-1, classes).squeeze(-1)
+        return loss.mean(-2) if self.every_step else loss
+
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return each sample's part (..., B) in the metric, which is their mean; axes as in `loss`.
+
+        NaN where an answer is not finite.
+        """
+        if self.metric_name == "accuracy":
+            right = (outputs.argmax(-1) == targets).to(outputs.dtype)
+            return torch.where(outputs.isfinite().all(-1), right, torch.nan)
+        return self.loss(outputs, targets)
+
+
+def seeded(seed: int) -> Generator:
+    """Return a generator that starts from a seed."""
+    return Generator().manual_seed(seed)
+
+
+def one_hot(codes: Tensor, classes: int) -> Tensor:
+    """Turn codes (T, B) into inputs (T, B, D)."""
+    return torch.zeros(*codes.shape, classes).scatter_(-1, codes.unsqueeze(-1), 1.0)
+
+
+def between(low: int, high: int, count: int, generator: Generator) -> Tensor:
+    """Draw `count` whole numbers from low to high, both included."""
+    return torch.randint(low, high + 1, (count,), generator=generator)

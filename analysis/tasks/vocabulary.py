@@ -1,0 +1,115 @@
+"""A text as words, and the words a model knows. Knows nothing of tasks or models."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+LONGEST = 40  # characters of one word; a longer one is cut
+CLASSES = 800  # words a model knows, the unknown one among them
+UNKNOWN = "(unknown)"  # never one word of a text
+
+# Chinese and Japanese put no spaces between words: each of these characters is one.
+ALONE = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+MODIFIERS = r"\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"  # of the emoji before them
+JOINERS = "\u200c\u200d"  # bind letters, and the parts of one emoji
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into words: letters and digits with inner apostrophes; every other sign is one by itself.
+
+    So is each Chinese or Japanese character, an emoji with its modifiers, and a row of dots or dashes. No word is
+    empty or longer than `LONGEST`; spaces and invisible controls are left out.
+
+    >>> split_words("Don't stop: 你好 👍🏽!")
+    ["Don't", 'stop', ':', '你', '好', '👍🏽', '!']
+    """
+    kinds = {character: unicodedata.category(character) for character in set(text)}
+    hidden = str.maketrans(dict.fromkeys(c for c, kind in kinds.items() if kind in ("Cc", "Cf", "Cs") and _hidden(c)))
+    marks = "".join(sorted(c for c, kind in kinds.items() if kind[0] == "M" and not re.match(f"[{MODIFIERS}]", c)))
+    found = (match[0] for match in _pattern(marks).finditer(text.translate(hidden)))
+    return [word[start : start + LONGEST] for word in found for start in range(0, len(word), LONGEST)]
+
+
+def _hidden(control: str) -> bool:
+    return not (control.isspace() or re.match(f"[{JOINERS}{MODIFIERS}]", control))
+
+
+@lru_cache(maxsize=64)
+def _pattern(marks: str) -> re.Pattern[str]:
+    """Compile what a word is in a text with these combining marks."""
+    letter = rf"(?:(?![{ALONE}])\w[{marks}{JOINERS}]*)"
+    sign = rf"\S[{marks}{MODIFIERS}]*"
+    return re.compile(
+        rf"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}"  # a key, a flag
+        rf"|[{ALONE}][{marks}{MODIFIERS}]*"
+        rf"|{letter}+(?:['’]{letter}+)*"
+        rf"|([.…*=~-])\1\1+"
+        rf"|{sign}(?:\u200d{sign})*"
+    )
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words a model knows, the most frequent first; every other one is the last class."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, words: Iterable[str], classes: int = CLASSES) -> Self:
+        """Know the most frequent words, of equal ones those that came first."""
+        return cls(tuple(word for word, _ in Counter(map(normalized, words)).most_common(classes - 1)))
+
+    @property
+    def size(self) -> int:
+        """Classes, the unknown word among them."""
+        return len(self.words) + 1
+
+    @property
+    def unknown(self) -> int:
+        """Class of every word that isn't known."""
+        return len(self.words)
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {word: code for code, word in enumerate(self.words)}
+
+    def encode(self, words: Iterable[str]) -> Tensor:
+        """Return the class of each word, (N,)."""
+        return torch.tensor([self._codes.get(normalized(word), self.unknown) for word in words], dtype=torch.int64)
+
+    def word(self, code: int) -> str:
+        """Return the word of a class."""
+        return self.words[code] if code < self.unknown else UNKNOWN
+
+
+def normalized(word: str) -> str:
+    """Return a word as it is compared: small letters, one kind of apostrophe, three dots for any row of them."""
+    return re.sub(r"^([.…*=~-])\1\1+$", r"\1\1\1", word.lower().replace("’", "'"))
+
+
+class Corpus(NamedTuple):
+    """A text as classes of words, and how well simple counting predicts it."""
+
+    training: Tensor
+    held_out: Tensor
+    vocabulary: Vocabulary
+    unigram: float  # nats per held-out word, from the training part's counts
+
+
+@lru_cache(maxsize=4)
+def corpus(text: str) -> Corpus:
+    """Turn a text into classes of words; hold out its last tenth, whose words don't shape the vocabulary."""
+    words = split_words(text)
+    split_at = len(words) * 9 // 10
+    vocabulary = Vocabulary.of(words[:split_at])
+    training, held_out = vocabulary.encode(words).tensor_split([split_at])
+    counts = torch.bincount(training, minlength=vocabulary.size).double() + 1
+    unigram = -(counts / counts.sum()).log()[held_out].mean()
+    return Corpus(training, held_out, vocabulary, unigram.item())

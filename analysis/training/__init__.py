@@ -1,0 +1,1 @@
+"""Training the models of an experiment."""

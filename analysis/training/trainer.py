@@ -1,0 +1,258 @@
+"""train(experiment) -> Run: trains an ensemble and measures it before, during and after."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.engine.cost import count_cost, require_memory
+from analysis.engine.initialization import initial_weights
+from analysis.engine.network import embed, embedding_grad, evaluate, readout
+from analysis.engine.unroll import Unroll, one_thread
+from analysis.experiment import Experiment
+from analysis.measures.memory import memory_curve
+from analysis.measures.meter import Meter
+from analysis.results import Diverged, Measured, Result, Run, Snapshot, versions
+from analysis.tasks.registry import build_task
+from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
+from analysis.training import optimizers
+
+SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot between the first and the last is taken on
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint(Result):
+    """A training in its middle: all it takes to go on as if it had never stopped. P numbers are a model's weights."""
+
+    step: int
+    weights: np.ndarray  # (S, P)
+    optimizer: dict[str, np.ndarray]  # its state by name, (S, P) or ()
+    generators: np.ndarray  # (S, bytes) the state of each model's generator
+    seen: np.ndarray  # (n, 3, S) loss, metric and clipped of the n steps since the last snapshot
+    diverged: tuple[Diverged, ...]
+    seconds: float = field(default=0.0, compare=False)  # in training steps alone
+    elapsed: float = field(default=0.0, compare=False)  # in all
+
+
+def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
+    """Train the models of an experiment and measure them.
+
+    Args:
+        experiment: what to train.
+        on_snapshot: called with each `Snapshot` as it is taken: at step 0, every `snapshot_every`, and at the end.
+
+    Raises:
+        ValueError: where the experiment would not fit in memory, or its text can't be used.
+    """
+    return resume(experiment, on_snapshot=on_snapshot)
+
+
+def resume(
+    experiment: Experiment,
+    checkpoint: Checkpoint | None = None,
+    snapshots: Sequence[Snapshot] = (),
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    on_step: Callable[["Trainer"], None] | None = None,
+) -> Run:
+    """Go on from a checkpoint, or from the start; the result is that of a training never interrupted.
+
+    Args:
+        experiment: what to train.
+        checkpoint: where to go on; None = at the start.
+        snapshots: taken so far; what is later than the checkpoint is left out, and taken again.
+        on_snapshot: called with each new `Snapshot`.
+        on_step: called after each step and between the final measurements; may take a `checkpoint` of the trainer,
+            or raise to stop.
+
+    Raises:
+        ValueError: as `train`, and for a checkpoint of another experiment.
+    """
+    task = build_task(experiment)
+    require_memory(experiment, task, training=True)
+    on_snapshot, on_step = on_snapshot or (lambda snapshot: None), on_step or (lambda trainer: None)
+    with one_thread():
+        trainer = Trainer(experiment, task)
+        before = trainer.measured = trainer.meter.measure(trainer.weights)
+        trainer.started = time.perf_counter()
+        taken = []
+        if checkpoint:
+            trainer.restore(checkpoint)
+            taken = [s for s in snapshots if s.step < trainer.step or (s.step == trainer.step and not trainer.seen)]
+        for snapshot in trainer.snapshots(on_step):
+            taken.append(snapshot)
+            on_snapshot(snapshot)
+        loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
+        loss[trainer.dead] = metric[trainer.dead] = torch.nan
+        on_step(trainer)
+        after = trainer.measure()
+        on_step(trainer)
+        return Run(
+            experiment=experiment,
+            status="diverged" if len(trainer.dead) == experiment.seeds else "finished",
+            snapshots=tuple(taken),
+            loss=loss.double().numpy(),
+            metric=metric.double().numpy(),
+            metric_name=task.metric_name,
+            chance=task.chance,
+            solved=task.solved,
+            measured_before=before,
+            measured_after=after,
+            memory=memory_curve(experiment, task, trainer.weights, exclude=trainer.dead),
+            weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
+            diverged=tuple(trainer.diverged),
+            versions=versions(),
+            text_sha256=task.text_sha256,
+            timing={
+                "seconds": trainer.elapsed,
+                "ms_per_step": 1e3 * trainer.seconds / trainer.step,
+                **count_cost(experiment, task),
+            },
+        )
+
+
+class Trainer:
+    """The models in training: weights, the optimizer's state, generators, and the step they are at."""
+
+    def __init__(self, experiment: Experiment, task: Task) -> None:
+        self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
+        initial, self.generators = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
+        # One tensor (S, P) for the optimizer; the weights by name are views into it.
+        self.flat = torch.cat([weight.flatten(1) for weight in initial.values()], dim=1)
+        sizes = [weight[0].numel() for weight in initial.values()]
+        parts = self.flat.split(sizes, dim=1)
+        self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
+        self.optimizer = optimizers.start(experiment.optimizer, self.flat)
+        self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
+        measuring = task.measuring()
+        first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
+        self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
+        self.diverged: list[Diverged] = []
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # what each step since the last snapshot returned
+        self.measured: Measured | None = None  # on the whole measuring batch, with these weights
+        self.started = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds this training has taken, in all its sittings."""
+        return time.perf_counter() - self.started
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a copy of everything that later steps depend on."""
+        return Checkpoint(
+            step=self.step,
+            weights=self.flat.numpy().copy(),
+            optimizer={name: value.numpy().copy() for name, value in self.optimizer.items()},
+            generators=torch.stack([generator.get_state() for generator in self.generators]).numpy(),
+            seen=np.array([[part.numpy() for part in parts] for parts in self.seen]),
+            diverged=tuple(self.diverged),
+            seconds=self.seconds,
+            elapsed=self.elapsed,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back, or on, to a checkpoint; ValueError where it is of another experiment."""
+        if checkpoint.weights.shape != self.flat.shape or len(checkpoint.generators) != len(self.generators):
+            raise ValueError(
+                f"a checkpoint of weights {checkpoint.weights.shape}: expected one of {tuple(self.flat.shape)}"
+            )
+        self.step, self.seconds, self.diverged = checkpoint.step, checkpoint.seconds, list(checkpoint.diverged)
+        self.started = time.perf_counter() - checkpoint.elapsed
+        self.flat.copy_(torch.tensor(checkpoint.weights))
+        self.measured = None
+        self.optimizer = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
+        for generator, state in zip(self.generators, checkpoint.generators, strict=True):
+            generator.set_state(torch.tensor(state))
+        self.seen = [tuple(torch.tensor(parts)) for parts in checkpoint.seen]
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left to do, or no model to do it with."""
+        return self.step >= self.experiment.steps or len(self.diverged) == self.experiment.seeds
+
+    def snapshots(self, on_step: Callable[["Trainer"], None] = lambda trainer: None) -> Iterator[Snapshot]:
+        """Train to the end; yield a snapshot at step 0, every `snapshot_every`, and at the end."""
+        if self.step == 0:
+            fresh = self.task.draw(self.experiment.batch_size, seeded(EVALUATION_SEED))
+            loss, score = evaluate(self.experiment, self.task, self.weights, fresh)
+            self.seen = [(loss.double(), score.double(), torch.zeros_like(loss, dtype=torch.float64))]
+        while True:
+            if self.seen and (self.step % self.experiment.snapshot_every == 0 or self.finished):
+                yield self._snapshot()
+            if self.finished:
+                return
+            started = time.perf_counter()
+            self.seen.append(tuple(part.double() for part in self.advance()))
+            self.seconds += time.perf_counter() - started
+            on_step(self)
+
+    def _snapshot(self) -> Snapshot:
+        loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
+        self.seen = []
+        loss[self.dead] = metric[self.dead] = np.nan
+        if self.step == 0 or self.finished:
+            measured = self.measure()
+        else:
+            measured = self.snapshot_meter.measure(self.weights, of=("memory",), exclude=self.dead)
+        return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
+
+    def measure(self) -> Measured:
+        """Measure the models as they are, whole; not twice what was measured already."""
+        if self.measured is None:
+            self.measured = self.meter.measure(self.weights, exclude=self.dead)
+        return self.measured
+
+    def advance(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Do one training step on fresh sequences; return each model's loss, metric and whether it was clipped."""
+        self.measured = None
+        batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
+        inputs = torch.stack([batch.inputs for batch in batches], dim=1)
+        targets = torch.stack([batch.targets for batch in batches])
+        self.unroll.load(self.weights)
+        self.unroll.start()
+        top = self.unroll.forward(embed(self.weights, inputs))
+        hidden = (top if self.task.every_step else top[-1]).detach().requires_grad_()
+        head = {n: w.detach().requires_grad_() for n, w in self.weights.items() if n.startswith("readout")}
+        answers = readout(head, hidden)
+        losses = self.task.loss(answers, targets)  # (S, B)
+        output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
+        self.unroll.backward(output_grad, by_weights=True)
+        by_words = embedding_grad(self.weights, inputs, self.unroll.layers[0].dx)
+        grads = [*self.unroll.weight_grads().values(), *head_grads, *by_words.values()]
+        loss = losses.detach().mean(1)
+        with torch.no_grad():
+            clipped = self._update(torch.cat([grad.flatten(1) for grad in grads], 1), loss)
+            return loss, self.task.score(answers, targets).mean(1), clipped
+
+    def _update(self, grad: Tensor, loss: Tensor) -> Tensor:
+        """Take one optimizer step with gradients (S, P) summed over samples; return which models were clipped, (S,).
+
+        A model whose loss, last states, gradient or weights after the step are not finite ends here, with the
+        weights it had before; the others go on.
+        """
+        grad /= self.experiment.batch_size
+        size = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
+        states = torch.cat([state.flatten(1) for layer in self.unroll.state() for state in layer], 1)
+        self._end_where_not_finite(loss=loss.unsqueeze(1), state=states, gradient=size.unsqueeze(1))
+        clip = self.experiment.clip
+        clipped = (size >= clip) & (clip > 0)
+        grad *= torch.where(clipped, clip / size, 1.0).unsqueeze(1)
+        before = self.flat.clone()
+        optimizers.step(self.experiment.optimizer, self.flat, grad, self.experiment.learning_rate, self.optimizer)
+        self._end_where_not_finite(weights=self.flat)
+        self.flat[self.dead] = before[self.dead]
+        self.step += 1
+        return clipped
+
+    def _end_where_not_finite(self, **values: Tensor) -> None:
+        for what, of_model in values.items():
+            for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
+                if model not in self.dead:
+                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+
+    @property
+    def dead(self) -> list[int]:
+        """The models that ended, by their place in the ensemble."""
+        return [failure.model for failure in self.diverged]

@@ -1,0 +1,157 @@
+import csv
+import io
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from analysis import activation_bounds, gate_saturation, gradient_decay, record
+from analysis.cli.main import main
+from analysis.measures.memory import output_memory
+from analysis.models.layers import Found, random_inputs
+from analysis.report import documents
+from tests.cli.test_main import refusal, strict
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder with state dicts of several kinds and data."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    lstm, rnn = nn.LSTM(3, 6, 2, batch_first=True), nn.RNN(3, 5, nonlinearity="relu", batch_first=True)
+    torch.save(lstm.state_dict(), "lstm.pt")
+    torch.save(rnn.state_dict(), "rnn.pt")
+    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "several.pt")
+    torch.save(nn.ModuleDict({"c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "projected.pt")
+    torch.save(nn.Linear(3, 4).state_dict(), "linear.pt")
+    torch.save(lstm, "module.pt")
+    inputs = np.random.default_rng(0).normal(size=(4, 20, 3))
+    np.save("x.npy", inputs)
+    return {"lstm": lstm, "rnn": rnn, "inputs": torch.from_numpy(inputs), "folder": tmp_path}
+
+
+def test_what_is_written_is_what_record_says(files, capsys):
+    assert main(["record", "lstm.pt", "--data", "x.npy", "--json", "o.json", "--csv", "o.csv", "--html", "o.html"]) == 0
+    tape = record(files["lstm"], files["inputs"])
+    document = strict((files["folder"] / "o.json").read_text())
+    assert document["decay"] == documents.as_plain(gradient_decay(tape))
+    assert document["saturation"] == documents.as_plain(gate_saturation(tape))
+    assert document["bounds"] == documents.as_plain(activation_bounds(tape))
+    assert document["memory"] == documents.as_plain(output_memory(files["lstm"], files["inputs"]))
+    assert document["model"] == {
+        "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
+        "nonlinearity": "tanh", "part": "",
+    }  # fmt: skip
+    assert document["inputs"] == {"file": "x.npy", "shape": [4, 20, 3], "note": ""}
+    rows = list(csv.DictReader(io.StringIO((files["folder"] / "o.csv").read_text())))
+    assert [float(row["relative"]) for row in rows if row["of"] == "memory"] == document["decay"]["relative"]
+    html = (files["folder"] / "o.html").read_text()
+    assert "python -m analysis record lstm.pt --data x.npy" in html and html.count("plotly-graph-div") >= 3
+    said = capsys.readouterr().out
+    assert re.search(r"LSTM, 3 inputs, 6 units, 2 layers: horizon \d+, the steps back to which 1 %", said)
+
+
+def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):
+    words = shlex.split(
+        "record several.pt --layer b --nonlinearity relu --steps 12 --sequences 3 --variance 4 --seed 7"
+    )
+    assert main([*words, "--threshold", ".1", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    document = strict(out)
+    assert "horizon" in err
+    inputs = random_inputs(Found("", "rnn", 3, 5, 1, True), 12, 3, 4.0, 7)
+    assert document["decay"] == documents.as_plain(gradient_decay(record(files["rnn"], inputs), threshold=0.1))
+    assert document["inputs"] == {
+        "steps": 12,
+        "sequences": 3,
+        "variance": 4,
+        "seed": 7,
+        "shape": [3, 12, 3],
+        "note": "",
+    }
+    assert document["carry"] is None and document["saturation"] == {}
+
+
+def test_of_a_bidirectional_model_it_is_said_what_is_measured(files, capsys):
+    torch.save(nn.LSTM(3, 6, 2, bidirectional=True).state_dict(), "both.pt")
+    assert main(["record", "both.pt", "--json", "-"]) == 0
+    model = strict(capsys.readouterr().out)["model"]
+    assert (model["layers"], model["part"]) == (1, "the forward direction alone, of the first layer")
+
+
+def test_what_is_cut_is_said(files, capsys):
+    np.save("long.npy", np.zeros((3000, 3), "f4"))
+    assert main(["record", "lstm.pt", "--data", "long.npy"]) == 0
+    assert "Used are of 3,000 steps the last 1,000." in capsys.readouterr().out
+
+
+def test_the_order_of_the_axes_is_said_and_can_be_named(files, capsys):
+    inputs = files["inputs"].cumsum(1)
+    np.save("steps.npy", inputs.swapaxes(0, 1))
+    assert main(["record", "lstm.pt", "--data", "steps.npy"]) == 0
+    said = "Read: 20 sequences of 4 steps, 3 inputs (likelier 4 sequences of 20 steps: with --time-first)."
+    assert said in capsys.readouterr().out
+    assert (
+        main(["record", "lstm.pt", "--data", "steps.npy", "--time-first", "--json", "o.json", "--html", "o.html"]) == 0
+    )
+    assert "Read: 4 sequences of 20 steps, 3 inputs." in capsys.readouterr().out
+    document = strict((files["folder"] / "o.json").read_text())
+    assert document["decay"] == documents.as_plain(gradient_decay(record(files["lstm"], inputs)))
+    assert "record lstm.pt --data steps.npy --time-first\n" in (files["folder"] / "o.html").read_text()
+
+
+REFUSED = [
+    ([], "required: WEIGHTS"),
+    (["none.pt"], "none.pt: No such file or directory"),
+    (["."], "expected a file ending in|Is a directory"),
+    (["a\0b.pt"], "embedded null"),
+    (["x.npy"], "x.npy: expected a file ending in .safetensors, .pt, .pth"),
+    (["module.pt"], "module.pt: it refers to torch.nn.modules.rnn.LSTM: expected tensors alone"),
+    (["several.pt"], "2 layers: expected --layer with one of a, b"),
+    (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
+    (["several.pt", "--layer", "c"], r"c: with projections \(weight_hr\), not supported"),
+    (["projected.pt"], r"c: with projections \(weight_hr\), not supported"),
+    (["linear.pt"], r"linear.pt: no recurrent layer among 2 tensors \(weight, bias, …\)"),
+    (["lstm.pt", "--time-first"], "time-first: expected with --data only"),
+    (["lstm.pt", "--nonlinearity", "relu"], "nonlinearity=relu: expected tanh or relu for an RNN"),
+    (["rnn.pt", "--nonlinearity", "sin"], "nonlinearity=sin: expected"),
+    (["lstm.pt", "--data", "none.npy"], "none.npy: No such file"),
+    (["lstm.pt", "--data", "lstm.pt"], "lstm.pt: expected a file ending in .npy, .npz, .csv"),
+    (["lstm.pt", "--data", "x.npy", "--steps", "5"], "steps=5: expected with random inputs only"),
+    (["lstm.pt", "--steps", "1"], "1 steps, 16 sequences: expected 2 to 1000"),
+    (["lstm.pt", "--steps", "10000000"], "expected 2 to 1000"),
+    (["lstm.pt", "--sequences", "1.5"], "sequences=1.5: expected a whole number"),
+    (["lstm.pt", "--variance", "nan"], "variance=nan: expected 0 to 1e"),
+    (["lstm.pt", "--variance", "-1"], "variance=-1.0: expected 0 to 1e"),
+    (["lstm.pt", "--seed", "-1"], "seed=-1: expected a whole number from 0"),
+    (["lstm.pt", "--seed", "1" + "0" * 30], "expected a whole number from 0"),
+    (["lstm.pt", "--threshold", "0"], "threshold=0: expected a number above 0"),
+    (["lstm.pt", "--json", "no/o.json"], "json=no/o.json: expected a file that can be written"),
+    (["lstm.pt", "--cell", "gru"], "unrecognized arguments: --cell gru"),
+]
+
+
+@pytest.mark.parametrize("argv, message", REFUSED)
+def test_bad_input_is_refused_in_one_line(argv, message, files, capsys):
+    before = sorted(files["folder"].iterdir())
+    assert re.search(message, refusal(["record", *argv], capsys))
+    assert sorted(files["folder"].iterdir()) == before
+
+
+def test_a_file_too_large_is_not_even_read(files, capsys, monkeypatch):
+    monkeypatch.setattr("analysis.cli.arguments.LARGEST", 10)
+    assert main(["record", "lstm.pt"]) == 2
+    assert "bytes: expected at most 10" in capsys.readouterr().err
+
+
+def test_as_a_command(files):
+    words = [sys.executable, "-m", "analysis", "record", str(files["folder"] / "lstm.pt"), "--steps", "9"]
+    from tests.pages.test_decay import DASHBOARD
+
+    run = subprocess.run(words, cwd=DASHBOARD.removesuffix("dashboard.py"), capture_output=True, text=True)
+    assert run.returncode == 0 and "horizon" in run.stdout and not run.stderr

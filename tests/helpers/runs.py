@@ -1,0 +1,161 @@
+"""Small trainings, how they come into a history, and all that is shown of them, for tests of what is kept."""
+
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from analysis import Experiment, train
+from analysis.cli import summary
+from analysis.figures import bounds, comparison, decay, gates, memory, timeline
+from analysis.history.database import Database
+from analysis.history.serialization import encode
+from analysis.history.transfer import finished_columns
+from analysis.report import documents, sentences, wording
+from analysis.results import Watched
+from analysis.training.trainer import resume
+
+SMALL = Experiment(hidden_size=3, length=6, seeds=2, batch_size=4, steps=20)
+EXPERIMENTS = {
+    "lstm": SMALL,
+    "gru": SMALL.replace(cell="gru", layers=2, activation="relu"),
+    "adding": SMALL.replace(task="adding", cell="rnn", optimizer="sgd"),
+    "copy": SMALL.replace(task="copy", optimizer="rmsprop"),
+    "diverged": SMALL.replace(
+        cell="rnn", activation="identity", gain=3, length=60, optimizer="sgd", learning_rate=1, clip=0
+    ),
+}
+
+
+class StopError(Exception):
+    pass
+
+
+@cache
+def trained(name):
+    return train(EXPERIMENTS[name])
+
+
+def keep(store, run, owner=None):
+    """Write a finished run as a worker would report it."""
+    id = store.add(run.experiment, owner)
+    for snapshot in run.snapshots:
+        store.write(id, {"status": "running", "step": snapshot.step}, ("snapshot", snapshot.step, encode(snapshot)))
+    store.write(id, *finished_columns(run))
+    return id
+
+
+def stopped(experiment, at):
+    """Train until a step; return the checkpoint there and the snapshots so far."""
+    checkpoints, snapshots = [], []
+
+    def stop(trainer):
+        if trainer.step == at:
+            checkpoints.append(trainer.checkpoint())
+            raise StopError
+
+    with pytest.raises(StopError):
+        resume(experiment, on_snapshot=snapshots.append, on_step=stop)
+    return checkpoints[0], snapshots
+
+
+def limit(monkeypatch, pages=0):
+    """Let histories in files grow no more, or no further than some pages."""
+    connect = Database._connect
+
+    def full(self):
+        connection = connect(self)
+        (there,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(there, pages)}")
+        return connection
+
+    monkeypatch.setattr(Database, "_connect", full)
+
+
+ODD = (np.nan, np.inf, -np.inf, -1.0, 0.0, 0.5, 1.0, 7.0, 1e9, 1e300)
+
+
+def forgeries(result):
+    """Yield a result with one number changed, or one whole array, for each place of numbers and each odd value."""
+    for field in fields(result):
+        value, changes = getattr(result, field.name), []
+        if isinstance(value, Experiment):
+            continue
+        if is_dataclass(value):
+            changes = forgeries(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[-1]):
+            changes = ((*value[:-1], each) for each in forgeries(value[-1]))
+        elif isinstance(value, dict):
+            parts = [(name, part) for name, part in value.items() if is_dataclass(part)]
+            changes = (value | {name: each} for name, part in parts for each in forgeries(part))
+        elif isinstance(value, float):
+            changes = ODD
+        elif isinstance(value, np.ndarray) and value.size:
+            changes = (_overwritten(value, odd, at) for odd in ODD for at in (slice(None), 0, -1))
+        for each in changes:
+            yield replace(result, **{field.name: each})
+
+
+def _overwritten(array, odd, at):
+    """Write an odd number over an array, or over one place in it."""
+    array = array.copy()
+    with np.errstate(invalid="ignore"):  # no whole number
+        array.reshape(-1)[at] = np.array(odd).astype(array.dtype)
+    return array
+
+
+def shown(id, kept):
+    """Say, draw and export whatever pages and command line do of a finished run or a watched model."""
+    if isinstance(kept, Watched):
+        cell, activation, first, last = kept.cell, kept.activation, kept.snapshots[0], kept.snapshots[-1]
+        figures = [timeline.timeline({cell: kept})]
+        summary.describe_watched(id, kept)
+    else:
+        cell, activation, first, last = (
+            kept.experiment.cell, kept.experiment.activation, kept.measured_before, kept.measured_after,
+        )  # fmt: skip
+        runs = {cell: kept}
+        figures = [
+            timeline.timeline(runs), comparison.timeline(runs), comparison.decay(runs), comparison.memory(runs),
+            memory.memory({cell: kept.memory}), decay.with_memory(decay.decay({cell: kept.after}), {cell: kept.memory}),
+        ]  # fmt: skip
+        summary.describe_run(kept), documents.to_json(documents.run_document(kept))
+        documents.to_json(finished_columns(kept)[0])
+        (
+            sentences.compare_cells(runs),
+            sentences.training_sentence(cell, kept),
+            wording.describe_factor_range(kept.after),
+        )
+        sentences.update_sentence({cell: kept.measured_after.decays["weights"]})
+        if kept.carry:
+            sentences.carry_sentence(cell, kept.after, kept.carry)
+    carry = {cell: last.decays["carry"]} if "carry" in getattr(last, "decays", ()) else {}
+    for position, relative, deep in ((False, True, True), (True, False, False)):
+        figures.append(
+            decay.decay(
+                {cell: last.decay}, before={cell: first.decay}, carry=carry, spread="seeds", relative=relative,
+                position=position, full_depth=deep,
+            )
+        )  # fmt: skip
+    figures += [bounds.sizes({activation: last.bounds}), bounds.saturated({activation: last.bounds})]
+    figures += [bounds.growth({activation: last.decay})]
+    if cell == "lstm":
+        figures.append(bounds.sizes({activation: last.bounds}, "cell"))
+    if last.saturation:
+        figures.append(gates.histograms({cell: last.saturation}, {cell: first.saturation}))
+        figures.append(gates.saturated_units({cell: last.saturation}))
+    for found in (first.decay, last.decay):
+        (
+            wording.describe_horizon_range(found),
+            wording.describe_reach(found),
+            wording.describe_rate(found),
+            wording.describe_half_life(found),
+        )
+        (
+            sentences.untrained_sentence({cell: found}),
+            summary.describe_decay("", found),
+            documents.to_json(documents.as_plain(found)),
+        )
+    for figure in figures:
+        figure.to_json()

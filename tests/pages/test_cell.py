@@ -1,0 +1,225 @@
+"""The page Inside the cell: any sentence, every cell, trained and not."""
+
+import csv
+import io
+import json
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analysis import Experiment
+from analysis.engine.cost import count_cost
+from analysis.lesson.reading import MOST_WORDS
+from analysis.tasks.registry import build_task
+from analysis.tasks.vocabulary import split_words
+from pages.ui import cell as ui
+from pages.ui import lesson, training
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
+
+DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
+PAGE = "pages/understand/cell.py"
+QUIET = {"hidden_size": "6", "steps": "50000"}  # too many to start by themselves
+TABS = ("What each gate decides", "One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
+HOSTILE = [
+    "hello",
+    "the " * 200,
+    "👨‍👩‍👧‍👦 👍🏽 🇩🇪 and ❤️",
+    "你好世界 こんにちは 안녕하세요",
+    "שלום עולם, مرحبا بالعالم",
+    "<script>alert(1)</script> <img src=x onerror=alert(1)> </bdi></p>",
+    "&lt;b&gt; $x^2$ **bold** :red[red] `code` [link](javascript:alert(1)) \\ ~~no~~",
+    "a" * 1900,
+    "\u202eevil\u202c e\u0301\u0301 =1+1 -- ' \" {x} %s",
+]
+
+
+def app(tab=TABS[0], **settings):
+    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    for name, value in (QUIET | settings).items():
+        at.query_params[name] = value
+    at.run()
+    at.switch_page(PAGE)
+    at.query_params["inside_tab"] = tab
+    return fine(at.run())
+
+
+def fine(at):
+    assert not at.exception, at.exception[0].value
+    assert not at.error, at.error[0].value
+    return at
+
+
+def charts(at):
+    return {json.loads(c.proto.spec)["layout"].get("height"): json.loads(c.proto.spec) for c in at.get("plotly_chart")}
+
+
+def drawing(at):
+    return next(spec for spec in charts(at).values() if spec.get("frames"))
+
+
+def words_drawn(at):
+    return [step["label"] for step in drawing(at)["layout"]["sliders"][0]["steps"]]
+
+
+def captions(at):
+    return " ".join(caption.value for caption in at.caption)
+
+
+def test_a_newcomer_sees_a_sentence_run_through_an_lstm():
+    at = app()
+    assert words_drawn(at) == split_words(ui.EXAMPLE)
+    patches = {trace["name"] for trace in drawing(at)["data"] if trace["type"] == "heatmap"}
+    assert {"forget", "input", "candidate", "output", "cell", "hidden"} <= patches
+    assert "Untrained" in captions(at)
+    assert lesson.FLOWS["lstm"] in [text.value for text in at.markdown]
+
+
+@pytest.mark.parametrize("sentence", HOSTILE)
+def test_any_sentence_works(sentence):
+    at = app(tab=TABS[3], sentence=sentence)
+    words = split_words(sentence[:2000])
+    assert len(words_drawn(at)) == min(len(words), MOST_WORDS)
+    if len(words) > MOST_WORDS:
+        assert f"Only the first {MOST_WORDS} of {len(words)} words are read" in captions(at)
+    shown = next(html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
+    tags, text = parsed(shown)
+    assert set(tags) == {"div", "b", "span", "bdi"}
+    assert [piece for piece in text if piece.strip()] == [
+        piece for cell in ("RNN", "LSTM", "GRU") for piece in (cell, *words[:MOST_WORDS])
+    ]  # as it was typed
+    for spec in charts(at).values():
+        for step in (spec["layout"].get("sliders") or [{"steps": []}])[0]["steps"]:
+            assert "<" not in step["label"]
+
+
+def parsed(html):
+    tags, text = [], []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.append(tag)
+
+        def handle_data(self, data):
+            text.append(data)
+
+    Parser().feed(html)
+    return tags, text
+
+
+@pytest.mark.parametrize("sentence", ["", "   ", "\u200b\u202e"])
+def test_an_empty_sentence_says_so_and_shows_the_example(sentence):
+    at = app()
+    at.text_input(key="sentence").set_value(sentence)
+    fine(at.run())
+    assert any("Nothing to read yet" in info.value for info in at.info)
+    assert words_drawn(at) == split_words(ui.EXAMPLE)
+
+
+def test_a_users_word_is_quoted_for_markdown():
+    assert ui.quoted("a_b*$:") == "“a\\_b\\*\\$\\:”"
+    assert ui.quoted("<b>") == "“\\<b\\>”"
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_every_tab_of_every_cell(cell, tab):
+    at = app(tab=tab, inside_cell=cell, squashed="false")
+    assert lesson.FLOWS[cell.lower()] in [text.value for text in at.markdown]
+    assert lesson.WITHOUT_TANH in [text.value for text in at.markdown]
+    if tab == TABS[0] and cell == "RNN":
+        assert lesson.NO_GATE in [text.value for text in at.markdown]
+    if tab == TABS[0] and cell == "GRU":
+        at.segmented_control(key="gru_gate").set_value("update")
+        assert "share **kept**" in " ".join(text.value for text in fine(at.run()).markdown)
+    if tab == TABS[1]:
+        lines = at.code[0].value.splitlines()
+        assert len(lines) == {"RNN": 1, "LSTM": 6, "GRU": 4}[cell]
+        at.number_input(key="unit").set_value(5)
+        assert fine(at.run()).code[0].value.splitlines() != lines
+    if tab == TABS[4]:
+        assert any("25 % fewer parameters" in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize(("size", "said"), [(0.9996, "almost 1"), (-0.9996, "almost 1"), (0.99, "0.99"), (1.2, "1.2")])
+def test_a_state_below_1_is_not_said_to_reach_it(size, said):
+    read = ui.untrained({"rnn": Experiment(task="words", cell="rnn", seeds=1, hidden_size=3)}, ["the"], True)["rnn"]
+    read.parts["hidden"][0, 0] = size
+    assert ui.held(read).endswith(f"the hidden state reaches {said} at “the”.")
+
+
+def test_the_lesson_speaks_of_the_chosen_cell():
+    for cell in ("rnn", "lstm", "gru"):
+        texts = [text.value for text in app(inside_cell=cell.upper()).markdown]
+        assert {lesson.LOOP[cell], lesson.WHY_TANH[cell]} <= set(texts)
+        assert ("cell state" in lesson.LOOP[cell] + lesson.WHY_TANH[cell]) == (cell == "lstm")
+
+
+def test_the_cells_of_the_sidebar_are_those_of_the_page():
+    at = app(cells="RNN", tab=TABS[3])
+    assert at.segmented_control(key="inside_cell").options == ["RNN"]
+    at = app(cells="RNN", tab=TABS[4])
+    assert not any("fewer parameters" in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"task": "digits"}, {"task": "words", "length": "9"}, {"layers": "3"}, {"hidden_size": "1"}]
+)
+def test_whatever_the_sidebar_says_the_page_reads_words(settings):
+    assert words_drawn(app(**settings))
+
+
+def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
+    at = app(steps="3", batch_size="2", length="3", task="words", cells="LSTM")
+    assert "a trained model takes its place" in captions(at)
+    before = drawing(at)["frames"]
+    until = time.monotonic() + 40
+    while training.jobs().under_way and time.monotonic() < until:
+        time.sleep(0.1)
+    fine(at.run())
+    assert "Trained for 3 steps" in captions(at)
+    assert drawing(at)["frames"] != before
+    assert "without it" not in captions(at)
+    at.toggle(key="squashed").set_value(False)
+    assert "That is with tanh. Drawn here is the same network without it" in captions(fine(at.run()))
+    at.toggle(key="squashed").set_value(True)
+    at.segmented_control(key="weights").set_value("untrained")
+    assert drawing(fine(at.run()))["frames"] == before
+
+
+def test_what_is_drawn_can_be_taken_home():
+    words = split_words("the = <b>")
+    experiment = Experiment(task="words", cell="lstm", seeds=1, hidden_size=3)
+    found = ui.untrained({"lstm": experiment}, words, True)
+    written = {
+        name: list(csv.DictReader(io.StringIO(text()))) for name, text in ui.tables(found, found["lstm"]).items()
+    }
+    assert len(written["flow"]) == 5 * 3
+    row = written["flow"][4]
+    assert (row["model"], row["step"], row["word"], row["unit"]) == ("lstm", "1", "=", "1")
+    assert float(row["cell"]) == found["lstm"].parts["cell"][1, 1]
+    assert [row["wanted"] for row in written["connectivity"][:2]] == ["=", "<"]
+    assert float(written["connectivity"][2]["norm"]) == found["lstm"].connectivity[1, 1]
+
+
+def test_nothing_starts_by_itself_where_it_would_take_long():
+    app()
+    assert not training.jobs().rows()
+
+
+def test_prices_are_those_of_a_training():
+    for name in ("rnn", "lstm", "gru"):
+        experiment = Experiment(cell=name, task="words", length=6, hidden_size=4, seeds=1)
+        assert (
+            ui.price(experiment)["multiply-adds per word"]
+            == count_cost(experiment, build_task(experiment))["multiply_adds"]
+        )
+
+
+@pytest.mark.parametrize(("task", "left_out"), [("recall", "task, length, seeds, layers"), ("words", "seeds, layers")])
+def test_it_says_which_settings_dont_count(task, left_out):
+    said = [caption.value for caption in app(task=task).caption]
+    assert sum(f"The sidebar's {left_out} and activation don't count" in each for each in said) == 1

@@ -1,0 +1,240 @@
+import io
+from base64 import b64decode
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, record
+from analysis.figures.decay import decay
+from analysis.measures.memory import output_memory
+from analysis.models.layers import Found, measure_module, random_inputs
+from pages.ui.gates import ENDS
+from pages.ui.model import plain, rates, sentence
+from tests.models.test_layers import DATA, WEIGHTS, npy, saved
+from tests.pages.test_decay import DASHBOARD, charts, fine
+
+PAGE = "pages/measure/model.py"
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def opened(**settings):
+    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    for name, value in settings.items():
+        at.query_params[name] = value
+    at.switch_page(PAGE)
+    return at.run()
+
+
+def upload(at, key, name, content):
+    [widget] = [each for each in at.get("file_uploader") if each.key == key]
+    widget.set_value((name, content, "application/octet-stream"))
+    return at.run()
+
+
+def with_model(module, name="model.pt", **settings):
+    return fine(upload(opened(**settings), "model_weights", name, saved(module.state_dict())))
+
+
+def trace(at, chart, name):
+    """A drawn line's values, as the browser gets them."""
+    [found] = [t for t in charts(at)[chart]["data"] if t.get("name") == name]
+    y = found["y"]
+    if isinstance(y, dict):
+        y = np.frombuffer(b64decode(y["bdata"]), np.dtype(y["dtype"])).astype(float)
+    return np.array([np.nan if value is None else value for value in y], float)
+
+
+def texts(at):
+    return " ".join(element.value for element in [*at.markdown, *at.caption, *at.info, *at.error])
+
+
+def test_empty_it_says_what_to_do_and_shows_an_example():
+    at = fine(opened())
+    assert "Shown until you add yours: an untrained LSTM" in texts(at)
+    assert "1 % of the gradient is left" in texts(at)
+    assert len(charts(at)) == 6
+    assert at.get("download_button")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_the_figures_are_what_record_says(cell):
+    torch.manual_seed(0)
+    module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell](3, 6, 2, batch_first=True)
+    array = np.random.default_rng(0).normal(size=(4, 20, 3))
+    at = with_model(module, model_source="your own", model_tab="Gradient matrix")
+    at = fine(upload(at, "model_data", "x.npy", npy(array)))
+    inputs = torch.from_numpy(array)
+    tape = record(module, inputs)
+    same = decay({cell: gradient_decay(tape)})
+    [expected] = [t for t in same.data if t.name == cell.upper()]
+    assert np.array_equal(trace(at, 0, cell.upper()), expected.y, equal_nan=True)
+    assert np.allclose(trace(at, 1, cell.upper()), output_memory(module, inputs).value)
+    pictures = charts(at)
+    if cell != "rnn":
+        assert np.allclose(trace(at, 0, f"{cell.upper()} by the gate alone"), carry_decay(tape).relative)
+        saturation = gate_saturation(tape)
+        for gate, found in saturation.items():
+            assert np.allclose(trace(at, 2, f"{cell} {gate}"), found.shares)
+    assert (ENDS in [text.value for text in at.caption]) == (cell != "rnn")
+    hidden = 2 if cell == "rnn" else 4
+    assert np.allclose(trace(at, hidden, "tanh"), activation_bounds(tape).hidden[-1])
+    matrix = gradient_matrix(module, inputs)
+    [heatmap] = pictures[-1]["data"]
+    assert heatmap["type"] == "heatmap"
+    z = np.frombuffer(b64decode(heatmap["z"]["bdata"]), heatmap["z"]["dtype"]).reshape(20, 20)
+    below = np.tri(20, dtype=bool)
+    assert np.allclose(z[below], np.log10((matrix / np.diag(matrix)[:, None])[below]))
+    assert np.isnan(z[~below]).all()
+
+
+def test_random_inputs_are_those_of_the_settings():
+    module = nn.GRU(3, 6, batch_first=True)
+    at = with_model(module, model_variance="4", model_steps="30", model_sequences="5")
+    inputs = random_inputs(Found("", "gru", 3, 6, 1, True), 30, 5, 4.0)
+    assert np.allclose(trace(at, 1, "GRU"), output_memory(module, inputs).value)
+    code = at.get("code")[0].value
+    assert code == "python -m analysis record model.pt --variance 4 --steps 30 --sequences 5 --json out.json"
+
+
+def test_one_of_several_layers_is_chosen_and_the_refused_are_listed():
+    model = nn.ModuleDict({"a": nn.LSTM(3, 4), "b": nn.RNN(4, 5), "c": nn.LSTM(3, 4, proj_size=2)})
+    at = with_model(model)
+    [box] = [each for each in at.selectbox if each.key == "model_layer"]
+    assert box.options == ["a: LSTM, 3 inputs, 4 units, 1 layer", "b: RNN, 4 inputs, 5 units, 1 layer"]
+    assert "c: with projections (weight_hr), not supported" in texts(at).replace("\\", "")
+    at = fine(box.select_index(1).run())
+    assert "RNN: 1 % of the gradient" in texts(at) and "An RNN has no gates" in texts(at)
+    [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
+    at = fine(phi.set_value("relu").run())
+    assert [t for t in charts(at)[-1]["data"] if t.get("name") == "relu"]
+
+
+def test_a_state_dict_of_plain_training_code():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.out = nn.LSTM(2, 4), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.out(self.lstm(x)[0][-1])
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    for _ in range(3):
+        x = torch.randn(5, 2, 2)
+        loss = (net(x) - x.sum((0, 2))[:, None]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert "Found lstm: LSTM, 2 inputs, 4 units, 1 layer." in texts(with_model(net)).replace("\\", "")
+
+
+@pytest.mark.parametrize("case", ["nothing", "text", "whole module", "zip bomb", "hash bomb", "header lies"])
+def test_unusable_weights_are_one_line(case):
+    name, make, _ = WEIGHTS[case]
+    at = fine(upload(opened(), "model_weights", name, make()))
+    assert len(at.error) == 1 and name in at.error[0].value.replace("\\", "")
+    assert not charts(at)
+
+
+@pytest.mark.parametrize("case", ["random", "objects", "wrong D", "NaN", "zip bomb", "words in CSV"])
+def test_unusable_data_is_one_line(case, three_inputs):
+    name, make, _ = DATA[case]
+    at = fine(upload(three_inputs, "model_data", name, make()))
+    assert len(at.error) == 1 and name in at.error[0].value.replace("\\", "")
+    assert not charts(at)
+
+
+@pytest.fixture(scope="module")
+def three_inputs():
+    at = with_model(nn.LSTM(3, 4), model_source="your own")
+    assert "Add inputs: 3 numbers for each step." in texts(at)
+    return at
+
+
+def test_a_mended_file_is_measured(three_inputs):
+    at = upload(three_inputs, "model_data", "x.csv", b"1,2\n3,x\n")
+    assert at.error
+    at = fine(upload(at, "model_data", "x.csv", b"1,2,3\n3,4,5\n6,7,8\n"))
+    assert not at.error and len(charts(at)) == 6
+    at = fine(upload(at, "model_data", "x.npy", npy(np.zeros((5000, 3), "f4"))))
+    assert "Used are of 5,000 steps the last 1,000." in texts(at)
+
+
+def test_the_order_of_the_axes_is_chosen_and_said():
+    """Time first, as torch's own default is, would be many short sequences."""
+    module, array = nn.LSTM(3, 4, batch_first=True), np.cumsum(np.random.default_rng(0).normal(size=(16, 40, 3)), 1)
+    at = fine(upload(opened(model_source="your own"), "model_weights", "model.pt", saved(module.state_dict())))
+    at = fine(upload(at, "model_data", "x.npy", npy(array.swapaxes(0, 1))))
+    said = "Read: 40 sequences of 16 steps, 3 inputs; likelier it is *time first*, 16 sequences of 40 steps."
+    assert said in texts(at)
+    [order] = [each for each in at.get("segmented_control") if each.key == "model_order"]
+    at = fine(order.set_value("time first").run())
+    assert "Read: 16 sequences of 40 steps, 3 inputs." in texts(at)
+    assert np.allclose(trace(at, 1, "LSTM"), output_memory(module, torch.from_numpy(array)).value)
+    assert at.get("code")[0].value.startswith("python -m analysis record model.pt --data x.npy --time-first")
+
+
+def test_of_a_bidirectional_model_it_says_what_is_measured():
+    said = "Found at the top: GRU, 3 inputs, 4 units, 1 layer; measured is the forward direction alone."
+    assert said in texts(with_model(nn.GRU(3, 4, bidirectional=True)))
+
+
+def test_a_file_without_a_recurrent_layer_is_named():
+    at = fine(upload(opened(), "model_weights", "linear.pt", saved(nn.Linear(3, 4).state_dict())))
+    assert at.error[0].value.startswith("linear.pt: no recurrent layer among 2 tensors")
+
+
+def test_what_leaves_the_finite_range_is_said():
+    state = {"weight_hh": torch.full((2, 2), 1e30), "weight_ih": torch.full((2, 1), 1e30)}
+    file = io.BytesIO()
+    torch.save(state, file)
+    at = upload(opened(model_tab="Gradient matrix"), "model_weights", "wild.pt", file.getvalue())
+    [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
+    at = phi.set_value("relu").run()
+    assert not at.exception
+    assert "can't be measured" in texts(at)
+
+
+SENTENCES = [
+    (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence; the last"),
+    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 step back; the last"),
+    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 step back; the last"),
+    (1.0, 1.0, "RNN: at least 1 % of the gradient is left over the whole sequence; the last"),
+    (1e40, 1.0, "RNN: how far back the gradient reaches is not measurable. What the output depends on can't be"),
+    (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 step back. What the output depends on can't be measured"),
+]
+
+
+@pytest.mark.parametrize("weight, value, said", SENTENCES)
+def test_the_sentence_and_the_rate_are_plain_english(weight, value, said):
+    module, inputs = nn.RNN(1, 2, bias=False, nonlinearity="relu", batch_first=True).double(), torch.ones(2, 19, 1)
+    with torch.no_grad():
+        module.weight_hh_l0.copy_(weight * torch.eye(2))
+        module.weight_ih_l0.fill_(value)
+    found, memory = measure_module(module, inputs.double())[0].decay, output_memory(module, inputs.double())
+    assert sentence("rnn", found, memory).startswith(said)
+    assert bool(rates(found)) == np.isfinite(found.rate)
+
+
+def test_text_from_a_file_is_not_markdown():
+    state = {f"![x](http://e.org).:red[*a*].{name}": weight for name, weight in nn.GRU(2, 3).state_dict().items()}
+    at = fine(upload(opened(), "model_weights", "a.pt", saved(state)))
+    [found] = [caption.value for caption in at.caption if caption.value.startswith("Found")]
+    assert "\\!\\[x\\]\\(http" in found and "\\:red\\[\\*a\\*\\]" in found
+    assert plain("a_b") == "a\\_b"
+    assert plain("www.e.org\n\n# 1. <b>") == "www\\.e.org \\# 1. \\<b\\>"
+    assert plain("not here: http://a, ![x](//a)") == "not here: http\\://a, \\!\\[x\\]\\(//a\\)"
+
+
+def test_a_refused_file_forgets_no_setting():
+    at = with_model(nn.LSTM(3, 4), model_source="your own")
+    at = fine(upload(at, "model_data", "x.npy", npy(np.ones((9, 5, 3)))))
+    at.segmented_control(key="model_order").set_value("time first")
+    at = upload(at, "model_weights", "bad.pt", b"hello")
+    assert at.error and at.segmented_control(key="model_order").value == "time first"
+    at = fine(upload(at, "model_weights", "model.pt", saved(nn.GRU(3, 4).state_dict())))
+    assert "Read: 5 sequences of 9 steps, 3 inputs" in texts(at) and len(charts(at)) == 5

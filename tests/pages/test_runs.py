@@ -1,0 +1,306 @@
+"""The page Runs, its helpers, and the figures that lay runs over one another."""
+
+import csv
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis import Experiment, train
+from analysis.figures import comparison
+from analysis.history.database import StoreError
+from analysis.report.sentences import training_sentence
+from analysis.report.wording import describe_experiment, describe_horizon_range
+from pages.ui import history, sidebar, training
+from pages.ui.layout import plain
+from tests.pages.test_decay import SMALL, app, charts, fine, trained, until
+
+PAGE = "pages/runs/runs.py"
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
+
+
+def opened(*ids, **settings):
+    at = app(PAGE, **settings)
+    at.session_state["chosen"] = list(ids)
+    return fine(at.run())
+
+
+def ids():
+    return [row.id for row in training.jobs().rows()]
+
+
+@pytest.fixture
+def runs():
+    """Three trained cells: their ids."""
+    trained(app("pages/measure/decay.py", **SMALL))
+    return ids()
+
+
+def test_an_empty_history_says_what_to_do():
+    at = opened()
+    assert "press Train" in at.info[0].value
+    assert not at.dataframe
+
+
+def test_the_table_says_what_came_of_each(runs):
+    at = opened()
+    table = at.dataframe[0].value
+    assert list(table)[:3] == ["Run", "Horizon", "Answers"]  # what a phone has room for
+    assert list(table).index("By chance") == list(table).index("Answers") + 1
+    assert sorted(table["Run"]) == ["GRU", "LSTM", "RNN"]
+    assert set(table["Status"]) == {"finished"}
+    assert set(table["By chance"]) == {"0.125"}
+    assert all("Hidden size 4" in said and "LSTM" not in said for said in table["Settings"])
+    for row in training.jobs().rows():
+        run = training.load(row.id)
+        wanted = f"{describe_horizon_range(run.before)} → {describe_horizon_range(run.after)}"
+        said = table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)]
+        assert said == wanted.replace(", the whole sequence", "")
+    assert not charts(at)
+
+
+def test_chosen_runs_are_laid_over_one_another(runs):
+    at = opened(*runs)
+    decay, timeline, memory = charts(at)
+    labels = {describe_experiment(row.experiment) for row in training.jobs().rows()}
+    for picture in (decay, timeline, memory):
+        assert labels <= {trace.get("name") for trace in picture["data"]}
+    assert at.button(key="rename").disabled and not at.button(key="delete").disabled
+
+
+def test_what_is_ticked_is_in_the_url(runs):
+    at = opened(*runs[:2])
+    assert at.query_params["chosen"] == runs[:2]
+    visitor = fine(app(PAGE, chosen=[*runs[:2], "gone"]).run())
+    assert charts(visitor) == charts(at) and len(charts(at)) == 3
+    assert "chosen" not in opened().query_params
+
+
+def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
+    for chosen in (runs[:1], runs):
+        said = "\n".join(text.value for text in opened(*chosen).markdown)
+        for id in chosen:
+            run = training.load(id)
+            told = training_sentence(run.experiment.cell, run).partition(": ")[2]
+            assert f"- {plain(describe_experiment(run.experiment))}: {told}" in said
+
+
+def test_a_damaged_run_is_said_and_hides_no_other(runs):
+    jobs = training.jobs()
+    (columns,) = (jobs.store.dump(id)[0] for id in runs[:1])
+    jobs.store.write(runs[0], {"experiment": "{}x"})
+    at = opened()
+    jobs.store.write(runs[0], {"experiment": columns["experiment"]})
+    assert any(f"run {runs[0]} is damaged" in text.value for text in at.warning)
+    assert len(at.dataframe[0].value) == len(runs) - 1
+
+
+def test_a_filter_takes_every_word(runs):
+    assert len(opened(filter="gru finished").dataframe[0].value) == 1
+    at = opened(filter="gru running")
+    assert any("No run has all these words" in text.value for text in at.info)
+    for id in runs:
+        assert len(opened(filter=id).dataframe[0].value) == 1
+
+
+def test_a_filter_does_not_match_pieces_of_an_id_nobody_sees(runs):
+    row = replace(training.jobs().rows()[0], id="deadbeef")
+    assert not history.matching([row], "dead") and history.matching([row], "deadbeef")
+
+
+@pytest.mark.parametrize("dialog", ["rename", "delete"])
+def test_a_dialog_asks_first(runs, dialog):
+    fine(opened(runs[0]).button(key=dialog).click().run())
+    assert ids() == runs
+
+
+def test_a_name_is_shown_as_it_is(runs):
+    training.jobs().rename(runs[0], "mine *and* others'")
+    table = opened(runs[0]).dataframe[0].value
+    (row,) = (k for k, name in enumerate(table["Run"]) if name == "mine *and* others'")
+    assert table["Settings"][row] == describe_experiment(training.jobs().row(runs[0]).experiment)
+
+
+def test_a_run_sets_the_sidebar(runs):
+    row = training.jobs().row(runs[0])
+    at = app("pages/measure/decay.py", hidden_size="16", init="orthogonal")
+    at.query_params["run"] = runs[0]
+    fine(at.run())
+    assert at.session_state["settings"].experiments == {row.experiment.cell: row.experiment}
+    assert any(text.value == "Trained." for text in at.caption)
+    assert "run" not in at.query_params
+
+
+@pytest.mark.parametrize("id", ["", "nothing", "'; drop table runs"])
+def test_a_run_that_is_not_there_changes_nothing(id):
+    at = app("pages/measure/decay.py", run=id, hidden_size="16")
+    assert fine(at).session_state["settings"].any.hidden_size == 16
+
+
+def test_a_run_in_its_middle_is_listed_drawn_and_cancelled():
+    id = training.jobs().submit(Experiment(cell="lstm", **SMALL | {"steps": 100_000, "snapshot_every": 50}))
+    until(lambda: training.jobs().row(id).step >= 100)
+    at = opened(id)
+    assert at.dataframe[0].value["Status"][0].startswith("running, ")
+    assert len(charts(at)) == 2
+    assert at.button(key="delete").disabled
+    at.button(key="cancel").click().run()
+    until(lambda: not training.jobs().row(id).live)
+    assert fine(at.run()).button(key="resume")
+
+
+def test_a_run_travels_as_one_file(runs):
+    data = training.jobs().export(runs[0])
+    experiment = training.jobs().row(runs[0]).experiment
+    training.jobs().delete(runs[0])
+    at = opened()
+    at.file_uploader(key="import").set_value(("run.zip", data, "application/zip")).run()
+    fine(at)
+    (row,) = (each for each in training.jobs().rows() if each.id not in runs)
+    assert (row.experiment, row.status) == (experiment, "finished")
+    assert training.jobs().find(experiment) is None  # it is nobody's result here
+    assert f"was imported: it is ticked below. {history.IMPORTED}" in at.info[0].value
+    assert [said for said in at.dataframe[0].value["Status"] if "imported" in said] == ["finished, imported"]
+    at.file_uploader(key="import").set_value(("my*run.txt", b"no run", "text/plain")).run()
+    (said,) = (error.value for error in fine(at).error)
+    assert said.startswith("my\\*run.txt: not a run that Goldfish exported")
+    assert said.endswith(". Expected is the file that Export on this page writes.")
+
+
+def test_a_run_of_here_is_not_called_imported(runs):
+    assert set(opened().dataframe[0].value["Status"]) == {"finished"}
+
+
+def test_a_run_that_is_here_already_is_ticked_and_said(runs):
+    at = opened()
+    data = training.jobs().export(runs[1])
+    at.file_uploader(key="import").set_value(("run.zip", data, "application/zip")).run()
+    assert "already" in fine(at).info[0].value
+    assert at.session_state["chosen"] == [runs[1]]
+    assert charts(at)
+    assert sorted(ids()) == sorted(runs)
+    assert not fine(at.run()).info
+
+
+def test_a_button_that_cannot_be_pressed_says_why(runs):
+    at = opened()
+    for key in ("rename", "delete"):
+        assert at.button(key=key).disabled and at.button(key=key).help.startswith("Tick ")
+    at = opened(runs[0])
+    for key in ("rename", "delete"):
+        assert not at.button(key=key).disabled and not at.button(key=key).help
+
+
+def test_only_where_there_are_two_it_speaks_of_comparing(runs):
+    assert any(text.value.startswith("Tick a run to see it") for text in opened().caption)
+
+    def says_so():
+        return any("two or more to compare" in text.value for text in opened().caption)
+
+    assert says_so()
+    for id in runs[1:]:
+        training.jobs().delete(id)
+    assert not says_so()
+
+
+def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
+    text = tmp_path / "mine.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    settings = SMALL | {"task": "text", "text_file": str(text), "steps": 100_000, "snapshot_every": 50}
+    id = training.jobs().submit(Experiment(cell="lstm", **settings))
+    until(lambda: training.jobs().watch(id)[1])
+    training.jobs().cancel(id)
+    until(lambda: not training.jobs().row(id).live)
+    monkeypatch.chdir(tmp_path)  # where a file of the copy's name is
+    copy = training.jobs().import_(training.jobs().export(id))
+    text.write_text("")
+    at = opened(id, copy)
+    assert len(charts(at)) == 2
+    training._chance.clear()
+    fine(at.run())
+    monkeypatch.setattr("analysis.history.transfer.read_text", None)  # TypeError where a text is read
+    at = fine(opened(copy).button(key="resume").click().run())
+    assert "upload it and train again" in at.error[0].value
+
+
+def test_a_history_that_cannot_be_used_is_said(monkeypatch):
+
+    def on_the_moon(_):
+        raise StoreError("it is on the moon")
+
+    monkeypatch.setattr(training.jobs(), "trouble", None)
+    for name in ("rows", "find"):
+        monkeypatch.setattr(training.jobs().store, name, on_the_moon)
+    for page in (PAGE, "pages/measure/decay.py"):
+        assert any("it is on the moon" in text.value for text in app(page, **SMALL).warning)
+
+
+def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
+    settings = SMALL | {"steps": 4, "seeds": 1}
+    runs = {
+        "a": train(Experiment(cell="gru", **settings)),
+        "b": train(Experiment(cell="gru", **settings | {"seed": 1})),
+        "c": train(Experiment(cell="rnn", task="adding", **settings)),
+    }
+    decay, timeline, memory = comparison.decay(runs), comparison.timeline(runs), comparison.memory(runs)
+    a, b, c = decay.data[:3]
+    np.testing.assert_array_equal(a.y, runs["a"].after.relative)
+    assert a.line.color == b.line.color != c.line.color
+    assert a.line.dash == "dash" != b.line.dash
+    for picture in (decay, timeline, memory):  # a run looks the same in all rows, and stands in the legend once
+        lines = [trace for trace in picture.data if trace.name in runs]
+        assert {(line.name, line.line.dash) for line in lines} == {("a", "dash"), ("b", b.line.dash), ("c", "dot")}
+        assert sorted(line.name for line in lines if line.showlegend) == ["a", "b", "c"]
+    for picture in (decay, timeline, memory):  # a dot is a horizon, and nothing else
+        dots = [trace for trace in picture.data if "markers" in trace.mode]
+        wanted = [run.after.horizon for run in runs.values()] if picture is decay else []
+        assert [dot.x[0] for dot in dots] == wanted
+    assert {trace.yaxis for trace in timeline.data} == {"y", "y2", "y3"}
+    assert {trace.yaxis for trace in memory.data} == {"y", "y2"}
+
+
+def test_a_sentence_says_which_gradient_reaches_farthest():
+    run = train(Experiment(cell="gru", **SMALL | {"steps": 4, "seeds": 1}))
+    end = run.after.furthest
+
+    def reaching(horizon, **changes):
+        decay = replace(run.after, horizon=horizon, **{"horizons": np.array([horizon])} | changes)
+        return SimpleNamespace(snapshots=[replace(run.snapshots[-1], decay=decay)])
+
+    runs = {"a": reaching(3.0), "b": reaching(end), "c": reaching(1.0), "d": reaching(1.0)}
+    assert history.sentence(runs) == (
+        f"1 % of the gradient is left farthest back, at least {end:g} steps, in “b”; least far, 1 step, in “c” and “d”."
+    )
+    assert history.sentence({"c": runs["c"], "d": runs["d"]}) == (
+        "In all of them 1 % of the gradient is left just as far back: 1 step."
+    )
+    wide = reaching(4.0, horizons=np.array([2.0, 4.0]))
+    assert history.sentence({"wide": wide, "a": runs["a"]}).endswith("in “a”; their ranges over seeds overlap.")
+    assert history.sentence({"a": runs["a"]}) == ""
+    assert history.sentence(runs | {"e": reaching(np.nan)}) == ""
+    short = reaching(2.0, distance=np.arange(3))
+    assert short.snapshots[-1].decay.censored and history.sentence({"a": runs["a"], "short": short}) == ""
+
+
+def test_tables_hold_what_is_drawn():
+    run = train(Experiment(cell="gru", **SMALL))
+    tables = {name: list(csv.DictReader(io.StringIO(text()))) for name, text in history.tables({"a": run}).items()}
+    assert [float(row["relative"]) for row in tables["decay"]] == run.after.relative.tolist()
+    assert [int(row["step"]) for row in tables["timeline"]] == [each.step for each in run.snapshots]
+    assert [float(row["accuracy"]) for row in tables["memory"]] == run.memory.value.tolist()
+
+
+def test_what_the_sidebar_cannot_show():
+    assert sidebar.fits(Experiment(length=1000)) and sidebar.fits(Experiment())
+    assert not sidebar.fits(Experiment(length=1001))
+
+
+def test_a_dead_seed_leaves_the_exported_median():
+    run = train(Experiment(cell="gru", **SMALL | {"steps": 4}))
+    last = run.snapshots[-1]
+    dead = replace(run, snapshots=(replace(last, metric=np.array([0.5, np.nan])),))
+    (row,) = csv.DictReader(io.StringIO(history.tables({"a": dead})["timeline"]()))
+    assert float(row["accuracy"]) == 0.5
