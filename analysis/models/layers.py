@@ -256,7 +256,7 @@ def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, 
 
     Steps that follow one another are more alike than sequences; where neither is, nothing is likelier.
 
-    >>> reading(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
+    >>> describe_inputs(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
     ('40 sequences of 16 steps, 3 inputs', '16 sequences of 40 steps')
     """
     whole = _sequences_first(inputs, time_first)

@@ -13,7 +13,7 @@ def option_name(name: str) -> str:
 def repeat_command(experiment: Experiment, verb: str = "train") -> str:
     """Return the command that repeats an experiment: its cell, and what differs from the defaults.
 
-    >>> command_line(Experiment(cell="gru", forget_bias=-1))
+    >>> repeat_command(Experiment(cell="gru", forget_bias=-1))
     'python -m analysis train --cell gru --forget-bias=-1.0'
     """
     words = ["python", "-m", "analysis", verb]

@@ -19,7 +19,7 @@ def csv_table(*blocks: Mapping[str, Any]) -> str:
 
     Floats keep every digit; infinite is inf, undefined is empty.
 
-    >>> table({"cell": "gru", "distance": [0, 1], "norm": [0.5, np.nan]})
+    >>> csv_table({"cell": "gru", "distance": [0, 1], "norm": [0.5, np.nan]})
     'cell,distance,norm\ngru,0,0.5\ngru,1,\n'
     """
     names = dict.fromkeys(name for block in blocks for name in block)

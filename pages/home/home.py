@@ -5,7 +5,8 @@ from functools import partial
 import streamlit as st
 
 from analysis.figures.decay import decay
-from analysis.report import sentences, wording
+from analysis.report import wording
+from analysis.report.sentences import decay as sentences
 from analysis.report.tables import decay_csv
 from pages.ui import export, layout, measure, sidebar, start
 

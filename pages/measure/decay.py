@@ -8,7 +8,8 @@ import streamlit as st
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from analysis.measures.decay import at_threshold
-from analysis.report import sentences, wording
+from analysis.report import wording
+from analysis.report.sentences import decay as sentences
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
 

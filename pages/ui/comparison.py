@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from analysis.report import sentences, wording
+from analysis.report import wording
+from analysis.report.sentences import decay as sentences
 from analysis.report.wording import format_number
 from analysis.results import Decay, Run
 from pages.ui import layout

@@ -12,7 +12,7 @@ from analysis.figures import comparison
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH, Row
 from analysis.jobs.pool import QueueFullError
-from analysis.report.sentences import training_sentence
+from analysis.report.sentences.decay import training_sentence
 from analysis.report.tables import csv_table as table_csv
 from analysis.report.wording import (
     WHOLE,

@@ -19,7 +19,7 @@ from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Row
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.measures.decay import at_threshold
-from analysis.report.sentences import stayed_at_chance
+from analysis.report.sentences.decay import stayed_at_chance
 from analysis.report.wording import describe_horizon_range, format_number, format_range, join_words
 from analysis.results import Run, Snapshot
 from analysis.tasks.registry import build_task

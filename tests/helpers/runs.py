@@ -12,7 +12,8 @@ from analysis.figures import bounds, comparison, decay, gates, memory, timeline
 from analysis.history.database import Database
 from analysis.history.serialization import encode
 from analysis.history.transfer import finished_columns
-from analysis.report import documents, sentences, wording
+from analysis.report import documents, wording
+from analysis.report.sentences import decay as sentences
 from analysis.results import Watched
 from analysis.training.trainer import resume
 

@@ -11,7 +11,7 @@ import pytest
 from analysis import Experiment, train
 from analysis.figures import comparison
 from analysis.history.database import StoreError
-from analysis.report.sentences import training_sentence
+from analysis.report.sentences.decay import training_sentence
 from analysis.report.wording import describe_experiment, describe_horizon_range
 from pages.ui import history, sidebar, training
 from pages.ui.layout import plain

@@ -5,7 +5,8 @@ import pytest
 
 from analysis.experiment import Experiment
 from analysis.measures.decay import decay_of_norms
-from analysis.report import sentences, wording
+from analysis.report import wording
+from analysis.report.sentences import decay as sentences
 from analysis.results import Memory, Run
 
 

@@ -1,0 +1,1 @@
+"""What results say in whole sentences, one file per view."""
