@@ -20,6 +20,7 @@ FLOORS = [
 ]  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FREE_OF_TORCH = ("experiment", "results", "history", "report", "figures")
+LONGEST = {"function": 50, "file": 350, "page": 100}  # lines
 OUTSIDE_ROOMS = {"analysis/__init__.py", "analysis/__main__.py", "analysis/experiment.py", "analysis/results.py"}
 DRAWING = ("plotly", "kaleido")
 # Export draws nothing itself: it writes figures to files.
@@ -136,10 +137,9 @@ def test_the_help_and_the_list_of_runs_need_no_torch(tmp_path):
         "sys.exit('torch' in sys.modules)"
     )
     for words in (["--help"], ["train", "--help"], ["runs"]):
-        done = subprocess.run(
-            [sys.executable, "-c", script, *words], cwd=ROOT, env=environ | {"GOLDFISH_STORE": str(tmp_path / "runs.sqlite")},
-            capture_output=True,
-        )  # fmt: skip
+        own_history = environ | {"GOLDFISH_STORE": str(tmp_path / "runs.sqlite")}
+        command = [sys.executable, "-c", script, *words]
+        done = subprocess.run(command, cwd=ROOT, env=own_history, capture_output=True)
         assert done.returncode == 0, words
 
 
@@ -157,6 +157,22 @@ def test_packages_hand_nothing_on():
     for name in NAMES:
         if name.endswith("__init__.py") and name != "analysis/__init__.py":
             assert not imports(name), name
+
+
+def too_long(path):
+    """Yield what in a file is longer than it may be."""
+    name, text = path.relative_to(ROOT), path.read_text()
+    page = name.parts[0] == "pages" and name.parts[1] != "ui"  # a script that Streamlit runs
+    if (lines := len(text.splitlines())) > LONGEST["page" if page else "file"]:
+        yield f"{name}: {lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if (lines := node.end_lineno - node.lineno + 1) > LONGEST["function"]:
+                yield f"{name}: {node.name} has {lines} lines"
+
+
+def test_pages_files_and_functions_stay_short():
+    assert not [line for path in sorted({*FILES, *ROOT.glob("tests/**/*.py")}) for line in too_long(path)]
 
 
 def test_the_walk_sees_what_it_looks_for():
