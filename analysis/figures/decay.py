@@ -34,6 +34,7 @@ def decay(
     full_depth: bool = False,
     large: bool = False,
     height: int = 420,
+    before_name: str = "before training",
 ) -> go.Figure:
     """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
@@ -48,10 +49,11 @@ def decay(
         full_depth: show all of the log axis instead of 1e-8 … 3.
         large: letters for a projector.
         height: in pixels.
+        before_name: what the legend calls the faint curves.
     """
     size = 20 if large else 14
     return style.figure(
-        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position),
+        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name),
         {
             "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(decays.values())},
             "yaxis": size_axis([*decays.values(), *(before or {}).values()], relative, full_depth),
@@ -116,6 +118,7 @@ def traces(
     spread: str,
     relative: bool,
     position: bool,
+    before_name: str,
 ) -> list[go.Scatter]:
     """Return the traces of a decay picture: spread, before, carry, curves, threshold, horizons, legend."""
     drawn = []
@@ -131,7 +134,7 @@ def traces(
     drawn += [_curve(cell, found, relative, position, "", style.COLOURS[cell], 3) for cell, found in decays.items()]
     drawn += [_named(cell, found, states, relative) for cell, found in decays.items()]
     if before:
-        drawn.append(style.key("before training", width=1.5, opacity=0.6))
+        drawn.append(style.key(before_name, width=1.5, opacity=0.6))
     if any(_apart(found, decays[cell], relative) for cell, found in carry.items()):
         drawn.append(style.key("by the gate alone", "dashdot", 1.5))
     if relative and decays:

@@ -43,13 +43,17 @@ class Place(NamedTuple):
 
 
 def histograms(
-    now: Mapping[str, Mapping[str, Saturation]], before: Mapping[str, Mapping[str, Saturation]] | None = None
+    now: Mapping[str, Mapping[str, Saturation]],
+    before: Mapping[str, Mapping[str, Saturation]] | None = None,
+    *,
+    before_name: str = "before training",
 ) -> go.Figure:
     """Draw what share of a gate's values lies where, a column per cell, the same axes for all.
 
     Args:
         now: by cell, then by gate, filled bars.
         before: the same before training, as an outline, of those cells that are trained.
+        before_name: what the legend calls the outlines.
     """
     phases = (now, before or {})
     highest = max(float(s.shares.max()) for cells in phases for gates in cells.values() for s in gates.values()) or 1.0
@@ -84,7 +88,7 @@ def histograms(
             notes.append(note)
     if before:
         axes["margin"] = {"b": 118}  # for the legend
-        drawn.append(style.key("before training", width=1.5))
+        drawn.append(style.key(before_name, width=1.5))
         drawn.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
     return _panels(places, drawn, axes | {"bargap": 0}, notes, shades, "value", "share")
 

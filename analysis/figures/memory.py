@@ -11,17 +11,30 @@ from analysis.results import Memory
 SEEN = {"symbol": "steps back from the last", "window": "steps seen before the last"}
 
 
-def memory(memories: Mapping[str, Memory], *, position: bool = False, height: int = 320) -> go.Figure:
-    """Draw the metric of each cell against distance, its range over seeds, and chance."""
+def memory(
+    memories: Mapping[str, Memory], *, position: bool = False, height: int = 320, chance_name: str = "chance"
+) -> go.Figure:
+    """Draw the metric of each cell against distance, its range over seeds, and chance.
+
+    Args:
+        memories: by cell.
+        position: x is the step in the sequence, T-1-k, instead of the distance k.
+        height: in pixels.
+        chance_name: what the line of chance is called. A longer name than "chance" stands below the line, inside the
+            picture, because the margin has no room for it.
+    """
     if not memories:
         return style.figure([], height=height)
     first = next(iter(memories.values()))
+    label = style.label(first.chance, chance_name, 13)
+    if len(chance_name) > len("chance"):
+        label |= {"xanchor": "right", "yanchor": "top"}
     return style.figure(
         [trace.update(showlegend=trace.showlegend is not False) for trace in traces(memories, position)],
         {
             "xaxis": {"title": {"text": SEEN[first.kind]}},
             "yaxis": {"title": {"text": first.metric_name}, "range": metric_range(memories)},
-            "annotations": [style.label(first.chance, "chance", 13)],
+            "annotations": [label],
         },
         height=height,
     )
