@@ -8,8 +8,10 @@ import streamlit as st
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from analysis.measures.decay import at_threshold
+from analysis.measures.threshold import horizons_at
 from analysis.report import wording
 from analysis.report.sentences import decay as sentences
+from analysis.report.sentences.progress import progress_sentence
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
 
@@ -82,7 +84,10 @@ def page() -> None:
         if not runs and not unfinished:
             layout.says(sentences.untrained_sentence(now))
         said = {cell: sentences.training_sentence(cell, run, before[cell], after[cell]) for cell, run in runs.items()}
-        said |= {cell: str(each) for cell, each in under_way.items()}
+        said |= {
+            cell: progress_sentence(each.experiment, each.row.status, each.snapshots, each.chance)
+            for cell, each in under_way.items()
+        }
         lead = "After training:\n\n" if earlier else ""
         lines = [said[cell] for cell in settings.cells if cell in said]
         if others := {cell: now[cell] for cell in starting if said and cell not in said}:
@@ -96,7 +101,7 @@ def page() -> None:
 
             def through() -> go.Figure:
                 """Draw the timeline, which is not always drawn anew."""
-                told = {cell: training.horizons_at(each, look.threshold) for cell, each in (runs | seen).items()}
+                told = {cell: horizons_at(each, look.threshold) for cell, each in (runs | seen).items()}
                 return timeline(told, step if reached is None else None)
 
             of = (look.threshold, *runs, *(each.row.id for each in seen.values()))
@@ -132,7 +137,7 @@ def page() -> None:
 
     def through_training() -> str:
         """Write the runs' snapshots, with horizons of this page's threshold."""
-        return snapshots_csv(*(training.horizons_at(run, look.threshold) for run in runs.values()))
+        return snapshots_csv(*(horizons_at(run, look.threshold) for run in runs.values()))
 
     tables = {"decay": curves} | opened
     if runs:

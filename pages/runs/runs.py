@@ -3,6 +3,7 @@
 import streamlit as st
 
 from analysis.figures import comparison
+from analysis.history.entry import Progress
 from analysis.results import Run
 from pages.ui import export, history, layout, training, watched
 
@@ -34,7 +35,7 @@ live = [row.id for row in every.values() if row.live]
 drawn = {}
 
 
-def picture() -> dict[str, Run | training.Progress]:
+def picture() -> dict[str, Run | Progress]:
     """Draw the table and the runs chosen, as far as they have come."""
     rows = {row.id: row for row in jobs.rows()}
     if rows.keys() != every.keys() or any(not rows[id].live for id in live):

@@ -10,9 +10,10 @@ import streamlit as st
 
 from analysis.figures import comparison
 from analysis.history.database import StoreError
-from analysis.history.entry import NAME_LENGTH, Row
+from analysis.history.entry import NAME_LENGTH, Progress, Row
 from analysis.jobs.pool import QueueFullError
 from analysis.report.sentences.decay import training_sentence
+from analysis.report.sentences.progress import progress_sentence
 from analysis.report.tables import csv_table as table_csv
 from analysis.report.wording import (
     WHOLE,
@@ -27,7 +28,6 @@ from analysis.report.wording import (
 from analysis.results import Run, finite_median
 from pages.ui import sidebar, training
 from pages.ui.layout import plain
-from pages.ui.training import Progress
 
 RUN, CHOSEN = "run", "chosen"  # in the URL: one whose settings to take over, those to look at
 LONG = 5  # runs in sight; from more on the table scrolls
@@ -86,7 +86,10 @@ def said(runs: Mapping[str, Run | Progress]) -> str:
     lines = []
     for label, run in runs.items():
         cell = run.experiment.cell
-        told = training_sentence(cell, run) if isinstance(run, Run) else str(run)
+        if isinstance(run, Run):
+            told = training_sentence(cell, run)
+        else:
+            told = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
         lines.append(f"- {plain(label)}: {told.removeprefix(cell.upper()).lstrip(': ')}")
     return "\n".join([*lines, "", sentence(runs)])
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 import streamlit as st
 
 from analysis.experiment import Experiment
+from analysis.history.entry import Progress
 from analysis.results import Run, Snapshot
-from pages.ui.training import POLL, Progress
+from pages.ui.training import POLL
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
 SELDOM = 3.0  # seconds that `seldom` shows a picture

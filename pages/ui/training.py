@@ -8,19 +8,17 @@ import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.unroll import one_thread
-from analysis.experiment import METRICS, Experiment
+from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
-from analysis.history.entry import Row
+from analysis.history.entry import Progress, Row
 from analysis.jobs.pool import Jobs, QueueFullError
-from analysis.measures.decay import at_threshold
 from analysis.report.sentences.decay import stayed_at_chance
-from analysis.report.wording import describe_horizon_range, format_number, format_range, join_words
+from analysis.report.wording import join_words
 from analysis.results import Run, Snapshot
 from analysis.tasks.registry import build_task
 from analysis.training.trainer import Trainer
@@ -56,44 +54,6 @@ def spare_what_is_loaded() -> None:
 def load(id: str) -> Run:
     """Return the result of a finished run."""
     return jobs().load(id)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A run as far as it has come: as much of a `Run` as there is in its middle."""
-
-    row: Row
-    snapshots: tuple[Snapshot, ...]
-    chance: float
-
-    @property
-    def experiment(self) -> Experiment:
-        return self.row.experiment
-
-    @property
-    def metric_name(self) -> str:
-        return METRICS[self.experiment.task]
-
-    def __str__(self) -> str:
-        """Say how far it is, and what it answered there."""
-        cell, row = self.experiment.cell.upper(), self.row
-        if not self.snapshots:
-            return f"{cell}: {'waits for a free core' if row.status == 'queued' else row.status}."
-        last = self.snapshots[-1]
-        answers = (
-            f"{self.metric_name} {format_range(last.metric)} on training batches, chance {format_number(self.chance)}"
-        )
-        at = f"{cell} at step {last.step} of {row.experiment.steps}"
-        return f"{at}: {answers}; horizon {describe_horizon_range(last.decay)}."
-
-
-def horizons_at(run: Run | Progress, threshold: float) -> Run | Progress:
-    """Return a run with the horizons of its snapshots at another threshold."""
-    if all(each.decay.threshold == threshold for each in run.snapshots):
-        return run
-    return replace(
-        run, snapshots=tuple(replace(each, decay=at_threshold(each.decay, threshold)) for each in run.snapshots)
-    )
 
 
 def forget_others(ids: Iterable[str]) -> None:
