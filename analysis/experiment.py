@@ -2,8 +2,10 @@
 
 import dataclasses
 import reprlib
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from numbers import Integral, Real
 from pathlib import Path
@@ -28,6 +30,7 @@ METRICS = {
     "words": "nats per word",
     "digits": "accuracy",
 }
+RECENT_NS = 2 * 10**9  # a file changed less long ago is read at every call
 TASK_HELP = (
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
     "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
@@ -35,41 +38,28 @@ TASK_HELP = (
 )
 
 
-def setting(
-    default: Any,  # noqa: ANN401
-    label: str,
-    help: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    step: float | None = None,
-    page_high: float | None = None,
-    choices: tuple[str, ...] | None = None,
-    applies_to: tuple[str, ...] = CELLS,
-    tasks: tuple[str, ...] = TASKS,
-    choice_cells: Mapping[str, tuple[str, ...]] | None = None,
-    fixed: Mapping[str, int] | None = None,
-    more: bool = False,
-) -> Any:  # noqa: ANN401
-    """Define one setting; everything but the default becomes the field's metadata.
+@dataclass(frozen=True)
+class Setting:
+    """One setting of an experiment: its default, what it accepts, and what widgets and options show of it."""
 
-    Args:
-        default: value when nothing is said.
-        label: name shown to the user.
-        help: one plain sentence, shown as tooltip.
-        low: smallest accepted number.
-        high: largest accepted number.
-        step: increment of a widget.
-        page_high: largest number offered on a page, where that is less than `high`.
-        choices: accepted words.
-        applies_to: cells that have this setting.
-        tasks: tasks that have this setting.
-        choice_cells: the cells of a choice that not every cell has.
-        fixed: tasks that allow only this value (or the default).
-        more: whether a page puts it under "More".
-    """
-    metadata = {name: value for name, value in locals().items() if name != "default"}
-    return field(default=default, metadata=metadata)
+    default: str | int | float | None
+    label: str  # name shown to the user
+    help: str  # one plain sentence, shown as tooltip
+    low: float | None = None  # smallest accepted number
+    high: float | None = None  # largest accepted number
+    _: KW_ONLY
+    step: float | None = None  # increment of a widget
+    page_high: float | None = None  # largest number offered on a page, where that is less than `high`
+    choices: tuple[str, ...] | None = None  # accepted words
+    applies_to: tuple[str, ...] = CELLS  # cells that have this setting
+    tasks: tuple[str, ...] = TASKS  # tasks that have this setting
+    choice_cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # cells of a choice that few cells have
+    fixed: Mapping[str, int] = field(default_factory=dict)  # tasks that accept only this value, or the default
+    more: bool = False  # whether a page puts it under "More"
+
+    def as_field(self) -> Any:  # noqa: ANN401  (a dataclass field, whose type is that of its annotation)
+        """Return a dataclass field with this default, which carries the setting in its metadata."""
+        return field(default=self.default, metadata={"setting": self})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,60 +70,64 @@ class Experiment:
     8
     """
 
-    cell: str = setting("lstm", "Cell", "The kind of recurrent network.", choices=CELLS)
-    task: str = setting("recall", "Task", TASK_HELP, choices=TASKS)
-    length: int | None = setting(
+    cell: str = Setting("lstm", "Cell", "The kind of recurrent network.", choices=CELLS).as_field()
+    task: str = Setting("recall", "Task", TASK_HELP, choices=TASKS).as_field()
+    length: int | None = Setting(
         None, "Length", "Number of time steps to remember over; unset, the task's own default.",
         2, 100_000, step=1, page_high=1000, fixed={"digits": DEFAULT_LENGTH["digits"]},
-    )  # fmt: skip
-    symbols: int = setting(
+    ).as_field()  # fmt: skip
+    symbols: int = Setting(
         8, "Symbols", "How many different symbols there are to remember.",
         2, 64, step=1, tasks=("recall", "copy"), more=True,
-    )  # fmt: skip
-    position: str = setting(
+    ).as_field()  # fmt: skip
+    position: str = Setting(
         "anywhere", "Position", "Where in the sequence the symbol to remember stands.",
         choices=("anywhere", "first"), tasks=("recall",), more=True,
-    )  # fmt: skip
-    text_file: str | None = setting(
+    ).as_field()  # fmt: skip
+    text_file: str | None = Setting(
         None, "Text file", "A UTF-8 text to learn from; unset, the help texts that come with Python.",
         tasks=("text", "words"), more=True,
-    )  # fmt: skip
-    hidden_size: int = setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1)
-    layers: int = setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1, more=True)
-    activation: str = setting(
+    ).as_field()  # fmt: skip
+    hidden_size: int = Setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1).as_field()
+    layers: int = Setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1, more=True).as_field()
+    activation: str = Setting(
         "tanh", "Activation",
         "What the RNN's state, the candidate of LSTM and GRU and the LSTM's cell state pass through.",
         choices=("tanh", "relu", "identity"), more=True,
-    )  # fmt: skip
-    init: str = setting(
+    ).as_field()  # fmt: skip
+    init: str = Setting(
         "default", "Initialisation", "How the recurrent weights start; chrono sets gate biases instead.",
         choices=("default", "orthogonal", "identity", "chrono"), choice_cells={"chrono": GATED},
-    )  # fmt: skip
-    gain: float = setting(1.0, "Gain", "Factor on the recurrent weights once initialised.", 0.1, 3, step=0.05)
-    forget_bias: float | None = setting(
+    ).as_field()  # fmt: skip
+    gain: float = Setting(
+        1.0, "Gain", "Factor on the recurrent weights once initialised.", 0.1, 3, step=0.05
+    ).as_field()
+    forget_bias: float | None = Setting(
         None, "Forget bias", "Bias of the LSTM's forget gate or the GRU's update gate; positive keeps.",
         -10, 10, step=0.5, applies_to=GATED,
-    )  # fmt: skip
-    seeds: int = setting(4, "Seeds", "Number of models trained together.", 1, 64, step=1)
-    seed: int = setting(
+    ).as_field()  # fmt: skip
+    seeds: int = Setting(4, "Seeds", "Number of models trained together.", 1, 64, step=1).as_field()
+    seed: int = Setting(
         0, "First seed", "Seed of the first model; the others count up from it.",
         0, 2**31 - 1, step=1, more=True,
-    )  # fmt: skip
-    batch_size: int = setting(32, "Batch size", "Sequences in one training step.", 1, 4096, step=1, more=True)
-    steps: int = setting(500, "Steps", "Number of training steps.", 1, 100_000, step=50)
-    learning_rate: float = setting(
+    ).as_field()  # fmt: skip
+    batch_size: int = Setting(
+        32, "Batch size", "Sequences in one training step.", 1, 4096, step=1, more=True
+    ).as_field()
+    steps: int = Setting(500, "Steps", "Number of training steps.", 1, 100_000, step=50).as_field()
+    learning_rate: float = Setting(
         5e-3, "Learning rate", "Size of a training step.", 1e-6, 1, step=1e-3, more=True,
-    )  # fmt: skip
-    optimizer: str = setting(
+    ).as_field()  # fmt: skip
+    optimizer: str = Setting(
         "adam", "Optimizer", "The rule that turns gradients into steps.",
         choices=("adam", "sgd", "rmsprop"), more=True,
-    )  # fmt: skip
-    clip: float = setting(
+    ).as_field()  # fmt: skip
+    clip: float = Setting(
         1.0, "Clip", "Largest gradient norm of a model; 0 never clips.", 0, 1000, step=0.1, more=True,
-    )  # fmt: skip
-    snapshot_every: int = setting(
+    ).as_field()  # fmt: skip
+    snapshot_every: int = Setting(
         10, "Snapshot every", "Training steps between two measurements.", 1, 100_000, step=1, more=True,
-    )  # fmt: skip
+    ).as_field()  # fmt: skip
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
@@ -166,93 +160,133 @@ class Experiment:
         return cls(**settings)
 
 
-SETTINGS = {definition.name: definition for definition in dataclasses.fields(Experiment)}
+SETTINGS: dict[str, Setting] = {field.name: field.metadata["setting"] for field in dataclasses.fields(Experiment)}
+_TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}
 
 
 def setting_type(name: str) -> tuple[type, bool]:
     """Return the type of a setting (str, int or float), and whether None is accepted too."""
-    accepted = get_args(SETTINGS[name].type) or (SETTINGS[name].type,)
+    accepted = get_args(_TYPES[name]) or (_TYPES[name],)
     return accepted[0], type(None) in accepted
 
 
 def accepted_values(name: str) -> str:
-    """Say in words what a setting accepts, such as "a whole number from 1 to 512"."""
-    about = SETTINGS[name].metadata
+    """Return what a setting accepts in words, such as "a whole number from 1 to 512"."""
+    setting = SETTINGS[name]
     type_, optional = setting_type(name)
-    if about["choices"]:
-        words = "one of " + ", ".join(about["choices"])
+    if setting.choices:
+        words = "one of " + ", ".join(setting.choices)
     elif type_ is str:
         words = "text"
     else:
         noun = "a whole number" if type_ is int else "a number"
-        words = f"{noun} from {about['low']} to {about['high']}"
-    return words + ", or None" * optional
+        words = f"{noun} from {setting.low} to {setting.high}"
+    return f"{words}, or None" if optional else words
 
 
-def validated(name: str, value: Any) -> str | int | float | None:  # noqa: ANN401
+def validated(name: str, value: object) -> str | int | float | None:
     """Return a setting's value as a plain Python one; ValueError where its type or range is wrong."""
-    about = SETTINGS[name].metadata
     type_, optional = setting_type(name)
     if value is None and optional:
         return None
-    if type_ is str:
-        valid = isinstance(value, str) and (about["choices"] is None or value in about["choices"])
-    else:
-        number = isinstance(value, Integral if type_ is int else Real) and not isinstance(value, bool)
-        valid = number and about["low"] <= value <= about["high"]  # False for NaN
+    valid = _is_text(value, SETTINGS[name]) if type_ is str else _is_number(value, type_, SETTINGS[name])
     if not valid:
         raise ValueError(f"{name}={reprlib.repr(value)}: expected {accepted_values(name)}")
     return type_(value)
 
 
-def why_not_applicable(name: str, value: Any, cell: str, task: str) -> str | None:  # noqa: ANN401
-    """Say why a setting doesn't apply to a cell or a task; None where it does, or has its default."""
-    about = SETTINGS[name].metadata
-    cells = (about["choice_cells"] or {}).get(value, about["applies_to"])
-    fixed = (about["fixed"] or {}).get(task, value)
-    if value == SETTINGS[name].default:
+def _is_text(value: object, setting: Setting) -> bool:
+    """Return whether a value is one of the setting's choices, or any text where it has none."""
+    return isinstance(value, str) and (setting.choices is None or value in setting.choices)
+
+
+def _is_number(value: object, type_: type, setting: Setting) -> bool:
+    """Return whether a value is a number of this type, numpy's among them, in the setting's range; NaN isn't."""
+    assert setting.low is not None and setting.high is not None, "a numeric setting has a range"
+    if isinstance(value, bool) or not isinstance(value, Integral if type_ is int else Real):
+        return False
+    return bool(value <= setting.high) and not value < setting.low  # NaN fails the first
+
+
+def why_not_applicable(name: str, value: object, cell: str, task: str) -> str | None:
+    """Return why a setting doesn't apply to a cell or a task; None where it does, or has its default."""
+    setting = SETTINGS[name]
+    if value == setting.default:
         return None
+    cells = setting.choice_cells.get(value, setting.applies_to) if isinstance(value, str) else setting.applies_to
     if cell not in cells:
         return f"applies to cell {', '.join(cells)}, not {cell}"
-    if task not in about["tasks"]:
-        return f"applies to task {', '.join(about['tasks'])}, not {task}"
+    if task not in setting.tasks:
+        return f"applies to task {', '.join(setting.tasks)}, not {task}"
+    fixed = setting.fixed.get(task, value)
     return None if value == fixed else f"task {task} accepts only {fixed}"
 
 
 def for_cell(settings: Mapping[str, Any], cell: str) -> tuple[Experiment, list[str]]:
-    """Build one cell's experiment from settings made for several.
+    """Build one cell's experiment from settings made for several cells.
 
-    Returns the experiment without what doesn't apply to this cell or task, and the labels of the rest.
+    Returns:
+        The experiment, without the settings that don't apply to this cell or task, and the labels of those.
+
+    Raises:
+        ValueError: for a value that no cell accepts, and an unknown setting.
     """
-    cell, task = validated("cell", cell), validated("task", settings.get("task", SETTINGS["task"].default))
+    cell = str(validated("cell", cell))
+    task = str(validated("task", settings.get("task", SETTINGS["task"].default)))
 
-    def left_out(name: str, value: Any) -> bool:  # noqa: ANN401
+    def is_left_out(name: str, value: object) -> bool:
         return name in SETTINGS and why_not_applicable(name, validated(name, value), cell, task) is not None
 
-    own = {name: value for name, value in settings.items() if not left_out(name, value)}
-    labels = [SETTINGS[name].metadata["label"] for name in settings if name not in own]
+    own = {name: value for name, value in settings.items() if not is_left_out(name, value)}
+    labels = [SETTINGS[name].label for name in settings if name not in own]
     return Experiment.from_dict({**own, "cell": cell}), labels
 
 
 def higher_is_better(metric_name: str) -> bool:
-    """Whether a larger metric is the better one."""
+    """Return whether a larger metric is the better one."""
     return metric_name == "accuracy"
 
 
 def read_text(text_file: str | None) -> tuple[str, str]:
-    """Return a file's text, or the help texts that every Python carries, and the SHA-256 of its bytes."""
-    if text_file is None:
-        from pydoc_data.topics import topics
+    """Return a file's text, or the help texts that every Python carries, and the SHA-256 of its bytes.
 
-        content = "\n".join(topics[name] for name in sorted(topics)).encode()
-    else:
-        try:
-            content = Path(text_file).read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a null character in the name
-            reason = getattr(error, "strerror", None) or error
-            raise ValueError(f"text_file={text_file!r}: expected a UTF-8 file: {reason}") from None
+    A text is read once and kept; a file that changed is read anew.
+
+    Raises:
+        ValueError: for a file that can't be read, or isn't UTF-8.
+    """
+    if text_file is None:
+        return _built_in_text()
     try:
-        return content.decode(), sha256(content).hexdigest()
+        return _read_unchanged(text_file, *_version_of(text_file))
     except UnicodeDecodeError as error:
         reason = f"{error.reason} at byte {error.start}"
         raise ValueError(f"text_file={text_file!r}: expected UTF-8: {reason}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"text_file={text_file!r}: expected a UTF-8 file: {reason}") from None
+
+
+@lru_cache(maxsize=1)
+def _built_in_text() -> tuple[str, str]:
+    from pydoc_data.topics import topics
+
+    return _text_and_hash("\n".join(topics[name] for name in sorted(topics)).encode())
+
+
+def _version_of(text_file: str) -> tuple[int, ...]:
+    """Return numbers that change whenever the file does."""
+    about, now = Path(text_file).stat(), time.time_ns()
+    # Two writes shortly after one another may get the same time stamp, and what is no ordinary file has none.
+    reliable = about.st_size > 0 and about.st_mtime_ns < now - RECENT_NS
+    return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, 0 if reliable else now
+
+
+@lru_cache(maxsize=4)
+def _read_unchanged(text_file: str, *_version: int) -> tuple[str, str]:
+    """Read a file; equal versions of it are read once."""
+    return _text_and_hash(Path(text_file).read_bytes())
+
+
+def _text_and_hash(content: bytes) -> tuple[str, str]:
+    return content.decode(), sha256(content).hexdigest()

@@ -1,12 +1,14 @@
 import dataclasses
 import doctest
 import json
+import os
+from hashlib import sha256
 
 import numpy as np
 import pytest
 
 from analysis import experiment
-from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell
+from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell, read_text
 
 WHOLE = "expected a whole number from"
 BAD = [
@@ -90,10 +92,10 @@ def test_round_trip_through_json(settings):
     assert Experiment.from_dict(json.loads(json.dumps(experiment.as_dict()))) == experiment
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if SETTINGS[name].metadata["low"] is not None])
+@pytest.mark.parametrize("name", [name for name in SETTINGS if SETTINGS[name].low is not None])
 def test_numbers_at_both_ends_are_accepted(name):
-    about = SETTINGS[name].metadata
-    for value in (about["low"], about["high"]):
+    about = SETTINGS[name]
+    for value in (about.low, about.high):
         assert getattr(Experiment(**{name: value}), name) == value
 
 
@@ -121,17 +123,17 @@ def test_numbers_become_plain_python(name, value, plain):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_explains_itself(name):
-    about = SETTINGS[name].metadata
+    about = SETTINGS[name]
     type_, _ = experiment.setting_type(name)
-    assert about["label"]
-    assert about["help"].endswith(".")
-    assert set(about["applies_to"]) <= set(CELLS)
-    assert set(about["tasks"]) <= set(TASKS)
+    assert about.label
+    assert about.help.endswith(".")
+    assert set(about.applies_to) <= set(CELLS)
+    assert set(about.tasks) <= set(TASKS)
     if type_ is str:
-        assert about["choices"] or name == "text_file"
+        assert about.choices or name == "text_file"
     else:
-        assert about["low"] < about["high"]
-        assert about["step"] > 0
+        assert about.low < about.high
+        assert about.step > 0
 
 
 def test_experiment_is_frozen_and_keyword_only():
@@ -186,6 +188,27 @@ def test_for_cell_leaves_out_what_does_not_apply(settings, cell, kept, left_out)
 def test_for_cell_still_refuses_bad_settings(settings, cell, message):
     with pytest.raises(ValueError, match=message):
         for_cell(settings, cell)
+
+
+def test_the_built_in_text_is_read_once():
+    text, digest = read_text(None)
+    assert sha256(text.encode()).hexdigest() == digest
+    assert read_text(None)[0] is text
+
+
+def test_a_text_is_read_once_until_its_file_changes(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"one")
+    assert read_text(str(file)) == ("one", sha256(b"one").hexdigest())
+    file.write_bytes(b"two")  # as long, and perhaps within one tick of the file system's clock
+    assert read_text(str(file)) == ("two", sha256(b"two").hexdigest())
+    an_hour_ago = file.stat().st_mtime - 3600
+    os.utime(file, (an_hour_ago, an_hour_ago))
+    text, _ = read_text(str(file))
+    assert text == "two" and read_text(str(file))[0] is text
+    file.write_bytes(b"six")
+    os.utime(file, (an_hour_ago, an_hour_ago))
+    assert read_text(str(file)) == ("six", sha256(b"six").hexdigest())
 
 
 def test_example_in_the_docstring():

@@ -122,11 +122,11 @@ def _add_store(command: ArgumentParser) -> Any:  # noqa: ANN401
 
 
 def _help(name: str) -> str:
-    about, default = SETTINGS[name].metadata, SETTINGS[name].default
-    only = [f"cell {', '.join(about['applies_to'])}"] * (about["applies_to"] != SETTINGS["cell"].metadata["choices"])
-    only += [f"task {', '.join(about['tasks'])}"] * (about["tasks"] != SETTINGS["task"].metadata["choices"])
+    about, default = SETTINGS[name], SETTINGS[name].default
+    only = [f"cell {', '.join(about.applies_to)}"] * (about.applies_to != SETTINGS["cell"].choices)
+    only += [f"task {', '.join(about.tasks)}"] * (about.tasks != SETTINGS["task"].choices)
     applies = f"; only {' and '.join(only)}" if only else ""
-    return f"{about['help'].rstrip('.')}: {accepted_values(name)}{applies}; default {default}".replace("%", "%%")
+    return f"{about.help.rstrip('.')}: {accepted_values(name)}{applies}; default {default}".replace("%", "%%")
 
 
 def experiment_from(arguments: Mapping[str, Any]) -> Experiment:

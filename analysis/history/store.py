@@ -339,7 +339,7 @@ class Store:
 def _text_changed(experiment: Experiment, known: str) -> bool:
     """Whether an experiment's text is another than when it got its key; one that can't be read fails in training."""
     try:
-        return experiment.task in SETTINGS["text_file"].metadata["tasks"] and run_key(experiment) != known
+        return experiment.task in SETTINGS["text_file"].tasks and run_key(experiment) != known
     except ValueError:
         return False
 

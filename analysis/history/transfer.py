@@ -27,7 +27,7 @@ def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
     defaults["length"] = DEFAULT_LENGTH[experiment.task]
     settings = {name: value for name, value in settings.items() if value != defaults[name]}
     settings = {name: value + 0 if isinstance(value, float) else value for name, value in settings.items()}  # no -0.0
-    if experiment.task in SETTINGS["text_file"].metadata["tasks"]:
+    if experiment.task in SETTINGS["text_file"].tasks:
         settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

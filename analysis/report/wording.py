@@ -15,7 +15,7 @@ def describe_experiment(experiment: Experiment) -> str:
     """Name an experiment by its cell, its task, and what isn't at its default: "LSTM, recall; Hidden size 8"."""
     told = ("cell", "task", "length", "text_file")
     changed = [
-        f"{setting.metadata['label']} {getattr(experiment, name)}"
+        f"{setting.label} {getattr(experiment, name)}"
         for name, setting in SETTINGS.items()
         if name not in told and getattr(experiment, name) != setting.default
     ]

@@ -15,7 +15,7 @@ from pages.ui import layout
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
 FIRST = ("task", "length", "hidden_size", "init", "gain", "forget_bias", "steps", "seeds")
-MORE = tuple(name for name, setting in SETTINGS.items() if setting.metadata["more"] and name != "text_file")
+MORE = tuple(name for name, setting in SETTINGS.items() if setting.more and name != "text_file")
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def draw() -> None:
     with st.sidebar:
         cells = st.pills(
             "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key="cells",
-            help=SETTINGS["cell"].metadata["help"], bind="query-params", width="stretch",
+            help=SETTINGS["cell"].help, bind="query-params", width="stretch",
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        if task in SETTINGS["text_file"].metadata["tasks"]:
+        if task in SETTINGS["text_file"].tasks:
             values["text_file"] = upload()
         for name in FIRST[1:]:
             values[name] = widget(name, task, values.get("init", ""))
@@ -92,26 +92,26 @@ def endless(text: str) -> bool:
 
 def disabled(name: str, task: str, values: dict) -> bool:
     """Whether a setting has no meaning next to the task or the initialisation chosen."""
-    about = SETTINGS[name].metadata
+    about = SETTINGS[name]
     if name == "forget_bias" and values.get("init") == "chrono":
         return True
-    return bool(task) and (task not in about["tasks"] or task in (about["fixed"] or {}))
+    return bool(task) and (task not in about.tasks or task in about.fixed)
 
 
 def widget(name: str, task: str, init: str):
-    """Draw one setting's widget from its metadata and return its value."""
-    about, default = SETTINGS[name].metadata, SETTINGS[name].default
+    """Draw one setting's widget and return its value."""
+    about, default = SETTINGS[name], SETTINGS[name].default
     type_, optional = setting_type(name)
     shared = {
-        "label": about["label"],
-        "help": about["help"],
+        "label": about.label,
+        "help": about.help,
         "key": name,
         "bind": "query-params",
         "disabled": disabled(name, task, {"init": init}),
     }
-    if about["choices"]:
-        return st.selectbox(**shared, options=about["choices"], index=about["choices"].index(default))
-    low, high, step = (type_(number) for number in (about["low"], about["page_high"] or about["high"], about["step"]))
+    if about.choices:
+        return st.selectbox(**shared, options=about.choices, index=about.choices.index(default))
+    low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
     numbers = {"min_value": low, "max_value": high, "step": step, "value": default}
     if not optional and (high - low) / step <= SLIDER_STOPS:
         return st.slider(**shared, **numbers)
@@ -148,7 +148,7 @@ def put(settings: dict, anew: bool = False) -> None:
 
 def fits(experiment: Experiment) -> bool:
     """Whether the sidebar can show an experiment: a command line allows longer ones."""
-    limits = {name: SETTINGS[name].metadata["page_high"] for name in (*FIRST, *MORE)}
+    limits = {name: SETTINGS[name].page_high for name in (*FIRST, *MORE)}
     return all((getattr(experiment, name) or 0) <= high for name, high in limits.items() if high)
 
 

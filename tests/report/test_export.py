@@ -235,8 +235,8 @@ def test_command_line(experiment, line):
 @pytest.mark.parametrize("verb", ["train", "decay"])
 def test_command_line_is_read_back(verb):
     for settings in (
-        {name: SETTINGS[name].metadata["high"] for name in SETTINGS if SETTINGS[name].metadata["high"] is not None},
-        {name: SETTINGS[name].metadata["low"] for name in SETTINGS if SETTINGS[name].metadata["low"] is not None},
+        {name: SETTINGS[name].high for name in SETTINGS if SETTINGS[name].high is not None},
+        {name: SETTINGS[name].low for name in SETTINGS if SETTINGS[name].low is not None},
         {"cell": "rnn", "activation": "relu", "init": "identity", "position": "first", "optimizer": "sgd"},
         {"task": "text", "text_file": "None", "learning_rate": 1 / 3},
     ):

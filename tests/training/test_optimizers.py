@@ -11,7 +11,7 @@ CLASSES = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.op
 
 
 def test_there_is_one_for_every_choice():
-    assert set(optimizers.STATE) == set(SETTINGS["optimizer"].metadata["choices"]) == set(CLASSES)
+    assert set(optimizers.STATE) == set(SETTINGS["optimizer"].choices) == set(CLASSES)
 
 
 @pytest.mark.parametrize("name", CLASSES)
