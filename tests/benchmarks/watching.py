@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from analysis import watch
+from tests.helpers.modules import CELLS, MODULES
 
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SIZES = ((32, 100, 64), (64, 50, 32), (32, 100, 128), (16, 500, 64))  # B, T, H
 D, EVERY = 2, 100
 
@@ -64,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{'cell':6}{'B':>5}{'T':>5}{'H':>5}{'bare ms':>10}{'watched':>10}{'100th':>8}{'ratio':>8}")
     for B, T, H in SIZES[:1] if options.quick else SIZES:
-        for cell in MODULES:
+        for cell in CELLS:
             bare, watched, last, ratio = measure(cell, B, T, H, options.repeats)
             print(f"{cell:6}{B:5}{T:5}{H:5}{bare:10.2f}{watched:10.2f}{last:8.1f}{ratio:8.3f}", flush=True)
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from analysis.engine.unroll import Unroll
+from tests.helpers.modules import CELLS
 
-CELLS = ("rnn", "lstm", "gru")
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda x: x}
 CASES = list(product(CELLS, ACTIVATIONS, (1, 2, 3), ("last", "every")))
 GATES = {"rnn": (), "lstm": ("input", "forget", "candidate", "output"), "gru": ("reset", "update", "candidate")}

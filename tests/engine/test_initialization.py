@@ -8,9 +8,8 @@ from torch import nn
 
 from analysis import Experiment
 from analysis.engine.initialization import initial_weights
+from tests.helpers.modules import CELLS, MODULES
 
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-CELLS = tuple(MODULES)
 BLOCKS = {"rnn": ("state",), "lstm": ("input", "forget", "candidate", "output"), "gru": ("reset", "update", "new")}
 KEEP = {"lstm": "forget", "gru": "update"}
 SIZES = [(10, 32, 1, 8), (3, 7, 2, 5), (1, 1, 3, 1), (98, 65, 1, 98), (2, 100, 2, 1), (10, 512, 1, 8)]  # D, H, L, O

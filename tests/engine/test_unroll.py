@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from analysis.engine.unroll import Unroll, one_thread
+from tests.helpers.modules import CELLS
 
-CELLS = ("rnn", "lstm", "gru")
 ROWS = {"rnn": 1, "lstm": 4, "gru": 3}
 SIZES = [(2, 4, 8), (3, 16, 8), (4, 32, 32), (3, 5, 7), (8, 1, 5), (5, 33, 17)]  # S, B, H
 ACTIVATIONS = ("tanh", "relu", "identity")

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from analysis import Experiment, record
 from analysis.engine.initialization import initial_weights
@@ -18,8 +17,8 @@ from analysis.report.export import html
 from analysis.tasks.registry import build_task
 from analysis.tasks.text import EMBEDDED
 from analysis.tasks.vocabulary import split_words
+from tests.helpers.modules import CELLS, MODULES
 
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SENTENCE = "If <b> isn't found, 你 get None."
 
 
@@ -35,7 +34,7 @@ def reading_of(name, sentence=SENTENCE, **settings):
 
 def tape_of(name, reading):
     experiment = Experiment(task="words", cell=name, seeds=1, hidden_size=12, gain=1.5)
-    module = CELLS[name](EMBEDDED, 12).double()
+    module = MODULES[name](EMBEDDED, 12).double()
     own = {key: weight[0].double() for key, weight in weights_of(experiment).items()}
     module.load_state_dict({key: weight for key, weight in own.items() if "." not in key})
     return record(module, torch.tensor(reading.embedded))

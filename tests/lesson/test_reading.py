@@ -7,7 +7,6 @@ from math import tanh
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from analysis import Experiment, record
 from analysis.engine.initialization import initial_weights
@@ -16,8 +15,8 @@ from analysis.lesson.reading import MOST_WORDS, read_sentence
 from analysis.tasks.registry import build_task
 from analysis.tasks.text import EMBEDDED
 from analysis.tasks.vocabulary import split_words
+from tests.helpers.modules import CELLS, MODULES
 
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SENTENCE = "If the value isn't found, 你 and zebras get None."
 ODD = ["a", "the " * 200, "👍🏽 你好", "שלום עולם", "<b>bold</b>", "\u0301", "=" * 90]
 SAFE = {"×": "*", "−": "-", "σ": "sigmoid"}
@@ -39,7 +38,7 @@ def reading_of(experiment, sentence=SENTENCE):
 def modules(experiment, weights):
     """The same model in torch's own modules, in double."""
     own = {name: weight[0].double() for name, weight in weights.items()}
-    module = CELLS[experiment.cell](EMBEDDED, experiment.hidden_size, experiment.layers).double()
+    module = MODULES[experiment.cell](EMBEDDED, experiment.hidden_size, experiment.layers).double()
     module.load_state_dict({name: weight for name, weight in own.items() if "." not in name})
     return module, own
 

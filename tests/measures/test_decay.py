@@ -13,6 +13,7 @@ from analysis.engine.unroll import Unroll
 from analysis.measures.decay import at_threshold, carry_norms, decay_of_norms, gradient_norms
 from analysis.measures.meter import measure_untrained
 from analysis.results import GRADIENTS
+from tests.helpers.modules import CELLS, MODULES
 
 VECTORS = [  # entries, 2-norm
     ([3.0, 4.0], 5.0),
@@ -34,9 +35,7 @@ HORIZONS = [  # relative by distance, threshold, horizon, whether it is the whol
     ([1, 0.5, 0.001, 0.5], 0.01, 1, False),
     ([1, 1, 1, 0.9], 1.0, 2, False),
 ]
-CELLS = ("rnn", "lstm", "gru")
 ROWS = {"rnn": 1, "lstm": 4, "gru": 3}
-MODULES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 
 
 def decay(curve, threshold=0.01):

@@ -11,8 +11,8 @@ from analysis.engine.initialization import initial_weights
 from analysis.engine.network import pieces
 from analysis.measures.meter import Meter
 from analysis.tasks.registry import build_task
+from tests.helpers.modules import CELLS
 
-CELLS = ("rnn", "lstm", "gru")
 CUTS = [(1, 500), (500, 500), (501, 500), (1000, 500), (1001, 500), (7, 3), (7, 1), (100_000, 500)]
 
 

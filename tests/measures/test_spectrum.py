@@ -7,9 +7,9 @@ from torch import nn
 
 from analysis import gradient_matrix, record
 from tests.benchmarks.recording import cell_loop
+from tests.helpers.modules import CELLS, MODULES
 
 T, B, D, H = 9, 4, 3, 6
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def case(cell, **settings):
@@ -30,7 +30,7 @@ def by_autograd(cell, module, inputs, loss):
     return found
 
 
-@pytest.mark.parametrize("cell", MODULES)
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("samples", [1, 3, 4])
 def test_it_is_autograds(cell, samples):
     module, inputs = case(cell)
@@ -45,7 +45,7 @@ def test_it_is_autograds(cell, samples):
     assert (np.triu(found, 1) == 0).all()
 
 
-@pytest.mark.parametrize("cell", MODULES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_row_is_what_record_finds_for_that_step(cell):
     """Two layers, and the default loss: the same fixed direction at every step."""
     module, inputs = case(cell, num_layers=2)

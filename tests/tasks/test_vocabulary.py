@@ -14,6 +14,7 @@ from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
 from analysis.tasks.text import EMBEDDED
 from analysis.tasks.vocabulary import CLASSES, LONGEST, UNKNOWN, Vocabulary, corpus, split_words
+from tests.helpers.modules import CELLS, MODULES
 
 SPLIT = [
     ("", []),
@@ -31,7 +32,6 @@ SPLIT = [
     ("😀😀 👍🏽 ❤️ 👨‍👩‍👧‍👦 🇩🇪🇫🇷 1️⃣", ["😀", "😀", "👍🏽", "❤️", "👨‍👩‍👧‍👦", "🇩🇪", "🇫🇷", "1️⃣"]),
     ("<b>&lt;", ["<", "b", ">", "&", "lt", ";"]),
 ]
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 @pytest.mark.parametrize(("text", "words"), SPLIT)
@@ -119,7 +119,7 @@ def test_the_embeddings_gradient_is_autograds(cell):
     moved = train(experiment).weights["embedding.weight"]
     for s in range(2):
         batch = made.draw(3, generators[s])
-        module, head = CELLS[cell](made.inputs, 6, 2).double(), nn.Linear(6, made.outputs).double()
+        module, head = MODULES[cell](made.inputs, 6, 2).double(), nn.Linear(6, made.outputs).double()
         own = {name: weight[s].double() for name, weight in start.items()}
         module.load_state_dict({name: weight for name, weight in own.items() if "." not in name})
         head.load_state_dict({"weight": own["readout.weight"], "bias": own["readout.bias"]})

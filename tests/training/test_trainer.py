@@ -15,9 +15,8 @@ from analysis.engine.initialization import initial_weights
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Batch
 from analysis.training import optimizers
+from tests.helpers.modules import CELLS, MODULES
 
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-CELLS = tuple(MODULES)
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
 PAIRS = [*product(CELLS, ["adam"]), ("gru", "sgd"), ("lstm", "rmsprop")]
 TASKS = ("recall", "adding", "order", "copy", "text")
