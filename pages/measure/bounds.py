@@ -5,6 +5,7 @@ import streamlit as st
 from analysis.experiment import Experiment
 from analysis.figures import bounds as figures
 from analysis.lesson.repetition import parse_vector, repeat
+from analysis.report.markdown import escape_markdown
 from pages.ui import controls, export, layout, measure, sidebar
 from pages.ui.bounds import ACTIVATIONS, cell_tables, held_back, left, multiplied, textbook_table
 
@@ -48,7 +49,7 @@ def textbook() -> None:
     try:
         st.session_state["last_vector"] = parse_vector(text)
     except ValueError as error:
-        wrong.error(layout.plain(error))
+        wrong.error(escape_markdown(error))
     result = repeat(st.session_state.get("last_vector", parse_vector(DEFAULT)), factor)
     figure = figures.repeated(result, scale == "log")
     layout.chart(figure, "multiplied", "Entries of a vector, multiplied at every step, with and without tanh")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from analysis.figures import comparison
 from analysis.history.entry import Progress
+from analysis.report.markdown import escape_markdown
 from analysis.results import Run
 from pages.ui import export, history, layout, training, watched
 
@@ -13,10 +14,10 @@ several = ", two or more to compare them" if len(every) > 1 else ""
 layout.title("What has been trained?", f"Tick a run to see it{several}." if every else "")
 if jobs.trouble:
     st.warning(
-        f"The history can't be used, runs are kept in memory until the server stops: {layout.plain(jobs.trouble)}"
+        f"The history can't be used, runs are kept in memory until the server stops: {escape_markdown(jobs.trouble)}"
     )
 for what in jobs.damaged:
-    st.warning(layout.plain(what))
+    st.warning(escape_markdown(what))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     words = st.text_input(
         "Filter", key="filter", bind="query-params", placeholder="lstm recall finished", width=320,

@@ -13,12 +13,12 @@ from analysis.engine.initialization import initial_weights
 from analysis.experiment import SETTINGS, Experiment
 from analysis.figures import style
 from analysis.lesson.reading import MOST_WORDS, read_sentence
+from analysis.report.markdown import escape_markdown
 from analysis.report.tables import csv_table
 from analysis.report.wording import format_number, format_percent, join_words
 from analysis.results import Reading, Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
-from pages.ui import layout
 from pages.ui.sidebar import Settings
 
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
@@ -90,7 +90,7 @@ def untrained(experiments: Mapping[str, Experiment], words: list[str], squashed:
     try:
         return {name: reading(each, None, words, squashed) for name, each in experiments.items()}
     except ValueError as error:
-        st.error(layout.plain(error))
+        st.error(escape_markdown(error))
         st.stop()
 
 
@@ -113,7 +113,7 @@ def _reading(
 
 def quoted(word: str) -> str:
     """Quote a user's word for markdown, every sign of it as it is."""
-    return f"“{layout.plain(word)}”"
+    return f"“{escape_markdown(word)}”"
 
 
 def about(read: Reading, run: Run | None, waiting: bool) -> None:

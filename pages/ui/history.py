@@ -12,6 +12,7 @@ from analysis.figures import comparison
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH, Progress, Row
 from analysis.jobs.pool import QueueFullError
+from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import training_sentence
 from analysis.report.sentences.progress import progress_sentence
 from analysis.report.tables import csv_table as table_csv
@@ -27,7 +28,6 @@ from analysis.report.wording import (
 )
 from analysis.results import Run, finite_median
 from pages.ui import sidebar, training
-from pages.ui.layout import plain
 
 RUN, CHOSEN = "run", "chosen"  # in the URL: one whose settings to take over, those to look at
 LONG = 5  # runs in sight; from more on the table scrolls
@@ -77,7 +77,7 @@ def looks(rows: Sequence[Row]) -> dict[str, Run | Progress]:
         try:
             found[label] = training.load(row.id) if row.status == "finished" else training.follow(row.id)
         except StoreError as error:
-            st.error(plain(error))
+            st.error(escape_markdown(error))
     return {label: run for label, run in found.items() if run.snapshots}
 
 
@@ -90,7 +90,7 @@ def said(runs: Mapping[str, Run | Progress]) -> str:
             told = training_sentence(cell, run)
         else:
             told = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
-        lines.append(f"- {plain(label)}: {told.removeprefix(cell.upper()).lstrip(': ')}")
+        lines.append(f"- {escape_markdown(label)}: {told.removeprefix(cell.upper()).lstrip(': ')}")
     return "\n".join([*lines, "", sentence(runs)])
 
 
@@ -105,7 +105,9 @@ def sentence(runs: Mapping[str, Run | Progress]) -> str:
         return ""  # it may reach farther than the others: its sequence is too short to tell
 
     def those(horizon: float) -> str:
-        return join_words([f"“{plain(label)}”" for label, decay in decays.items() if decay.horizon == horizon])
+        return join_words(
+            [f"“{escape_markdown(label)}”" for label, decay in decays.items() if decay.horizon == horizon]
+        )
 
     share = format_percent(next(iter(decays.values())).threshold)
     end = ("at least " if any(decay.censored for decay in decays.values()) else "") + format_steps(most)
@@ -264,7 +266,7 @@ def actions(rows: Sequence[Row]) -> None:
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=bool(why_not), help=why_not):
             _delete(rows)
     for refusal in st.session_state.pop("refusals", ()):
-        st.error(plain(refusal))
+        st.error(escape_markdown(refusal))
     if said := st.session_state.pop("taken_in", ""):
         st.info(said)
 
@@ -273,9 +275,11 @@ def mention(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
     """Say why runs that are ticked failed or were interrupted, and which the filter keeps out of sight."""
     for row in rows:
         if row.reason:
-            training.say_why(plain(title(row)), row)
+            training.say_why(escape_markdown(title(row)), row)
     if hidden:
-        st.caption(f"Ticked too, but hidden by the filter: {join_words([plain(title(row)) for row in hidden])}.")
+        st.caption(
+            f"Ticked too, but hidden by the filter: {join_words([escape_markdown(title(row)) for row in hidden])}."
+        )
 
 
 def _resume(id: str) -> None:
@@ -303,7 +307,7 @@ def _rename(row: Row) -> None:
 
 @st.dialog("Delete?")
 def _delete(rows: Sequence[Row]) -> None:
-    st.markdown("\n".join(f"- {plain(title(row))}" for row in rows))
+    st.markdown("\n".join(f"- {escape_markdown(title(row))}" for row in rows))
     st.markdown("What was trained is lost.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="really"):
@@ -325,11 +329,13 @@ def take_in() -> None:
         try:
             id = training.jobs().import_(file.getvalue())
         except StoreError as error:
-            st.error(f"{plain(f'{file.name}: {error}')}. Expected is the file that Export on this page writes.")
+            st.error(
+                f"{escape_markdown(f'{file.name}: {error}')}. Expected is the file that Export on this page writes."
+            )
             return
     row = training.jobs().row(id)
     known = "is here already" if id in here else "was imported"
-    st.session_state["taken_in"] = f"{plain(title(row))} {known}: it is ticked below." + (
+    st.session_state["taken_in"] = f"{escape_markdown(title(row))} {known}: it is ticked below." + (
         f" {IMPORTED}" if row.imported else ""
     )
     st.session_state["imported"], st.session_state["chosen"] = file.file_id, [id]

@@ -1,7 +1,5 @@
 """How a page looks: its question, its pictures, its sentences."""
 
-import re
-
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -22,7 +20,6 @@ TIGHT = """<style>
 </style>"""  # so that question, picture and sentence fit one screen, and a picture lies over the one that it replaces
 
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
-MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)  # what may mean something
 
 
 def title(question: str, line: str = "") -> None:
@@ -36,11 +33,6 @@ def title(question: str, line: str = "") -> None:
 def says(sentence: str) -> None:
     """Say in large letters what the numbers say."""
     st.markdown(f"#### {sentence}" if sentence else "")
-
-
-def plain(text: object) -> str:
-    """Return text of a user, a file or a record so that Markdown shows it as it is, in one line."""
-    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool = False) -> None:

@@ -9,11 +9,12 @@ from analysis.engine.cost import count_cost
 from analysis.engine.initialization import Weights, initial_weights
 from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.meter import Meter
+from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import MEASURED, Batch
-from pages.ui import layout, sidebar, training
+from pages.ui import sidebar, training
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
@@ -48,7 +49,7 @@ def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment]
     except (ValueError, ModuleNotFoundError) as error:
         first = next(iter(starts.values()))
         named = str(error).replace(repr(first.text_file), repr(sidebar.with_own_name(first).text_file))
-        st.error(layout.plain(named))
+        st.error(escape_markdown(named))
         st.stop()
 
 

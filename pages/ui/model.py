@@ -11,11 +11,8 @@ from torch import Tensor
 
 from analysis.engine.initialization import initial_weights
 from analysis.experiment import Experiment
-from analysis.models.files import LARGEST, MIB, UnusableError
+from analysis.models.files import UnusableError
 from analysis.models.layers import (
-    NONLINEARITIES,
-    SEQUENCES,
-    STEPS,
     Found,
     describe_inputs,
     find_recurrent,
@@ -24,11 +21,12 @@ from analysis.models.layers import (
     read_inputs,
     read_recurrent,
 )
+from analysis.models.limits import LARGEST, MIB, NONLINEARITIES, SEQUENCES, STEPS
 from analysis.report import wording
+from analysis.report.markdown import escape_markdown
 from analysis.report.tables import csv_table
 from analysis.results import Decay, Measured, Memory
 from pages.ui import controls
-from pages.ui.layout import plain
 
 RANDOM, OWN = "random", "your own"
 SEQUENCES_FIRST, TIME_FIRST = "sequences first", "time first"
@@ -99,7 +97,7 @@ def _layer(upload: Any) -> Found:
         return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
     every = once("file", upload.file_id, "layers", lambda: read_recurrent(upload.getvalue(), upload.name))
     usable = {each.label: each for each in every if not each.refusal}
-    refused = "; ".join(plain(each.label) for each in every if each.refusal)
+    refused = "; ".join(escape_markdown(each.label) for each in every if each.refusal)
     if not usable:
         st.caption(refused)
         raise UnusableError(f"{upload.name}: none of the recurrent layers in it can be measured")
@@ -107,7 +105,7 @@ def _layer(upload: Any) -> Found:
     if len(usable) > 1:
         label = st.selectbox("Which layers", list(usable), key="model_layer", help="The file has several.")
     else:
-        st.caption(f"Found {plain(label)}.")
+        st.caption(f"Found {escape_markdown(label)}.")
     if refused:
         st.caption(f"Found too, but not to be measured: {refused}.")
     return usable[label]
@@ -168,7 +166,7 @@ def _own() -> Read:
 
 def refuse(error: UnusableError) -> None:
     """Say in one line what can't be used, and end the page."""
-    st.error(plain(error), icon=":material/block:")
+    st.error(escape_markdown(error), icon=":material/block:")
     st.stop()
 
 

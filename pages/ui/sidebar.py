@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
+from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
-from pages.ui import layout
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
@@ -40,7 +40,7 @@ def settings() -> Settings:
     """Return what the sidebar says; where that can't be, say why and end the page."""
     chosen = st.session_state["settings"]
     if chosen.error:
-        st.error(layout.plain(chosen.error))
+        st.error(escape_markdown(chosen.error))
         st.stop()
     return chosen
 
@@ -173,7 +173,7 @@ def upload() -> str | None:
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        st.error(f"{layout.plain(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
+        st.error(f"{escape_markdown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
         return None
     path = Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
     path.write_bytes(content)

@@ -17,13 +17,13 @@ from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Progress, Row
 from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import stayed_at_chance
 from analysis.report.wording import join_words
 from analysis.results import Run, Snapshot
 from analysis.tasks.registry import build_task
 from analysis.training.trainer import Trainer
 from pages.ui import sidebar
-from pages.ui.layout import plain
 from pages.ui.sidebar import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
@@ -139,7 +139,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
                 try:
                     runs[cell] = load(found.id)
                 except StoreError as error:
-                    st.error(f"{cell.upper()}: {plain(error)}. Delete it on the page Runs to train again.")
+                    st.error(f"{cell.upper()}: {escape_markdown(error)}. Delete it on the page Runs to train again.")
     live = [found for found in rows.values() if found and found.live]
     stopped = {cell: found for cell, found in rows.items() if found and found.stopped}
     left = {  # of each training that may begin or go on, its share
@@ -175,7 +175,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
                 say_why(cell.upper(), each)
         for experiment in left:
             if why := _refused().get(experiment):
-                st.error(f"{experiment.cell.upper()}: {plain(why)}")
+                st.error(f"{experiment.cell.upper()}: {escape_markdown(why)}")
         _mention_trouble(rows.values())
         _advise(runs)
     unfinished = {cell: found for cell, found in rows.items() if found and found.status != "finished"}
@@ -185,7 +185,7 @@ def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[]
 def say_why(name: str, row: Row) -> None:
     """Say why a run failed or was interrupted."""
     say = st.error if row.status == "failed" else st.warning
-    say(f"{name}: {row.status} at step {row.step}, {plain(row.reason)}.")
+    say(f"{name}: {row.status} at step {row.step}, {escape_markdown(row.reason)}.")
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
@@ -239,7 +239,7 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
     unsaved = next((found.unsaved for found in rows if found and found.unsaved), None)
     if unsaved or jobs().trouble:
         what = "This training is" if unsaved else "The history can't be used: trainings are"
-        st.warning(f"{what} kept in memory, until the server stops: {plain(unsaved or jobs().trouble)}")
+        st.warning(f"{what} kept in memory, until the server stops: {escape_markdown(unsaved or jobs().trouble)}")
 
 
 def estimate(left: Mapping[Experiment, float]) -> str:
@@ -249,7 +249,7 @@ def estimate(left: Mapping[Experiment, float]) -> str:
     try:
         return f"{what}, about {duration(_side_by_side([seconds(each) * share for each, share in left.items()]))}"
     except (ValueError, ModuleNotFoundError) as error:
-        return plain(error)
+        return escape_markdown(error)
 
 
 def _side_by_side(each: list[float]) -> float:
@@ -312,7 +312,7 @@ def _advise(runs: dict[str, Run | None]) -> None:
             first = run.diverged[0]
             st.warning(
                 f"{cell.upper()}: {len(run.diverged)} of {run.experiment.seeds} models stopped; "
-                f"model {first.model} at step {first.step}, where {plain(first.reason)}."
+                f"model {first.model} at step {first.step}, where {escape_markdown(first.reason)}."
             )
     stuck = [cell for cell, run in done.items() if run.status == "finished" and stayed_at_chance(run)]
     gated = [cell for cell in stuck if cell != "rnn"]

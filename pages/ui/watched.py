@@ -12,12 +12,12 @@ from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
 from analysis.models.layers import describe_sizes
+from analysis.report.markdown import escape_markdown
 from analysis.report.tables import csv_table
 from analysis.report.wording import WHOLE, describe_horizon
 from analysis.results import Watched
 from pages.ui import export, layout
 from pages.ui.gates import ENDS
-from pages.ui.layout import plain
 
 Line = dict[str, Any]  # of the table, by column
 
@@ -27,7 +27,7 @@ def section(store: Store | None) -> bool:
     try:
         saved = store.watched() if store else {}
     except StoreError as error:
-        st.error(plain(error))
+        st.error(escape_markdown(error))
         return False
     if not saved:
         return False
@@ -41,7 +41,7 @@ def section(store: Store | None) -> bool:
         except StoreError as error:
             lines[id] = _told(None)
             damaged.add(id)
-            st.error(plain(error))
+            st.error(escape_markdown(error))
     id = _table(lines)
     model = _load(store, id, saved[id]) if id and id not in damaged else None
     with st.container(horizontal=True):
@@ -109,7 +109,7 @@ def _table(lines: Mapping[str, Line]) -> str:
 def _look(model: Watched) -> None:
     """Draw a model from its first snapshot to its last."""
     for reason, count in model.skipped.items():
-        st.caption(f"Not measured: {count} pass{'es' * (count > 1)}, {plain(reason)}.")
+        st.caption(f"Not measured: {count} pass{'es' * (count > 1)}, {escape_markdown(reason)}.")
     if not model.snapshots:
         st.info("Nothing was measured yet.")
         return
@@ -164,7 +164,7 @@ def _do(change: Callable[..., None], *arguments: str) -> None:
     try:
         change(*arguments)
     except StoreError as error:
-        st.error(plain(error))
+        st.error(escape_markdown(error))
         return
     st.rerun()
 
@@ -180,7 +180,7 @@ def _rename(store: Store, id: str, model: Watched) -> None:
 
 @st.dialog("Delete?")
 def _delete(store: Store, id: str, name: str) -> None:
-    st.markdown(f"- {plain(name)}\n\nWhat was measured is lost.")
+    st.markdown(f"- {escape_markdown(name)}\n\nWhat was measured is lost.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="really_watched"):
             _do(store.delete_watched, id)
