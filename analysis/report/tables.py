@@ -1,17 +1,45 @@
-"""Results as CSV."""
+"""Results as CSV: one table, or several that are written only when they are asked for."""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
 from analysis.experiment import Experiment
 from analysis.report.documents import as_plain
-from analysis.results import Decay, Run, finite_median
+from analysis.results import (
+    Decay,
+    GateMoments,
+    GateSample,
+    Measured,
+    Memory,
+    Reading,
+    Repeated,
+    Run,
+    Saturation,
+    Snapshot,
+    Watched,
+    finite_median,
+)
 
 Curve = tuple[Experiment, str, Decay]  # whose, when (such as before and after), what
+Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
+Tables = dict[str, Callable[[], str]]  # by name, functions that write CSV
+
+
+class Trained(Protocol):
+    """A run, finished or not."""
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """What was measured as it trained."""
+
+    @property
+    def metric_name(self) -> str:
+        """The name of what its answers are judged by."""
 
 
 def csv_table(*blocks: Mapping[str, Any]) -> str:
@@ -97,3 +125,173 @@ def _through_training(run: Run) -> dict[str, Any]:
     for name, values in own.items():
         columns |= _by_seed(name, run.experiment, values.T)
     return columns
+
+
+def saturation_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:
+    """Return the gates' histograms, and how often each unit is saturated now; `experiments` by cell give the seeds."""
+    shares = [
+        {
+            "cell": cell,
+            "gate": gate,
+            "phase": phase,
+            "from": saturation.edges[:-1],
+            "to": saturation.edges[1:],
+            "share": saturation.shares,
+        }
+        for phase, cells in (("before", before), ("now", now))
+        for cell, gates in cells.items()
+        for gate, saturation in gates.items()
+    ]
+    units = [
+        {
+            "cell": cell,
+            "gate": gate,
+            "seed": experiments[cell].seed + model,
+            "layer": layer,
+            "unit": np.arange(saturation.left.shape[-1]),
+            "left": saturation.left[model, layer],
+            "right": saturation.right[model, layer],
+        }
+        for cell, gates in now.items()
+        for gate, saturation in gates.items()
+        if saturation.left is not None and saturation.right is not None
+        for model, layer in np.ndindex(saturation.left.shape[:2])
+    ]
+    return {"gates": partial(csv_table, *shares), "gates-by-unit": partial(csv_table, *units)}
+
+
+def gate_sequence_tables(samples: Mapping[str, GateSample], moments: Mapping[str, GateMoments]) -> Tables:
+    """Return the gates of one sequence by cell, and their means before, at and after what is to be remembered."""
+    steps = [
+        {"cell": cell, "gate": gate, "step": np.arange(len(values))}
+        | {f"unit_{unit}": values[:, k] for k, unit in enumerate(sample.units)}
+        for cell, sample in samples.items()
+        for gate, values in sample.gates.items()
+    ]
+    means = [
+        {
+            "cell": cell,
+            "gate": gate,
+            "moment": np.array(by_moment.moments),
+            "mean": mean,
+            "low": by_moment.low[gate],
+            "high": by_moment.high[gate],
+        }
+        for cell, by_moment in moments.items()
+        for gate, mean in by_moment.mean.items()
+    ]
+    tables: Tables = {"gates-in-time": partial(csv_table, *steps)}
+    return tables | ({"gates-by-moment": partial(csv_table, *means)} if means else {})
+
+
+def bounds_tables(cell: str, measured: Mapping[str, Measured]) -> Tables:
+    """Return the sizes of a cell's states by step, and its gradients by distance; `measured` is by activation."""
+    sizes = [
+        {
+            "cell": cell,
+            "activation": activation,
+            "step": np.arange(len(result.bounds.saturated)),
+            "share_beyond_.99": result.bounds.saturated,
+        }
+        | {
+            f"{state}_{level:g}": row
+            for state, quantiles in (("hidden", result.bounds.hidden), ("cell", result.bounds.cell))
+            if quantiles is not None
+            for level, row in zip(result.bounds.levels, quantiles, strict=True)
+        }
+        for activation, result in measured.items()
+    ]
+    gradients = [
+        {"cell": cell, "activation": activation} | _columns(result.decay, "distance", "relative", "low", "high")
+        for activation, result in measured.items()
+    ]
+    return {"state": partial(csv_table, *sizes), "gradient": partial(csv_table, *gradients)}
+
+
+def vector_csv(repeated: Repeated) -> str:
+    """Write a vector multiplied at every step as CSV, a row for each entry and step."""
+    steps = np.arange(len(repeated.plain))
+    entries = zip(repeated.plain[0], repeated.plain.T, repeated.bounded.T, strict=True)
+    return csv_table(
+        *({"start": start, "step": steps, "plain": plain, "tanh": bounded} for start, plain, bounded in entries)
+    )
+
+
+def model_tables(cell: str, decays: Mapping[str, Decay], memory: Memory) -> Tables:
+    """Return every decay of a model of the user's own by kind, and what its last output depends on."""
+    curves = [
+        {"cell": cell, "of": of} | _columns(decay, "distance", "norm", "relative", "low", "high")
+        for of, decay in decays.items()
+    ]
+    seen = {"cell": cell, "distance": memory.distance, "change": memory.value, "low": memory.low, "high": memory.high}
+    return {"decay": partial(csv_table, *curves), "memory": partial(csv_table, seen)}
+
+
+def runs_tables(runs: Mapping[str, Trained], decays: Mapping[str, Decay]) -> Tables:
+    """Return runs by label: their latest decays, their snapshots, and what those that are finished answer."""
+    curves = [{"run": label} | _columns(decay, "distance", "relative") for label, decay in decays.items()]
+    snapshots = [
+        {
+            "run": label,
+            "step": [snapshot.step for snapshot in run.snapshots],
+            "horizon": [snapshot.decay.horizon for snapshot in run.snapshots],
+            run.metric_name: [finite_median(snapshot.metric) for snapshot in run.snapshots],
+        }
+        for label, run in runs.items()
+    ]
+    answers = [
+        {"run": label, "distance": run.memory.distance, run.metric_name: run.memory.value}
+        for label, run in runs.items()
+        if isinstance(run, Run)
+    ]
+    named: dict[str, list[dict[str, Any]]] = {"decay": curves, "timeline": snapshots, "memory": answers}
+    return {name: partial(csv_table, *blocks) for name, blocks in named.items() if blocks}
+
+
+def watched_tables(model: Watched) -> Tables:
+    """Return a watched model's horizon by pass with what explains it, and the decay of every snapshot."""
+    snapshots = model.snapshots
+    through: dict[str, Any] = {
+        "cell": model.cell,
+        "pass": [snapshot.step for snapshot in snapshots],
+        "horizon": [snapshot.decay.horizon for snapshot in snapshots],
+        "factor": [snapshot.decay.factor for snapshot in snapshots],
+        "largest_hidden": [snapshot.bounds.hidden[-1].max() for snapshot in snapshots],
+    }
+    for gate in snapshots[0].saturation:
+        ends = np.array([snapshot.saturation[gate].ends for snapshot in snapshots])  # (snapshots, 2)
+        through |= {f"{gate}_left": ends[:, 0], f"{gate}_right": ends[:, 1]}
+    curves = [
+        {"cell": model.cell, "pass": snapshot.step}
+        | _columns(snapshot.decay, "distance", "norm", "relative", "low", "high")
+        for snapshot in snapshots
+    ]
+    return {"horizon": partial(csv_table, through), "gradient": partial(csv_table, *curves)}
+
+
+def reading_tables(readings: Mapping[str, Reading], chosen: Reading) -> Tables:
+    """Return all that flowed through the chosen cell by word and unit, and the connectivity of every cell."""
+    T, H = chosen.parts["hidden"].shape
+    steps, units = np.divmod(np.arange(T * H), H)
+    flow: dict[str, Any] = {"model": chosen.cell, "step": steps, "word": np.array(chosen.words)[steps], "unit": units}
+    flow |= {name: values.ravel() for name, values in chosen.parts.items()}
+    by, of = np.tril_indices(T)  # every prediction, and every word read until then
+    connectivity = [
+        {
+            "model": cell,
+            "step": by,
+            "word": np.array(reading.words)[by],
+            "wanted": np.array(reading.wanted)[by],
+            "of": of,
+            "of_word": np.array(reading.words)[of],
+            "norm": reading.connectivity[by, of],
+            "relative": reading.relative[by, of],
+        }
+        for cell, reading in readings.items()
+    ]
+    return {"flow": partial(csv_table, flow), "connectivity": partial(csv_table, *connectivity)}
+
+
+def _columns(decay: Decay, *names: str) -> dict[str, np.ndarray]:
+    """Return arrays of a decay by name."""
+    return {name: getattr(decay, name) for name in names}

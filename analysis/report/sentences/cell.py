@@ -1,0 +1,107 @@
+"""What one cell makes of a sentence, in words: which model reads, how large its state becomes, what it depends on."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import numpy as np
+
+from analysis.report.markdown import quote_word
+from analysis.report.wording import format_number, format_percent, join_words
+from analysis.results import Reading, Run
+
+SMALLEST_SHARE = 0.01  # of the strongest dependence: a word with less no longer counts
+MOST_UNKNOWN = 8  # unknown words that are listed
+
+
+class CellCost(TypedDict):
+    """What one layer of a cell costs: its parameters, the multiply-adds of one step, the ms of one batch."""
+
+    parameters: int
+    multiply_adds: int
+    milliseconds: float
+
+
+def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
+    """Return which model reads, and what of the sentence it cannot read.
+
+    Args:
+        reading: what is shown.
+        run: the training of the model that reads; None where it is untrained.
+        waiting: whether a trained model will take its place.
+    """
+    if run:
+        metric, chance = format_number(float(run.metric[0])), format_number(run.chance)
+        sentences = [
+            f"Trained for {run.experiment.steps:,} steps: {metric} nats per word on a part of the text it hasn't seen, "
+            f"{chance} by counting words alone."
+        ]
+        if reading.activation != run.experiment.activation:
+            sentences.append(
+                "That is with tanh. Drawn here is the same network without it, which is not what was trained."
+            )
+    else:
+        later = "; a trained model takes its place once there is one" if waiting else ""
+        sentences = [f"Untrained: the weights are random, and so are its predictions{later}."]
+    T = len(reading.words)
+    if reading.left_out:
+        sentences.append(f"Only the first {T} of {T + reading.left_out} words are read.")
+    unknown = list(dict.fromkeys(word for word, known in zip(reading.words, reading.known, strict=True) if not known))
+    if unknown:
+        more = f" and {len(unknown) - MOST_UNKNOWN} more" if len(unknown) > MOST_UNKNOWN else ""
+        listed = ", ".join(map(quote_word, unknown[:MOST_UNKNOWN]))
+        sentences.append(f"Unknown to it, and all the same to it: {listed}{more}.")
+    return " ".join(sentences)
+
+
+def largest_state_sentence(reading: Reading) -> str:
+    """Return how large the hidden state and an LSTM's cell state become, and after which word."""
+    parts = []
+    for state in ("hidden", "cell"):
+        if state not in reading.parts:
+            continue
+        sizes = np.abs(reading.parts[state]).max(1)  # (T,)
+        if not np.isfinite(sizes).all():
+            return f"Without tanh the {state} state leaves floating point."
+        t = int(sizes.argmax())
+        rounded = format_number(sizes[t])
+        size = "almost 1" if sizes[t] < 1 and rounded == "1" else rounded
+        parts.append(f"the {state} state reaches {size} at {quote_word(reading.words[t])}")
+    T = len(reading.words)
+    return f"One loop over {T} word{'s' if T != 1 else ''}: {join_words(parts)}."
+
+
+def gate_extremes_sentence(reading: Reading, gate: str) -> str:
+    """Return at which words the mean of a gate over all units is highest and lowest; "" for a single word."""
+    mean = reading.parts[gate].mean(1)  # (T,)
+    if len(mean) < 2 or not np.isfinite(mean).all():
+        return ""
+    high, low = int(mean.argmax()), int(mean.argmin())
+    return (
+        f"Over all units it is highest at {quote_word(reading.words[high])} ({format_number(mean[high])}) "
+        f"and lowest at {quote_word(reading.words[low])} ({format_number(mean[low])})."
+    )
+
+
+def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
+    """Return how many words back each cell's prediction after a word depends on, to a hundredth of the strongest."""
+    parts = []
+    for cell, reading in readings.items():
+        counted = np.flatnonzero(reading.relative[word, : word + 1] >= SMALLEST_SHARE)
+        if len(counted):
+            back = word - int(counted[0])
+            parts.append(f"{back} word{'s' if back != 1 else ''} back in the {cell.upper()}")
+    if not parts:
+        return ""
+    return f"More than {format_percent(SMALLEST_SHARE)} of the strongest dependence is found up to {join_words(parts)}."
+
+
+def savings_sentence(lstm: CellCost, gru: CellCost) -> str:
+    """Return what a GRU saves beside an LSTM of the same size, in parameters, multiply-adds and measured time."""
+    parameters = 1 - gru["parameters"] / lstm["parameters"]
+    multiply_adds = 1 - gru["multiply_adds"] / lstm["multiply_adds"]
+    time = 1 - gru["milliseconds"] / lstm["milliseconds"]
+    return (
+        f"Here the GRU has {format_percent(abs(parameters))} fewer parameters and "
+        f"{format_percent(abs(multiply_adds))} fewer multiply-adds than the LSTM, "
+        f"and took {format_percent(abs(time))} {'less' if time > 0 else 'more'} time."
+    )
