@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-MIB = 2**20
-LARGEST = 100 * MIB  # bytes of a file, and of what it unpacks to
+from analysis.models.limits import LARGEST, MIB
+
 LARGEST_CSV = 20 * MIB
 LARGEST_HEADER = 2 * MIB  # the names and shapes in front of the numbers
 MOST_ENTRIES = 20_000

@@ -17,11 +17,20 @@ from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_decay, gradient_decay
 from analysis.measures.gates import gate_saturation
 from analysis.models.files import UnusableError, one_line, read_array, read_weights
+from analysis.models.limits import (
+    LARGEST_VARIANCE,
+    NONLINEARITIES,
+    RANDOM_SEED,
+    RANDOM_SEQUENCES,
+    RANDOM_STEPS,
+    RANDOM_VARIANCE,
+    SEQUENCES,
+    STEPS,
+)
 from analysis.results import Measured, Tape, Watched
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
-NONLINEARITIES = ("tanh", "relu")
 WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict")  # DataParallel, torch.compile, checkpoints
 PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
@@ -32,11 +41,9 @@ FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 MOST_PARAMETERS = 20_000_000
 MOST_LAYERS, MOST_STACKS = 64, 200
-STEPS, SEQUENCES = 1000, 64  # used of an input, at most
 NUMBERS = 20_000_000  # that a recording may keep
 CORNER, ALIKE = 100, 0.8  # of inputs, to compare neighbours; how much more alike they have to be
 MULTIPLY_ADDS = 3e9  # forward: some seconds on one core
-LARGEST_VARIANCE = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +323,13 @@ def fit_inputs(found: Found, inputs: np.ndarray | Tensor, time_first: bool = Fal
     return used, f"Used are {' and '.join(cut)}." if cut else ""
 
 
-def random_inputs(found: Found, steps: int = 100, count: int = 16, variance: float = 1.0, seed: int = 0) -> Tensor:
+def random_inputs(
+    found: Found,
+    steps: int = RANDOM_STEPS,
+    count: int = RANDOM_SEQUENCES,
+    variance: float = RANDOM_VARIANCE,
+    seed: int = RANDOM_SEED,
+) -> Tensor:
     """Draw normal inputs (N, T, D) of a variance.
 
     Raises:

@@ -18,9 +18,8 @@ from torch.nn.utils import prune
 
 from analysis import gradient_decay, gradient_matrix, record
 from analysis.measures.memory import output_memory
-from analysis.models.files import LARGEST, UnusableError, one_line, read_array, read_weights
+from analysis.models.files import UnusableError, one_line, read_array, read_weights
 from analysis.models.layers import (
-    STEPS,
     Found,
     describe_inputs,
     find_recurrent,
@@ -31,6 +30,7 @@ from analysis.models.layers import (
     read_recurrent,
     to_module,
 )
+from analysis.models.limits import LARGEST, STEPS
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 MUTATIONS = int(os.environ.get("GOLDFISH_MUTATIONS", 400))  # of each file
