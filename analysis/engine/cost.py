@@ -107,3 +107,22 @@ def time_cell(experiment: Experiment, task: Task) -> float:
             return 1e3 * (perf_counter() - began)
 
         return min(once() for _ in range(REPEATS))
+
+
+BRIEF = 2.1e7  # words × units of a training that starts by itself: twice that of the defaults, some 15 s
+
+
+def is_brief(experiment: Experiment) -> bool:
+    """Return whether a training is short enough to start without a press of a button."""
+    words = experiment.steps * experiment.batch_size * experiment.task_length
+    return words * experiment.hidden_size <= BRIEF
+
+
+def measure_cell_cost(experiment: Experiment, task: Task) -> dict[str, float]:
+    """Count the parameters of a cell's first layer and its multiply-adds for one step, and time one batch in ms."""
+    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
+    return {
+        "parameters": sum(weight[0].numel() for name, weight in weights.items() if name.endswith("_l0")),
+        "multiply_adds": count_cost(experiment, task)["multiply_adds"],
+        "milliseconds": time_cell(experiment, task),
+    }

@@ -1,15 +1,18 @@
 """One sentence read by one model, word by word: all that flows, what it predicts, and what that depends on."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from analysis.engine.cells import LAYERS
-from analysis.engine.initialization import Weights
+from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment, read_text
 from analysis.results import Reading
+from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import corpus
 
 MOST_WORDS = 40  # words of a sentence; what follows is left out
@@ -72,6 +75,27 @@ def read_sentence(experiment: Experiment, weights: Weights, words: list[str]) ->
         probability=pairs.numpy(),
         connectivity=np.where(np.tri(T, dtype=bool), sizes.numpy(), np.nan),
     )
+
+
+def read_with_model(
+    experiment: Experiment, words: list[str], trained: Mapping[str, np.ndarray] | None = None
+) -> Reading:
+    """Read the first words of a sentence with an experiment's first model.
+
+    Args:
+        experiment: a words task, as for `read_sentence`.
+        words: at least one.
+        trained: the weights (S, ...) of the experiment's run; None reads with the initial weights.
+
+    Raises:
+        ValueError: as `read_sentence`, and where the experiment's text cannot be used.
+    """
+    if trained is None:
+        task = build_task(experiment)
+        weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
+    else:
+        weights = {name: torch.from_numpy(weight) for name, weight in trained.items()}
+    return read_sentence(experiment, weights, words)
 
 
 def _earlier(states: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """What one cell makes of a sentence, in words: which model reads, how large its state becomes, what it depends on."""
 
 from collections.abc import Mapping
-from typing import TypedDict
 
 import numpy as np
 
@@ -11,14 +10,6 @@ from analysis.results import Reading, Run
 
 SMALLEST_SHARE = 0.01  # of the strongest dependence: a word with less no longer counts
 MOST_UNKNOWN = 8  # unknown words that are listed
-
-
-class CellCost(TypedDict):
-    """What one layer of a cell costs: its parameters, the multiply-adds of one step, the ms of one batch."""
-
-    parameters: int
-    multiply_adds: int
-    milliseconds: float
 
 
 def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
@@ -95,11 +86,14 @@ def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
     return f"More than {format_percent(SMALLEST_SHARE)} of the strongest dependence is found up to {join_words(parts)}."
 
 
-def savings_sentence(lstm: CellCost, gru: CellCost) -> str:
-    """Return what a GRU saves beside an LSTM of the same size, in parameters, multiply-adds and measured time."""
-    parameters = 1 - gru["parameters"] / lstm["parameters"]
-    multiply_adds = 1 - gru["multiply_adds"] / lstm["multiply_adds"]
-    time = 1 - gru["milliseconds"] / lstm["milliseconds"]
+def savings_sentence(lstm: Mapping[str, float], gru: Mapping[str, float]) -> str:
+    """Return what a GRU saves beside an LSTM of the same size.
+
+    Both are given by what they cost: their parameters, multiply_adds of one step, and milliseconds of one batch.
+    """
+    parameters, multiply_adds, time = (
+        1 - gru[name] / lstm[name] for name in ("parameters", "multiply_adds", "milliseconds")
+    )
     return (
         f"Here the GRU has {format_percent(abs(parameters))} fewer parameters and "
         f"{format_percent(abs(multiply_adds))} fewer multiply-adds than the LSTM, "

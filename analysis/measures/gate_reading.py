@@ -1,0 +1,41 @@
+"""The gates of an experiment's first model while it reads a few sequences."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from analysis.engine.initialization import initial_weights
+from analysis.experiment import Experiment
+from analysis.measures.gates import example_batch, gate_moments, gate_sample, steps_read
+from analysis.measures.meter import Meter
+from analysis.results import GateMoments, GateSample
+from analysis.tasks.registry import build_task
+
+SEQUENCES = 16
+LARGEST = 4e6  # numbers of one gate in a recording; a large model reads fewer sequences
+
+
+def read_gates(
+    experiment: Experiment, number: int, trained: Mapping[str, np.ndarray] | None = None
+) -> tuple[GateSample, GateMoments]:
+    """Read a few sequences; return the gates of one of them, and their means over all of them by moment.
+
+    Args:
+        experiment: of an LSTM or a GRU.
+        number: which sequence, from 1; the last one where there are fewer.
+        trained: the weights (S, ...) of the experiment's run; None reads with the initial weights.
+
+    Raises:
+        ValueError: for an RNN, which has no gates.
+    """
+    task = build_task(experiment)
+    size = task.length * experiment.hidden_size * experiment.layers
+    batch = example_batch(task, max(1, min(SEQUENCES, int(LARGEST / size))))
+    if trained is None:
+        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
+    else:
+        weights = {name: torch.from_numpy(weight[:1]) for name, weight in trained.items()}
+    tape, reads = Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
+    sample = min(number, batch.inputs.shape[1]) - 1
+    return gate_sample(tape, reads, sample=sample), gate_moments(tape, reads)
