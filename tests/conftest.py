@@ -1,6 +1,8 @@
-"""Torch on one thread, as the engine runs; a history of its own, never the user's."""
+"""Torch on one thread, as the engine runs; a history for each process of the tests, never the user's; their order."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -12,13 +14,33 @@ import torch
 from analysis.history.store import Store
 from tests.helpers.runs import trained
 
+PATIENCE = 60  # seconds after which a wait is a failure
+# Rooms whose tests take longest, the longest first: started last, they would leave other processes waiting for them.
+LONGEST = ("browser", "jobs", "pages", "models", "cli", "history")
+
 torch.set_num_threads(1)
-os.environ["GOLDFISH_STORE"] = str(Path(tempfile.mkdtemp(prefix="goldfish-tests-"), "runs.sqlite"))
+histories = tempfile.mkdtemp(prefix="goldfish-tests-")
+atexit.register(shutil.rmtree, histories, ignore_errors=True)
+os.environ["GOLDFISH_STORE"] = str(Path(histories, "runs.sqlite"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """Start the longest tests first; let the tests of a file, which share fixtures, run in one process."""
+
+    def place(item):
+        room = item.path.parent.name
+        return LONGEST.index(room) if room in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def light_workers():
-    """Spare the workers pytest, which they would import as the main module they think they belong to."""
+    """Keep worker processes from importing pytest, which they would take for the main module they belong to."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["__main__"], "__spec__", None)
         patch.delattr(sys.modules["__main__"], "__file__", raising=False)
@@ -33,7 +55,9 @@ def no_runs():
     jobs = training.jobs()
     for row in jobs.rows():
         jobs.cancel(row.id)
+    end = time.monotonic() + PATIENCE
     while jobs.under_way:
+        assert time.monotonic() < end, "workers go on with runs that were cancelled"
         time.sleep(0.01)
     for row in jobs.rows():
         jobs.delete(row.id)
@@ -41,11 +65,11 @@ def no_runs():
 
 @pytest.fixture
 def run():
-    """A small finished training."""
+    """Return a small finished training."""
     return trained("lstm")
 
 
 @pytest.fixture
 def store(tmp_path):
-    """A history of this test alone."""
+    """Return a history of this test alone."""
     return Store(tmp_path / "runs.sqlite")
