@@ -1,22 +1,18 @@
 """The page Inside the cell: any sentence, every cell, trained and not."""
 
-import csv
-import io
 import json
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis import Experiment
-from analysis.engine.cost import count_cost
 from analysis.lesson.reading import MOST_WORDS
-from analysis.tasks.registry import build_task
+from analysis.report.sentences import cell as sentences
 from analysis.tasks.vocabulary import split_words
 from pages.ui import cell as ui
 from pages.ui import lesson, training
+from tests.helpers.app import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -69,12 +65,23 @@ def captions(at):
     return " ".join(caption.value for caption in at.caption)
 
 
+def headings(at):
+    return [text.value.removeprefix("#### ") for text in at.markdown if text.value.startswith("#### ")]
+
+
+def shown(at, cell="lstm"):
+    """The experiments of the page, as the sidebar makes them."""
+    return ui.next_word_experiments(at.session_state["settings"], cell)
+
+
 def test_a_newcomer_sees_a_sentence_run_through_an_lstm():
     at = app()
     assert words_drawn(at) == split_words(ui.EXAMPLE)
     patches = {trace["name"] for trace in drawing(at)["data"] if trace["type"] == "heatmap"}
     assert {"forget", "input", "candidate", "output", "cell", "hidden"} <= patches
-    assert "Untrained" in captions(at)
+    reading = ui.untrained_readings({"lstm": shown(at)["lstm"]}, split_words(ui.EXAMPLE), True)["lstm"]
+    assert sentences.reader_sentences(reading, None, True) in captions(at)
+    assert sentences.largest_state_sentence(reading) in headings(at)
     assert lesson.FLOWS["lstm"] in [text.value for text in at.markdown]
 
 
@@ -119,11 +126,6 @@ def test_an_empty_sentence_says_so_and_shows_the_example(sentence):
     assert words_drawn(at) == split_words(ui.EXAMPLE)
 
 
-def test_a_users_word_is_quoted_for_markdown():
-    assert ui.quoted("a_b*$:") == "“a\\_b\\*\\$\\:”"
-    assert ui.quoted("<b>") == "“\\<b\\>”"
-
-
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
 def test_every_tab_of_every_cell(cell, tab):
@@ -142,13 +144,6 @@ def test_every_tab_of_every_cell(cell, tab):
         assert fine(at.run()).code[0].value.splitlines() != lines
     if tab == TABS[4]:
         assert any("25 % fewer parameters" in text.value for text in at.markdown)
-
-
-@pytest.mark.parametrize(("size", "said"), [(0.9996, "almost 1"), (-0.9996, "almost 1"), (0.99, "0.99"), (1.2, "1.2")])
-def test_a_state_below_1_is_not_said_to_reach_it(size, said):
-    read = ui.untrained({"rnn": Experiment(task="words", cell="rnn", seeds=1, hidden_size=3)}, ["the"], True)["rnn"]
-    read.parts["hidden"][0, 0] = size
-    assert ui.held(read).endswith(f"the hidden state reaches {said} at “the”.")
 
 
 def test_the_lesson_speaks_of_the_chosen_cell():
@@ -174,35 +169,24 @@ def test_whatever_the_sidebar_says_the_page_reads_words(settings):
 
 def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
     at = app(steps="3", batch_size="2", length="3", task="words", cells="LSTM")
-    assert "a trained model takes its place" in captions(at)
+    experiment, words = shown(at)["lstm"], split_words(ui.EXAMPLE)
+    untrained = ui.read_words(experiment, None, words, True)
+    assert sentences.reader_sentences(untrained, None, waiting=True) in captions(at)
     before = drawing(at)["frames"]
-    until = time.monotonic() + 40
-    while training.jobs().under_way and time.monotonic() < until:
-        time.sleep(0.1)
+    until(lambda: not training.jobs().under_way)
     fine(at.run())
-    assert "Trained for 3 steps" in captions(at)
+    run = training.load(training.jobs().find(experiment).id)
+    trained = ui.read_words(experiment, run, words, True)
+    assert sentences.reader_sentences(trained, run, waiting=True) in captions(at)
     assert drawing(at)["frames"] != before
     assert "without it" not in captions(at)
     at.toggle(key="squashed").set_value(False)
-    assert "That is with tanh. Drawn here is the same network without it" in captions(fine(at.run()))
+    fine(at.run())
+    without_tanh = ui.read_words(experiment, run, words, False)
+    assert sentences.reader_sentences(without_tanh, run, waiting=True) in captions(at)
     at.toggle(key="squashed").set_value(True)
     at.segmented_control(key="weights").set_value("untrained")
     assert drawing(fine(at.run()))["frames"] == before
-
-
-def test_what_is_drawn_can_be_taken_home():
-    words = split_words("the = <b>")
-    experiment = Experiment(task="words", cell="lstm", seeds=1, hidden_size=3)
-    found = ui.untrained({"lstm": experiment}, words, True)
-    written = {
-        name: list(csv.DictReader(io.StringIO(text()))) for name, text in ui.tables(found, found["lstm"]).items()
-    }
-    assert len(written["flow"]) == 5 * 3
-    row = written["flow"][4]
-    assert (row["model"], row["step"], row["word"], row["unit"]) == ("lstm", "1", "=", "1")
-    assert float(row["cell"]) == found["lstm"].parts["cell"][1, 1]
-    assert [row["wanted"] for row in written["connectivity"][:2]] == ["=", "<"]
-    assert float(written["connectivity"][2]["norm"]) == found["lstm"].connectivity[1, 1]
 
 
 def test_nothing_starts_by_itself_where_it_would_take_long():
@@ -210,16 +194,8 @@ def test_nothing_starts_by_itself_where_it_would_take_long():
     assert not training.jobs().rows()
 
 
-def test_prices_are_those_of_a_training():
-    for name in ("rnn", "lstm", "gru"):
-        experiment = Experiment(cell=name, task="words", length=6, hidden_size=4, seeds=1)
-        assert (
-            ui.price(experiment)["multiply-adds per word"]
-            == count_cost(experiment, build_task(experiment))["multiply_adds"]
-        )
-
-
-@pytest.mark.parametrize(("task", "left_out"), [("recall", "task, length, seeds, layers"), ("words", "seeds, layers")])
-def test_it_says_which_settings_dont_count(task, left_out):
-    said = [caption.value for caption in app(task=task).caption]
-    assert sum(f"The sidebar's {left_out} and activation don't count" in each for each in said) == 1
+@pytest.mark.parametrize(("task", "unused"), [("recall", "task, length, seeds, layers"), ("words", "seeds, layers")])
+def test_the_page_names_the_settings_it_does_not_use(task, unused):
+    sentence = ui.unused_settings_sentence(task)
+    assert f"The sidebar's {unused} and activation are not used" in sentence
+    assert [caption.value for caption in app(task=task).caption].count(sentence) == 1

@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import Experiment, train
+from analysis.lesson.reading import MOST_WORDS, read_with_model
+from analysis.report.markdown import quote_word
+from analysis.report.sentences.cell import (
+    dependence_sentence,
+    gate_extremes_sentence,
+    largest_state_sentence,
+    reader_sentences,
+    savings_sentence,
+)
+
+SMALL = {"task": "words", "seeds": 1, "hidden_size": 3}
+
+
+@pytest.fixture(scope="module")
+def reading():
+    return read_with_model(Experiment(cell="lstm", **SMALL), ["the", "list", "qzx"])
+
+
+def test_a_users_word_is_quoted_for_markdown():
+    assert quote_word("a_b*$:") == "“a\\_b\\*\\$\\:”"
+    assert quote_word("<b>") == "“\\<b\\>”"
+
+
+@pytest.mark.parametrize(
+    ("size", "written"), [(0.9996, "almost 1"), (-0.9996, "almost 1"), (0.99, "0.99"), (1.2, "1.2")]
+)
+def test_a_state_below_1_does_not_reach_1(size, written):
+    reading = read_with_model(Experiment(cell="rnn", **SMALL), ["the"])
+    reading.parts["hidden"][0, 0] = size
+    assert largest_state_sentence(reading).endswith(f"the hidden state reaches {written} at “the”.")
+
+
+def test_the_state_of_an_lstm_is_two(reading):
+    sentence = largest_state_sentence(reading)
+    assert sentence.startswith("One loop over 3 words: the hidden state reaches ")
+    assert " and the cell state reaches " in sentence
+    endless = replace(reading, parts=reading.parts | {"cell": np.full((3, 3), np.inf)})
+    assert largest_state_sentence(endless) == "Without tanh the cell state leaves floating point."
+
+
+def test_the_reader_is_untrained_or_a_run(reading):
+    assert reader_sentences(reading, None, False) == (
+        "Untrained: the weights are random, and so are its predictions. Unknown to it, and all the same to it: “qzx”."
+    )
+    assert "; a trained model takes its place once there is one." in reader_sentences(reading, None, True)
+    run = train(Experiment(cell="lstm", **SMALL, length=3, steps=2, batch_size=2))
+    assert reader_sentences(reading, run, True).startswith("Trained for 2 steps: ")
+    assert "That is with tanh." not in reader_sentences(reading, run, True)
+    assert "That is with tanh." in reader_sentences(replace(reading, activation="identity"), run, True)
+
+
+def test_words_beyond_the_first_are_counted():
+    reading = read_with_model(Experiment(cell="gru", **SMALL), ["the"] * (MOST_WORDS + 2))
+    assert reader_sentences(reading, None, False).endswith(
+        f"Only the first {MOST_WORDS} of {MOST_WORDS + 2} words are read."
+    )
+
+
+def test_unknown_words_are_listed_once_and_at_most_eight():
+    unknown = [f"qzx{chr(97 + k)}" for k in range(10)]
+    reading = read_with_model(Experiment(cell="gru", **SMALL), [*unknown, unknown[0]])
+    assert reader_sentences(reading, None, False).endswith("“qzxg”, “qzxh” and 2 more.")
+
+
+def test_a_gate_is_highest_and_lowest_at_a_word(reading):
+    gate = np.array([[0.1] * 3, [0.9] * 3, [0.5] * 3])
+    changed = replace(reading, parts=reading.parts | {"forget": gate})
+    assert gate_extremes_sentence(changed, "forget") == (
+        "Over all units it is highest at “list” (0.9) and lowest at “the” (0.1)."
+    )
+    one_word = replace(reading, parts=reading.parts | {"forget": gate[:1]})
+    assert gate_extremes_sentence(one_word, "forget") == ""
+
+
+def test_dependence_is_counted_in_words_back(reading):
+    connectivity = np.array([[1, np.nan, np.nan], [0.001, 1, np.nan], [0.5, 0.1, 1]])
+    readings = {"lstm": replace(reading, connectivity=connectivity)}
+    assert dependence_sentence(readings, 1).endswith("is found up to 0 words back in the LSTM.")
+    assert dependence_sentence(readings, 2) == (
+        "More than 1 % of the strongest dependence is found up to 2 words back in the LSTM."
+    )
+    nothing = {"lstm": replace(reading, connectivity=np.zeros((3, 3)))}
+    assert dependence_sentence(nothing, 2) == ""
+
+
+def test_what_a_gru_saves():
+    lstm = {"parameters": 400, "multiply_adds": 200, "milliseconds": 2.0}
+    gru = {"parameters": 300, "multiply_adds": 150, "milliseconds": 2.5}
+    assert savings_sentence(lstm, gru) == (
+        "Here the GRU has 25 % fewer parameters and 25 % fewer multiply-adds than the LSTM, and took 25 % more time."
+    )
