@@ -1,28 +1,25 @@
-"""The command line's options, what is read from what was typed (an experiment, layers and inputs), and what to type.
+"""The command line's options, and how their values are read. Needs no torch.
 
-A setting is an option because it is a field of `Experiment`.
+Each field of `Experiment` is an option.
 """
 
+import math
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from torch import Tensor
-
 from analysis.experiment import SETTINGS, Experiment, accepted_values, setting_type
-from analysis.models.files import LARGEST
-from analysis.models.layers import (
+from analysis.models.limits import (
+    RANDOM_SEED,
+    RANDOM_SEQUENCES,
+    RANDOM_STEPS,
+    RANDOM_VARIANCE,
     SEQUENCES,
     STEPS,
-    Found,
-    describe_inputs,
-    fit_inputs,
-    random_inputs,
-    read_inputs,
-    read_recurrent,
 )
 from analysis.report.commands import option_name
+from analysis.results import THRESHOLD
 
 ABOUT = "Train, or measure models untrained or from a file, and look after kept runs."
 JOINS = (
@@ -34,108 +31,127 @@ FORMATS = {
     "csv": "the decay curves, as CSV",
     "html": "the figures, as one page for a browser",
 }
-KEPT = {
+HISTORY_COMMANDS = {
     "runs": "list the runs that are kept",
     "resume": "go on with a run that was interrupted or cancelled, or that failed",
     "export": "write a run to a file",
     "import": "take in a run from a file",
     "delete": "delete a run, or a watched model",
 }
-RANDOM = {  # option: its type, default and what it says
-    "steps": (int, 100, f"Random inputs: steps, from 2 to {STEPS}"),
-    "sequences": (int, 16, f"Random inputs: how many sequences, from 1 to {SEQUENCES}"),
-    "variance": (float, 1.0, "Random inputs: their variance"),
-    "seed": (int, 0, "Random inputs: their seed"),
+RANDOM_OPTIONS: dict[str, tuple[int | float, str]] = {  # by name: the default and the help
+    "steps": (RANDOM_STEPS, f"Random inputs: steps, from 2 to {STEPS}"),
+    "sequences": (RANDOM_SEQUENCES, f"Random inputs: how many sequences, from 1 to {SEQUENCES}"),
+    "variance": (RANDOM_VARIANCE, "Random inputs: their variance"),
+    "seed": (RANDOM_SEED, "Random inputs: their seed"),
 }
+THRESHOLD_HELP = f"Share of the gradient that the horizon asks for: a number above 0, at most 1; default {THRESHOLD:g}"
 STDOUT = "-"
 
 
 class Parser(ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser that raises ValueError with one line where argparse prints the usage and exits."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse what was typed."""
+        """Raise ValueError with argparse's message."""
         raise ValueError(message)
 
 
 def make_parser() -> Parser:
-    """Make the parser: an option for every setting, and where to write."""
-    whole = Parser(prog="python -m analysis", description=ABOUT, allow_abbrev=False)
-    commands = whole.add_subparsers(
-        dest="verb", required=True, metavar="{train,decay} or {" + ",".join(["record", *KEPT]) + "}"
+    """Return the parser of all commands."""
+    parser = Parser(prog="python -m analysis", description=ABOUT, allow_abbrev=False)
+    commands = parser.add_subparsers(
+        dest="verb", required=True, metavar="{train,decay} or {" + ",".join(["record", *HISTORY_COMMANDS]) + "}"
     )
-    for verb, about in (("train", "train models and measure them"), ("decay", "measure models untrained")):
-        joins = f" {JOINS}" * (verb == "train")
-        description = f"{about.capitalize()}.{joins}"
-        command = commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
-        settings = command.add_argument_group("settings")
-        for name in SETTINGS:
-            settings.add_argument(option_name(name), default=SUPPRESS, metavar="VALUE", help=_help(name))
-        if verb == "decay":
-            _add_threshold(settings)
-        _add_output(command)
-        if verb == "train":
-            _add_store(command).add_argument("--no-store", action="store_true", help="Train anew and keep nothing")
+    train, decay = (
+        commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
+        for verb, about, description in (
+            ("train", "train models and measure them", f"Train models and measure them. {JOINS}"),
+            ("decay", "measure models untrained", "Measure models untrained."),
+        )
+    )
+    _add_settings(train)
+    _add_output(train)
+    _add_store(train, with_none=True)
+    _add_settings(decay, with_threshold=True)
+    _add_output(decay)
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
-    for verb, about in KEPT.items():
+    for verb, about in HISTORY_COMMANDS.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
-        if verb in ("resume", "export", "delete"):
-            command.add_argument("id", metavar="ID", help="What `runs` lists it under")
-        if verb in ("export", "import"):
-            command.add_argument("file", metavar="FILE", help="The file of one run")
-        if verb == "runs":
-            command.add_argument("--json", action="store_true", help="Print the runs as JSON, without watched models")
-        if verb == "resume":
-            _add_output(command)
-        _add_store(command)
-    return whole
+        _add_history_command(verb, command)
+    return parser
+
+
+def _add_settings(command: ArgumentParser, *, with_threshold: bool = False) -> None:
+    """Add an option for each setting of an experiment."""
+    group = command.add_argument_group("settings")
+    for name in SETTINGS:
+        group.add_argument(option_name(name), default=SUPPRESS, metavar="VALUE", help=_help(name))
+    if with_threshold:
+        group.add_argument("--threshold", default=f"{THRESHOLD:g}", metavar="VALUE", help=THRESHOLD_HELP)
 
 
 def _add_record(command: ArgumentParser) -> None:
+    """Add the arguments of `record`."""
     command.description = "Measure the recurrent layers in a state dict; nothing in the files is executed."
     command.add_argument("weights", metavar="WEIGHTS", help="The state dict: .safetensors, .pt or .pth")
     command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
     command.add_argument("--time-first", action="store_true", help="Inputs of three axes are (T, N, D)")
     command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")
     command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
-    for name, (_, default, what) in RANDOM.items():
-        command.add_argument(option_name(name), metavar="VALUE", help=f"{what}; default {default}")
-    _add_threshold(command)
+    for name, (default, text) in RANDOM_OPTIONS.items():
+        command.add_argument(option_name(name), metavar="VALUE", help=f"{text}; default {default}")
+    command.add_argument("--threshold", default=f"{THRESHOLD:g}", metavar="VALUE", help=THRESHOLD_HELP)
     _add_output(command)
 
 
-def _add_threshold(settings: Any) -> None:  # noqa: ANN401
-    what = "Share of the gradient that the horizon asks for: a number above 0, at most 1; default 0.01"
-    settings.add_argument("--threshold", default="0.01", metavar="VALUE", help=what)
+def _add_history_command(verb: str, command: ArgumentParser) -> None:
+    """Add the arguments of a command that looks after kept runs."""
+    if verb in ("resume", "export", "delete"):
+        command.add_argument("id", metavar="ID", help="What `runs` lists it under")
+    if verb in ("export", "import"):
+        command.add_argument("file", metavar="FILE", help="The file of one run")
+    if verb == "runs":
+        command.add_argument("--json", action="store_true", help="Print the runs as JSON, without watched models")
+    if verb == "resume":
+        _add_output(command)
+    _add_store(command)
 
 
 def _add_output(command: ArgumentParser) -> None:
-    output = command.add_argument_group("output")
+    """Add an option for each format that a result can be written in."""
+    group = command.add_argument_group("output")
     for format_, what in FORMATS.items():
-        output.add_argument(option_name(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
+        group.add_argument(option_name(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
 
 
-def _add_store(command: ArgumentParser) -> Any:  # noqa: ANN401
-    kept = command.add_argument_group("history")
-    kept.add_argument("--store", metavar="PATH", help="Where runs are kept; unset, GOLDFISH_STORE or the user's data")
-    return kept
+def _add_store(command: ArgumentParser, *, with_none: bool = False) -> None:
+    """Add the option that names the history, and perhaps one that leaves it alone."""
+    group = command.add_argument_group("history")
+    group.add_argument("--store", metavar="PATH", help="Where runs are kept; unset, GOLDFISH_STORE or the user's data")
+    if with_none:
+        group.add_argument("--no-store", action="store_true", help="Train anew and keep nothing")
 
 
 def _help(name: str) -> str:
-    about, default = SETTINGS[name], SETTINGS[name].default
-    only = [f"cell {', '.join(about.applies_to)}"] * (about.applies_to != SETTINGS["cell"].choices)
-    only += [f"task {', '.join(about.tasks)}"] * (about.tasks != SETTINGS["task"].choices)
+    """Return a setting's help: what it is, what it accepts, what it applies to, its default."""
+    setting = SETTINGS[name]
+    only = []
+    if setting.applies_to != SETTINGS["cell"].choices:
+        only.append(f"cell {', '.join(setting.applies_to)}")
+    if setting.tasks != SETTINGS["task"].choices:
+        only.append(f"task {', '.join(setting.tasks)}")
     applies = f"; only {' and '.join(only)}" if only else ""
-    return f"{about.help.rstrip('.')}: {accepted_values(name)}{applies}; default {default}".replace("%", "%%")
+    text = f"{setting.help.rstrip('.')}: {accepted_values(name)}{applies}; default {setting.default}"
+    return text.replace("%", "%%")  # argparse formats a help text by %
 
 
 def experiment_from(arguments: Mapping[str, Any]) -> Experiment:
-    """Build the experiment that was typed, which refuses what is wrong."""
-    return Experiment(**{name: _read(name, arguments[name]) for name in SETTINGS if name in arguments})
+    """Return the experiment that was typed; ValueError for a setting that it does not accept."""
+    return Experiment.from_dict({name: _read(name, arguments[name]) for name in SETTINGS if name in arguments})
 
 
 def _read(name: str, text: str) -> str | int | float | None:
-    """Read a setting's value; what can't be read stays the text it is."""
+    """Return a setting's value in its type; a text that can't be read stays as it is, for `Experiment` to refuse."""
     type_, optional = setting_type(name)
     if optional and type_ is not str and text == "None":
         return None
@@ -146,57 +162,18 @@ def _read(name: str, text: str) -> str | int | float | None:
 
 
 def parse_threshold(text: str) -> float:
-    """Read the threshold."""
+    """Return the share of the gradient that a horizon asks for; ValueError where it is not above 0 and at most 1."""
     try:
         threshold = float(text)
     except ValueError:
-        threshold = -1.0
-    if not 0 < threshold <= 1:
+        threshold = math.nan
+    if not 0 < threshold <= 1:  # also false for NaN
         raise ValueError(f"threshold={text}: expected a number above 0, at most 1")
     return threshold
 
 
-def layers_from(arguments: Mapping[str, Any]) -> Found:
-    """Choose the layers that were named, or the only ones."""
-    every = read_recurrent(read_bytes(arguments["weights"]), Path(arguments["weights"]).name)
-    usable = [found for found in every if not found.refusal]
-    layer = arguments["layer"]
-    chosen = [found for found in every if found.name == layer] if layer is not None else usable or every
-    if len(chosen) != 1:
-        names = ", ".join(found.name for found in usable)
-        received = f"layer={layer}" if layer is not None else f"{len(chosen)} layers"
-        raise ValueError(f"{received}: expected --layer with one of {names or 'none, as none can be measured'}")
-    return chosen[0]
-
-
-def inputs_from(arguments: Mapping[str, Any], found: Found) -> tuple[Tensor, str, str, dict[str, Any]]:
-    """Read or draw the inputs; return them, what was read, what was cut, and where they come from."""
-    data, options = arguments["data"], {}
-    for name, (type_, default, _) in RANDOM.items():
-        text = arguments[name]
-        if data and text is not None:
-            raise ValueError(f"{name}={text}: expected with random inputs only, not with --data")
-        try:
-            options[name] = default if text is None else type_(text)
-        except ValueError:
-            raise ValueError(f"{name}={text}: expected a {'whole ' * (type_ is int)}number") from None
-    time_first = arguments["time_first"]
-    if data:
-        array = read_inputs(read_bytes(data), Path(data).name, found)
-        inputs, cut = fit_inputs(found, array, time_first)
-        read, likelier = describe_inputs(array, time_first)
-        other = f" (likelier {likelier}: {'without' if time_first else 'with'} --time-first)" if likelier else ""
-        return inputs, f"Read: {read}{other}.", cut, {"file": data}
-    if time_first:
-        raise ValueError("time-first: expected with --data only")
-    drawn = random_inputs(found, options["steps"], options["sequences"], options["variance"], options["seed"])
-    inputs, cut = fit_inputs(found, drawn)
-    return inputs, "", cut, options
-
-
-def read_bytes(path: str, largest: int | None = None) -> bytes:
-    """Read a file; a ValueError names it where it can't be, or is too large."""
-    largest = largest or LARGEST
+def read_bytes(path: str, largest: int) -> bytes:
+    """Return a file's bytes; a ValueError names the file where it can't be read or has more than `largest`."""
     try:
         with Path(path).open("rb") as file:
             content = file.read(largest + 1)

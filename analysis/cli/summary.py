@@ -1,4 +1,4 @@
-"""What the command line says of results, in lines of text."""
+"""Results as lines of text for the terminal."""
 
 import numpy as np
 
@@ -9,20 +9,21 @@ from analysis.results import Decay, Run, Watched
 
 
 def describe_run(run: Run) -> str:
-    """Say per seed, and then of all, what was learned and how far the gradient reached."""
+    """Return what each model learned and how far back its gradient reached, and the medians of all."""
     experiment, metric_name = run.experiment, run.metric_name
     lines = [f"{experiment_title(experiment)}, {metric_name} by chance {wording.format_number(run.chance)}:"]
-    ends = {failure.model: failure for failure in run.diverged}
-    for k, metric in enumerate(run.metric):
-        reaches = f"horizon {_one(run.before, k)} before training, {_one(run.after, k)} after"
-        if k in ends:
-            lines.append(f"seed {experiment.seed + k}: ended at step {ends[k].step}: {ends[k].reason}")
+    failures = {failure.model: failure for failure in run.diverged}
+    for model, metric in enumerate(run.metric):
+        before, after = (_horizon_text(decay.horizons[model], decay) for decay in (run.before, run.after))
+        horizons = f"horizon {before} before training, {after} after"
+        if failure := failures.get(model):
+            lines.append(f"seed {experiment.seed + model}: ended at step {failure.step}: {failure.reason}")
         else:
-            lines.append(f"seed {experiment.seed + k}: {metric_name} {wording.format_number(metric)}, {reaches}")
-    if len(ends) < experiment.seeds:
+            lines.append(f"seed {experiment.seed + model}: {metric_name} {wording.format_number(metric)}, {horizons}")
+    if len(failures) < experiment.seeds:
         lines.append(
             f"median (range): {metric_name} {wording.format_range(run.metric)}, "
-            f"horizon {_reach(run.before)} before training, {_reach(run.after)} after"
+            f"horizon {_horizon_range(run.before)} before training, {_horizon_range(run.after)} after"
         )
         threshold = wording.format_percent(run.after.threshold)
         lines.append(f"The horizon is the number of steps back to which {threshold} of the gradient is left.")
@@ -30,54 +31,57 @@ def describe_run(run: Run) -> str:
 
 
 def describe_decay(what: str, decay: Decay) -> str:
-    """Say of what was measured once how far the gradient reaches."""
+    """Return how far back the gradient reaches in `what` was measured once."""
     share = wording.format_percent(decay.threshold)
     if np.isnan(decay.horizon):
         return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
-    reach = f"horizon {_reach(decay)}, the steps back to which {share} of the gradient is left"
-    return f"{what}: {reach}; {wording.describe_rate(decay)}."
+    horizon = f"horizon {_horizon_range(decay)}, the steps back to which {share} of the gradient is left"
+    return f"{what}: {horizon}; {wording.describe_rate(decay)}."
 
 
 def describe_row(row: Row) -> str:
-    """Say in one line what a run is and what came of it."""
+    """Return a line on a kept run: its settings, how far it came and its metric."""
     learned = [metric for metric in row.metric or () if metric is not None]
-    found = f", {row.metric_name} {wording.format_number(float(np.median(learned)))}" if learned else ""
-    found += f" by chance {wording.format_number(row.chance)}" if learned else ""
-    found += f", {wording.count_diverged(row.diverged, row.experiment.seeds)}" if row.diverged else ""
-    why = f" ({row.reason})" if row.reason else ""
+    result = ""
+    if learned:
+        result += f", {row.metric_name} {wording.format_number(float(np.median(learned)))}"
+    if learned and row.chance is not None:
+        result += f" by chance {wording.format_number(row.chance)}"
+    if row.diverged:
+        result += f", {wording.count_diverged(row.diverged, row.experiment.seeds)}"
+    reason = f" ({row.reason})" if row.reason else ""
     step = f"step {row.step}/{row.experiment.steps}"
-    return f"{_kept(row.id, row)}{experiment_title(row.experiment)}, {step}, {row.status}{found}{why}"
+    return f"{_entry(row.id, row)}{experiment_title(row.experiment)}, {step}, {row.status}{result}{reason}"
 
 
 def describe_watched(id: str, model: Watched) -> str:
-    """Say in one line what a model is that was watched in a loop of someone's own."""
+    """Return a line on a model that was watched in a user's own training loop."""
     decays = [snapshot.decay for snapshot in model.snapshots]
-    reach = f", horizon {_reach(decays[0])} first, {_reach(decays[-1])} last" if decays else ""
-    return f"{_kept(id, model)}{model.cell.upper()}, watched, pass {model.backwards}{reach}"
+    horizons = f", horizon {_horizon_range(decays[0])} first, {_horizon_range(decays[-1])} last" if decays else ""
+    return f"{_entry(id, model)}{model.cell.upper()}, watched, pass {model.backwards}{horizons}"
 
 
 def experiment_title(experiment: Experiment) -> str:
-    """Name an experiment by its cell, task and length."""
+    """Return an experiment's cell, task and length."""
     return f"{experiment.cell.upper()}, {experiment.task}, length {experiment.task_length}"
 
 
-def _kept(id: str, kept: Row | Watched) -> str:
+def _entry(id: str, kept: Row | Watched) -> str:
+    """Return the start of a line on a kept run or model: its id, when it was made, its name."""
     return f"{id}  {kept.created[:16]}  " + (f"{kept.name}: " if kept.name else "")
 
 
-def _one(decay: Decay, model: int) -> str:
-    return _steps(decay.horizons[model], decay)
-
-
-def _reach(decay: Decay) -> str:
-    """Write the horizon of the median with the range over seeds."""
+def _horizon_range(decay: Decay) -> str:
+    """Return the horizon of the median curve, with the range over seeds."""
     if np.isnan(decay.horizon):
-        return _steps(decay.horizon, decay)
-    low, high = (_steps(end, decay) for end in (np.nanmin(decay.horizons), np.nanmax(decay.horizons)))
-    return _steps(decay.horizon, decay) + (f" ({low} to {high})" if low != high else "")
+        return _horizon_text(decay.horizon, decay)
+    low, high = (_horizon_text(end, decay) for end in (np.nanmin(decay.horizons), np.nanmax(decay.horizons)))
+    return _horizon_text(decay.horizon, decay) + (f" ({low} to {high})" if low != high else "")
 
 
-def _steps(horizon: float, decay: Decay) -> str:
+def _horizon_text(horizon: float, decay: Decay) -> str:
+    """Return a horizon in words; one at the end of the sequence is only a lower bound."""
     if np.isnan(horizon):
         return "not measurable"
-    return "at least " * bool(horizon == decay.furthest) + wording.format_number(horizon)
+    number = wording.format_number(horizon)
+    return f"at least {number}" if horizon == decay.furthest else number

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 from analysis import Experiment, train, watch
-from analysis.cli import main as command
+from analysis.cli import measure
 from analysis.cli.main import main
 from analysis.history.store import Store
 from analysis.jobs.pool import Jobs
@@ -47,12 +47,12 @@ def rows(capsys):
 def interrupted(monkeypatch, step=20):
     """Train until a step, as if Ctrl-C were typed there."""
 
-    def show(line):
+    def show_progress(line):
         if line.startswith(f"step {step}/"):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "show", show)
+        patch.setattr(measure, "show_progress", show_progress)
         assert main(["train", *SMALL]) == 130
 
 
@@ -79,7 +79,7 @@ def test_what_is_trained_already_is_shown_again(path, tmp_path, capsys, monkeypa
     assert (again, other.read_text()) == (out, one.read_text())
     (row,) = rows(capsys)
     assert said == f"goldfish: trained on {row['created'][:10]}, run {row['id']}; --no-store trains anew\n"
-    monkeypatch.setattr(command, "show", lambda line: None)
+    monkeypatch.setattr(measure, "show_progress", lambda line: None)
     assert main(["train", *SMALL, "--no-store"]) == 0
     assert capsys.readouterr() == (out, "")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import Experiment, measure_untrained
-from analysis.cli import main as cli
+from analysis.cli import measure, output
 from analysis.cli.arguments import experiment_from, make_parser
 from analysis.cli.main import main
 from analysis.engine import cost
@@ -62,8 +62,8 @@ def history(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def untouched(monkeypatch):
     """Fails where anything is trained or measured."""
-    for name in ("train", "measure_untrained"):
-        monkeypatch.setattr(cli, name, lambda *_: pytest.fail("this came too late"))
+    for name in ("trained_outcome", "measure_untrained"):
+        monkeypatch.setattr(measure, name, lambda *_: pytest.fail("this came too late"))
 
 
 def strict(text: str):
@@ -213,7 +213,7 @@ def test_progress_on_a_terminal(verb, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
     assert main([verb, *SMALL]) == 0
-    shown = capsys.readouterr().err.split(cli.ERASE)
+    shown = capsys.readouterr().err.split(output.ERASE)
     assert shown[0] == shown[-1] == ""
     assert max(map(len, shown)) < 60
     if verb == "train":
@@ -228,8 +228,8 @@ def test_interrupt_is_one_line(verb, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "train", interrupt)
-    monkeypatch.setattr(cli, "measure_untrained", interrupt)
+    monkeypatch.setattr(measure, "train_or_join", interrupt)
+    monkeypatch.setattr(measure, "measure_untrained", interrupt)
     assert main([verb]) == 130
     assert capsys.readouterr() == ("", "goldfish: interrupted\n")
 
@@ -256,7 +256,7 @@ def test_none_leaves_an_optional_number_unset(capsys):
 
 
 def test_commands_in_the_readme_are_understood():
-    readme = Path(cli.__file__).parents[2].joinpath("README.md").read_text()
+    readme = Path(measure.__file__).parents[2].joinpath("README.md").read_text()
     commands = re.findall(r"^\$ python -m analysis (.*)$", readme, re.MULTILINE)
     assert len(commands) > 2
     for command in commands:
@@ -268,7 +268,7 @@ def test_commands_in_the_readme_are_understood():
 def test_as_a_program(tmp_path):
     def run(*argv: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "analysis", *argv]
-        return subprocess.run(command, capture_output=True, text=True, cwd=Path(cli.__file__).parents[2])
+        return subprocess.run(command, capture_output=True, text=True, cwd=Path(measure.__file__).parents[2])
 
     done = run("decay", *SMALL, "--json", "-")
     assert done.returncode == 0

@@ -13,7 +13,8 @@ from torch import nn
 from analysis import activation_bounds, gate_saturation, gradient_decay, record
 from analysis.cli.main import main
 from analysis.measures.memory import output_memory
-from analysis.models.layers import Found, random_inputs
+from analysis.models.inputs import random_inputs
+from analysis.models.layers import RecurrentStack
 from analysis.report import documents
 from tests.cli.test_main import refusal, strict
 
@@ -64,7 +65,7 @@ def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):
     out, err = capsys.readouterr()
     document = strict(out)
     assert "horizon" in err
-    inputs = random_inputs(Found("", "rnn", 3, 5, 1, True), 12, 3, 4.0, 7)
+    inputs = random_inputs(RecurrentStack("", "rnn", 3, 5, 1, True), 12, 3, 4.0, 7)
     assert document["decay"] == documents.as_plain(gradient_decay(record(files["rnn"], inputs), threshold=0.1))
     assert document["inputs"] == {
         "steps": 12,
@@ -144,14 +145,14 @@ def test_bad_input_is_refused_in_one_line(argv, message, files, capsys):
 
 
 def test_a_file_too_large_is_not_even_read(files, capsys, monkeypatch):
-    monkeypatch.setattr("analysis.cli.arguments.LARGEST", 10)
+    monkeypatch.setattr("analysis.cli.record.LARGEST", 10)
     assert main(["record", "lstm.pt"]) == 2
     assert "bytes: expected at most 10" in capsys.readouterr().err
 
 
 def test_as_a_command(files):
     words = [sys.executable, "-m", "analysis", "record", str(files["folder"] / "lstm.pt"), "--steps", "9"]
-    from tests.pages.test_decay import DASHBOARD
+    from tests.helpers.app import DASHBOARD
 
     run = subprocess.run(words, cwd=DASHBOARD.removesuffix("dashboard.py"), capture_output=True, text=True)
     assert run.returncode == 0 and "horizon" in run.stdout and not run.stderr

@@ -1,0 +1,169 @@
+"""The commands that measure an experiment: train, resume, decay."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from analysis.cli import summary
+from analysis.cli.arguments import experiment_from, parse_threshold
+from analysis.cli.output import (
+    ALL_DIVERGED,
+    FINISHED,
+    Outcome,
+    print_note,
+    show_progress,
+    writable_targets,
+    write_outcome,
+)
+from analysis.cli.runs import require_existing_history
+from analysis.engine.cost import require_memory
+from analysis.experiment import Experiment
+from analysis.history.database import StoreError
+from analysis.jobs.pool import Jobs
+from analysis.measures.meter import measure_untrained
+from analysis.report import documents, export, tables, wording
+from analysis.report.commands import repeat_command
+from analysis.results import THRESHOLD, Measured, Run, Snapshot
+from analysis.tasks.registry import build_task
+from analysis.training import trainer
+
+ANEW = "--no-store trains anew"
+
+
+def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
+    """Train or resume a run, or measure untrained models; write the result and return the exit status."""
+    if verb == "resume":
+        return _resume(arguments)
+    experiment = experiment_from(arguments)
+    threshold = parse_threshold(arguments["threshold"]) if verb == "decay" else THRESHOLD
+    targets = writable_targets(arguments)
+    require_memory(experiment, build_task(experiment), training=verb == "train")
+    if verb == "decay":
+        outcome = untrained_outcome(experiment, threshold)
+    elif arguments["no_store"]:
+        outcome = trained_outcome(experiment, trainer.train)
+    else:
+        with open_jobs(arguments["store"], required=bool(arguments["store"])) as jobs:
+            outcome = trained_outcome(experiment, partial(train_or_join, jobs))
+    return write_outcome(outcome, targets, repeat_command(experiment, verb))
+
+
+def _resume(arguments: Mapping[str, Any]) -> int:
+    """Go on with a run that stopped; write the result and return the exit status."""
+    targets, id = writable_targets(arguments), arguments["id"]
+    require_existing_history(arguments["store"])
+    with open_jobs(arguments["store"], required=True) as jobs:
+        row = jobs.row(id)
+        row.require_text()
+
+        def resume(experiment: Experiment, on_snapshot: Callable[[Snapshot], None]) -> Run:
+            return jobs.train_here(id, on_snapshot)[1]
+
+        outcome = trained_outcome(row.experiment, resume)
+    return write_outcome(outcome, targets, repeat_command(row.experiment))
+
+
+@contextmanager
+def open_jobs(store: str | None, *, required: bool) -> Iterator[Jobs]:
+    """Open the history for training in this process; at the end, print why a run could not be kept.
+
+    Raises:
+        StoreError: where the history can't be used although it is required. Otherwise runs are kept in memory.
+    """
+    with Jobs(store, workers=0) as jobs:
+        if jobs.trouble and required:
+            raise StoreError(jobs.trouble)
+        yield jobs
+        for reason in {row.unsaved for row in jobs.rows() if row.unsaved}:
+            print_note(f"this run is not kept: {reason}")
+
+
+def train_or_join(jobs: Jobs, experiment: Experiment, on_snapshot: Callable[[Snapshot], None]) -> Run:
+    """Train an experiment, or take the run of the same settings from the history, and print which."""
+    row, anew = jobs.find(experiment), False
+    if row and row.status == "finished":
+        try:
+            run = jobs.load(row.id)
+            print_note(f"trained on {row.created[:10]}, run {row.id}; {ANEW}")
+            return replace(run, experiment=experiment)  # the same text may have another path now
+        except StoreError as error:
+            print_note(str(error))
+            anew = True
+    elif row:
+        stopped = f"{row.status} at step {row.step}, going on with it"
+        print_note(f"run {row.id}: {'another process trains it, waiting for it' if row.live else stopped}; {ANEW}")
+    _, run = jobs.train_here(experiment, on_snapshot, anew=anew)
+    return replace(run, experiment=experiment)
+
+
+def trained_outcome(experiment: Experiment, train: Callable[[Experiment, Callable[[Snapshot], None]], Run]) -> Outcome:
+    """Train an experiment by `train`, showing its progress; return the result."""
+    metric_name = build_task(experiment).metric_name
+
+    def show_snapshot(snapshot: Snapshot) -> None:
+        loss, metric = wording.format_range(snapshot.loss), wording.format_range(snapshot.metric)
+        show_progress(f"step {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
+
+    run = train(experiment, show_snapshot)
+    return Outcome(
+        status=ALL_DIVERGED if run.status == "diverged" else FINISHED,
+        summary=summary.describe_run(run),
+        document=documents.run_document(run),
+        curves=[(experiment, "before", run.before), *decay_curves(experiment, "after", run.measured_after)],
+        figures=lambda: _run_figures(run),
+    )
+
+
+def _run_figures(run: Run) -> dict[str, export.Figure]:
+    """Draw a trained run."""
+    from analysis.figures import bounds, decay, gates, memory, timeline
+
+    cell, before, after = run.experiment.cell, run.measured_before, run.measured_after
+    carry = {} if run.carry is None else {cell: run.carry}
+    figures = {
+        "decay": decay.decay({cell: run.after}, before={cell: run.before}, carry=carry),
+        "memory": memory.memory({cell: run.memory}),
+        "timeline": timeline.timeline({cell: run}),
+        "bounds": bounds.sizes({run.experiment.activation: after.bounds}),
+    }
+    if after.saturation:
+        figures["gates"] = gates.histograms({cell: after.saturation}, {cell: before.saturation})
+    return figures
+
+
+def untrained_outcome(experiment: Experiment, threshold: float) -> Outcome:
+    """Measure an experiment before any training, showing progress; return the result."""
+    measured = measure_untrained(experiment, threshold, lambda done: show_progress(f"measured {done:.0%}"))
+    return Outcome(
+        status=exit_status(measured),
+        summary=summary.describe_decay(f"{summary.experiment_title(experiment)}, untrained", measured.decay),
+        document=documents.measured_document({"experiment": experiment}, measured),
+        curves=decay_curves(experiment, "before", measured),
+        figures=lambda: measured_figures(experiment.cell, experiment.activation, measured),
+    )
+
+
+def exit_status(measured: Measured) -> int:
+    """Return the exit status: whether any model stayed in the finite range."""
+    return ALL_DIVERGED if measured.decay.excluded == len(measured.decay.horizons) else FINISHED
+
+
+def decay_curves(experiment: Experiment, phase: str, measured: Measured) -> list[tables.Curve]:
+    """Return the decay of the memory state, and the one through the gate alone where there is a gate."""
+    return [(experiment, phase, measured.decays[of]) for of in ("memory", "carry") if of in measured.decays]
+
+
+def measured_figures(cell: str, activation: str, measured: Measured) -> dict[str, export.Figure]:
+    """Draw models that were measured once."""
+    from analysis.figures import bounds, decay, gates
+
+    carry = {cell: measured.decays["carry"]} if "carry" in measured.decays else {}
+    figures = {
+        "decay": decay.decay({cell: measured.decay}, carry=carry),
+        "bounds": bounds.sizes({activation: measured.bounds}),
+    }
+    if measured.saturation:
+        figures["gates"] = gates.histograms({cell: measured.saturation})
+    return figures
