@@ -1,19 +1,18 @@
-"""Uploaded bytes as tensors by name, or as one array of numbers; whatever is wrong with them is an UnusableError.
+"""Read a file's bytes as tensors by name, or as one array of numbers. Knows nothing of networks.
 
-Nothing in a file is executed, and memory and time are bounded by LARGEST: sizes are checked as declared before
-anything is read, and again while reading. It knows nothing of networks.
+A file may come from anywhere: nothing in it is executed, and memory and time are bounded by LARGEST, since sizes are
+checked as declared before anything is read, and again while reading. Whatever is wrong raises an UnusableError.
 """
 
 import csv
 import io
-import pickletools
-import re
 import struct
 import warnings
 import zipfile
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -22,35 +21,17 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from analysis.models.errors import UnusableError
 from analysis.models.limits import LARGEST, MIB
+from analysis.models.pickles import MOST_VALUES, check_pickle
 
 LARGEST_CSV = 20 * MIB
 LARGEST_HEADER = 2 * MIB  # the names and shapes in front of the numbers
 MOST_ENTRIES = 20_000
-MOST_VALUES = 500_000  # in a pickle, shared ones counted as often as they appear
 DEEPEST, LONGEST = 16, 1000  # levels of dicts, characters of a name
-
-# All that a state dict, and a checkpoint of plain values around it, refers to.
-GLOBALS = re.compile(
-    r"collections (OrderedDict|Counter)|torch (Size|device|\w+Storage|b?float\w+|double|half|u?int\d+|long|bool)"
-    r"|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.serialization _get_layout"
-)
-CALLS = ("REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "BUILD")
-GROWS = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
 DELIMITERS = ",;\t"
 
-
-class UnusableError(ValueError):
-    """A file, or what is in it, can't be used; the message is one line: what was received, what is accepted."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message, 400))
-
-
-def one_line(text: str, longest: int = 100) -> str:
-    """Return text from a file as something to show: printable, on one line, not too long."""
-    line = "".join(sign if sign.isprintable() else "�" for sign in " ".join(text[: 2 * longest].split()))
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+Fits = Callable[[tuple[int, ...]], bool]  # of a shape
 
 
 def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
@@ -64,25 +45,30 @@ def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
         return _tensors(reader(data))
 
 
-def read_array(data: bytes, name: str, fits: Callable[[tuple[int, ...]], bool] = lambda shape: True) -> np.ndarray:
-    """Read the numbers of a `.npy`, `.npz` or `.csv` file; of several arrays in an `.npz`, the one whose shape fits.
+def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:
+    """Read the numbers of a `.npy`, `.npz` or `.csv` file.
+
+    Args:
+        data: the file's bytes.
+        name: the file's name, whose ending says what it is.
+        fits: whether an array's shape is the wanted one; chooses among several arrays in an `.npz`. None fits all.
 
     Raises:
         UnusableError: for anything else, a file or content too large, and what isn't a finite real number.
     """
-    readers = {".npy": _npy, ".npz": lambda data: _npz(data, fits), ".csv": _csv}
-    reader = _reader(name, readers)
+    reader = _reader(name, {".npy": _npy, ".npz": partial(_npz, fits=fits), ".csv": _csv})
     with _reading(name, data, "an array of numbers as .npy, .npz or .csv"):
-        found = reader(data)
-        if not found.size:
-            raise UnusableError(f"an empty array of shape {found.shape}: expected at least one number")
-        if found.dtype.kind == "f" and not np.isfinite(found).all():
-            place = tuple(int(k) for k in np.unravel_index(np.argmin(np.isfinite(found)), found.shape))
-            raise UnusableError(f"{found[place]} at {place}: expected finite numbers")
-        return found
+        numbers = reader(data)
+        if not numbers.size:
+            raise UnusableError(f"an empty array of shape {numbers.shape}: expected at least one number")
+        if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+            place = tuple(int(k) for k in np.unravel_index(np.argmin(np.isfinite(numbers)), numbers.shape))
+            raise UnusableError(f"{numbers[place]} at {place}: expected finite numbers")
+        return numbers
 
 
 def _reader(name: str, readers: Mapping[str, Callable[[bytes], Any]]) -> Callable[[bytes], Any]:
+    """Return the reader of a file's ending; UnusableError for another ending."""
     suffix = PurePath(name).suffix.lower()
     if suffix not in readers:
         raise UnusableError(f"{name}: expected a file ending in {', '.join(readers)}")
@@ -91,7 +77,7 @@ def _reader(name: str, readers: Mapping[str, Callable[[bytes], Any]]) -> Callabl
 
 @contextmanager
 def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
-    """Turn whatever parsers make of forged bytes into an UnusableError that names the file."""
+    """Turn every error of a parser, which forged bytes may bring about, into an UnusableError that names the file."""
     try:
         if not data:
             raise UnusableError(f"an empty file: expected {expected}")
@@ -101,11 +87,12 @@ def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
     except UnusableError as error:
         raise UnusableError(f"{name}: {error}") from error
     except Exception as error:
-        said = str(error).strip().split("\n")[0][:120]
-        raise UnusableError(f"{name} can't be read ({type(error).__name__}: {said}): expected {expected}") from error
+        reason = str(error).strip().split("\n")[0][:120]
+        raise UnusableError(f"{name} can't be read ({type(error).__name__}: {reason}): expected {expected}") from error
 
 
 def _require(size: int, largest: int, what: str) -> None:
+    """Refuse what is larger than so many bytes."""
     if size > largest:
         raise UnusableError(f"{what} of {size / MIB:,.1f} MiB: expected at most {largest / MIB:g} MiB")
 
@@ -117,13 +104,14 @@ def _tensors(content: object) -> dict[str, Tensor]:
     """Return the tensors in nested dicts, by dotted names."""
     if not isinstance(content, Mapping):
         raise UnusableError(f"it holds a {type(content).__name__}: expected a dict of tensors by name")
-    found, seen = {}, 0
+    tensors: dict[str, Tensor] = {}
+    visited = 0
 
     def walk(part: Mapping, prefix: str, depth: int) -> None:
-        nonlocal seen
+        nonlocal visited
         for key, value in part.items():
-            seen += 1
-            if seen > MOST_VALUES or depth > DEEPEST:
+            visited += 1
+            if visited > MOST_VALUES or depth > DEEPEST:
                 raise UnusableError(f"nested too deep or too often: expected {DEEPEST} levels at most")
             if not isinstance(value, Tensor | Mapping):
                 continue
@@ -131,12 +119,12 @@ def _tensors(content: object) -> dict[str, Tensor]:
             if len(path) > LONGEST:
                 raise UnusableError(f"a name of {len(path):,} characters: expected {LONGEST:,} at most")
             if isinstance(value, Tensor):
-                found[path] = value.detach()
+                tensors[path] = value.detach()
             else:
                 walk(value, f"{path}.", depth + 1)
 
     walk(content, "", 1)
-    return found
+    return tensors
 
 
 def _safetensors(data: bytes) -> dict[str, Tensor]:
@@ -147,7 +135,7 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
 
 
 def _torch_zip(data: bytes) -> object:
-    """Read what torch.save wrote, from a copy of the archive with nothing in it but what was checked here."""
+    """Read what torch.save wrote, from a copy of the archive that holds only what was checked here."""
     if not data.startswith(b"PK"):
         raise UnusableError("no archive of torch.save: expected one written by torch 1.6 or newer")
     clean = io.BytesIO()
@@ -164,14 +152,14 @@ def _torch_zip(data: bytes) -> object:
                 _require(member.file_size, LARGEST_HEADER, "a pickle")
             content = archive.read(member)
             if member.filename in pickles:
-                _check_pickle(content)
+                check_pickle(content)
             copy.writestr(zipfile.ZipInfo(member.filename), content)
     clean.seek(0)
     return torch.load(clean, map_location="cpu", weights_only=True)
 
 
 def _archive(data: bytes) -> zipfile.ZipFile:
-    """Open a ZIP that holds neither too much nor too many, nor anything twice or hidden."""
+    """Open a ZIP; refuse one too large unpacked, of too many entries, with entries of one name, or encrypted."""
     if data.count(b"PK\x01\x02") > MOST_ENTRIES:
         raise UnusableError(f"an archive of too many entries: expected at most {MOST_ENTRIES:,}")
     archive = zipfile.ZipFile(io.BytesIO(data))
@@ -182,40 +170,6 @@ def _archive(data: bytes) -> zipfile.ZipFile:
         raise UnusableError("an encrypted archive: expected one without a password")
     _require(sum(member.file_size for member in members), LARGEST, "an archive that unpacks to a content")
     return archive
-
-
-def _check_pickle(content: bytes) -> None:
-    """Refuse a pickle that names anything but what state dicts are made of, or grows by repeating itself.
-
-    It follows the unpickler's stack with the number of values in place of each value, so that what is shared counts
-    as often as it would be met: hashing or copying it would take that long.
-    """
-    stack: list[list[int] | None] = []  # None is a mark; a list, so that what the memo shares grows there too
-    memo: dict[object, list[int] | None] = {}
-    called = 0
-    for op, arg, _ in pickletools.genops(content):
-        if op.name in ("STACK_GLOBAL", "INST") or (op.name == "GLOBAL" and not GLOBALS.fullmatch(str(arg))):
-            named = str(arg or "another class").replace(" ", ".")
-            raise UnusableError(f"it refers to {named}: expected tensors alone, torch.save(model.state_dict(), …)")
-        if "PUT" in op.name or op.name == "MEMOIZE":
-            memo[len(memo) if arg is None else arg] = stack[-1]
-            continue
-        if "GET" in op.name:
-            stack.append(memo[arg])
-            continue
-        taken, below = [], op.stack_before
-        if pickletools.markobject in below:
-            while (top := stack.pop()) is not None:
-                taken.append(top)
-            below = below[: below.index(pickletools.markobject)]
-        taken += [stack.pop() for _ in below]
-        size = 1 + sum(part[0] for part in taken)
-        called += size * (op.name in CALLS)
-        if max(size, called) > MOST_VALUES:
-            raise UnusableError(f"a pickle of more than {MOST_VALUES:,} values: expected the state dict alone")
-        made = taken[-1] if op.name in GROWS else [size]
-        made[0] = size
-        stack += [None if each is pickletools.markobject else made for each in op.stack_after]
 
 
 # Data
@@ -230,7 +184,7 @@ def _npy(data: bytes) -> np.ndarray:
 
 
 def _npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, whether it is in Fortran's order, dtype and where the numbers start."""
+    """Return the shape, whether Fortran's order holds, the dtype, and the byte where the numbers start."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -244,7 +198,7 @@ def _npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return shape, fortran, dtype, stream.tell()
 
 
-def _npz(data: bytes, fits: Callable[[tuple[int, ...]], bool]) -> np.ndarray:
+def _npz(data: bytes, fits: Fits | None) -> np.ndarray:
     with _archive(data) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         for member in members:
@@ -252,18 +206,23 @@ def _npz(data: bytes, fits: Callable[[tuple[int, ...]], bool]) -> np.ndarray:
                 raise UnusableError(
                     f"{member.filename} is packed in another way than numpy packs: expected numpy.savez"
                 )
-        if len(members) > 1:
-            shapes = {}
-            for member in members[:100]:
-                with archive.open(member) as file:
-                    shapes[member.filename] = _npy_header(file.read(20_000))[0]
-            members = [member for member in members[:100] if fits(shapes[member.filename])]
-            if len(members) != 1:
-                listed = ", ".join(f"{key[:-4]} {shape}" for key, shape in shapes.items())
-                raise UnusableError(f"{len(members)} of its arrays fit ({listed}): expected one that does")
         if not members:
             raise UnusableError("an archive without arrays: expected one as numpy.savez writes it")
-        return _npy(archive.read(members[0]))
+        member = members[0] if len(members) == 1 else _fitting(archive, members[:100], fits)
+        return _npy(archive.read(member))
+
+
+def _fitting(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], fits: Fits | None) -> zipfile.ZipInfo:
+    """Return the one member whose array has a shape that fits; UnusableError for none or several."""
+    shapes = {}
+    for member in members:
+        with archive.open(member) as file:
+            shapes[member.filename] = _npy_header(file.read(20_000))[0]
+    fitting = [member for member in members if fits is None or fits(shapes[member.filename])]
+    if len(fitting) != 1:
+        listed = ", ".join(f"{key[:-4]} {shape}" for key, shape in shapes.items())
+        raise UnusableError(f"{len(fitting)} of its arrays fit ({listed}): expected one that does")
+    return fitting[0]
 
 
 def _csv(data: bytes) -> np.ndarray:
@@ -284,8 +243,8 @@ def _csv(data: bytes) -> np.ndarray:
             numbers.extend(map(float, row))
         except ValueError:
             column = next(c for c, cell in enumerate(row, 1) if not _is_number(cell))
-            found = f"{row[column - 1][:30]!r}" if row[column - 1].strip() else "empty"
-            raise UnusableError(f"row {k}, column {column} is {found}: expected a number") from None
+            shown = f"{row[column - 1][:30]!r}" if row[column - 1].strip() else "empty"
+            raise UnusableError(f"row {k}, column {column} is {shown}: expected a number") from None
     if not numbers:
         raise UnusableError("no row of numbers: expected a row for every step")
     return np.frombuffer(numbers).reshape(-1, D)

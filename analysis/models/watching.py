@@ -1,4 +1,4 @@
-"""watch(module): decay, saturation and bounds of a module while someone's own loop trains it."""
+"""watch(module): decay, saturation and bounds of a module while the user's own loop trains it."""
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
 
-from analysis.engine.recording import KINDS, Module, run_forward
+from analysis.engine.layer import Memory
+from analysis.engine.recording import Layout, Module, State, cell_name, run_forward
 from analysis.engine.unroll import one_thread
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
@@ -25,28 +26,29 @@ from analysis.results import Snapshot, Watched, versions
 
 UNKNOWN = np.array([np.nan])
 MOST = 200  # snapshots that are kept
-Later = list[tuple[Tensor, ...]]
+Gradients = Sequence[Tensor | None]  # of what a call returned: output, h_n and an LSTM's c_n; None where unused
 
 
 def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
-    """Measure a module while someone's own loop trains it: at every n-th backward pass, the batch that just ran.
+    """Measure a module while the user's own loop trains it: the batch of every n-th backward pass.
 
-    The loop stays as it is: results, gradients, modes and random numbers are those without it. Every call of the
-    module whose output's gradient arrives is one pass: two for a loss that reads two calls, one per window of
-    truncated backpropagation. Calls in eval mode or without gradients don't count, nor does a graph that goes back
-    once more. `history` is a list of snapshots, which the figures draw; what Goldfish's own snapshots have besides,
-    loss, metric and clipped share, is NaN. Of a long history every second snapshot goes, and n doubles. `save` keeps
-    it with the runs, where the page Runs shows it.
+    The loop isn't affected: its results, gradients, modes and random numbers are those without `watch`.
+
+    A backward pass is counted for every call of the module whose output gets a gradient: two for a loss that reads
+    two calls, one per window of truncated backpropagation. Calls in eval mode or without gradients don't count, and a
+    second pass over the same graph doesn't. `history` is a list of snapshots, which the figures draw; loss, metric
+    and clipped share, which a watch doesn't know, are NaN in them. When the history is full, every second snapshot is
+    dropped, and n doubles. `save` keeps the history with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
-    several steps, decay is that of the last of them alone: the others' would overlap with it. Dropout between layers
-    is left out. What can't be measured, such as a packed batch, is counted in `skipped` with the reason; so is a
-    call on one step alone, as in a loop that goes step by step: its gradient has no distance.
+    several steps, the decay is that of the last of them alone, because those of the others would overlap with it.
+    Dropout between layers is left out. What can't be measured is counted in `skipped` with the reason: a packed
+    batch, or a call on one step alone, as in a loop that goes step by step, whose gradient has no distance.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
-        every: n.
-        samples: how many sequences of the batch are measured, the first; fewer take less time.
+        every: n, how many backward passes there are from one measurement to the next.
+        samples: how many sequences of the batch are measured, from its first on; fewer take less time.
         dtype: what is computed in.
 
     Raises:
@@ -54,16 +56,17 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
 
     >>> lstm = nn.LSTM(3, 8)
     >>> with watch(lstm, every=2) as watched:
-    ...     for _ in range(4):  # the loop of one's own
+    ...     for _ in range(4):  # your own loop
     ...         lstm(torch.randn(20, 5, 3))[0][-1].sum().backward()
-    >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: it replaces what this watch saved before
+    >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: this replaces what was saved before
     >>> [snapshot.step for snapshot in watched.history]
     [2, 4]
     """
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    run_forward([module], torch.zeros(1, 1, getattr(module, "input_size", 1)), None, dtype)  # refuses what can't be
+    one_step = torch.zeros(1, 1, getattr(module, "input_size", 1))
+    run_forward([module], one_step, None, dtype)  # raises for a module that can't be recorded
     return Watch(module, int(every), int(samples), dtype)
 
 
@@ -71,60 +74,65 @@ class Watch:
     """Measures every n-th backward pass through a module, until it is closed; see `watch`."""
 
     history: list[Snapshot]
-    backwards: int  # passes seen so far
-    skipped: dict[str, int]  # how many passes couldn't be measured, by the reason
+    backwards: int  # backward passes so far
+    skipped: dict[str, int]  # how many backward passes couldn't be measured, by the reason
 
     def __init__(self, module: Module, every: int, samples: int, dtype: torch.dtype) -> None:
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
-        self._about = {
-            "cell": next(name for kind, name in KINDS.items() if isinstance(module, kind)),
-            "activation": getattr(module, "nonlinearity", "tanh"),
-            "input_size": module.input_size,
-            "hidden_size": module.hidden_size,
-            "layers": module.num_layers,
-            "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-        self._saved: str | None = None  # under which id
-        self._name = ""  # and under which name, unless it was renamed since
+        self._empty = Watched(
+            name="",
+            cell=cell_name(module),
+            activation=getattr(module, "nonlinearity", "tanh"),
+            input_size=module.input_size,
+            hidden_size=module.hidden_size,
+            layers=module.num_layers,
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            backwards=0,
+            snapshots=(),
+            skipped={},
+            versions=versions(),
+        )
+        self._saved: str | None = None  # the id of what was saved
+        self._name = ""  # the name it was saved under, whatever name it was given since
         self._hook = module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def close(self) -> None:
-        """Leave the module as it was; the history stays."""
+        """Stop measuring and remove the hook from the module; the history stays."""
         self._hook.remove()
         self.every = 0
 
     def result(self, name: str = "") -> Watched:
         """Return all that was measured so far, under a name."""
-        return Watched(
+        return replace(
+            self._empty,
             name=name.strip()[:NAME_LENGTH],
-            **self._about,
             backwards=self.backwards,
             snapshots=tuple(self.history),
             skipped=dict(self.skipped),
-            versions=versions(),
         )
 
     def save(self, name: str = "", store: Path | str | None = None) -> str:
-        """Keep what was measured so far in the history of runs, in place of what this watch saved before.
+        """Save what was measured so far in the history of runs; this replaces what this watch saved before.
 
         Args:
-            name: shown on the page Runs; the same as last time undoes no renaming there.
-            store: another history than `GOLDFISH_STORE` or the one in the user's data.
+            name: shown on the page Runs. Where it is the same as last time, a new name given on the page stays.
+            store: a history's file, in place of `GOLDFISH_STORE` or the one in the user's data.
 
         Returns:
-            The id it has there.
+            The watched model's id in the history.
 
         Raises:
             StoreError: where the history can't be written; what was measured stays in `history`.
         """
         result = self.result(name)
-        with closing(Store(store)) as kept:
+        with closing(Store(store)) as history:
             if self._saved and name == self._name:
                 with suppress(StoreError):
-                    result = replace(result, name=kept.load_watched(self._saved).name)
-            self._saved, self._name = kept.keep_watched(result, self._saved), name
-        return self._saved
+                    result = replace(result, name=history.load_watched(self._saved).name)
+            saved = history.keep_watched(result, self._saved)
+        self._saved, self._name = saved, name
+        return saved
 
     def __enter__(self) -> Self:
         return self
@@ -133,93 +141,103 @@ class Watch:
         self.close()
 
     def _after_forward(self, module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> None:
-        """Wait for the gradients of what the module returned."""
+        """Wait for the gradients of what a call of the module returned."""
         if not module.training:
             return
-        parts = [result[0], *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
-        if not isinstance(parts[0], Tensor):  # packed
-            parts[0] = parts[0].data
-        if not any(part.requires_grad for part in parts):
+        returned = _returned_tensors(module, result)
+        if not any(part.requires_grad for part in returned):
             return
-        read = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        # No copies; what a call read is let go once it went back: the same graph going back again doesn't count.
-        waiting = [(_detached(read["input"]), _detached(read.get("hx")))]
+        call = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        # No copies. Dropped after the first backward pass: then nothing holds the inputs any longer, and a second
+        # pass over the same graph is not counted.
+        waiting = [(_detached(call["input"]), _detached_state(call.get("hx")))]
 
-        def went_back(grads: tuple[Tensor | None, ...]) -> None:
+        def after_backward(grads: Gradients) -> None:
             if waiting and self.every:
                 self.backwards += 1
                 if self.backwards % self.every == 0:
                     self._measure(module, *waiting[0], grads)
             waiting.clear()
 
-        register_multi_grad_hook(parts, went_back, mode="all")
+        register_multi_grad_hook(returned, after_backward, mode="all")
 
-    def _measure(
-        self,
-        module: Module,
-        inputs: Tensor,
-        state: Tensor | tuple[Tensor, Tensor] | None,
-        grads: tuple[Tensor | None, ...],
-    ) -> None:
-        """Take a snapshot from the gradients of output, h_n and c_n; what can't be measured is counted as skipped."""
+    def _measure(self, module: Module, inputs: Tensor, state: State | None, grads: Gradients) -> None:
+        """Add a snapshot of one call to the history, or count the call as skipped."""
         try:
-            if isinstance(inputs, Tensor) and inputs.dim() == 3:
-                axis = 0 if module.batch_first else 1
-                inputs = inputs.narrow(axis, 0, min(self.samples, inputs.shape[axis]))
-                state = _first(state, self.samples)
-                grads = [
-                    grad if grad is None else grad.narrow(axis if k == 0 else 1, 0, inputs.shape[axis])
-                    for k, grad in enumerate(grads)
-                ]
-            with one_thread(), torch.no_grad():
-                unroll, top = run_forward([module], inputs, state, self.dtype)
-                steps, output_grad, later = _last_share(grads, module, top)
-                if steps == (0,):
-                    raise ValueError(
-                        "the loss reads the first step of a call: a distance needs a whole sequence in one call"
-                    )
-                unroll.backward(output_grad, later)
-                tape = unroll.tape(steps, weight_grad=False)
-                self.history.append(
-                    Snapshot(
-                        step=self.backwards,
-                        loss=UNKNOWN,
-                        metric=UNKNOWN,
-                        clipped=UNKNOWN,
-                        decay=gradient_decay(tape),
-                        saturation=gate_saturation(tape),
-                        bounds=activation_bounds(tape),
-                    )
-                )
-        except Exception as error:  # a loop that trained for hours doesn't end because of a picture
+            self.history.append(self._snapshot(module, inputs, state, grads))
+        except Exception as error:  # training for hours must not end because a measurement failed
             self.skipped[str(error)] = self.skipped.get(str(error), 0) + 1
         if len(self.history) > MOST:
             self.every *= 2
-            self.history[1:] = [each for each in self.history[1:] if each.step % self.every == 0]
+            self.history[1:] = [snapshot for snapshot in self.history[1:] if snapshot.step % self.every == 0]
+
+    def _snapshot(self, module: Module, inputs: Tensor, state: State | None, grads: Gradients) -> Snapshot:
+        """Measure one call from the gradients of what it returned; an exception says why that can't be done."""
+        if isinstance(inputs, Tensor) and inputs.dim() == 3:
+            inputs, state, grads = _first_sequences(module, inputs, state, grads, self.samples)
+        with one_thread(), torch.no_grad():
+            unroll, top = run_forward([module], inputs, state, self.dtype)
+            steps, output_grad, later = _last_share(grads, module, top)
+            if steps == (0,):
+                raise ValueError(
+                    "the loss reads the first step of a call: a distance needs a whole sequence in one call"
+                )
+            unroll.backward(output_grad, later)
+            tape = unroll.tape(steps, weight_grad=False)
+            return Snapshot(
+                step=self.backwards,
+                loss=UNKNOWN,
+                metric=UNKNOWN,
+                clipped=UNKNOWN,
+                decay=gradient_decay(tape),
+                saturation=gate_saturation(tape),
+                bounds=activation_bounds(tape),
+            )
 
 
-def _detached(given: Tensor | Sequence[Tensor] | None) -> Tensor | Sequence[Tensor] | None:
-    """Let go of the graph that tensors come from; what is packed stays as it is, to be refused."""
-    if isinstance(given, Tensor):
-        return given.detach()
-    return tuple(part.detach() for part in given) if type(given) in (tuple, list) else given
+def _returned_tensors(module: Module, result: tuple) -> list[Tensor]:
+    """Return output, h_n and an LSTM's c_n of what a call returned; of a packed output, its data."""
+    output = result[0] if isinstance(result[0], Tensor) else result[0].data
+    return [output, *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
 
 
-def _first(state: Sequence[Tensor] | Tensor | None, count: int) -> Sequence[Tensor] | Tensor | None:
-    """Return the state of the first sequences."""
+def _detached(inputs: Tensor) -> Tensor:
+    """Return inputs without the graph they come from; packed ones as they are, which are refused later."""
+    return inputs.detach() if isinstance(inputs, Tensor) else inputs
+
+
+def _detached_state(state: State | None) -> State | None:
+    """Return an initial state without the graph it comes from."""
     if state is None or isinstance(state, Tensor):
-        return state if state is None else state[:, :count]
-    return tuple(part[:, :count] for part in state)
+        return None if state is None else state.detach()
+    h, c = state
+    return h.detach(), c.detach()
 
 
-def _last_share(grads: Sequence[Tensor | None], module: Module, top: Tensor) -> tuple[tuple[int, ...], Tensor, Later]:
+def _first_sequences(
+    module: Module, inputs: Tensor, state: State | None, grads: Gradients, samples: int
+) -> tuple[Tensor, State | None, Gradients]:
+    """Return the first sequences of a batch, of its initial state, and of the gradients of what was returned."""
+    axis = 0 if module.batch_first else 1
+    count = min(samples, inputs.shape[axis])
+    if isinstance(state, Tensor):
+        state = state[:, :count]
+    elif state is not None:
+        h, c = state
+        state = h[:, :count], c[:, :count]
+    output_grad, *state_grads = grads
+    first_grads = [None if output_grad is None else output_grad.narrow(axis, 0, count)]
+    first_grads += [None if grad is None else grad.narrow(1, 0, count) for grad in state_grads]
+    return inputs.narrow(axis, 0, count), state, first_grads
+
+
+def _last_share(grads: Gradients, module: Module, top: Tensor) -> tuple[tuple[int, ...], Tensor, list[Memory]]:
     """Return the last step that the loss reads, ∂ℓ/∂output there alone (T, 1, H, B), and ∂ℓ/∂(final states)."""
     T, _, B, H = top.shape
     output_grad = top.new_zeros(T, B, H)
     if (grad := grads[0]) is not None:
-        grad = grad.to(top)
-        output_grad += grad.transpose(0, 1) if module.batch_first and grad.dim() == 3 else _batched(grad)
-    final = [grad if grad is None else _batched(grad).to(top).reshape(-1, 1, B, H).mT for grad in grads[1:]]  # L 1 H B
+        output_grad += Layout.of(module, grad).to_engine(grad.to(top))
+    final = [None if grad is None else grad.to(top).reshape(-1, 1, B, H).mT for grad in grads[1:]]  # (L, 1, H, B)
     touched = output_grad.flatten(1).ne(0).any(1)
     touched[-1] |= any(grad is not None and bool(grad.ne(0).any()) for grad in final)
     steps = touched.nonzero().flatten().tolist()[-1:]
@@ -229,8 +247,3 @@ def _last_share(grads: Sequence[Tensor | None], module: Module, top: Tensor) -> 
         tuple(top.new_zeros(1, H, B) if grad is None else grad[k] for grad in final) for k in range(module.num_layers)
     ]
     return tuple(steps), share.unsqueeze(1).mT, later
-
-
-def _batched(grad: Tensor) -> Tensor:
-    """(·, B, H), also of a single sequence's (·, H)."""
-    return grad if grad.dim() == 3 else grad.unsqueeze(1)

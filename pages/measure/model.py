@@ -11,7 +11,8 @@ from analysis.measures.decay import at_threshold
 from analysis.measures.gates import gate_sample
 from analysis.measures.memory import output_memory
 from analysis.measures.spectrum import gradient_matrix
-from analysis.models.layers import measure_module, to_module
+from analysis.models.layers import to_module
+from analysis.models.measuring import measure_module
 from pages.ui import controls, export, gates, layout, model
 
 layout.title(

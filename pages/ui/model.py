@@ -11,16 +11,9 @@ from torch import Tensor
 
 from analysis.engine.initialization import initial_weights
 from analysis.experiment import Experiment
-from analysis.models.files import UnusableError
-from analysis.models.layers import (
-    Found,
-    describe_inputs,
-    find_recurrent,
-    fit_inputs,
-    random_inputs,
-    read_inputs,
-    read_recurrent,
-)
+from analysis.models.errors import UnusableError
+from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
+from analysis.models.layers import RecurrentStack, find_recurrent, read_recurrent
 from analysis.models.limits import LARGEST, MIB, NONLINEARITIES, SEQUENCES, STEPS
 from analysis.report import wording
 from analysis.report.markdown import escape_markdown
@@ -36,14 +29,16 @@ REPLACED = """<style>
 EXAMPLE = "an untrained LSTM of 32 units, as an example"
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
 
-Read = Callable[[Found], tuple[Tensor, str, tuple, list[str]]]  # inputs, what was cut, key, options of the command
+Read = Callable[
+    [RecurrentStack], tuple[Tensor, str, tuple, list[str]]
+]  # inputs, what was cut, key, options of the command
 
 
 @dataclass(frozen=True)
 class Chosen:
     """What the page measures, and how to name it."""
 
-    found: Found
+    found: RecurrentStack
     nonlinearity: str
     inputs: Tensor  # (N, T, D)
     key: tuple  # the same for the same
@@ -89,7 +84,7 @@ def choose() -> Chosen:
     return Chosen(found, nonlinearity, inputs, identity, shlex.join([*words, "--json", "out.json"]), not upload)
 
 
-def _layer(upload: Any) -> Found:
+def _layer(upload: Any) -> RecurrentStack:
     """Return the recurrent layers to measure, chosen where there are several."""
     if upload is None:
         st.caption(f"Shown until you add yours: {EXAMPLE}.")
@@ -129,7 +124,7 @@ def _random() -> Read:
         }  # fmt: skip
     option = [word for name, value in numbers.items() for word in (f"--{name}", f"{value:g}")]
 
-    def read(found: Found) -> tuple:
+    def read(found: RecurrentStack) -> tuple:
         drawn = random_inputs(found, numbers["steps"], numbers["sequences"], numbers["variance"])
         return *fit_inputs(found, drawn), tuple(numbers.values()), option
 
@@ -147,7 +142,7 @@ def _own() -> Read:
         help="(N, T, D): sequences first. (T, N, D): time first, as torch.nn has it without batch_first.",
     ) == TIME_FIRST  # fmt: skip
 
-    def read(found: Found) -> tuple:
+    def read(found: RecurrentStack) -> tuple:
         if upload is None:
             st.info(f"Add inputs: {found.input_size} numbers for each step.", icon=":material/upload_file:")
             st.stop()

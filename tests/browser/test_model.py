@@ -7,9 +7,9 @@ from playwright.sync_api import expect
 from torch import nn
 
 from analysis import gradient_decay, record
-from analysis.models.layers import Found, random_inputs
+from analysis.models.inputs import random_inputs
+from analysis.models.layers import RecurrentStack
 from analysis.report.wording import describe_reach
-from tests.browser.test_flows import browser, pytestmark, server, visit  # noqa: F401
 
 
 class Net(nn.Module):
@@ -21,7 +21,7 @@ class Net(nn.Module):
         return self.head(self.encoder(inputs)[0][-1])
 
 
-def test_a_trained_state_dict_is_uploaded_and_measured_as_by_record(server, visit, tmp_path):  # noqa: F811
+def test_a_trained_state_dict_is_uploaded_and_measured_as_by_record(server, visit, tmp_path):
     torch.manual_seed(0)
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
@@ -32,7 +32,7 @@ def test_a_trained_state_dict_is_uploaded_and_measured_as_by_record(server, visi
         optimizer.step()
     torch.save(net.state_dict(), tmp_path / "mine.pt")
 
-    inputs = random_inputs(Found("", "lstm", 3, 16, 1, True), steps=40)  # (N, T, D)
+    inputs = random_inputs(RecurrentStack("", "lstm", 3, 16, 1, True), steps=40)  # (N, T, D)
     decay = gradient_decay(record(net.encoder, inputs.swapaxes(0, 1)))
     page = visit(server.url("model", "model_steps=40"))
     page.locator(".st-key-model_weights input[type=file]").set_input_files(tmp_path / "mine.pt")

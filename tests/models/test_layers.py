@@ -18,19 +18,12 @@ from torch.nn.utils import prune
 
 from analysis import gradient_decay, gradient_matrix, record
 from analysis.measures.memory import output_memory
-from analysis.models.files import UnusableError, one_line, read_array, read_weights
-from analysis.models.layers import (
-    Found,
-    describe_inputs,
-    find_recurrent,
-    fit_inputs,
-    measure_module,
-    random_inputs,
-    read_inputs,
-    read_recurrent,
-    to_module,
-)
+from analysis.models.errors import UnusableError, one_line
+from analysis.models.files import read_array, read_weights
+from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
+from analysis.models.layers import RecurrentStack, find_recurrent, read_recurrent, to_module
 from analysis.models.limits import LARGEST, STEPS
+from analysis.models.measuring import measure_module
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 MUTATIONS = int(os.environ.get("GOLDFISH_MUTATIONS", 400))  # of each file
@@ -405,7 +398,7 @@ DATA = {
     "long CSV": ("x.csv", lambda: b"1,2,3\n" * 4_000_000, "a CSV of 22.9 MiB: expected at most 20 MiB"),
     "long field": ("x.csv", lambda: b"1" * 200_000, "can't be read"),
 }  # fmt: skip
-FOR = Found("", "lstm", 3, 4, 1, True)
+FOR = RecurrentStack("", "lstm", 3, 4, 1, True)
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
@@ -643,7 +636,7 @@ def test_one_step_has_no_distance():
 
 
 def test_ten_million_steps_are_cut_and_said():
-    found = Found("", "gru", 1, 4, 1, True)
+    found = RecurrentStack("", "gru", 1, 4, 1, True)
     steps = np.zeros((10_000_000, 1), "f4")
     steps[-STEPS:] = 1
     inputs, said = fit_inputs(found, read_inputs(npy(steps), "x.npy", found))
@@ -655,7 +648,7 @@ def test_ten_million_steps_are_cut_and_said():
 
 
 def test_large_layers_get_less_data():
-    found = Found("", "lstm", 1000, 1000, 2, True)
+    found = RecurrentStack("", "lstm", 1000, 1000, 2, True)
     inputs, said = fit_inputs(found, np.zeros((3, 500, 1000), "f4"))
     assert inputs.shape[1] < 250 and len(inputs) == 1
     assert "steps the last" in said and "sequences the first 1" in said
@@ -670,7 +663,7 @@ def test_inputs_that_float64_cant_hold():
 
 
 def test_random_inputs():
-    found = Found("", "rnn", 50, 4, 1, True)
+    found = RecurrentStack("", "rnn", 50, 4, 1, True)
     inputs = random_inputs(found, 200, 16, 9.0)
     assert inputs.shape == (16, 200, 50)
     assert inputs.var().item() == pytest.approx(9, rel=0.02)
