@@ -1,5 +1,6 @@
 """What the history holds of a run: its row, how far it has come, and the whole of it as one record."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -96,3 +97,8 @@ class Record(Result):
     versions: dict[str, str]
     snapshots: tuple[Snapshot, ...]
     run: Run | None
+
+
+def reports_end(columns: Mapping[str, Any]) -> bool:
+    """Whether columns that are written to a run's row say that it has ended."""
+    return columns.get("status", "running") not in LIVE

@@ -1,12 +1,13 @@
-"""What a worker process does: it trains, and reports what becomes of it. It knows no history."""
+"""What a worker process does: it trains, and reports how far it is. It knows no history."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -23,8 +24,11 @@ WARM = Experiment(hidden_size=1, seeds=1, length=2, batch_size=1, steps=1)
 PROGRESS_SECONDS = 0.3  # between two reports of the step alone
 CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
+LOG = "GOLDFISH_LOG"  # a level, such as debug: a worker then logs to its standard error
 
 Report = Callable[[dict[str, Any], Blob | None], None]
+
+logger = logging.getLogger(__name__)
 
 
 class _CancelledError(Exception):
@@ -35,92 +39,112 @@ def perform(
     experiment: Experiment,
     report: Report,
     checkpoint: bytes | None = None,
-    snapshots: tuple[bytes, ...] = (),
+    snapshots: Sequence[bytes] = (),
     cancelled: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Run | None:
-    """Train, and report what becomes of it in the words of `Store.write`; None where it was cancelled.
+    """Train an experiment and report its progress as `Store.write` takes it; return None where it was cancelled.
 
-    Raises what the training raises, having reported it.
+    Raises what the training raises, after reporting it.
+
+    Args:
+        experiment: what to train.
+        report: takes columns of the run's row, and a blob or None.
+        checkpoint: encoded, where to go on; None = at the start.
+        snapshots: encoded, taken before.
+        cancelled: asked after every step.
+        checkpoint_seconds: between two checkpoints, at least.
+        on_snapshot: called with each new snapshot.
     """
     reporter = _Reporter(report, cancelled, checkpoint_seconds)
 
-    def taken(snapshot: Snapshot) -> None:
-        reporter.snapshot(snapshot)
+    def report_snapshot(snapshot: Snapshot) -> None:
+        reporter.report_snapshot(snapshot)
         on_snapshot(snapshot)
 
     report({"status": "running", "reason": None}, None)
+    start, earlier = _decode_progress(checkpoint, snapshots)
     try:
-        start, earlier = checkpoint and decode(Checkpoint, checkpoint), [decode(Snapshot, data) for data in snapshots]
-    except ValueError:  # damaged: the same comes out of it from the beginning
-        start = None
-    try:
-        run = resume(experiment, start, earlier if start else (), taken, reporter.step)
+        run = resume(experiment, start, earlier, report_snapshot, reporter.report_step)
     except _CancelledError:
         return None
     except KeyboardInterrupt:
         report({"status": "interrupted", "reason": "stopped from the keyboard"}, None)
         raise
     except Exception as error:
-        what = "" if isinstance(error, ValueError | ModuleNotFoundError) else f"{type(error).__name__}: "
-        report({"status": "failed", "reason": f"{what}{error}"}, None)
+        logger.exception("training failed: %s", experiment)
+        name = "" if isinstance(error, ValueError | ModuleNotFoundError) else f"{type(error).__name__}: "
+        report({"status": "failed", "reason": f"{name}{error}"}, None)
         raise
     report(*finished_columns(run))
     return run
 
 
+def _decode_progress(
+    checkpoint: bytes | None, snapshots: Sequence[bytes]
+) -> tuple[Checkpoint | None, Sequence[Snapshot]]:
+    """Return the checkpoint and the snapshots to go on from; None and none where there is no sound checkpoint."""
+    if not checkpoint:
+        return None, ()
+    try:
+        return decode(Checkpoint, checkpoint), [decode(Snapshot, data) for data in snapshots]
+    except ValueError:  # training from the start gives the same result
+        logger.exception("a damaged checkpoint is left out")
+        return None, ()
+
+
 class _Reporter:
-    """Watches one training: reports where it is, takes checkpoints at times, stops it where that is wanted."""
+    """Reports how far one training is, sends checkpoints now and then, and stops it once it is cancelled."""
 
     def __init__(self, report: Report, cancelled: Callable[[], bool], checkpoint_seconds: float) -> None:
         self.report, self.cancelled, self.checkpoint_seconds = report, cancelled, checkpoint_seconds
-        self.trainer: Trainer | None = None
-        self.reported = time.perf_counter()
-        self.next_checkpoint = self.reported + checkpoint_seconds
+        self.trainer: Trainer | None = None  # known from the first step on
+        self.last_report = time.perf_counter()
+        self.next_checkpoint = self.last_report + checkpoint_seconds
 
-    def step(self, trainer: Trainer) -> None:
+    def report_step(self, trainer: Trainer) -> None:
+        """Report a step if it is time for it; raise _CancelledError, with a checkpoint, where the run is cancelled."""
         self.trainer = trainer
         if self.cancelled():
-            self._checkpoint({"status": "cancelled"})
+            self._send_checkpoint(trainer, {"status": "cancelled"})
             raise _CancelledError
         now = time.perf_counter()
         if now >= self.next_checkpoint:
-            self._checkpoint({})
-            self.reported = time.perf_counter()
-            self.next_checkpoint = self.reported + max(
-                self.checkpoint_seconds, (self.reported - now) / CHECKPOINT_SHARE
-            )
-        elif now - self.reported > PROGRESS_SECONDS:
-            self.report(self._place(), None)
-            self.reported = now
+            self._send_checkpoint(trainer, {})
+            self.last_report = time.perf_counter()
+            pause = (self.last_report - now) / CHECKPOINT_SHARE
+            self.next_checkpoint = self.last_report + max(self.checkpoint_seconds, pause)
+        elif now - self.last_report > PROGRESS_SECONDS:
+            self.report(self._position(), None)
+            self.last_report = now
 
-    def snapshot(self, snapshot: Snapshot) -> None:
-        self.report(self._place() | {"step": snapshot.step}, ("snapshot", snapshot.step, encode(snapshot)))
-        self.reported = time.perf_counter()
+    def report_snapshot(self, snapshot: Snapshot) -> None:
+        """Report a snapshot."""
+        self.report(self._position() | {"step": snapshot.step}, ("snapshot", snapshot.step, encode(snapshot)))
+        self.last_report = time.perf_counter()
 
-    def _checkpoint(self, columns: dict[str, Any]) -> None:
-        self.report(columns | self._place(), self._saved())
+    def _send_checkpoint(self, trainer: Trainer, columns: dict[str, Any]) -> None:
+        self.report(columns | self._position(), ("checkpoint", trainer.step, encode(trainer.checkpoint())))
 
-    def _saved(self) -> Blob:
-        return "checkpoint", self.trainer.step, encode(self.trainer.checkpoint())
-
-    def _place(self) -> dict[str, Any]:
+    def _position(self) -> dict[str, Any]:
         return {"step": self.trainer.step, "seconds": self.trainer.elapsed} if self.trainer else {}
 
 
 def work(pipe: Connection, checkpoint_seconds: float) -> None:
-    """Train what comes through the pipe, one after the other, until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
+    """Train the runs that come through a pipe, one after the other, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
+    if level := os.environ.get(LOG):
+        logging.basicConfig(level=level.upper())
     torch.set_num_threads(1)
-    _stand_back()
+    _lower_priority()
     threading.Thread(target=_end_with_server, daemon=True).start()
-    perform(WARM, lambda columns, blob: None)  # what is loaded at first use is loaded now
+    perform(WARM, lambda columns, blob: None)  # load now what would be loaded at the first use
     pipe.send((None, {}, None))  # ready
     with contextlib.suppress(EOFError, OSError):
         while True:
             id, settings, checkpoint, snapshots = pipe.recv()
-            if settings is None:  # cancelled when it was done already
+            if settings is None:  # a cancel that came after the run's end
                 continue
 
             def cancelled(id: str = id) -> bool:
@@ -129,18 +153,20 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
             def report(columns: dict[str, Any], blob: Blob | None, id: str = id) -> None:
                 pipe.send((id, columns, blob))
 
-            with contextlib.suppress(Exception):  # reported
+            with contextlib.suppress(Exception):  # `perform` has reported and logged it
                 perform(Experiment.from_dict(settings), report, checkpoint, snapshots, cancelled, checkpoint_seconds)
 
 
-def _stand_back() -> None:
-    """Take of a core what nobody else wants, so that pages answer at once while all cores train."""
-    with contextlib.suppress(AttributeError, OSError):  # as far as the system can
+def _lower_priority() -> None:
+    """Run at idle priority, as far as the system allows, so that pages stay responsive while all cores train."""
+    with contextlib.suppress(AttributeError, OSError):
         os.nice(19)
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _end_with_server() -> None:
-    """Wait for the server's end, however it comes, and end too."""
-    wait([multiprocessing.parent_process().sentinel])
+    """Wait until the server has ended, in whatever way, and end this process."""
+    server = multiprocessing.parent_process()
+    assert server is not None  # a worker has one
+    wait([server.sentinel])
     os._exit(1)

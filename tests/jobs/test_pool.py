@@ -7,16 +7,18 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from analysis import Experiment, train
-from analysis.history.database import StoreError
+from analysis.history.database import MEMORY, StoreError
 from analysis.history.store import Store
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.jobs.worker import perform
 from tests.helpers.runs import limit
+from tests.jobs import held
 
 SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
 LONG = SMALL.replace(steps=100_000, snapshot_every=50)
@@ -30,6 +32,10 @@ def until(condition):
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.002)
     return found
+
+
+def wait_for_step(jobs, id, step):
+    until(lambda: jobs.row(id).step >= step)
 
 
 def ended(jobs, id):
@@ -56,9 +62,24 @@ def whole():
     return train(SMALL)
 
 
-def workers():
-    """Return the processes of the pools that this process has."""
-    return multiprocessing.active_children()
+@pytest.fixture
+def hold(tmp_path, monkeypatch):
+    """A file: while it exists, runs in workers of new pools go no further than the step in it."""
+    path = tmp_path / "hold"
+    path.write_text("50")
+    monkeypatch.setattr("analysis.jobs.worker.work", partial(held.work, str(path)))
+    return path
+
+
+@pytest.fixture
+def others():
+    """The worker processes that were there before this test."""
+    return {child.pid for child in multiprocessing.active_children()}
+
+
+def worker_pids(others=()):
+    """Return the ids of the worker processes that this process has, without some."""
+    return [child.pid for child in multiprocessing.active_children() if child.pid not in others]
 
 
 def gone(pid):
@@ -110,7 +131,7 @@ def test_a_run_is_found_by_its_experiment(jobs):
 def test_two_sessions_watch_one_run(jobs):
     """Two servers on one history: the second joins what the first trains, sees it move, and can't stop it."""
     id = jobs.submit(LONG)
-    with pool(jobs._store.path) as other:
+    with pool(jobs.store.path) as other:
         assert other.submit(LONG) == id
         assert not other.under_way
         until(lambda: len(other.watch(id)[1]) >= 2)
@@ -194,27 +215,29 @@ def test_a_text_uploaded_again_is_trained_on(tmp_path):
 
 
 def test_training_stops_at_the_very_step(whole):
-    told = []
+    reports = []
     asked = iter(range(1, 100))
-    result = perform(SMALL, lambda *report: told.append(report), cancelled=lambda: next(asked) == 23)
+    result = perform(SMALL, lambda *report: reports.append(report), cancelled=lambda: next(asked) == 23)
     assert result is None
-    columns, (kind, step, checkpoint) = told[-1]
+    columns, (kind, step, checkpoint) = reports[-1]
     assert (columns["status"], columns["step"], kind, step) == ("cancelled", 23, "checkpoint", 23)
-    snapshots = tuple(blob[2] for _, blob in told if blob and blob[0] == "snapshot")
+    snapshots = tuple(blob[2] for _, blob in reports if blob and blob[0] == "snapshot")
     assert perform(SMALL, lambda *report: None, checkpoint, snapshots) == whole
 
 
-def test_a_cancelled_run_is_resumed_to_the_same_result(jobs):
+def test_a_cancelled_run_is_resumed_to_the_same_result(tmp_path, hold):
     experiment = SMALL.replace(steps=300, seed=5)
-    id = jobs.submit(experiment)
-    until(lambda: jobs.row(id).step > 20)
-    jobs.cancel(id)
-    row = ended(jobs, id)
-    assert row.status == "cancelled"
-    assert row.step < 300
-    assert jobs.submit(experiment) == id  # resumes
-    assert ended(jobs, id).status == "finished"
-    assert jobs.load(id) == train(experiment)
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        id = jobs.submit(experiment)
+        until(lambda: jobs.row(id).step > 20)
+        jobs.cancel(id)
+        hold.unlink()
+        row = ended(jobs, id)
+        assert row.status == "cancelled"
+        assert row.step < 300
+        assert jobs.submit(experiment) == id  # resumes
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == train(experiment)
 
 
 def test_a_waiting_run_is_cancelled(jobs):
@@ -248,22 +271,23 @@ def test_here_without_workers(tmp_path, whole):
             jobs.train_here(stopped.id)
 
 
-def test_who_waits_for_a_run_goes_on_with_it_when_its_server_stops(tmp_path):
+def test_a_run_that_is_followed_is_trained_on_here_when_its_server_stops(tmp_path, hold):
     path, experiment = tmp_path / "runs.sqlite", SMALL.replace(steps=2000, snapshot_every=50)
+    hold.write_text("150")
     with pool(path) as server, pool(path, workers=0) as here:
-        id, told = server.submit(experiment), []
+        id, snapshots = server.submit(experiment), []
         until(lambda: server.row(id).step > 100)
 
         def stop(snapshot):
-            told.append(snapshot)
+            snapshots.append(snapshot)
             server.close()
 
         assert here.train_here(experiment, stop) == (id, train(experiment))
-        assert {snapshot.step for snapshot in told} == {*range(0, 2001, 50)}
+        assert {snapshot.step for snapshot in snapshots} == {*range(0, 2001, 50)}
         assert [row.status for row in here.rows()] == ["finished"]
 
 
-def test_who_waits_for_a_run_leaves_it_cancelled(tmp_path):
+def test_a_run_that_is_followed_stays_cancelled(tmp_path):
     with pool(tmp_path / "runs.sqlite") as server, pool(tmp_path / "runs.sqlite", workers=0) as here:
         id = server.submit(LONG)
         until(lambda: server.row(id).step)
@@ -275,20 +299,28 @@ def test_who_waits_for_a_run_leaves_it_cancelled(tmp_path):
 # What dies
 
 
-def test_a_worker_that_does_not_answer_a_cancel_is_killed(tmp_path, whole):
+def test_a_worker_that_does_not_answer_a_cancel_is_killed(tmp_path, others):
     with pool(tmp_path / "runs.sqlite") as jobs:
         id = jobs.submit(LONG)
         until(lambda: jobs.row(id).step)
-        (worker,) = jobs._workers
-        os.kill(worker.process.pid, signal.SIGSTOP)
+        (pid,) = worker_pids(others)
+        os.kill(pid, signal.SIGSTOP)
         jobs.cancel(id)
         assert ended(jobs, id).status == "cancelled"
         assert ended(jobs, jobs.submit(SMALL)).status == "finished"
 
 
-def test_a_run_too_large_to_be_kept_fails_alone(tmp_path, whole):
+def test_a_run_too_large_to_be_kept_fails_alone(tmp_path, whole, monkeypatch):
+    connect = sqlite3.connect
+
+    def connect_with_little_memory(path, **options):
+        connection = connect(path, **options)
+        if path == MEMORY:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 60_000)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_with_little_memory)
     with pool(tmp_path / "runs.sqlite") as jobs:
-        jobs._spare._file._memory.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 60_000)
         failed = ended(jobs, jobs.submit(SMALL.replace(hidden_size=128)))
         assert failed.status == "failed" and "can't be kept" in failed.reason and "too big" in failed.reason
         id = jobs.submit(SMALL)
@@ -307,44 +339,50 @@ def test_a_damaged_checkpoint_costs_time_alone(jobs, whole):
     assert jobs.load(id) == train(experiment)
 
 
-def test_a_worker_killed_at_any_moment_costs_nothing(jobs, whole):
-    done = jobs.submit(SMALL)
-    ended(jobs, done)
+def test_a_worker_killed_at_any_moment_costs_nothing(tmp_path, hold, others, whole):
     draw = random.Random(0)
-    interrupted = 0
-    for k in range(20):
-        experiment = SMALL.replace(seed=100 + k)
-        moment = draw.randrange(60)
-        id = jobs.submit(experiment)
-        until(lambda: (row := jobs.row(id)).step >= moment or not row.live)  # noqa: B023
-        for worker in workers():
-            os.kill(worker.pid, signal.SIGKILL)
-        row = ended(jobs, id)
-        if row.status == "interrupted":
-            interrupted += 1
-            assert row.reason == "its worker was killed by SIGKILL"
-            jobs.resume(id)
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        hold.unlink()
+        done = jobs.submit(SMALL)
+        ended(jobs, done)
+        for k in range(20):
+            hold.write_text("55")  # of 60 steps: no run is finished before it is killed
+            experiment = SMALL.replace(seed=100 + k)
+            id = jobs.submit(experiment)
+            wait_for_step(jobs, id, draw.randrange(51))
+            for pid in worker_pids(others):
+                os.kill(pid, signal.SIGKILL)
             row = ended(jobs, id)
-        assert row.status == "finished"
-        assert jobs.load(id) == train(experiment)
-        assert jobs.load(done) == whole
-    assert interrupted >= 10
+            assert (row.status, row.reason) == ("interrupted", "its worker was killed by SIGKILL")
+            hold.unlink()
+            jobs.resume(id)
+            assert ended(jobs, id).status == "finished"
+            assert jobs.load(id) == train(experiment)
+            assert jobs.load(done) == whole
 
 
 SERVER = """
 import multiprocessing, sys, time
-from analysis.config import Experiment
-from analysis.jobs import Jobs
+from functools import partial
+from analysis.experiment import Experiment
+from analysis.jobs import worker
+from analysis.jobs.pool import Jobs
+from tests.jobs import held
+
+def until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.002)
 
 def main():
+    worker.work = partial(held.work, sys.argv[2])
     jobs = Jobs(sys.argv[1], workers=2, checkpoint_seconds=0.01)
     small = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
     done = jobs.submit(small)
-    while jobs.row(done).live:
-        time.sleep(0.01)
+    until(lambda: not jobs.row(done).live)
     ids = [jobs.submit(small.replace(steps=200, seed=seed)) for seed in range(3)]
-    while not jobs.row(ids[0]).step > 30:
-        time.sleep(0.002)
+    until(lambda: jobs.row(ids[0]).step > 30)
     print(done, *ids, *(child.pid for child in multiprocessing.active_children()), flush=True)
     time.sleep(600)
 
@@ -354,11 +392,12 @@ if __name__ == "__main__":
 
 
 def test_a_killed_server_takes_its_workers_along_and_loses_nothing(tmp_path, whole):
-    script, path = tmp_path / "server.py", tmp_path / "runs.sqlite"
+    script, path, hold = tmp_path / "server.py", tmp_path / "runs.sqlite", tmp_path / "hold"
     script.write_text(SERVER)
+    hold.write_text("150")  # of 200 steps: no run but the first is finished before the server is killed
     root = Path(__file__).parents[2]
     server = subprocess.Popen(
-        [sys.executable, script, path], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
+        [sys.executable, script, path, hold], cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with server:
@@ -448,8 +487,9 @@ def test_on_a_full_disk_a_run_goes_on_in_memory(tmp_path, whole, monkeypatch, pa
         assert [row.id for row in jobs.rows()] == [id]
 
 
-def test_when_the_disk_has_room_again_the_run_is_kept(tmp_path, monkeypatch):
+def test_when_the_disk_has_room_again_the_run_is_kept(tmp_path, monkeypatch, hold):
     path = tmp_path / "runs.sqlite"
+    hold.write_text("150")
     experiment = SMALL.replace(steps=200)
     with pool(path) as jobs:
         with monkeypatch.context() as patch:
@@ -457,19 +497,21 @@ def test_when_the_disk_has_room_again_the_run_is_kept(tmp_path, monkeypatch):
             id = jobs.submit(experiment)
             until(lambda: jobs.row(id).unsaved)
             assert jobs.row(id).live
+        hold.unlink()
         ended(jobs, id)
         until(lambda: jobs.row(id).unsaved is None)
         assert jobs.trouble is None
     assert Store(path).load(id) == train(experiment)
 
 
-def test_a_history_that_breaks_while_a_run_trains(tmp_path):
+def test_a_history_that_breaks_while_a_run_trains(tmp_path, hold):
     path = tmp_path / "runs.sqlite"
     experiment = SMALL.replace(steps=200)
     with pool(path) as jobs:
         id = jobs.submit(experiment)
         until(lambda: jobs.row(id).step > 20)
         path.unlink()
+        hold.unlink()
         row = ended(jobs, id)
         assert row.status == "finished"
         assert str(path) in row.unsaved
@@ -479,15 +521,14 @@ def test_a_history_that_breaks_while_a_run_trains(tmp_path):
 
 
 def test_workers_that_do_not_start_fail_what_waits(tmp_path, monkeypatch, whole):
-    with pool(tmp_path / "runs.sqlite", workers=0) as jobs, monkeypatch.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr("analysis.jobs.worker.work", exit)  # ends at once
-        jobs._count = 1
+        jobs = Jobs(tmp_path / "runs.sqlite", workers=1, checkpoint_seconds=0.01)
         id = jobs.submit(SMALL)
-        jobs._thread.start()
         row = ended(jobs, id)
         assert row.status == "failed"
         assert "no worker starts" in row.reason
-        patch.undo()
+    with jobs:
         assert jobs.submit(SMALL) == id
         assert ended(jobs, id).status == "finished"
         assert jobs.load(id) == whole
@@ -565,13 +606,16 @@ def test_a_full_queue_costs_no_run(tmp_path):
         assert (jobs.row(id).name, jobs.row(id).status) == ("precious", "interrupted")
 
 
-def test_a_run_that_its_worker_never_began_is_given_to_the_next(jobs, whole):
-    until(lambda: all(worker.ready for worker in jobs._workers))
-    for worker in workers():
-        os.kill(worker.pid, signal.SIGKILL)
-    id = jobs.submit(experiment := SMALL.replace(seed=500))
-    assert ended(jobs, id).status == "finished"
-    assert jobs.load(id) == train(experiment)
+def test_a_run_that_its_worker_never_began_is_given_to_the_next(tmp_path, others):
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        ended(jobs, jobs.submit(SMALL))
+        (pid,) = worker_pids(others)
+        os.kill(pid, signal.SIGSTOP)  # it is given the run, and can't begin it
+        id = jobs.submit(experiment := SMALL.replace(seed=500))
+        until(lambda: id in jobs.under_way and not jobs.waiting)
+        os.kill(pid, signal.SIGKILL)
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == train(experiment)
 
 
 def test_a_history_that_can_only_be_read(tmp_path, monkeypatch, whole):

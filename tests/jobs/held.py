@@ -1,0 +1,28 @@
+"""Workers that wait before a step for as long as a file exists, so that tests know where a run is."""
+
+import time
+from math import inf
+from pathlib import Path
+
+from analysis.jobs import worker
+from analysis.training.trainer import Trainer
+
+
+def work(hold, pipe, checkpoint_seconds):
+    """Do what a worker does, but go no further than the step that the file `hold` holds, while it is there."""
+    advance = Trainer.advance
+
+    def held(trainer):
+        while trainer.step >= last_step(hold):
+            time.sleep(0.005)
+        return advance(trainer)
+
+    Trainer.advance = held
+    worker.work(pipe, checkpoint_seconds)
+
+
+def last_step(hold):
+    try:
+        return int(Path(hold).read_text() or 0)
+    except FileNotFoundError:
+        return inf
