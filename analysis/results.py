@@ -73,6 +73,9 @@ class Tape(Result):
     Gradients are of each sample's own loss ℓ, and total: through every later step. `hidden_grad` is ∂ℓ/∂h_t with
     c_t held, `cell_grad` is ∂ℓ/∂c_t with the path through h_t, `weight_grad` the norm of what step t adds to
     ∂ℓ/∂W_hh of the sample.
+
+    The tape says itself what measures must know of its cell: which gate keeps the memory (h_t or c_t is the gate times
+    the state before, plus something), and between which values each gate lies.
     """
 
     model: str  # rnn, lstm or gru
@@ -85,9 +88,12 @@ class Tape(Result):
     input_grad: np.ndarray  # (S, T, B, D)
     gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
     weight_grad: np.ndarray  # (S, L, T, B)
+    keep_gate: str | None  # the gate that keeps the memory where it is open; None where no gate does
+    ranges: dict[str, tuple[float, float] | None]  # by gate: the values it lies between, None where unbounded
+    lengths: np.ndarray  # (B,) steps of each sample; every sample has T today
 
     def __post_init__(self) -> None:
-        """Leave the arrays as they are: the engine's own, which it may fill anew."""
+        """Leave the arrays writable: they are views of the engine's buffers, which its next run overwrites."""
 
     def require_layer(self, layer: int) -> None:
         """Raise a ValueError where there is no such layer; -1 is the top one."""

@@ -1,131 +1,30 @@
-"""RNN, LSTM and GRU: one step, its exact backward, and how weights start. Knows nothing of tasks or training.
+"""RNN, LSTM and GRU: one step forward, and its exact gradient. Knows nothing of tasks or training."""
 
-Inside the engine a layer of S models is kept features-first. At step t it reads one *column*
-
-    column_t = [h_{t-1}; x_t; 1]      (S, H + D + 1, B)
-
-and multiplies it by one *packed* weight (S, R, H + D + 1) of recurrent weights, input weights and bias; R is H
-times the number of row blocks of the cell. Every buffer, and every view of one step into it, is made once and used
-again: a step is then a handful of calls without an allocation.
-
-Going back, all that a step multiplies its incoming gradient with is elementwise and known from the forward pass,
-so `local_derivatives` computes it for the whole sequence at once, and a step is a few products.
-"""
-
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-
-class Activation(NamedTuple):
-    """φ of numpy's arrays, `apply(x, out=y)`; φ'(x) as a function of the output, of torch's, `slope(y, out=...)`.
-
-    numpy's tanh keeps to two units in the last place, and takes a sixth of the time of torch's.
-    """
-
-    apply: Callable[..., np.ndarray]
-    slope: Callable[..., Tensor]
+from analysis.engine.layer import Layer, views_by_step, zero_buffer
 
 
-ACTIVATIONS = {
-    "tanh": Activation(np.tanh, lambda y, out: torch.addcmul(y.new_ones(()), y, y, value=-1, out=out)),
-    "relu": Activation(lambda x, out: np.maximum(x, 0, out=out), lambda y, out: torch.gt(y, 0, out=out)),
-    "identity": Activation(np.positive, lambda y, out: out.fill_(1)),
-}
+class RnnForward(NamedTuple):
+    """Views of one step of an RNN, going forward."""
+
+    column: Tensor
+    h: Tensor
+    h_array: np.ndarray
 
 
-class Layer:
-    """One layer of S models over T steps: its buffers, and what the three cells share.
+class RnnBackward(NamedTuple):
+    """Views of one step of an RNN, going back."""
 
-    Time first: `column` (T+1, S, H+D+1, B); `grad` (T+1, S, H+D, B), the gradient by column; `gate` and `delta`
-    (T, S, R, B), the gates and the gradient by their pre-activations. Their parts: `h[t+1]` is the state after
-    step t and `dh[t+1]` its gradient, `x[t]` the input at step t and `dx[t]` its gradient.
-    """
-
-    name: str
-    blocks: tuple[str, ...]  # row blocks of the packed weight
-    gates: tuple[str, ...]  # in the order of torch's weights
-
-    def __init__(
-        self, S: int, T: int, B: int, D: int, H: int, activation: str, like: Tensor, backward: bool = True
-    ) -> None:
-        self.S, self.T, self.B, self.D, self.H = S, T, B, D, H
-        self.activation = ACTIVATIONS[activation]
-        R = H * len(self.blocks)
-        self.column = _buffer(like, T + 1, S, H + D + 1, B)
-        self.column[:, :, -1] = 1
-        self.gate = _buffer(like, T, S, R, B)
-        self.weight = like.new_zeros(S, R, H + D + 1)
-        self.h, self.x = self.column[:, :, :H], self.column[:T, :, H:-1]
-        self.memories, self.memory_grads = [self.h], []  # all that one step hands to the next, or back
-        # Rows that meet the hidden state and rows that meet the input, each in torch's order.
-        self.hidden_rows: slice = slice(None)
-        self.input_rows: slice | Tensor = slice(None)
-        self.prepare_forward()
-        if backward:
-            self.grad = _buffer(like, T + 1, S, H + D, B)
-            self.delta = _buffer(like, T, S, R, B)
-            self.weight_grad = _buffer(like, S, H + D + 1, R)  # transposed: the faster product
-            self.dh, self.dx = self.grad[:, :, :H], self.grad[:T, :, H:]
-            self.memory_grads.append(self.dh)
-            self.prepare_backward()
-
-    def rows(self, buffer: Tensor, block: str) -> Tensor:
-        """The rows of one block, (..., H, B) of a buffer (..., R, B)."""
-        k = self.blocks.index(block)
-        return buffer[..., k * self.H : (k + 1) * self.H, :]
-
-    def pack(self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> None:
-        """Load torch's parameters, each with S in front: (S, GH, D), (S, GH, H), (S, GH), (S, GH)."""
-        H = self.H
-        self.weight[:, self.hidden_rows, :H] = weight_hh
-        self.weight[:, self.input_rows, H:-1] = weight_ih
-        if bias_ih is not None and bias_hh is not None:
-            bias = self.weight[:, :, -1].zero_()
-            bias[:, self.hidden_rows] += bias_hh
-            bias[:, self.input_rows] += bias_ih
-
-    def unpack_grad(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`weight_grad` by torch's weight_ih, weight_hh, bias_ih, bias_hh."""
-        H = self.H
-        grad = self.weight_grad.mT
-        by_hidden, by_input = grad[:, self.hidden_rows], grad[:, self.input_rows]
-        return by_input[:, :, H:-1], by_hidden[:, :, :H], by_input[:, :, -1], by_hidden[:, :, -1]
-
-    def prepare_forward(self) -> None:
-        """Make the views that `forward` walks over."""
-        raise TypeError("a layer is one of RNN, LSTM, GRU")
-
-    def prepare_backward(self) -> None:
-        """Make the views that `backward` walks over."""
-        raise TypeError("a layer is one of RNN, LSTM, GRU")
-
-    def forward(self) -> None:
-        """Run T steps from the state in `h[0]` (and `c[0]`) over the inputs in `x`."""
-        raise TypeError("a layer is one of RNN, LSTM, GRU")
-
-    def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad`, which holds what the loss itself adds at each state; add to `weight_grad` if asked."""
-        raise TypeError("a layer is one of RNN, LSTM, GRU")
-
-
-def _buffer(like: Tensor, *shape: int) -> Tensor:
-    """Zeros (..., rows, columns) where each matrix starts at a multiple of 32 numbers.
-
-    Products and sigmoids round by where in memory they write; so a model's bits don't depend on how many stand
-    beside it.
-    """
-    *outer, rows, columns = shape
-    block = -(-rows * columns // 32) * 32
-    return like.new_zeros(*outer, block)[..., : rows * columns].unflatten(-1, (rows, columns))
-
-
-def _steps(*buffers: Tensor | np.ndarray) -> list[tuple[Tensor | np.ndarray, ...]]:
-    """Views of every time step of every buffer."""
-    return list(zip(*buffers, strict=True))
+    column: Tensor
+    delta: Tensor
+    delta_T: Tensor
+    dh: Tensor
+    grad_before: Tensor
 
 
 class RNN(Layer):
@@ -135,31 +34,84 @@ class RNN(Layer):
     blocks = ("state",)
     gates = ()
 
-    def prepare_forward(self) -> None:  # noqa: D102
-        self._forth = _steps(self.column[:-1], self.h[1:], self.h[1:].numpy())
+    def prepare_forward(self) -> None:
+        """Make the views of each step that `forward` uses."""
+        h = self.h[1:]
+        self._forward_steps = views_by_step(RnnForward, column=self.column[:-1], h=h, h_array=h.numpy())
 
-    def prepare_backward(self) -> None:  # noqa: D102
-        T = self.T
-        self._back = _steps(self.delta, self.dh[1:], self.grad[:T], self.column[:T], self.delta.mT)[::-1]
+    def prepare_backward(self) -> None:
+        """Make the views of each step that `backward` uses, the last step first."""
+        self._backward_steps = views_by_step(
+            RnnBackward,
+            column=self.column[: self.T],
+            delta=self.delta,
+            delta_T=self.delta.mT,
+            dh=self.dh[1:],
+            grad_before=self.grad[: self.T],
+        )[::-1]
 
-    def forward(self) -> None:  # noqa: D102
+    def forward(self) -> None:
+        """Run T steps from the state in `h[0]` over the inputs in `x`."""
         W, squash = self.weight, self.activation.apply
-        for column, h, state in self._forth:
-            torch.bmm(W, column, out=h)
-            squash(state, out=state)
+        for step in self._forward_steps:
+            torch.bmm(W, step.column, out=step.h)
+            squash(step.h_array, out=step.h_array)
 
-    def local_derivatives(self) -> None:
-        """∂h/∂(pre-activation), into `delta`."""
+    def compute_local_derivatives(self) -> None:
+        """Fill `delta` with ∂h/∂(pre-activation)."""
         self.activation.slope(self.h[1:], out=self.delta)
 
-    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:
+        """Complete `grad`; add to `weight_grad` if asked."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.local_derivatives()
-        for delta, dh, grad, column, delta_T in self._back:
-            delta.mul_(dh)
-            grad.baddbmm_(W, delta)
+        self.compute_local_derivatives()
+        for step in self._backward_steps:
+            step.delta.mul_(step.dh)
+            step.grad_before.baddbmm_(W, step.delta)
             if by_weights:
-                dW.baddbmm_(column, delta_T)
+                dW.baddbmm_(step.column, step.delta_T)
+
+    def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
+        """∂ℓ/∂h₋ = Wᵀ (φ' ∂ℓ/∂h)."""
+        (dh,) = grads
+        torch.mul(self.delta[t, 0].unsqueeze(1), dh, out=delta)
+        dh.flatten(1).addmm_(self.weight[0, :, : self.H].T, delta.flatten(1), beta=0)
+
+
+class LstmForward(NamedTuple):
+    """Views of one step of an LSTM, going forward; names ending in _array are numpy's of the same memory."""
+
+    column: Tensor
+    gate: Tensor
+    input_forget: Tensor
+    i: Tensor
+    f: Tensor
+    g: Tensor
+    g_array: np.ndarray
+    o: Tensor
+    c_before: Tensor
+    c: Tensor
+    c_array: np.ndarray
+    squashed: Tensor
+    squashed_array: np.ndarray
+    h: Tensor
+
+
+class LstmBackward(NamedTuple):
+    """Views of one step of an LSTM, going back."""
+
+    column: Tensor
+    delta: Tensor
+    delta_T: Tensor
+    delta_cell: Tensor  # (S, 3, H, B) of i, f and g, which act on the cell state
+    delta_output: Tensor
+    f: Tensor
+    exposed: Tensor
+    dh: Tensor
+    dc: Tensor
+    dc_wide: Tensor  # (S, 1, H, B)
+    dc_before: Tensor
+    grad_before: Tensor
 
 
 class LSTM(Layer):
@@ -172,42 +124,67 @@ class LSTM(Layer):
     name = "lstm"
     blocks = gates = ("input", "forget", "candidate", "output")
 
-    def prepare_forward(self) -> None:  # noqa: D102
+    def prepare_forward(self) -> None:
+        """Make the cell state, and the views of each step that `forward` uses."""
         T, S, B, H = self.T, self.S, self.B, self.H
-        self.c = _buffer(self.column, T + 1, S, H, B)
-        self.squashed = _buffer(self.column, T, S, H, B)  # φ(c)
+        self.c = zero_buffer(self.column, T + 1, S, H, B)
+        self.squashed = zero_buffer(self.column, T, S, H, B)  # φ(c)
         self.memories.append(self.c)
         i, f, g, o = (self.rows(self.gate, name) for name in self.blocks)
-        self._forth = _steps(
-            self.column[:T], self.gate, self.gate[:, :, : 2 * H], i, f, g, g.numpy(), o,
-            self.c[:T], self.c[1:], self.c[1:].numpy(), self.squashed, self.squashed.numpy(), self.h[1:],
-        )  # fmt: skip
+        self._forward_steps = views_by_step(
+            LstmForward,
+            column=self.column[:T],
+            gate=self.gate,
+            input_forget=self.gate[:, :, : 2 * H],
+            i=i,
+            f=f,
+            g=g,
+            g_array=g.numpy(),
+            o=o,
+            c_before=self.c[:T],
+            c=self.c[1:],
+            c_array=self.c[1:].numpy(),
+            squashed=self.squashed,
+            squashed_array=self.squashed.numpy(),
+            h=self.h[1:],
+        )
 
-    def prepare_backward(self) -> None:  # noqa: D102
+    def prepare_backward(self) -> None:
+        """Make the gradient by the cell state, and the views of each step that `backward` uses, the last first."""
         T, H = self.T, self.H
-        self.dc = _buffer(self.c, T + 1, self.S, H, self.B)
-        self.exposed = _buffer(self.c, T, self.S, H, self.B)  # ∂h/∂c
+        self.dc = zero_buffer(self.c, T + 1, self.S, H, self.B)
+        self.exposed = zero_buffer(self.c, T, self.S, H, self.B)  # ∂h/∂c
         self.memory_grads.append(self.dc)
-        into_cell = self.delta[:, :, : 3 * H].unflatten(2, (3, H))
-        self._back = _steps(
-            self.delta, into_cell, self.rows(self.delta, "output"), self.rows(self.gate, "forget"), self.exposed,
-            self.dh[1:], self.dc[1:], self.dc[1:].unsqueeze(2), self.dc[:T],
-            self.grad[:T], self.column[:T], self.delta.mT,
-        )[::-1]  # fmt: skip
+        self._backward_steps = views_by_step(
+            LstmBackward,
+            column=self.column[:T],
+            delta=self.delta,
+            delta_T=self.delta.mT,
+            delta_cell=self.delta[:, :, : 3 * H].unflatten(2, (3, H)),
+            delta_output=self.rows(self.delta, "output"),
+            f=self.rows(self.gate, "forget"),
+            exposed=self.exposed,
+            dh=self.dh[1:],
+            dc=self.dc[1:],
+            dc_wide=self.dc[1:].unsqueeze(2),
+            dc_before=self.dc[:T],
+            grad_before=self.grad[:T],
+        )[::-1]
 
-    def forward(self) -> None:  # noqa: D102
+    def forward(self) -> None:
+        """Run T steps from the state in `h[0]` and `c[0]` over the inputs in `x`."""
         W, squash = self.weight, self.activation.apply
-        for column, gate, input_forget, i, f, g, g_np, o, c_before, c, c_np, squashed, squashed_np, h in self._forth:
-            torch.bmm(W, column, out=gate)
-            input_forget.sigmoid_()
-            squash(g_np, out=g_np)
-            o.sigmoid_()
-            torch.mul(f, c_before, out=c).addcmul_(i, g)
-            squash(c_np, out=squashed_np)
-            torch.mul(o, squashed, out=h)
+        for step in self._forward_steps:
+            torch.bmm(W, step.column, out=step.gate)
+            step.input_forget.sigmoid_()
+            squash(step.g_array, out=step.g_array)
+            step.o.sigmoid_()
+            torch.mul(step.f, step.c_before, out=step.c).addcmul_(step.i, step.g)
+            squash(step.c_array, out=step.squashed_array)
+            torch.mul(step.o, step.squashed, out=step.h)
 
-    def local_derivatives(self) -> None:
-        """∂c/∂(pre-activations of i, f, g) and ∂h/∂(that of o), into `delta`; ∂h/∂c."""
+    def compute_local_derivatives(self) -> None:
+        """Fill `delta` with ∂c/∂(pre-activations of i, f, g) and ∂h/∂(that of o), and `exposed` with ∂h/∂c."""
         slope = self.activation.slope
         i, f, g, o = (self.rows(self.gate, name) for name in self.blocks)
         by_i, by_f, by_g, by_o = (self.rows(self.delta, name) for name in self.blocks)
@@ -217,17 +194,62 @@ class LSTM(Layer):
         _logistic_slope(o, out=by_o).mul_(self.squashed)
         slope(self.squashed, out=self.exposed).mul_(o)
 
-    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:
+        """Complete `grad` and `dc`; add to `weight_grad` if asked."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.local_derivatives()
-        for delta, into_cell, into_output, f, exposed, dh, dc, dc_wide, dc_before, grad, column, delta_T in self._back:
-            dc.addcmul_(dh, exposed)
-            torch.mul(dc, f, out=dc_before)
-            into_cell.mul_(dc_wide)
-            into_output.mul_(dh)
-            grad.baddbmm_(W, delta)
+        self.compute_local_derivatives()
+        for step in self._backward_steps:
+            step.dc.addcmul_(step.dh, step.exposed)
+            torch.mul(step.dc, step.f, out=step.dc_before)
+            step.delta_cell.mul_(step.dc_wide)
+            step.delta_output.mul_(step.dh)
+            step.grad_before.baddbmm_(W, step.delta)
             if by_weights:
-                dW.baddbmm_(column, delta_T)
+                dW.baddbmm_(step.column, step.delta_T)
+
+    def total_memory_grad(self, t: int, grads: list[Tensor]) -> Tensor:
+        """Add to ∂ℓ/∂c with h held the path through h, ∂ℓ/∂h ∂h/∂c, and return the sum."""
+        dh, dc = grads
+        return dc.addcmul_(dh, self.exposed[t, 0].unsqueeze(1))
+
+    def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
+        """∂ℓ/∂c₋ = σ(f) ∂ℓ/∂c with h₋ held;  ∂ℓ/∂h₋ = Wᵀ of the gradient by the pre-activations."""
+        H = self.H
+        dh, dc = grads
+        local = self.delta[t, 0].unsqueeze(1)  # (4H, 1, B)
+        torch.mul(local[: 3 * H].unflatten(0, (3, H)), dc, out=delta[: 3 * H].unflatten(0, (3, H)))
+        torch.mul(local[3 * H :], dh, out=delta[3 * H :])
+        dc.mul_(self.gate[t, 0, H : 2 * H].unsqueeze(1))
+        dh.flatten(1).addmm_(self.weight[0, :, :H].T, delta.flatten(1), beta=0)
+
+
+class GruForward(NamedTuple):
+    """Views of one step of a GRU, going forward."""
+
+    column: Tensor
+    gate: Tensor
+    reset_update: Tensor
+    r: Tensor
+    z: Tensor
+    a: Tensor
+    n: Tensor
+    n_array: np.ndarray
+    h_before: Tensor
+    h: Tensor
+
+
+class GruBackward(NamedTuple):
+    """Views of one step of a GRU, going back."""
+
+    column: Tensor
+    delta: Tensor
+    delta_T: Tensor
+    delta_blocks: Tensor  # (S, 4, H, B)
+    z: Tensor
+    dh: Tensor
+    dh_wide: Tensor  # (S, 1, H, B)
+    dh_before: Tensor
+    grad_before: Tensor
 
 
 class GRU(Layer):
@@ -241,33 +263,54 @@ class GRU(Layer):
     blocks = ("reset", "update", "recalled", "candidate")
     gates = ("reset", "update", "candidate")
 
-    def prepare_forward(self) -> None:  # noqa: D102
+    def prepare_forward(self) -> None:
+        """Say which rows meet the hidden state and which the input; make the views that `forward` uses."""
         T, H = self.T, self.H
         self.hidden_rows = slice(3 * H)
         self.input_rows = torch.tensor([*range(2 * H), *range(3 * H, 4 * H)])
         r, z, a, n = (self.rows(self.gate, name) for name in self.blocks)
-        self._forth = _steps(
-            self.column[:T], self.gate, self.gate[:, :, : 2 * H], r, z, a, n, n.numpy(), self.h[:T], self.h[1:]
+        self._forward_steps = views_by_step(
+            GruForward,
+            column=self.column[:T],
+            gate=self.gate,
+            reset_update=self.gate[:, :, : 2 * H],
+            r=r,
+            z=z,
+            a=a,
+            n=n,
+            n_array=n.numpy(),
+            h_before=self.h[:T],
+            h=self.h[1:],
         )
 
-    def prepare_backward(self) -> None:  # noqa: D102
+    def prepare_backward(self) -> None:
+        """Make the views of each step that `backward` uses, the last step first."""
         T, H = self.T, self.H
-        self._back = _steps(
-            self.delta, self.delta.unflatten(2, (4, H)), self.rows(self.gate, "update"),
-            self.dh[1:], self.dh[1:].unsqueeze(2), self.dh[:T], self.grad[:T], self.column[:T], self.delta.mT,
-        )[::-1]  # fmt: skip
+        self._backward_steps = views_by_step(
+            GruBackward,
+            column=self.column[:T],
+            delta=self.delta,
+            delta_T=self.delta.mT,
+            delta_blocks=self.delta.unflatten(2, (4, H)),
+            z=self.rows(self.gate, "update"),
+            dh=self.dh[1:],
+            dh_wide=self.dh[1:].unsqueeze(2),
+            dh_before=self.dh[:T],
+            grad_before=self.grad[:T],
+        )[::-1]
 
-    def forward(self) -> None:  # noqa: D102
+    def forward(self) -> None:
+        """Run T steps from the state in `h[0]` over the inputs in `x`."""
         W, squash = self.weight, self.activation.apply
-        for column, gate, reset_update, r, z, a, n, n_np, h_before, h in self._forth:
-            torch.bmm(W, column, out=gate)
-            reset_update.sigmoid_()
-            n.addcmul_(r, a)
-            squash(n_np, out=n_np)
-            torch.lerp(n, h_before, z, out=h)
+        for step in self._forward_steps:
+            torch.bmm(W, step.column, out=step.gate)
+            step.reset_update.sigmoid_()
+            step.n.addcmul_(step.r, step.a)
+            squash(step.n_array, out=step.n_array)
+            torch.lerp(step.n, step.h_before, step.z, out=step.h)
 
-    def local_derivatives(self) -> None:
-        """∂h/∂(pre-activations), into `delta`."""
+    def compute_local_derivatives(self) -> None:
+        """Fill `delta` with ∂h/∂(pre-activations)."""
         r, z, a, n = (self.rows(self.gate, name) for name in self.blocks)
         by_r, by_z, by_a, by_m = (self.rows(self.delta, name) for name in self.blocks)
         self.activation.slope(n, out=by_m)
@@ -277,20 +320,30 @@ class GRU(Layer):
         _logistic_slope(r, out=by_r).mul_(a).mul_(by_m)
         torch.mul(by_m, r, out=by_a)
 
-    def backward(self, by_weights: bool = True) -> None:  # noqa: D102
+    def backward(self, by_weights: bool = True) -> None:
+        """Complete `grad`; add to `weight_grad` if asked."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.local_derivatives()
-        for delta, by_pre_activation, z, dh, dh_wide, dh_before, grad, column, delta_T in self._back:
-            by_pre_activation.mul_(dh_wide)
-            dh_before.addcmul_(dh, z)
-            grad.baddbmm_(W, delta)
+        self.compute_local_derivatives()
+        for step in self._backward_steps:
+            step.delta_blocks.mul_(step.dh_wide)
+            step.dh_before.addcmul_(step.dh, step.z)
+            step.grad_before.baddbmm_(W, step.delta)
             if by_weights:
-                dW.baddbmm_(column, delta_T)
+                dW.baddbmm_(step.column, step.delta_T)
+
+    def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
+        """∂ℓ/∂h₋ = σ(z) ∂ℓ/∂h + Wᵀ of the gradient by the pre-activations of r, z and a."""
+        H = self.H
+        (dh,) = grads
+        local = self.delta[t, 0, : 3 * H].unflatten(0, (3, H)).unsqueeze(2)  # (3, H, 1, B)
+        torch.mul(local, dh, out=delta.unflatten(0, (3, H)))
+        dh.mul_(self.gate[t, 0, H : 2 * H].unsqueeze(1))
+        dh.flatten(1).addmm_(self.weight[0, : 3 * H, :H].T, delta.flatten(1))
 
 
 def _logistic_slope(s: Tensor, out: Tensor) -> Tensor:
-    """σ' = σ - σ²."""
+    """Write σ' = σ - σ², computed from s = σ."""
     return torch.addcmul(s, s, s, value=-1, out=out)
 
 
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+LAYERS: dict[str, type[Layer]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}

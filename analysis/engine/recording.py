@@ -1,17 +1,51 @@
 """record(module, inputs): states, gates and exact gradients of any nn.RNN, nn.LSTM or nn.GRU."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Integral
+from typing import Self
 
 import torch
 from torch import Generator, Tensor, nn
 
+from analysis.engine.layer import PARAMETERS, Memory
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.results import Tape
 
-KINDS = {nn.RNN: "rnn", nn.LSTM: "lstm", nn.GRU: "gru"}
 Module = nn.RNN | nn.LSTM | nn.GRU
+MODULES: dict[str, type[Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+State = Tensor | tuple[Tensor, Tensor]  # h0, or (h0, c0), as a module takes it
 Loss = Callable[[Tensor], Tensor]
+_SEVERAL = (Sequence, nn.ModuleList)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order of axes in which a module takes inputs and returns outputs; the engine's is (T, B, ·)."""
+
+    batched: bool  # (T, B, ·) or (B, T, ·); else one sequence (T, ·)
+    batch_first: bool
+
+    @classmethod
+    def of(cls, module: Module, inputs: Tensor) -> Self:
+        """Return the layout in which a module takes these inputs."""
+        return cls(batched=inputs.dim() == 3, batch_first=module.batch_first)
+
+    def to_engine(self, inputs: Tensor) -> Tensor:
+        """Return inputs, or outputs, as (T, B, ·)."""
+        if not self.batched:
+            return inputs.unsqueeze(1)
+        return inputs.transpose(0, 1) if self.batch_first else inputs
+
+    def from_engine(self, outputs: Tensor) -> Tensor:
+        """Return outputs (T, B, H) as the module itself would return them."""
+        if not self.batched:
+            return outputs.squeeze(1)
+        return outputs.transpose(0, 1) if self.batch_first else outputs
+
+    def state_shape(self, L: int, B: int, H: int) -> tuple[int, ...]:
+        """Return the shape of h0 and c0, which batch_first leaves as it is."""
+        return (L, B, H) if self.batched else (L, H)
 
 
 def record(
@@ -19,15 +53,15 @@ def record(
     inputs: Tensor,
     loss: Loss | None = None,
     *,
-    state: Tensor | tuple[Tensor, Tensor] | None = None,
+    state: State | None = None,
     at: int | None = None,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
 ) -> Tape:
     """Run a module over inputs and back, and return every state, gate and gradient.
 
-    The module, its gradients and mode, and the global random state stay as they are. Dropout is left out. Computing
-    is done on the CPU, wherever the module is; the loss gets its output there.
+    The module, its gradients and mode, and the global random state stay as they are. Dropout is left out. The engine
+    computes on the CPU, wherever the module is; the loss gets its output on the module's device.
 
     Args:
         module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape.
@@ -48,8 +82,7 @@ def record(
     >>> tape.cell_grad.shape  # (S, L, T, B, H)
     (1, 1, 50, 8, 16)
     """
-    single = not isinstance(module_or_modules, Sequence | nn.ModuleList)
-    modules = [module_or_modules] if single else list(module_or_modules)
+    modules = list(module_or_modules) if isinstance(module_or_modules, _SEVERAL) else [module_or_modules]
     with one_thread(), torch.no_grad():
         unroll, top = run_forward(modules, inputs, state, dtype)
         T, S, _, H = top.shape
@@ -59,8 +92,8 @@ def record(
             output_grad = torch.zeros_like(top)
             output_grad[-1] = unit_vector(H, seed).to(top)
         else:
-            grads = [_loss_grad(loss, top[:, s], modules[0], inputs.dim()) for s in range(S)]
-            output_grad = torch.stack(grads, 1)
+            layout, device = Layout.of(modules[0], inputs), next(modules[0].parameters()).device
+            output_grad = torch.stack([_loss_grad(loss, top[:, s], layout, device) for s in range(S)], 1)
         if at is not None:
             share = output_grad[at].clone()
             output_grad.zero_()[at] = share
@@ -69,7 +102,7 @@ def record(
 
 
 def run_forward(
-    modules: Sequence[Module], inputs: Tensor, state: Tensor | tuple[Tensor, Tensor] | None, dtype: torch.dtype
+    modules: Sequence[Module], inputs: Tensor, state: State | None, dtype: torch.dtype
 ) -> tuple[Unroll, Tensor]:
     """Unroll modules over inputs; return that and the top layer's states, (T, S, B, H). Raises as `record`."""
     _refuse_unsupported(modules)
@@ -79,32 +112,37 @@ def run_forward(
     if not isinstance(inputs, Tensor):
         raise ValueError(f"inputs={type(inputs).__name__}: expected a tensor; packed sequences are not supported")
     if inputs.dim() not in (2, 3) or inputs.shape[-1] != first.input_size or not inputs.numel():
-        layout = "batch, time" if first.batch_first else "time, batch"
-        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected ({layout}, {first.input_size})")
+        axes = "batch, time" if first.batch_first else "time, batch"
+        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected ({axes}, {first.input_size})")
     weights = {
         name: torch.stack([getattr(module, name).detach().to("cpu", dtype) for module in modules])
         for name in _names(first)
     }
     like = weights["weight_hh_l0"]
-    x = _time_first(inputs.detach().to(like), first)
+    layout = Layout.of(first, inputs)
+    x = layout.to_engine(inputs.detach().to(like))
     T, B, _ = x.shape
-    unroll = Unroll(KINDS[_kind(first)], getattr(first, "nonlinearity", "tanh"), weights, T, B)
-    unroll.start(_initial_state(state, first, len(modules), B, like, inputs.dim() == 3))
+    unroll = Unroll(cell_name(first), getattr(first, "nonlinearity", "tanh"), weights, T, B)
+    if state is not None:
+        unroll.start(_initial_state(state, first, len(modules), layout, like, B))
     return unroll, unroll.forward(x).mT
 
 
-def _kind(module: nn.Module) -> type | None:
-    return next((kind for kind in KINDS if isinstance(module, kind)), None)
+def cell_name(module: object) -> str:
+    """Return rnn, lstm or gru; TypeError where a module is none of torch's three."""
+    for name, kind in MODULES.items():
+        if isinstance(module, kind):
+            return name
+    raise TypeError(f"{type(module).__name__}: expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them")
 
 
-def _refuse_unsupported(modules: Sequence[nn.Module]) -> None:
+def _refuse_unsupported(modules: Sequence[Module]) -> None:
     if not modules:
         raise ValueError("no module: expected at least one nn.RNN, nn.LSTM or nn.GRU")
     for k, module in enumerate(modules):
-        if _kind(module) is None:
-            raise TypeError(f"{type(module).__name__}: expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them")
-        if type(module).forward is not _kind(module).forward:
-            raise TypeError(f"{type(module).__name__} has a forward of its own: expected {_kind(module).__name__}'s")
+        kind = MODULES[cell_name(module)]
+        if type(module).forward is not kind.forward:
+            raise TypeError(f"{type(module).__name__} has a forward of its own: expected {kind.__name__}'s")
         if module.bidirectional:
             raise ValueError("bidirectional=True: not supported, a distance needs one direction of time")
         if module.proj_size:
@@ -115,44 +153,31 @@ def _refuse_unsupported(modules: Sequence[nn.Module]) -> None:
 
 def _signature(module: Module) -> tuple:
     shapes = [(name, getattr(module, name).shape) for name in _names(module)]
-    return _kind(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
+    return cell_name(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
 
 
 def _names(module: Module) -> list[str]:
     """Return torch's parameter names, which are a module's attributes whatever computes them (weight norm, pruning)."""
-    parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if module.bias else 2]
+    parts = PARAMETERS if module.bias else PARAMETERS[:2]
     return [f"{part}_l{layer}" for layer in range(module.num_layers) for part in parts]
 
 
-def _time_first(inputs: Tensor, module: Module) -> Tensor:
-    """(T, B, D), from whatever layout the module takes."""
-    if inputs.dim() == 2:
-        return inputs.unsqueeze(1)
-    return inputs.transpose(0, 1) if module.batch_first else inputs
+def _initial_state(state: State, module: Module, S: int, layout: Layout, like: Tensor, B: int) -> list[Memory]:
+    """Return h0, or (h0, c0), of a module as `Unroll.start` takes it: by layer, (S, H, B) each.
 
-
-def _own_layout(output: Tensor, module: Module, dimensions: int) -> Tensor:
-    """The top layer's (T, B, H) as the module itself would return it."""
-    if dimensions == 2:
-        return output.squeeze(1)
-    return output.transpose(0, 1) if module.batch_first else output
-
-
-def _initial_state(
-    state: Tensor | tuple[Tensor, Tensor] | None, module: Module, S: int, B: int, like: Tensor, batched: bool
-) -> list[tuple[Tensor, ...]] | None:
-    """h0, or (h0, c0), each (L, B, H) as torch has it, as `Unroll.start` takes it."""
-    if state is None:
-        return None
-    parts = state if isinstance(state, tuple | list) else (state,)
+    Raises:
+        ValueError: for another number of tensors than the module takes, and other shapes.
+    """
+    parts = list(state) if isinstance(state, tuple | list) else [state]
     wanted = 2 if isinstance(module, nn.LSTM) else 1
-    shape = (module.num_layers, B, module.hidden_size) if batched else (module.num_layers, module.hidden_size)
+    L, H = module.num_layers, module.hidden_size
+    shape = layout.state_shape(L, B, H)
     if len(parts) != wanted or any(not isinstance(part, Tensor) or tuple(part.shape) != shape for part in parts):
         got = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else repr(part) for part in parts)
         expected = f"(h0, c0), both {shape}" if wanted == 2 else shape
         raise ValueError(f"state of shape {got}: expected {expected}")
-    parts = [part.detach().to(like).reshape(module.num_layers, 1, B, -1).mT for part in parts]
-    return [tuple(part[k].expand(S, -1, -1) for part in parts) for k in range(module.num_layers)]
+    by_layer = [part.detach().to(like).reshape(L, 1, B, H).mT for part in parts]  # (L, 1, H, B)
+    return [tuple(part[k].expand(S, -1, -1) for part in by_layer) for k in range(L)]
 
 
 def unit_vector(H: int, seed: int) -> Tensor:
@@ -161,12 +186,12 @@ def unit_vector(H: int, seed: int) -> Tensor:
     return vector / vector.norm()
 
 
-def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tensor:
-    """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H)."""
+def _loss_grad(loss: Loss, top: Tensor, layout: Layout, device: torch.device) -> Tensor:
+    """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H), which is called on `device`."""
     with torch.inference_mode(False), torch.enable_grad():
-        top = top.clone().to(module.weight_hh_l0.device).requires_grad_()
+        top = top.clone().to(device).requires_grad_()
         try:
-            value = loss(_own_layout(top, module, dimensions))
+            value = loss(layout.from_engine(top))
         except RuntimeError as error:
             error.add_note(f"record calls loss with an output in {top.dtype}; its argument dtype chooses another")
             raise
@@ -177,7 +202,7 @@ def _loss_grad(loss: Loss, top: Tensor, module: Module, dimensions: int) -> Tens
 
 
 def gradient_of(loss: Tensor, output: Tensor) -> Tensor:
-    """∂loss/∂output; a ValueError where the loss doesn't depend on it."""
+    """Return ∂loss/∂output; ValueError where the loss does not depend on the output."""
     grad = torch.autograd.grad(loss, output, allow_unused=True)[0] if loss.requires_grad else None
     if grad is None:
         raise ValueError("loss doesn't depend on the output it was called with: expected a function of it")

@@ -1,22 +1,26 @@
 """Backpropagation through time: L layers of S models, unrolled, run forward and back, everything recorded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.engine.cells import LAYERS, Layer
+from analysis.engine.cells import LAYERS
+from analysis.engine.layer import PARAMETERS, Layer, Memory
 from analysis.engine.norms import norm
+from analysis.experiment import KEEP_GATE
 from analysis.results import Tape
+
+_ZEROS = (0.0, 0.0)  # of h and c
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
 
-    torch keeps its count for each thread of Python's, so callers beside each other don't meet.
+    torch has a count for each of Python's threads, so callers in other threads are not affected.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -27,7 +31,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Unroll:
-    """L layers of S models over T steps of B sequences: buffers made once, run as often as wanted.
+    """L layers of S models over T steps of B sequences, in buffers that are made once and can be run again.
 
     Weights are torch's parameters by name, each with S in front. Inside, arrays are (T, S, ·, B).
     """
@@ -37,31 +41,30 @@ class Unroll:
     ) -> None:
         self.cell, self.activation, self.T = cell, activation, T
         L = sum(name.startswith("weight_hh_l") for name in weights)
-        self.layers = []
-        for layer in range(L):
-            weight_ih = weights[f"weight_ih_l{layer}"]
+        self.layers: list[Layer] = []
+        for k in range(L):
+            weight_ih = weights[f"weight_ih_l{k}"]
             S, _, D = weight_ih.shape
-            H = weights[f"weight_hh_l{layer}"].shape[-1]
+            H = weights[f"weight_hh_l{k}"].shape[-1]
             self.layers.append(LAYERS[cell](S, T, B, D, H, activation, weight_ih.detach(), backward))
         self.load(weights)
 
     @torch.inference_mode()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over new weights."""
+        """Replace the weights; biases may be missing."""
         for k, layer in enumerate(self.layers):
-            layer.pack(
-                weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"],
-                weights.get(f"bias_ih_l{k}"), weights.get(f"bias_hh_l{k}"),
-            )  # fmt: skip
+            bias_ih, bias_hh = weights.get(f"bias_ih_l{k}"), weights.get(f"bias_hh_l{k}")
+            layer.pack(weights[f"weight_ih_l{k}"], weights[f"weight_hh_l{k}"], bias_ih, bias_hh)
 
     @torch.inference_mode()
-    def start(self, state: list[tuple[Tensor, ...]] | None = None) -> None:
-        """Set the state before the first step: per layer (h,) or (h, c), each (S, H, B); None = zero."""
+    def start(self, state: Sequence[Memory] | None = None) -> None:
+        """Set the state before the first step, of each layer; None = zero."""
         for k, layer in enumerate(self.layers):
-            for buffer, value in zip(layer.memories, state[k] if state else (0, 0), strict=False):
+            values: Sequence[Tensor | float] = state[k] if state else _ZEROS
+            for buffer, value in zip(layer.memories, values, strict=False):
                 buffer[0] = value
 
-    def state(self) -> list[tuple[Tensor, ...]]:
+    def state(self) -> list[Memory]:
         """Return a copy of the state after the last step, as `start` takes it."""
         return [tuple(buffer[-1].clone() for buffer in layer.memories) for layer in self.layers]
 
@@ -77,21 +80,22 @@ class Unroll:
 
     @torch.inference_mode()
     def backward(
-        self,
-        output_grad: Tensor | None,
-        later: list[tuple[Tensor, ...]] | None = None,
-        *,
-        by_weights: bool = False,
+        self, output_grad: Tensor | None, later: Sequence[Memory] | None = None, *, by_weights: bool = False
     ) -> None:
-        """Go back from ∂ℓ/∂(top hidden state): (S, H, B) at the last step, (T, S, H, B) at all, None = nowhere.
+        """Run back from the loss's gradient by the top layer's hidden states.
 
-        `later` is what flows in from steps after the last, as `earlier` returned it for them. The gradients by
-        state, gate and input are each sample's own; those by the weights, if asked for, are their sum.
+        The gradients by state, gate and input are each sample's own; those by the weights are their sum.
+
+        Args:
+            output_grad: (S, H, B) of the last step, or (T, S, H, B) of all; None = the loss reads none of them.
+            later: the gradient that flows in from the steps after the last, as `earlier` returned it for them.
+            by_weights: whether to compute the gradients by the weights too.
         """
         for k, layer in enumerate(self.layers):
             layer.grad.zero_()
             layer.weight_grad.zero_()
-            for buffer, value in zip(layer.memory_grads, later[k] if later else (0, 0), strict=False):
+            values: Sequence[Tensor | float] = later[k] if later else _ZEROS
+            for buffer, value in zip(layer.memory_grads, values, strict=False):
                 buffer[-1] = value
         top = self.layers[-1].dh
         if output_grad is not None:
@@ -102,52 +106,57 @@ class Unroll:
                 layer.dh[1:] += above.dx
             layer.backward(by_weights)
 
-    def earlier(self) -> list[tuple[Tensor, ...]]:
+    def earlier(self) -> list[Memory]:
         """Return a copy of the gradient that flows on into the steps before the first.
 
-        What lies below the smallest normal number is zero here: rounding would keep it alive for ever, and slow.
+        What lies below the smallest normal number becomes zero: subnormal numbers never decay to zero by rounding,
+        and are slow.
         """
 
-        def flushed(gradient: Tensor) -> Tensor:
+        def flush(gradient: Tensor) -> Tensor:
             return torch.where(gradient.abs() < torch.finfo(gradient.dtype).tiny, 0, gradient)
 
-        return [tuple(flushed(buffer[0]) for buffer in layer.memory_grads) for layer in self.layers]
+        return [tuple(flush(buffer[0]) for buffer in layer.memory_grads) for layer in self.layers]
 
     @torch.inference_mode()
     def weight_grads(self) -> dict[str, Tensor]:
         """Return the gradients by torch's parameters, summed over samples."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return {
             f"{name}_l{k}": grad
             for k, layer in enumerate(self.layers)
-            for name, grad in zip(names, layer.unpack_grad(), strict=True)
+            for name, grad in zip(PARAMETERS, layer.unpack_grad(), strict=True)
         }
 
     @torch.inference_mode()
     def tape(self, loss_steps: tuple[int, ...] = (-1,), *, weight_grad: bool = True) -> Tape:
         """Return what was recorded, in the public order; arrays are views that the next run overwrites.
 
-        `weight_grad` is the one thing that costs extra; it can be left out, and is empty then.
+        Args:
+            loss_steps: the steps whose output the loss reads; negative ones count from the end.
+            weight_grad: whether to compute `Tape.weight_grad`, the one part that takes extra time; else it is empty.
         """
-        layers = self.layers
-        lstm = self.cell == "lstm"
+        layers, lowest = self.layers, self.layers[0]
+        has_cell_state = len(lowest.memories) == 2
         return Tape(
             model=self.cell,
             activation=self.activation,
             loss_steps=tuple(t % self.T for t in loss_steps),
             hidden=_public([layer.h[1:] for layer in layers]),
             hidden_grad=_public([layer.dh[1:] for layer in layers]),
-            cell=_public([layer.c[1:] for layer in layers]) if lstm else None,
-            cell_grad=_public([layer.dc[1:] for layer in layers]) if lstm else None,
-            input_grad=layers[0].dx.permute(1, 0, 3, 2).numpy(),
-            gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in layers[0].gates},
+            cell=_public([layer.memories[1][1:] for layer in layers]) if has_cell_state else None,
+            cell_grad=_public([layer.memory_grads[1][1:] for layer in layers]) if has_cell_state else None,
+            input_grad=lowest.dx.permute(1, 0, 3, 2).numpy(),
+            gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in lowest.gates},
             weight_grad=_recurrent_shares(layers if weight_grad else []),
+            keep_gate=KEEP_GATE.get(self.cell),
+            ranges=lowest.gate_ranges(),
+            lengths=np.full(lowest.B, self.T),
         )
 
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
     """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
-    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
+    with np.errstate(invalid="ignore", over="ignore"):  # of states that left the finite range
         shares = [
             norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers
         ]

@@ -1,4 +1,4 @@
-"""Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the carry alone."""
+"""Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the gate that keeps."""
 
 from dataclasses import replace
 from numbers import Real
@@ -6,11 +6,10 @@ from numbers import Real
 import numpy as np
 
 from analysis.engine.norms import flushed, norm
-from analysis.experiment import KEEP_GATE
-from analysis.results import GRADIENTS, SMALLEST, Decay, Tape
+from analysis.results import GRADIENTS, SMALLEST, THRESHOLD, Decay, Tape
 
 
-def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: float = 0.01) -> Decay:
+def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: float = THRESHOLD) -> Decay:
     """Measure how the gradient decays with the distance to the step whose output the loss reads.
 
     Args:
@@ -21,39 +20,64 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
         threshold: the share of ‖g_0‖ that the horizon asks for.
 
     Raises:
-        ValueError: for an unknown `of`, a layer or cell state there isn't, or a loss on several steps, whose
-            gradients would overlap and show no decay at all.
+        ValueError: for an unknown `of`, a layer or cell state that the tape does not have, or a loss on several
+            steps, whose gradients would overlap and show no decay at all.
     """
     return decay_of_norms(gradient_norms(tape, of, layer), of, threshold)
 
 
 def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarray:
-    """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step the loss reads.
+    """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step that the loss reads.
 
-    0 below the smallest normal number of the tape, where rounding stops a decay; NaN for a model whose states leave
-    the finite range, whatever its gradient: a relu's may come back as zeros.
+    A norm is 0 below the smallest normal number of the tape, where rounding stops a decay. It is NaN before a
+    sample's first step, and for a whole model whose states leave the finite range: its gradient may come back as
+    zeros, through a relu.
+
+    Raises:
+        ValueError: as `gradient_decay`.
     """
     if of not in GRADIENTS:
         raise ValueError(f"of={of!r}: expected one of {', '.join(GRADIENTS)}")
-    last = _loss_step(tape)
+    loss_step = _only_loss_step(tape)
     tape.require_layer(layer)
+    norms = np.where(_finite_models(tape)[:, None, None], flushed(_norms(tape, of, layer), tape.hidden.dtype), np.nan)
+    return _order_by_distance(norms, loss_step, tape.lengths)
+
+
+def _norms(tape: Tape, of: str, layer: int) -> np.ndarray:
+    """Return every sample's gradient norm by time step, (S, T, B)."""
     if of == "memory":
         of = "hidden" if tape.cell is None else "cell"
-    if of == "cell" and tape.cell is None:
-        raise ValueError(f"of='cell': only an LSTM has a cell state, this is a tape of {tape.model}")
     if of == "weights":
-        norms = tape.weight_grad[:, layer]
-    else:
-        gradient = tape.input_grad if of == "input" else getattr(tape, f"{of}_grad")[:, layer]
-        norms = norm(gradient)
+        return tape.weight_grad[:, layer]
+    if of == "input":
+        return norm(tape.input_grad)
+    if of == "hidden":
+        return norm(tape.hidden_grad[:, layer])
+    if tape.cell_grad is None:
+        raise ValueError(f"of='cell': only an LSTM has a cell state, this is a tape of {tape.model}")
+    return norm(tape.cell_grad[:, layer])
+
+
+def _finite_models(tape: Tape) -> np.ndarray:
+    """Return which models' states are finite throughout, (S,)."""
     finite = np.isfinite(tape.hidden).all(axis=(1, 2, 3, 4))
-    if tape.cell is not None:
-        finite &= np.isfinite(tape.cell).all(axis=(1, 2, 3, 4))
-    return np.where(finite[:, None, None], flushed(norms, tape.hidden.dtype), np.nan)[:, last::-1]
+    return finite if tape.cell is None else finite & np.isfinite(tape.cell).all(axis=(1, 2, 3, 4))
 
 
-def carry_decay(tape: Tape, layer: int = -1, threshold: float = 0.01) -> Decay:
-    """Measure what of the gradient comes back through the forget (LSTM) or update (GRU) gate alone.
+def _order_by_distance(norms: np.ndarray, loss_step: int, lengths: np.ndarray) -> np.ndarray:
+    """Return norms (S, T, B) by distance, (S, k, B), from the step that the loss reads back to each sample's first.
+
+    In a sample shorter than T, the loss reads a step as far from the sample's own end as `loss_step` is from T.
+    """
+    T = norms.shape[1]
+    loss_steps = lengths - (T - loss_step)  # (B,)
+    steps = loss_steps - np.arange(loss_steps.max() + 1)[:, None]  # (k, B)
+    return np.where(steps >= 0, norms[:, np.maximum(steps, 0), np.arange(len(lengths))], np.nan)
+
+
+def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> Decay:
+    """Measure how much of the gradient comes back through the forget (LSTM) or update (GRU) gate alone.
 
     That is g_0 times the product of the gates on the way, without the recurrent weights.
 
@@ -66,53 +90,61 @@ def carry_decay(tape: Tape, layer: int = -1, threshold: float = 0.01) -> Decay:
 def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the carry's norms by distance, (S, k, B), and what is carried on to the step before, (S, B, H).
 
-    `start` is what comes in from the steps after the tape's last, instead of the loss.
+    Args:
+        tape: of an LSTM or a GRU, with samples of one length.
+        layer: which layer; -1 is the top one.
+        start: what is carried in from the steps after the tape's last, (S, B, H); None starts at the loss.
+
+    Raises:
+        ValueError: for a tape without a gate that keeps, or with samples of several lengths; as `gradient_decay`.
     """
-    if tape.model not in KEEP_GATE:
+    if tape.keep_gate is None:
         raise ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has a gate that carries its memory")
     tape.require_layer(layer)
-    last = tape.hidden.shape[2] - 1 if start is not None else _loss_step(tape)
-    gate = tape.gates[KEEP_GATE[tape.model]][:, layer, last::-1]  # (S, k, B, H)
+    T = tape.hidden.shape[2]
+    if (tape.lengths != T).any():
+        raise ValueError(f"samples of {tape.lengths.min()} to {tape.lengths.max()} steps: expected {T} in each")
+    last = _only_loss_step(tape) if start is None else T - 1
+    gate = tape.gates[tape.keep_gate][:, layer, last::-1]  # (S, k, B, H)
     gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
-    g_0 = gradient[:, layer, last] if start is None else start
-    norms, carried = np.empty(gate.shape[:3]), g_0
+    carried = gradient[:, layer, last] if start is None else start
+    norms = np.empty(gate.shape[:3])
     for k in range(gate.shape[1]):  # k = 0 is g_0 itself; the gate at the last step leads to k = 1
         norms[:, k] = norm(carried)
         carried = carried * gate[:, k]
     return flushed(norms, gate.dtype), flushed(carried, gate.dtype)
 
 
-def _loss_step(tape: Tape) -> int:
-    if len(tape.loss_steps) != 1:
+def _only_loss_step(tape: Tape) -> int:
+    """Return the step whose output the loss reads; ValueError where it reads several, or none."""
+    if not tape.loss_steps:
+        raise ValueError("the loss reads no step's output: its gradient is zero everywhere")
+    if len(tape.loss_steps) > 1:
         raise ValueError(
             f"the loss reads {len(tape.loss_steps)} steps, whose gradients overlap and show no decay: "
             "record with at=-1 (the last step's share alone)"
-            if tape.loss_steps
-            else "the loss reads no step's output: its gradient is zero everywhere"
         )
     return tape.loss_steps[0]
 
 
-def decay_of_norms(norms: np.ndarray, of: str, threshold: float = 0.01) -> Decay:
-    """Summarise norms by model, distance and sample, (S, T, B), as a `Decay`."""
+def decay_of_norms(norms: np.ndarray, of: str, threshold: float = THRESHOLD) -> Decay:
+    """Summarise norms by model, distance and sample, (S, T, B), as a `Decay`.
+
+    Raises:
+        ValueError: for a threshold that is not above 0 and at most 1.
+    """
     if not (isinstance(threshold, Real) and 0 < threshold <= 1):
         raise ValueError(f"threshold={threshold!r}: expected a share above 0, at most 1")
     S, T, _ = norms.shape
-    finite = np.isfinite(norms).all(axis=(1, 2))
+    ratios = [_ratios(of_model) for of_model in norms]
+    finite = np.array([ratio is not None for ratio in ratios])
+    usable = {s: ratio for s, ratio in enumerate(ratios) if ratio is not None and ratio.size}
     relatives = np.full((S, T), np.nan)
-    ratios = []  # (T, ·) of every model
-    for s in np.flatnonzero(finite):
-        used = norms[s][:, norms[s, 0] > 0]  # a sample without any gradient has no ratio
-        with np.errstate(over="ignore"):
-            ratio = used / used[:1]
-        finite[s] = np.isfinite(ratio).all()
-        if finite[s] and used.size:
-            ratios.append(ratio)
-            relatives[s] = np.median(ratio, axis=1)
-    nothing = np.full(T, np.nan)
-    low = relative = high = size = mean_square = nothing
-    if ratios:
-        low, relative, high = np.quantile(np.concatenate(ratios, axis=1), (0.05, 0.5, 0.95), axis=1)
+    for s, ratio in usable.items():
+        relatives[s] = np.median(ratio, axis=1)
+    low = relative = high = size = mean_square = np.full(T, np.nan)
+    if usable:
+        low, relative, high = np.quantile(np.concatenate(list(usable.values()), axis=1), (0.05, 0.5, 0.95), axis=1)
     if finite.any():
         sizes = norms[finite].transpose(1, 0, 2).reshape(T, -1)
         size = np.median(sizes, axis=1)
@@ -142,6 +174,19 @@ def decay_of_norms(norms: np.ndarray, of: str, threshold: float = 0.01) -> Decay
     )
 
 
+def _ratios(norms: np.ndarray) -> np.ndarray | None:
+    """Return one model's norms (T, B) as shares of each sample's norm at distance 0, (T, ·).
+
+    Samples without any gradient have no share and are left out. None where a norm or a share is not finite.
+    """
+    if not np.isfinite(norms).all():
+        return None
+    used = norms[:, norms[0] > 0]
+    with np.errstate(over="ignore"):
+        ratios = used / used[:1]
+    return ratios if np.isfinite(ratios).all() else None
+
+
 def at_threshold(decay: Decay, threshold: float) -> Decay:
     """Return a decay with the horizons of another threshold."""
     if threshold == decay.threshold:
@@ -151,7 +196,7 @@ def at_threshold(decay: Decay, threshold: float) -> Decay:
 
 
 def _fit(relative: np.ndarray) -> tuple[float, float]:
-    """Slope of ln relative per step and r², by least squares over what floating point holds."""
+    """Fit a line to ln relative: return its slope per step and r², by least squares over normal numbers."""
     (k,) = np.nonzero(relative >= SMALLEST)
     if len(k) < 2:
         return np.nan, np.nan
@@ -163,12 +208,14 @@ def _fit(relative: np.ndarray) -> tuple[float, float]:
 
 
 def _half_life(rate: float) -> float:
+    """Return the steps in which a gradient halves at a rate; infinite where it does not decay."""
     if np.isnan(rate):
         return np.nan
     return float(np.log(0.5) / rate) if rate < 0 else np.inf
 
 
 def _horizon(relative: np.ndarray, threshold: float) -> float:
+    """Return the largest distance up to which the gradient stays at or above a threshold."""
     if np.isnan(relative).any():
         return np.nan
     below = np.flatnonzero(relative < threshold)

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.engine.cells import Layer
+from analysis.engine.layer import Layer
 from analysis.engine.norms import norm
 from analysis.engine.recording import Module, gradient_of, run_forward, unit_vector
 from analysis.engine.unroll import one_thread
-from analysis.experiment import KEEP_GATE
 
 
 def gradient_matrix(
@@ -57,41 +56,29 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
         return gradient_of(torch.stack(losses).sum(), top)
 
 
-def _sweep(layer: Layer, grads: Tensor) -> np.ndarray:
+def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
     """Take all T losses back together: at step s, those of t >= s are columns of one product.
 
-    The equations are those of `Layer.backward`. Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from
-    then on it holds ∂ℓ_t/∂h_s.
+    Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from then on it holds ∂ℓ_t/∂h_s.
     """
-    T, B, H = grads.shape
-    layer.local_derivatives()
-    W = layer.weight[0, layer.hidden_rows, :H].T
-    local = layer.delta[:, 0, layer.hidden_rows].unsqueeze(2)  # (T, R, 1, B)
-    dh, dc = grads.permute(2, 0, 1).contiguous(), grads.new_zeros(H, T, B)
-    delta = grads.new_empty(W.shape[1], T, B)
-    keep = layer.rows(layer.gate, KEEP_GATE[layer.name])[:, 0].unsqueeze(2) if layer.gates else None
-    exposed = layer.exposed[:, 0].unsqueeze(2) if layer.name == "lstm" else None
+    T, B, _ = loss_grads.shape
+    layer.compute_local_derivatives()
+    dh = loss_grads.permute(2, 0, 1).contiguous()
+    grads = [dh, *(torch.zeros_like(dh) for _ in layer.memories[1:])]  # (H, T, B) each
+    delta = dh.new_empty(layer.weight[0, layer.hidden_rows].shape[0], T, B)
     matrix = np.zeros((T, T))
     for s in range(T - 1, -1, -1):
-        h, c, d = dh[:, s:], dc[:, s:], delta[:, s:]
-        if layer.name == "lstm":
-            c.addcmul_(h, exposed[s])
-            by_cell, by_output = d.unflatten(0, (4, H)).split([3, 1])
-            torch.mul(local[s, : 3 * H].unflatten(0, (3, H)), c, out=by_cell)
-            torch.mul(local[s, 3 * H :], h, out=by_output[0])
-        else:
-            torch.mul(local[s].unflatten(0, (-1, H)), h, out=d.unflatten(0, (-1, H)))
-        matrix[s:, s] = _median(norm((c if layer.name == "lstm" else h).numpy(), 0))
-        if layer.name == "lstm":
-            c.mul_(keep[s])
-        elif layer.name == "gru":
-            h.mul_(keep[s])
-        h.flatten(1).addmm_(W, d.flatten(1), beta=int(layer.name == "gru"))
+        columns = [grad[:, s:] for grad in grads]
+        matrix[s:, s] = _median(norm(layer.total_memory_grad(s, columns).numpy(), 0))
+        layer.pull_back(s, columns, delta[:, s:])
     return matrix
 
 
 def _median(norms: np.ndarray) -> np.ndarray:
-    """Median over samples (n, B) -> (n,), the mean of the middle two where B is even; np.median is slow."""
+    """Return the median over samples, (n, B) -> (n,): the mean of the middle two where B is even.
+
+    It sorts once, where np.median takes several times as long.
+    """
     ordered, B = np.sort(norms), norms.shape[1]
     middle = (ordered[:, (B - 1) // 2] + ordered[:, B // 2]) / 2
     return np.where(np.isnan(ordered[:, -1]), np.nan, middle)

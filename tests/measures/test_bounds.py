@@ -8,15 +8,12 @@ import torch
 
 from analysis import Experiment, activation_bounds, record
 from analysis.measures.meter import measure_untrained
-from analysis.results import Tape
+from tests.helpers.tapes import make_tape
 
 
 def tape(hidden, cell=None):
     """A tape of these states (S, L, T, B, H) alone."""
-    return Tape(
-        model="rnn" if cell is None else "lstm", activation="identity", loss_steps=(0,), hidden=hidden,
-        hidden_grad=hidden, cell=cell, cell_grad=cell, input_grad=hidden[0], gates={}, weight_grad=hidden[..., 0],
-    )  # fmt: skip
+    return make_tape(model="rnn" if cell is None else "lstm", activation="identity", hidden=hidden, cell=cell)
 
 
 def test_quantiles_are_numpys():

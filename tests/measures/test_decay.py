@@ -14,6 +14,7 @@ from analysis.measures.decay import at_threshold, carry_norms, decay_of_norms, g
 from analysis.measures.meter import measure_untrained
 from analysis.results import GRADIENTS
 from tests.helpers.modules import CELLS, MODULES
+from tests.helpers.tapes import make_tape
 
 VECTORS = [  # entries, 2-norm
     ([3.0, 4.0], 5.0),
@@ -321,6 +322,34 @@ def test_distance_counts_from_the_step_the_loss_reads():
     np.testing.assert_array_equal(found.distance, range(6))
     wanted = gradient_decay(record(net, x[:6], lambda output: output[5].sum(-1)))
     np.testing.assert_allclose(found.relative, wanted.relative, rtol=1e-12)
+
+
+def test_distance_counts_from_each_samples_own_last_step():
+    """Three samples of 4, 2 and 1 of 4 steps; the norms of sample b at step t are 10 b + t."""
+    S, T, B = 2, 4, 3
+    norms = 10.0 * np.arange(B) + np.arange(T)[:, None]  # (T, B)
+    arrays = {"hidden_grad": np.broadcast_to(norms[:, :, None], (S, 1, T, B, 1)), "hidden": np.zeros((S, 1, T, B, 1))}
+    tape = make_tape(**arrays, lengths=np.array([4, 2, 1]))
+    wanted = [[3, 11, 20], [2, 10, nan], [1, nan, nan], [0, nan, nan]]
+    np.testing.assert_array_equal(gradient_norms(tape, "hidden"), [wanted] * S)
+    one_before = make_tape(**arrays, lengths=np.array([4, 2, 1]), loss_steps=(T - 2,))
+    np.testing.assert_array_equal(
+        gradient_norms(one_before, "hidden"), [[[2, 10, nan], [1, nan, nan], [0, nan, nan]]] * S
+    )
+    np.testing.assert_array_equal(gradient_norms(make_tape(**arrays), "hidden"), [norms[::-1]] * S)
+
+
+def test_the_carry_of_samples_of_several_lengths_is_refused():
+    gate = np.ones((1, 1, 4, 2, 1))
+    tape = make_tape(hidden=0 * gate, gates={"keep": gate}, keep_gate="keep", lengths=np.array([4, 3]))
+    with pytest.raises(ValueError, match="samples of 3 to 4 steps: expected 4 in each"):
+        carry_decay(tape)
+
+
+def test_the_carry_goes_through_the_gate_that_the_tape_names():
+    gate = np.full((1, 1, 4, 2, 1), 0.5)
+    tape = make_tape(model="mine", hidden=1 + gate, gates={"leak": gate}, keep_gate="leak")
+    np.testing.assert_array_equal(carry_decay(tape).relative, [1, 0.5, 0.25, 0.125])
 
 
 @pytest.mark.parametrize("measure", [gradient_decay, carry_decay])

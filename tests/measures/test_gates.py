@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis import gate_saturation, record
-from analysis.results import Tape
+from tests.helpers.tapes import make_tape
 
 NAMES = {"rnn": [], "lstm": ["input", "forget", "candidate", "output"], "gru": ["reset", "update", "candidate"]}
 BAD = [(0, 0.9), (0.1, 1), (0.9, 0.1), (0.5, 0.5), (-0.1, 0.9), (0.1, 1.1), (nan, 0.9), (0.1, nan)]
@@ -15,11 +15,10 @@ BAD = [(0, 0.9), (0.1, 1), (0.9, 0.1), (0.5, 0.5), (-0.1, 0.9), (0.1, 1.1), (nan
 
 def tape(activation="tanh", model="lstm", **gates):
     """A tape of these gates (S, L, T, B, H) alone."""
-    empty = np.zeros((1, 1, 1, 1, 1))
-    return Tape(
-        model=model, activation=activation, loss_steps=(0,), hidden=empty, hidden_grad=empty, cell=empty,
-        cell_grad=empty, input_grad=empty[0], gates=gates, weight_grad=empty[..., 0],
-    )  # fmt: skip
+    ranges = dict.fromkeys(gates, (0.0, 1.0))
+    if "candidate" in gates:
+        ranges["candidate"] = (-1.0, 1.0) if activation == "tanh" else None
+    return make_tape(model=model, activation=activation, gates=gates, ranges=ranges)
 
 
 def test_shares_by_hand():
