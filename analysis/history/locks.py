@@ -1,21 +1,26 @@
 """Locks that the operating system frees when the process that holds them ends, however it ends."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
 from analysis.history.database import StoreError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
+
+WINDOWS = sys.platform == "win32"
 
 
 class Owner:
-    """A lock that the operating system holds for this process for as long as it lives."""
+    """A lock that this process holds while it trains runs, under a name that their rows carry.
+
+    Raises StoreError where the folder can't be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.name = f"{os.getpid()}-{token_hex(4)}"
@@ -23,26 +28,26 @@ class Owner:
         unlocked = folder / f".{self.name}"
         try:
             folder.mkdir(exist_ok=True)
-            for left in folder.glob("[!.]*"):  # by processes that were killed
-                if not lives(folder, left.name):
-                    left.unlink(missing_ok=True)
+            for leftover in folder.glob("[!.]*"):  # by processes that were killed
+                if not lives(folder, leftover.name):
+                    leftover.unlink(missing_ok=True)
             self._file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR)
             _lock(self._file)
-            unlocked.rename(self._path)  # no one ever sees it unlocked
+            unlocked.rename(self._path)  # renamed only once it is locked, so that other processes never see it unlocked
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
 
     def release(self) -> None:
-        """Give the lock back: whatever this process still worked on counts as interrupted."""
+        """Free the lock: the runs that this process still trained count as interrupted."""
         os.close(self._file)
         with suppress(OSError):
             self._path.unlink()
 
 
 def lives(folder: Path, owner: str) -> bool:
-    """Say whether the process that holds an owner's lock is still there."""
+    """Whether the process that holds an owner's lock still runs."""
     try:
-        file = os.open(folder / owner, os.O_RDONLY if fcntl else os.O_RDWR)
+        file = os.open(folder / owner, os.O_RDWR if WINDOWS else os.O_RDONLY)
     except FileNotFoundError:
         return False
     except OSError:  # not ours to open
@@ -54,12 +59,12 @@ def lives(folder: Path, owner: str) -> bool:
 
 
 def _lock(file: int, *, shared: bool = False) -> bool:
-    """Take the lock on an open file; False where another process has it. Windows knows no shared locks."""
+    """Take the lock on an open file; return False where another process has it. Windows has no shared locks."""
     try:
-        if fcntl:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        else:
+        if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -1,6 +1,7 @@
-"""A run as the history keeps it, in columns and blobs; and as one file, which may come from anywhere."""
+"""A run turned into the history's columns and blobs, and into one file and back; such a file may come from anywhere."""
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,33 +15,46 @@ from analysis.history.serialization import LARGEST, decode, encode
 from analysis.history.validation import check_record
 from analysis.results import Run
 
-IMPORTED = "imported "  # in front of an imported run's key, so that no experiment has it
+IMPORTED = "imported "  # prefix of an imported run's key, with which no experiment's key can start
 
 
 def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
-    """Return what identical experiments, and no others, have in common; a text counts by its content.
+    """Return what identical experiments, and no others, have in common; a text counts by its hash.
 
-    Settings at their default are left out, so that a setting added later changes no key.
+    Settings at their default are left out, so that a setting added later changes no key. The hash is used for tasks
+    that read a text alone; see `read_key`.
     """
     settings = experiment.as_dict() | {"length": experiment.task_length}
     defaults = {name: setting.default for name, setting in SETTINGS.items()}
     defaults["length"] = DEFAULT_LENGTH[experiment.task]
     settings = {name: value for name, value in settings.items() if value != defaults[name]}
     settings = {name: value + 0 if isinstance(value, float) else value for name, value in settings.items()}  # no -0.0
-    if experiment.task in SETTINGS["text_file"].tasks:
-        settings["text_file"] = read_text(experiment.text_file)[1] if text_sha256 is None else text_sha256
+    if _reads_text(experiment):
+        settings["text_file"] = text_sha256 or ""
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
+def read_key(experiment: Experiment) -> str:
+    """Read the text that an experiment learns from, if it does, and return the experiment's `run_key`.
+
+    Raises ValueError for a text that can't be read.
+    """
+    return run_key(experiment, read_text(experiment.text_file)[1] if _reads_text(experiment) else None)
+
+
+def _reads_text(experiment: Experiment) -> bool:
+    return experiment.task in SETTINGS["text_file"].tasks
+
+
 def finished_columns(run: Run) -> tuple[dict[str, Any], Blob]:
-    """Return what `Store.write` takes to note that a run is finished, and its result."""
+    """Return the columns and the blob by which `Store.write` notes that a run is finished."""
     columns = {
         "status": "finished",
-        "key": run_key(run.experiment, run.text_sha256),  # of the text it did learn from, whatever it was when it began
+        "key": run_key(run.experiment, run.text_sha256),  # the text may have changed while the run waited
         "reason": None,
         "step": run.snapshots[-1].step,
         "seconds": run.timing.get("seconds", 0.0),
-        "metric": json.dumps([float(value) if value == value else None for value in run.metric]),
+        "metric": json.dumps([None if math.isnan(value) else float(value) for value in run.metric]),
         "metric_name": run.metric_name,
         "chance": run.chance,
         "horizon_before": run.before.horizon,  # NaN becomes NULL
@@ -51,19 +65,19 @@ def finished_columns(run: Run) -> tuple[dict[str, Any], Blob]:
 
 
 def pack(record: Record) -> bytes:
-    """Return a run as one file, which names no path."""
+    """Return a run as one file, with no path in it."""
     return encode(_without_path(record))
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
-    """Return what `Store.put` takes of a run from a file, under a new id; raises whatever a forged file leads to."""
+    """Return the columns and blobs of a run from a file, under a new id; raises whatever a forged file leads to."""
     record = decode(Record, data, LARGEST)
     check_record(record)
     return _unpacked(_without_path(record))
 
 
 def _without_path(record: Record) -> Record:
-    """Leave of a text's path the file's name, to be shown: no path out of a record is ever opened."""
+    """Return a record with the name of its text's file alone: no path out of a record may ever be opened."""
     if record.experiment.text_file is None:
         return record
     name = PureWindowsPath(record.experiment.text_file).name  # takes both kinds of slashes
@@ -72,7 +86,7 @@ def _without_path(record: Record) -> Record:
 
 
 def _printable(text: str) -> str:
-    """Return text in one line, without what a terminal would take for a command."""
+    """Return text in one line, without the characters that control a terminal."""
     return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
@@ -82,7 +96,7 @@ def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
     columns, result = finished_columns(replace(run, snapshots=record.snapshots)) if run else ({}, None)
     columns |= {
         "id": token_hex(4),
-        "key": IMPORTED + run_key(experiment, run.text_sha256 or "" if run else ""),
+        "key": IMPORTED + run_key(experiment, run.text_sha256 if run else None),
         "name": _printable(record.name)[:NAME_LENGTH],
         "status": "interrupted" if record.status in LIVE else record.status,
         "reason": record.reason and _printable(record.reason),
@@ -93,4 +107,4 @@ def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
         "versions": json.dumps(record.versions),
     }
     snapshots = [("snapshot", snapshot.step, encode(snapshot)) for snapshot in record.snapshots]
-    return columns, snapshots + ([result] if result else [])
+    return columns, [*snapshots, result] if result else snapshots

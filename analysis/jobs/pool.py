@@ -6,20 +6,16 @@ worker ends at once when this process does.
 
 import atexit
 import contextlib
-import importlib
 import logging
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
 
@@ -27,14 +23,15 @@ from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.entry import reports_end
 from analysis.history.fallback import FallbackStore
+from analysis.jobs.process import WorkerProcess
 from analysis.jobs.worker import CHECKPOINT_SECONDS, perform
 from analysis.results import Run, Snapshot
 
 WAITING = 100  # runs that may wait
 RETRY_SECONDS = 5  # between two tries to save what could not be written
-CANCEL_SECONDS = 2.0  # after which a worker that has not yet come to its next step is killed
 FOLLOW_SECONDS = 0.3  # between two looks at a run that another process trains
 LISTEN_SECONDS = 0.2  # between two looks at workers that report nothing
+END_SECONDS = 5.0  # that a worker whose pipe is closed has to end by itself
 STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
 
 logger = logging.getLogger(__name__)
@@ -42,21 +39,6 @@ logger = logging.getLogger(__name__)
 
 class QueueFullError(Exception):
     """Too many runs wait already."""
-
-
-@dataclass(eq=False)
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
-    ready: bool = False  # whether it has loaded what it trains with
-    run: str | None = None
-    begun: bool = False  # whether it has reported anything of its run
-    cancelled: float | None = None  # when its run was to stop, in `time.monotonic` seconds
-
-    @property
-    def overdue(self) -> bool:
-        """Whether its run was cancelled, and it has not stopped in time."""
-        return bool(self.run and self.cancelled and time.monotonic() > self.cancelled + CANCEL_SECONDS)
 
 
 class Jobs:
@@ -97,7 +79,7 @@ class Jobs:
             self._context = multiprocessing.get_context("spawn")
         self._closed, self._failed_starts = False, 0
         self._count = (os.cpu_count() or 1) if workers is None else workers
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._thread = threading.Thread(target=self._listen, name="jobs", daemon=True)
         if self._count:
             self._thread.start()
@@ -241,10 +223,7 @@ class Jobs:
         if self._thread.ident:  # it was started
             self._thread.join()
         for worker in self._workers:
-            worker.process.kill()
-            worker.process.join()
-            worker.process.close()
-            worker.pipe.close()
+            worker.end()
         for id in self.under_way:
             self._history.write(id, {"status": "interrupted", "reason": "the server stopped"})
         self._history.close()
@@ -263,7 +242,7 @@ class Jobs:
     def _dispatch(self) -> None:
         """Give each idle worker a run that waits."""
         for worker in self._workers:
-            if self._queue and worker.ready and worker.run is None:
+            if self._queue and worker.idle:
                 id = self._queue.popleft()
                 worker.run, worker.begun, worker.cancelled = id, False, None
                 settings = self.row(id).experiment.as_dict()
@@ -290,23 +269,12 @@ class Jobs:
         """Start workers until there are as many as wanted, or too many have failed to start."""
         while len(self._workers) < self._count and self._failed_starts < STARTS and not self._closed:
             try:
-                self._workers.append(self._start())
+                self._workers.append(WorkerProcess.start(self._context, self._checkpoint_seconds))
             except Exception as error:  # no memory, no processes left: whatever it is, this thread must go on
                 logger.exception("a worker could not be started")
                 self._count_failed_start(f"{type(error).__name__}: {error}")
 
-    def _start(self) -> _Worker:
-        here, there = self._context.Pipe()
-        # The function as it is imported now: Streamlit imports modules anew when their files change.
-        work = importlib.import_module("analysis.jobs.worker").work
-        process = self._context.Process(target=work, args=(there, self._checkpoint_seconds), daemon=True)
-        try:
-            process.start()
-        finally:
-            there.close()
-        return _Worker(process, here)
-
-    def _receive(self, worker: _Worker) -> None:
+    def _receive(self, worker: WorkerProcess) -> None:
         """Take one report of a worker, and give it the next run where it is done."""
         try:
             id, columns, blob = worker.pipe.recv()
@@ -328,15 +296,10 @@ class Jobs:
                 worker.ready, worker.run, self._failed_starts = True, None, 0
                 self._dispatch()
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: WorkerProcess) -> None:
         """Clean up after a worker that died, and note what became of its run; `_listen` starts another worker."""
-        worker.process.join(5)
-        worker.process.kill()
-        worker.process.join()
-        ending = _describe_exit(worker.process.exitcode)
-        logger.warning("worker %s of run %s %s", worker.process.pid, worker.run, ending)
-        worker.process.close()
-        worker.pipe.close()
+        ending = worker.end(END_SECONDS)
+        logger.warning("the worker of run %s %s", worker.run, ending)
         with self._lock:
             self._workers.remove(worker)
             if worker.run and worker.cancelled:
@@ -355,10 +318,3 @@ class Jobs:
             self._failed_starts += 1
             while self._queue and self._failed_starts >= STARTS and not self._workers:
                 self._history.write(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: {why}"})
-
-
-def _describe_exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        names = {known.value: known.name for known in signal.Signals}
-        return f"was killed by {names.get(-code, f'signal {-code}')}"
-    return f"ended with exit code {code}"

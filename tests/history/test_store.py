@@ -10,7 +10,7 @@ from analysis.history.database import MEMORY, NoRunError, StoreError
 from analysis.history.locks import Owner, lives
 from analysis.history.serialization import decode, encode
 from analysis.history.store import Store, default_path
-from analysis.history.transfer import finished_columns, run_key
+from analysis.history.transfer import finished_columns, read_key, run_key
 from analysis.jobs.pool import Jobs
 from analysis.training.trainer import Checkpoint, resume
 from tests.helpers.runs import SMALL, keep, stopped, trained
@@ -82,7 +82,7 @@ def test_identical_experiments_are_joined(store, run):
 def test_a_text_counts_by_its_content(tmp_path):
     for name, content in (("a", "one"), ("b", "one"), ("c", "two")):
         (tmp_path / name).write_text(content)
-    a, b, c = (run_key(SMALL.replace(task="text", text_file=str(tmp_path / name))) for name in "abc")
+    a, b, c = (read_key(SMALL.replace(task="text", text_file=str(tmp_path / name))) for name in "abc")
     assert a == b != c
 
 

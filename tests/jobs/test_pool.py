@@ -272,7 +272,7 @@ def test_here_without_workers(tmp_path, whole):
 
 
 def test_a_run_that_is_followed_is_trained_on_here_when_its_server_stops(tmp_path, hold):
-    path, experiment = tmp_path / "runs.sqlite", SMALL.replace(steps=2000, snapshot_every=50)
+    path, experiment = tmp_path / "runs.sqlite", SMALL.replace(steps=300, snapshot_every=50)
     hold.write_text("150")
     with pool(path) as server, pool(path, workers=0) as here:
         id, snapshots = server.submit(experiment), []
@@ -283,7 +283,7 @@ def test_a_run_that_is_followed_is_trained_on_here_when_its_server_stops(tmp_pat
             server.close()
 
         assert here.train_here(experiment, stop) == (id, train(experiment))
-        assert {snapshot.step for snapshot in snapshots} == {*range(0, 2001, 50)}
+        assert {snapshot.step for snapshot in snapshots} == {*range(0, 301, 50)}
         assert [row.status for row in here.rows()] == ["finished"]
 
 
@@ -328,15 +328,17 @@ def test_a_run_too_large_to_be_kept_fails_alone(tmp_path, whole, monkeypatch):
         assert jobs.load(id) == whole
 
 
-def test_a_damaged_checkpoint_costs_time_alone(jobs, whole):
-    id = jobs.submit(experiment := LONG.replace(steps=3000, seed=501))
-    until(lambda: jobs.store.progress(id)[0])
-    jobs.cancel(id)
-    ended(jobs, id)
-    jobs.store.write(id, {}, ("checkpoint", jobs.row(id).step, b"damaged"))
-    jobs.resume(id)
-    assert ended(jobs, id).status == "finished"
-    assert jobs.load(id) == train(experiment)
+def test_a_damaged_checkpoint_costs_time_alone(tmp_path, hold):
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        id = jobs.submit(experiment := SMALL.replace(steps=200, seed=501))
+        until(lambda: jobs.store.progress(id)[0])
+        jobs.cancel(id)
+        hold.unlink()
+        assert ended(jobs, id).status == "cancelled"
+        jobs.store.write(id, {}, ("checkpoint", jobs.row(id).step, b"damaged"))
+        jobs.resume(id)
+        assert ended(jobs, id).status == "finished"
+        assert jobs.load(id) == train(experiment)
 
 
 def test_a_worker_killed_at_any_moment_costs_nothing(tmp_path, hold, others, whole):
