@@ -17,7 +17,7 @@ from statistics import median
 
 from playwright import sync_api as playwright
 
-from tests.browser.test_flows import ARGUMENTS, CHROMIUM, Server, button, settle
+from tests.helpers.browser import ARGUMENTS, CHROMIUM, Server, button, settle
 
 SIZE = {"width": 1280, "height": 800}
 THRESHOLDS = ("1 %", "3 %", "10 %", "30 %", "50 %")

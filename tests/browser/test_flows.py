@@ -2,40 +2,17 @@
 
 import csv
 import io
-import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import zipfile
-from pathlib import Path
 
 import pytest
-from playwright import sync_api as playwright
 from playwright.sync_api import expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.helpers.browser import CURVE, IN_SIGHT, PICTURE, Server, button, curve, has_run, is_trained, settle, train
 
-pytestmark = pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no Chromium on this machine")
-
-PATIENCE = 60_000  # milliseconds after which a wait is a failure
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
-IN_SIGHT = """[...document.querySelectorAll(".js-plotly-plot")].filter(
-    each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible")"""
-PICTURE = f"{IN_SIGHT}[0]"  # not that below it
-CURVE = f"""name => {{
-    const found = {PICTURE}?._fullData?.find(trace => trace.name === name && trace.x.length > 2);
-    return found && Array.from(found.y);
-}}"""
 CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
@@ -50,115 +27,6 @@ WATCH = """() => {
     };
     look();
 }""".replace("IN_SIGHT", IN_SIGHT)  # counts the pictures drawn, and the frames in which not just one is in sight
-DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
-    && document.querySelector(".js-plotly-plot")._fullData.length"""
-
-
-class Server:
-    """`streamlit run dashboard.py` in a process group of its own."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.start()
-
-    def start(self):
-        command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless", "true"]
-        command += ["--server.port", str(self.port), "--server.address", "127.0.0.1"]
-        environment = os.environ | {"GOLDFISH_STORE": str(self.folder / "runs.sqlite"), "OMP_NUM_THREADS": "1"}
-        with (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen(
-                command, cwd=Path(__file__).parents[2], env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        end = time.monotonic() + PATIENCE / 1000
-        while not self.healthy():
-            assert time.monotonic() < end and self.process.poll() is None, (self.folder / "log").read_text()
-            time.sleep(0.05)
-
-    def healthy(self):
-        try:
-            with urllib.request.urlopen(f"{self.url()}_stcore/health", timeout=5) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def url(self, page="", settings=""):
-        return f"http://127.0.0.1:{self.port}/{page}" + f"?{settings}" * bool(settings)
-
-    def kill(self, how=signal.SIGKILL):
-        self.process.send_signal(how)
-        self.process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.kill(signal.SIGTERM)
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a page as a visitor who was never here; what the page throws fails the test."""
-    contexts, thrown = [], []
-
-    def opened(url):
-        contexts.append(browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 1400}))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: thrown.append(error))
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        page.goto(url)
-        settle(page)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not thrown
-
-
-def settle(page):
-    """Wait until a page is drawn; a server's first visit by a deep link covers it with a dialog."""
-    page.wait_for_function(DRAWN)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    if page.get_by_text("Page not found").count():
-        page.keyboard.press("Escape")
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def has_run(page):
-    """Wait until the page's script has ended: until then what it drew before may be there beside what it draws."""
-    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
-
-
-def button(page, name):
-    """Find a button by its key; one with a tooltip is there twice."""
-    return page.locator(f".st-key-{name} button").first
-
-
-def curve(page):
-    """Return the GRU's curve, once it is drawn."""
-    return page.wait_for_function(CURVE, arg="GRU").json_value()
-
-
-def train(page):
-    button(page, "train").click()
-
-
-def is_trained(page):
-    expect(page.get_by_text("Trained.")).to_be_visible()
-    expect(page.get_by_text(re.compile("GRU: accuracy .*; memory span"))).to_be_visible()
 
 
 def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
@@ -245,6 +113,11 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     expect(other.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
     other.get_by_role("slider", name="Threshold").press("ArrowRight")
     other.wait_for_function(NAMED, arg="3 %")
+    page.wait_for_function("pictures > 1")  # the training may be over before it has drawn more
+    for key in ("ArrowRight", "ArrowLeft"):
+        before = page.evaluate("pictures")
+        page.get_by_role("slider", name="Threshold").press(key)
+        page.wait_for_function("before => pictures > before", arg=before)
     page.wait_for_function("pictures > 3")
     assert page.evaluate("blank") <= 1  # where the next picture comes before the last is drawn
     page.get_by_role("slider", name="Hidden size").press("ArrowRight")

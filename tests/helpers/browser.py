@@ -1,0 +1,101 @@
+"""A server of the dashboard, and pages of it in a Chromium."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE = 120_000  # milliseconds after which a wait is a failure
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+IN_SIGHT = """[...document.querySelectorAll(".js-plotly-plot")].filter(
+    each => each.querySelector(".main-svg") && each.offsetHeight && getComputedStyle(each).visibility === "visible")"""
+PICTURE = f"{IN_SIGHT}[0]"  # not that below it
+CURVE = f"""name => {{
+    const found = {PICTURE}?._fullData?.find(trace => trace.name === name && trace.x.length > 2);
+    return found && Array.from(found.y);
+}}"""
+DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
+    && document.querySelector(".js-plotly-plot")._fullData.length"""
+
+
+class Server:
+    """`streamlit run dashboard.py` in a process group of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless", "true"]
+        command += ["--server.port", str(self.port), "--server.address", "127.0.0.1"]
+        environment = os.environ | {"GOLDFISH_STORE": str(self.folder / "runs.sqlite"), "OMP_NUM_THREADS": "1"}
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                command, cwd=Path(__file__).parents[2], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        end = time.monotonic() + PATIENCE / 1000
+        while not self.healthy():
+            assert time.monotonic() < end and self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def healthy(self):
+        try:
+            with urllib.request.urlopen(f"{self.url()}_stcore/health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def url(self, page="", settings=""):
+        return f"http://127.0.0.1:{self.port}/{page}" + (f"?{settings}" if settings else "")
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+
+def settle(page):
+    """Wait until a page is drawn; a server's first visit by a deep link covers it with a dialog."""
+    page.wait_for_function(DRAWN)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    if page.get_by_text("Page not found").count():
+        page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def has_run(page):
+    """Wait until the page's script has ended: until then what it drew before may be there beside what it draws."""
+    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
+
+
+def button(page, name):
+    """Find a button by its key; one with a tooltip is there twice."""
+    return page.locator(f".st-key-{name} button").first
+
+
+def curve(page):
+    """Return the GRU's curve, once it is drawn."""
+    return page.wait_for_function(CURVE, arg="GRU").json_value()
+
+
+def train(page):
+    button(page, "train").click()
+
+
+def is_trained(page):
+    expect(page.get_by_text("Trained.")).to_be_visible()
+    expect(page.get_by_text(re.compile("GRU: accuracy .*; memory span"))).to_be_visible()
