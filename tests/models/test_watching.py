@@ -26,8 +26,8 @@ from analysis.history.serialization import decode, encode
 from analysis.history.store import Store
 from analysis.history.validation import check_watched
 from analysis.results import Snapshot
+from tests.helpers.files import mutated
 from tests.helpers.runs import forgeries, shown
-from tests.models.test_layers import mutated
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 VARIANTS = list(product(KINDS, (True, False), (1, 2)))

@@ -1,0 +1,149 @@
+"""Reading files from anywhere: what is refused and why, that nothing is executed, that memory is bounded."""
+
+import os
+import pickle
+import random
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import record
+from analysis.models.errors import UnusableError, one_line
+from analysis.models.files import read_array, read_weights
+from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
+from analysis.models.layers import find_recurrent, to_module
+from tests.helpers.files import (
+    DATA,
+    FOR,
+    WEIGHTS,
+    Attack,
+    attacks,
+    lying,
+    mutated,
+    npy,
+    npz,
+    safetensors,
+    targets,
+    with_pickle,
+)
+
+MUTATIONS = int(os.environ.get("GOLDFISH_MUTATIONS", 400))  # of each file
+
+
+GROWS_AT_MOST = 100 * 2**20  # bytes, whatever a file says
+
+
+@pytest.mark.parametrize("case", WEIGHTS)
+def test_unusable_weights(case):
+    name, make, message = WEIGHTS[case]
+    with pytest.raises(UnusableError, match=message) as caught:
+        find_recurrent(read_weights(make(), name))
+    assert str(caught.value) == one_line(str(caught.value), 400)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_unusable_data(case):
+    name, make, message = DATA[case]
+    with pytest.raises(UnusableError, match=message) as caught:
+        read_inputs(make(), name, FOR)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    marker = tmp_path / "executed"
+    pickle.loads(next(attacks(marker)))
+    assert marker.exists()  # the attack works where it isn't refused
+    marker.unlink()
+    for attack in attacks(marker):
+        for data, name in (
+            (with_pickle(attack), "a.pt"), (attack, "a.pth"), (safetensors(attack), "a.safetensors"),
+            (npy(np.array([Attack(os.system, (f"touch {marker}",))], object), allow_pickle=True), "x.npy"),
+            (npz(a=np.array([Attack(os.system, (f"touch {marker}",))], object)), "x.npz"),
+            (lying(np.zeros(3), (3,)) + attack, "x.npy"),
+        ):  # fmt: skip
+            with pytest.raises(UnusableError):
+                (read_weights if name.startswith("a.") else read_array)(data, name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for the peak")
+def test_memory_is_bounded_whatever_a_file_says():
+    """Every unusable file once, in a process of its own that has seen none of them."""
+    code = """
+from pathlib import Path
+from analysis.models.errors import UnusableError
+from analysis.models.files import read_array, read_weights
+from tests.helpers.files import DATA, WEIGHTS
+def peak():
+    return next(int(l.split()[1]) for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM"))
+worst = 0
+for cases, read in ((WEIGHTS, read_weights), (DATA, read_array)):
+    for case, (name, make, _) in cases.items():
+        data = make()
+        Path("/proc/self/clear_refs").write_text("5")
+        before = peak()
+        try:
+            read(data, name)
+        except UnusableError:
+            pass
+        worst = max(worst, peak() - before)
+print(worst * 1024)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert int(run.stdout) < GROWS_AT_MOST
+
+
+@pytest.mark.parametrize("name", targets())
+def test_mutated_files_are_read_or_refused(name):
+    original, chance, used = targets()[name], random.Random(name), 0
+    for _ in range(MUTATIONS):
+        data = mutated(original, chance)
+        try:
+            if name.startswith("a."):
+                for found in find_recurrent(read_weights(data, name)):
+                    module = to_module(found)
+                    record(module, fit_inputs(found, random_inputs(found, 3, 1))[0])
+                    used += 1
+            else:
+                array = read_inputs(data, name, FOR)
+                for time_first in (False, True):
+                    describe_inputs(array, time_first)
+                    fit_inputs(FOR, array, time_first)
+                used += 1
+        except UnusableError as error:
+            assert "\n" not in str(error) and str(error)
+    assert 0 < used < MUTATIONS
+
+
+@pytest.mark.parametrize("name", targets())
+def test_truncated_files_are_refused(name):
+    original = targets()[name]
+    for end in range(0, len(original) - 1, max(1, len(original) // 100)):
+        try:
+            if name.startswith("a."):
+                read_weights(original[:end], name)
+            else:
+                read_inputs(original[:end], name, FOR)
+        except UnusableError:
+            continue
+        assert name == "x.csv"  # which may end after any number
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.safetensors", "x.npy", "x.npz", "x.csv"])
+def test_random_bytes_are_refused(name):
+    chance, starts = (
+        random.Random(0),
+        (b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00v\x00", b"\x80\x02}", struct.pack("<Q", 50)),
+    )
+    for k in range(200):
+        with pytest.raises(UnusableError):
+            read = read_weights if name.startswith("a.") else read_array
+            read(starts[k % len(starts)] + b"\xff" + chance.randbytes(chance.randrange(200)), name)
