@@ -18,6 +18,19 @@ GATES = {  # of each cell, in the order of torch's weights
     "gru": ("reset", "update", "candidate"),
 }
 GATED = tuple(cell for cell, gates in GATES.items() if gates)
+PART_SYMBOLS = {  # of a cell's vectors in formulas and drawings; ₋ is one step before, and a GRU's candidate is n
+    "embedded": "x",
+    "hidden_before": "h₋",
+    "hidden": "h",
+    "cell_before": "c₋",
+    "cell": "c",
+    "forget": "f",
+    "input": "i",
+    "candidate": "g",
+    "output": "o",
+    "reset": "r",
+    "update": "z",
+}
 KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memory where it is open
 DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
 TASKS = tuple(DEFAULT_LENGTH)

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures import style
+from analysis.figures import animation, style
 from analysis.results import SMALLEST, Bounds, Decay, Repeated
 
 COLOURS = {"tanh": "#0072B2", "relu": "#E69F00", "identity": "#CC79A7"}
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
 ENTRIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#B8A200")
 FLOOR = 1e-4  # the lowest size shown at first
-FRAME_MS = 500
+FRAME_MS = 500  # how long a step stays in sight
+HIGHEST_POWER = 308.25  # of ten: the largest float64
 
 
 def repeated(result: Repeated, log: bool = False) -> go.Figure:
@@ -24,20 +25,10 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
     """
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
-    drawn = [
-        go.Scatter(
-            x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=not panel,
-            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_head(last),
-            hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
-            xaxis=f"x{panel}", yaxis=f"y{panel}",
-        )
-        for panel, values in zip(style.numbers(2), sides, strict=True)
-        for n, start in enumerate(result.plain[0])
-    ]  # fmt: skip
     steps = {"title": {"text": "step"}, "range": [-0.4, last + 0.4], "dtick": 2}
     plain, bounded = (_axis(sides if log else [values], log) for values in sides)
     figure = style.figure(
-        drawn,
+        _entry_lines(result.plain[0], sides),
         style.panels(1, 2, titles=("without tanh", "with tanh"), horizontal_spacing=0.08),
         {
             "xaxis": steps,
@@ -51,19 +42,40 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
         _player(last),
         height=500,
     )
-    figure.frames = [
+    figure.frames = _entry_frames(sides)
+    return figure
+
+
+def _entry_lines(starts: np.ndarray, sides: list[np.ndarray]) -> list[go.Scatter]:
+    """Return a line for each entry in each panel, from values (steps, entries)."""
+    last = len(sides[0]) - 1
+    return [
+        go.Scatter(
+            x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=not panel,
+            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_head(last),
+            hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
+            xaxis=f"x{panel}", yaxis=f"y{panel}",
+        )
+        for panel, values in zip(style.numbers(2), sides, strict=True)
+        for n, start in enumerate(starts)
+    ]  # fmt: skip
+
+
+def _entry_frames(sides: list[np.ndarray]) -> list[style.Layout]:
+    """Return a frame for each step, which draws the lines up to there."""
+    steps, entries = sides[0].shape
+    return [
         {
             "name": str(k),
             "data": [
                 {"type": "scatter", "x": np.arange(k + 1), "y": values[: k + 1, n], "marker": _head(k)}
                 for values in sides
-                for n in range(values.shape[1])
+                for n in range(entries)
             ],
-            "traces": list(range(2 * result.plain.shape[1])),
+            "traces": list(range(2 * entries)),
         }
-        for k in range(last + 1)
+        for k in range(steps)
     ]
-    return figure
 
 
 def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
@@ -157,36 +169,22 @@ def _axis(sides: list[np.ndarray], log: bool) -> dict:
     return {"range": [-top, top]}
 
 
-def _powers(low: float, high: float) -> dict:
-    """Return a log axis from 10^low to 10^high, with no more labels than fit."""
-    high = min(float(high), 308.25)
-    return {
-        "type": "log", "range": [float(low), high], "exponentformat": "power",
-        "dtick": max(1, int(np.ceil((high - low) / 8))),
-    }  # fmt: skip
+def _powers(low: float, high: float) -> style.Layout:
+    """Return a log axis from 10^low to 10^high, with at most eight labels."""
+    high = min(float(high), HIGHEST_POWER)
+    return style.log_axis(float(low), high) | {"dtick": max(1, int(np.ceil((high - low) / 8)))}
 
 
-def _player(last: int) -> dict:
-    """Return play, pause and a slider over the frames, drawn by the browser alone."""
-    still = {"mode": "immediate", "transition": {"duration": 0}, "frame": {"duration": 0, "redraw": False}}
-    moving = {
-        "mode": "immediate", "fromcurrent": False, "transition": {"duration": 0},
-        "frame": {"duration": FRAME_MS, "redraw": False},
-    }  # fmt: skip
-    look = {"font": {"color": style.NEUTRAL, "size": 14}, "bgcolor": style.faded(style.NEUTRAL, 0.15)}
-    buttons = {
-        "type": "buttons", "direction": "left", "showactive": False, "x": 0, "y": -0.2, "xanchor": "left",
-        "yanchor": "top", "pad": {"t": 22, "r": 8}, "bordercolor": style.NEUTRAL, **look,
-        "buttons": [
-            {"label": "▶ Play", "method": "animate", "args": [None, moving]},
-            {"label": "Pause", "method": "animate", "args": [[None], still]},
-        ],
-    }  # fmt: skip
-    slider = {
-        "active": last, "x": 0, "len": 1, "y": -0.2, "yanchor": "top", "pad": {"t": 58}, "minorticklen": 0,
-        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 14}}, "font": {"size": 12},
-        "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "tickcolor": style.NEUTRAL,
-        "steps": [{"label": str(k), "method": "animate", "args": [[str(k)], still]} for k in range(last + 1)],
+def _player(last: int) -> style.Layout:
+    """Return play, pause and a slider over the frames 0 to `last`, below the panels."""
+    play, jump = animation.playback(FRAME_MS), animation.playback()
+    buttons = animation.buttons([animation.button("▶ Play", None, play), animation.button("Pause", [None], jump)], 0.15)
+    below = {"y": -0.2, "yanchor": "top"}
+    buttons |= below | {"direction": "left", "pad": {"t": 22, "r": 8}}
+    slider = animation.slider([str(k) for k in range(last + 1)], jump)
+    slider |= below | {
+        "active": last, "pad": {"t": 58}, "minorticklen": 0,
+        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 14}},
     }  # fmt: skip
     return {"updatemenus": [buttons], "sliders": [slider]}
 

@@ -1,13 +1,14 @@
 """The cell as textbooks draw it, with the numbers of one sentence moving through it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures import style
+from analysis.experiment import PART_SYMBOLS
+from analysis.figures import animation, style
 from analysis.report.wording import format_percent
 from analysis.results import Reading
 
@@ -28,10 +29,6 @@ FORMULAS = {
     "gru": {"g": "n", "kept": "z × h₋", "stored": "(1 − z) × n"},
     "rnn": {},
 }
-SYMBOLS = {
-    "embedded": "x", "hidden_before": "h₋", "hidden": "h", "cell_before": "c₋", "cell": "c", "forget": "f",
-    "input": "i", "candidate": "g", "output": "o", "reset": "r", "update": "z",
-}  # fmt: skip
 SQUASHED = ("candidate", "squashed", "hidden")  # through tanh; all other boxes are σ
 LONGEST, SHORT = 18, 10  # characters of a word that are shown; along the slider
 Point = tuple[float, float]
@@ -109,6 +106,13 @@ RNN = Drawing(
     notes=(("the loop: what it holds now comes back with the next word", 50, 49),),
     top=52,
 )  # fmt: skip
+COLOUR_AXIS = {
+    "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
+    "colorbar": {
+        "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
+        "yanchor": "top", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
+    },
+}  # fmt: skip
 DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
@@ -118,54 +122,51 @@ def cell(reading: Reading, *, height: int = 560) -> go.Figure:
     Boxes are what is learned (σ gives 0 to 1, tanh −1 to 1), circles join number by number, and each patch is one
     vector, a square per unit.
     """
-    drawing, T = DRAWINGS[reading.cell], len(reading.words)
-    figure = go.Figure(_arrows_and_signs(drawing))
-    parts = {"embedded": reading.embedded} | reading.parts
-    still = len(figure.data)
-    for part, place in drawing.patches.items():
-        figure.add_trace(_patch(part, parts[part][0], place, reading.cell))
-    figure.add_scatter(
-        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102, -2], y=[-5.5, -0.5, drawing.top + ABOVE / 2],
-        text=_said(reading, 0), mode="text", textposition=["middle right", "middle left", "middle right"],
-        textfont_size=15, hoverinfo="skip", name="said",
-    )  # fmt: skip
-    figure.frames = [
-        go.Frame(
-            name=str(t),
-            data=[*({"type": "heatmap", "z": _folded(parts[part][t])} for part in drawing.patches),
-                  {"type": "scatter", "text": _said(reading, t)}],
-            traces=list(range(still, len(figure.data))),
-            layout={"updatemenus": [{"buttons": _buttons(t, T)}]},
-        )
-        for t in range(T)
-    ]  # fmt: skip
+    drawing = DRAWINGS[reading.cell]
+    vectors = {"embedded": reading.embedded} | reading.parts  # (T, units) each
+    fixed = _arrows_and_signs(drawing)
+    figure = go.Figure(
+        [
+            *fixed,
+            *(_patch(part, vectors[part][0], place, reading.cell) for part, place in drawing.patches.items()),
+            _words_trace(drawing, reading),
+        ]
+    )
+    changing = list(range(len(fixed), len(figure.data)))
+    figure.frames = [_frame(drawing, reading, vectors, t, changing) for t in range(len(reading.words))]
     figure.update_layout(
         height=height, font_size=14, margin={"l": 8, "r": 8, "t": 48, "b": 8}, hovermode="closest", showlegend=False,
-        dragmode=False, paper_bgcolor=style.CLEAR, plot_bgcolor=style.CLEAR,
-        coloraxis={
-            "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
-            "colorbar": {
-                "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
-                "yanchor": "top", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
-            },
-        },
-        updatemenus=[
-            {
-                "type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
-                "pad": {"b": 6}, "showactive": False, "bgcolor": style.faded(style.NEUTRAL, 0.12),
-                "bordercolor": style.NEUTRAL, "font": {"color": style.NEUTRAL, "size": 14}, "buttons": _buttons(0, T),
-            }
-        ],
-        sliders=[_slider(reading.words)],
-        shapes=_shapes(drawing),
-        annotations=_labels(drawing, reading),
+        dragmode=False, paper_bgcolor=style.CLEAR, plot_bgcolor=style.CLEAR, coloraxis=COLOUR_AXIS,
+        **_player(reading.words), shapes=_shapes(drawing), annotations=_labels(drawing, reading),
     )  # fmt: skip
     figure.update_xaxes(range=[-3, 103], visible=False, fixedrange=True)
     figure.update_yaxes(range=[-8, drawing.top + ABOVE], visible=False, fixedrange=True)
     return figure
 
 
-def shown(word: str, longest: int = LONGEST) -> str:
+def _words_trace(drawing: Drawing, reading: Reading) -> go.Scatter:
+    """Return the texts that change with the word, at their places, for the first word."""
+    return go.Scatter(
+        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102, -2], y=[-5.5, -0.5, drawing.top + ABOVE / 2],
+        text=_word_texts(reading, 0), mode="text", textposition=["middle right", "middle left", "middle right"],
+        textfont_size=15, hoverinfo="skip", name="said",
+    )  # fmt: skip
+
+
+def _frame(
+    drawing: Drawing, reading: Reading, vectors: Mapping[str, np.ndarray], t: int, changing: list[int]
+) -> go.Frame:
+    """Return what changes at word t: the patches, the texts, and where the buttons lead."""
+    patches = [{"type": "heatmap", "z": _folded(vectors[part][t])} for part in drawing.patches]
+    return go.Frame(
+        name=str(t),
+        data=[*patches, {"type": "scatter", "text": _word_texts(reading, t)}],
+        traces=changing,
+        layout={"updatemenus": [{"buttons": _buttons(t, len(reading.words))}]},
+    )
+
+
+def shortened(word: str, longest: int = LONGEST) -> str:
     """Return a word as it may stand in a figure: not too long, and never read as markup."""
     return escape(word if len(word) <= longest else word[: longest - 1] + "…", quote=False)
 
@@ -180,7 +181,7 @@ def _shapes(drawing: Drawing) -> list[dict]:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
             shapes.append({"type": "path", "path": path} | _look(style.NEUTRAL, width))
     for name, place in drawing.boxes.items():
-        colour = style.GATES.get(name, style.NEUTRAL)
+        colour = style.GATE_COLOURS.get(name, style.NEUTRAL)
         shapes.append(_rectangle(place, BOX) | _look(colour, 2.5, style.faded(colour, 0.25)))
     for place in drawing.patches.values():
         shapes.append(_rectangle(place, PATCH) | _look(style.NEUTRAL, 2, style.NEUTRAL))
@@ -223,10 +224,12 @@ def _labels(drawing: Drawing, reading: Reading) -> list[dict]:
     labels = []
     for name, (x, y) in drawing.boxes.items():
         sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
-        text = f"<b>{sign}</b>" + (f'<br><span style="font-size:10px">{name}</span>' if name in style.GATES else "")
+        text = f"<b>{sign}</b>" + (
+            f'<br><span style="font-size:10px">{name}</span>' if name in style.GATE_COLOURS else ""
+        )
         labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
     for part, (x, y) in drawing.patches.items():
-        symbol = "n" if (part, reading.cell) == ("candidate", "gru") else SYMBOLS.get(part)
+        symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)
         ends = {4: x + 1, 96: x - 1}  # at both ends of a flow the symbol stands above
         place = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
         if x in ends:
@@ -259,40 +262,35 @@ def _folded(values: np.ndarray) -> list[list[float | None]]:
     return [shown[k : k + columns] for k in range(0, len(shown), columns)]
 
 
-def _said(reading: Reading, t: int) -> list[str]:
-    """The word that is read, what the model expects to follow, and the word again for above the drawing."""
-    word = f"<b>{shown(reading.words[t])}</b>" + ("" if reading.known[t] else " (unknown)")
+def _word_texts(reading: Reading, t: int) -> list[str]:
+    """Return word t, the word that the model predicts after it, and word t again for above the drawing."""
+    word = f"<b>{shortened(reading.words[t])}</b>" + ("" if reading.known[t] else " (unknown)")
     return [
         word,
-        f"predicts <b>{shown(reading.predicted[t])}</b> {format_percent(reading.probability[t, 0])}",
+        f"predicts <b>{shortened(reading.predicted[t])}</b> {format_percent(reading.probability[t, 0])}",
         f"reads: {word}",
     ]
 
 
-def _buttons(t: int, T: int) -> list[dict]:
-    """Play, pause, and one step back or on from word t: plotly has no steps of its own."""
-    play = {"frame": {"duration": PACE, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
-    jump = play | {"frame": {"duration": 0, "redraw": True}}
-
-    def button(label: str, frames: Sequence | None, options: dict) -> dict:
-        return {"label": label, "method": "animate", "args": [frames, options]}
-
-    rest = None if t in (0, T - 1) else [str(k) for k in range(t + 1, T)]
+def _buttons(t: int, T: int) -> list[style.Layout]:
+    """Return play, pause, and one step back or on from word t: plotly has no button for a single step."""
+    play, jump = animation.playback(PACE, redraw=True), animation.playback(redraw=True)
+    following = None if t in (0, T - 1) else [str(k) for k in range(t + 1, T)]
     return [
-        button("▶ Play", rest, play),
-        button("❚❚", [None], jump),
-        button("◂ Step", [str(max(t - 1, 0))], jump),
-        button("Step ▸", [str(min(t + 1, T - 1))], jump),
+        animation.button("▶ Play", following, play),
+        animation.button("❚❚", [None], jump),
+        animation.button("◂ Step", [str(max(t - 1, 0))], jump),
+        animation.button("Step ▸", [str(min(t + 1, T - 1))], jump),
     ]
 
 
-def _slider(words: Sequence[str]) -> dict:
-    jump = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}, "mode": "immediate"}
-    return {
-        "active": 0, "x": 0, "len": 1, "y": 0, "yanchor": "top", "pad": {"t": 14, "l": 24, "r": 24, "b": 4},
-        "currentvalue": {"visible": False}, "font_size": 12, "tickcolor": style.NEUTRAL,
-        "bgcolor": style.faded(style.NEUTRAL, 0.3), "bordercolor": style.NEUTRAL, "activebgcolor": style.NEUTRAL,
-        "steps": [
-            {"label": shown(word, SHORT), "method": "animate", "args": [[str(t)], jump]} for t, word in enumerate(words)
-        ],
+def _player(words: Sequence[str]) -> style.Layout:
+    """Return the buttons above the drawing, and a slider over the words below it."""
+    buttons = animation.buttons(_buttons(0, len(words)), 0.12)
+    buttons |= {"direction": "right", "y": 1, "yanchor": "bottom", "pad": {"b": 6}}
+    labels = [shortened(word, SHORT) for word in words]
+    slider = animation.slider(labels, animation.playback(redraw=True)) | {
+        "active": 0, "y": 0, "pad": {"t": 14, "l": 24, "r": 24, "b": 4}, "currentvalue": {"visible": False},
+        "activebgcolor": style.NEUTRAL,
     }  # fmt: skip
+    return {"updatemenus": [buttons], "sliders": [slider]}

@@ -154,7 +154,7 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
     bottom, top = style.log_range(float(highest), float(lowest), full_depth)
     deep = top - bottom
     return {
-        "type": "log", "range": [bottom, top], "exponentformat": "power",
+        **style.log_axis(bottom, top),
         "title": {"text": TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient")},
         "dtick": 2 if deep < 14 else np.ceil(deep / 6),  # a label every second power of ten, or fewer
     }  # fmt: skip
@@ -189,14 +189,6 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
     return [{"text": f"below floating point: {', '.join(said)}"} | corner | look] if said else []
 
 
-def _x(distance: float, last: float, position: bool) -> float:
-    return float(last - distance if position else distance)
-
-
-def _axis(found: Decay, position: bool) -> np.ndarray:
-    return found.distance[-1] - found.distance if position else found.distance
-
-
 def _named(cell: str, found: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
     """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches.
 
@@ -218,7 +210,7 @@ def _curve(
 ) -> go.Scatter:
     name = f"{cell.upper()} {state}".strip()
     return go.Scatter(
-        x=_axis(found, position), y=style.drawable(found.relative if relative else found.norm), name=name,
+        x=style.along_x(found, position), y=style.drawable(found.relative if relative else found.norm), name=name,
         mode="lines", line={"color": colour, "dash": dash or style.DASHES[cell], "width": width},
         legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip
@@ -226,7 +218,7 @@ def _curve(
 
 def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) -> go.Scatter:
     return go.Scatter(
-        x=_axis(found, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
+        x=style.along_x(found, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
         line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, legendgroup=cell, showlegend=False,
         hoverinfo="skip",
     )  # fmt: skip
@@ -235,10 +227,10 @@ def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) 
 def _band(cell: str, found: Decay, position: bool) -> go.Scatter:
     low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (found.low, found.high))
     name = f"{cell.upper()} 5th to 95th percentile"
-    return style.band(_axis(found, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
+    return style.band(style.along_x(found, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
 
 
 def _dot(cell: str, found: Decay, position: bool) -> go.Scatter:
     """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
-    x, y = _x(found.horizon, found.distance[-1], position), float(found.relative[int(found.horizon)])
+    x, y = (float(values[int(found.horizon)]) for values in (style.along_x(found, position), found.relative))
     return style.dot(cell, x, y, f"{cell.upper()} horizon", cell, down=None if found.censored else DOWN)

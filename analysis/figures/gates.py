@@ -66,7 +66,7 @@ def histograms(
         drawn.append(
             go.Bar(
                 x=(edges[:-1] + edges[1:]) / 2, y=saturation.shares, width=np.diff(edges), name=f"{cell} {gate}",
-                marker={"color": style.faded(style.GATES[gate], 0.75), "line": {"width": 0}}, showlegend=False,
+                marker={"color": style.faded(style.GATE_COLOURS[gate], 0.75), "line": {"width": 0}}, showlegend=False,
                 hovertemplate="value %{x:.3g}: share %{y:.3g}<extra></extra>", **place.on,
             )
         )  # fmt: skip
@@ -129,7 +129,7 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
         drawn.append(
             go.Scatter(
                 x=np.arange(len(values)), y=values, name=f"{cell} {gate}", mode="lines", showlegend=False,
-                line={"color": style.GATES[gate], "width": 2.5}, hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
+                line={"color": style.GATE_COLOURS[gate], "width": 2.5}, hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
                 **place.on,
             )
         )  # fmt: skip
@@ -185,7 +185,7 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
                 go.Scatter(
                     x=saturation.right.ravel()[thin], y=saturation.left.ravel()[thin], name=gate,
                     legendgroup=gate, showlegend=gate not in named, mode="markers", cliponaxis=False, **on,
-                    marker={"color": style.faded(style.GATES[gate], 0.7), "symbol": MARKERS[gate], "size": 8},
+                    marker={"color": style.faded(style.GATE_COLOURS[gate], 0.7), "symbol": MARKERS[gate], "size": 8},
                     hovertemplate=gate + ": right %{x:.1%}, left %{y:.1%}<extra></extra>",
                 )
             )  # fmt: skip

@@ -45,11 +45,11 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
     drawn = []
     for cell, found in memories.items():
         name = f"{cell.upper()} lowest to highest"
-        drawn.append(style.band(_x(found, position), found.low, found.high, style.COLOURS[cell], name))
+        drawn.append(style.band(style.along_x(found, position), found.low, found.high, style.COLOURS[cell], name))
     for cell, found in memories.items():
         drawn.append(
             go.Scatter(
-                x=_x(found, position),
+                x=style.along_x(found, position),
                 y=found.value,
                 name=cell.upper(),
                 mode="lines",
@@ -74,7 +74,3 @@ def metric_range(memories: Mapping[str, Memory]) -> list[float]:
 
 def _last(memories: Mapping[str, Memory]) -> float:
     return float(max(found.distance[-1] for found in memories.values()))
-
-
-def _x(found: Memory, position: bool) -> np.ndarray:
-    return found.distance[-1] - found.distance if position else found.distance

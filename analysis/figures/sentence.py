@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.figures.cell import SHORT, shown
+from analysis.figures.cell import SHORT, shortened
 from analysis.results import Reading
 
 CROWDED = 18  # words from which every other one is named: a phone has no room for more
@@ -33,7 +33,7 @@ def gate(reading: Reading, name: str) -> go.Figure:
     values = reading.parts[name]
     mean = go.Scatter(
         x=np.arange(len(values)), y=values.mean(1), name="mean over units", mode="lines+markers", marker={"size": 7},
-        line={"color": style.GATES[name], "width": 3}, hovertemplate="mean over units: %{y:.3f}<extra></extra>",
+        line={"color": style.GATE_COLOURS[name], "width": 3}, hovertemplate="mean over units: %{y:.3f}<extra></extra>",
     )  # fmt: skip
     axes = {"yaxis": {"title": {"text": "mean"}, "nticks": 4}, "yaxis2": UNITS}
     if name != "candidate":
@@ -65,7 +65,7 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
             x=np.arange(len(sizes[name])), y=sizes[name], name=name.upper(), showlegend=False,
             xaxis=f"x{panel}", yaxis=f"y{panel}",
             marker={"color": style.COLOURS[name.split()[0]], "line": {"width": 0}},
-            text=[shown(each) for each in reading.words], textposition="none",
+            text=[shortened(each) for each in reading.words], textposition="none",
             customdata=np.stack([reading.connectivity[word], reading.relative[word]], -1),
             hovertemplate="%{text}: %{customdata[0]:.3g}, %{customdata[1]:.1%} of the largest<extra></extra>",
         )
@@ -87,15 +87,14 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
 
 def _powers(sizes: list[np.ndarray]) -> style.Layout:
     """Return a log axis that holds all sizes, at most twelve powers of ten of them."""
-    axis = {"type": "log", "exponentformat": "power"}
     found = np.log10(np.concatenate(sizes))
     if not np.isfinite(found).any():
-        return axis
+        return {"type": "log"}
     low, high = np.nanmin(found), np.nanmax(found)
     room = 0.05 * max(high - low, 1)
     bottom, top = max(low, high - 12) - 3 * room, high + room
     ticks = {"dtick": np.ceil((top - bottom) / 3)} if top - bottom > 1 else {"nticks": 4}
-    return axis | {"range": [bottom, top]} | ticks
+    return style.log_axis(bottom, top) | ticks
 
 
 def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:
@@ -103,7 +102,7 @@ def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:
     values = reading.parts[name]
     return go.Heatmap(
         z=values.T, name=name, coloraxis="coloraxis", xaxis=f"x{panel}", yaxis=f"y{panel}",
-        text=np.broadcast_to([shown(word) for word in reading.words], values.T.shape),
+        text=np.broadcast_to([shortened(word) for word in reading.words], values.T.shape),
         hovertemplate="%{text}, unit %{y}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
 
@@ -114,7 +113,7 @@ def _by_word(reading: Reading, panels: list[str]) -> style.Layout:
     named = range(0, T, 1 + T // CROWDED)
     words = {
         "tickvals": list(named),
-        "ticktext": [shown(reading.words[t], SHORT) for t in named],
+        "ticktext": [shortened(reading.words[t], SHORT) for t in named],
         "tickangle": -45,
         "tickfont": {"size": 11},
     }

@@ -8,11 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.results import SMALLEST, Decay
+from analysis.results import SMALLEST, Decay, Memory
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 DASHES = {"rnn": "dot", "lstm": "solid", "gru": "dash"}
-GATES = {
+GATE_COLOURS = {
     "input": "#E69F00",
     "forget": "#0072B2",
     "candidate": "#CC79A7",
@@ -108,6 +108,16 @@ def log_range(highest: float, lowest: float, full_depth: bool = False) -> list[f
     if np.isfinite(highest) and highest > HIGHEST:
         top = np.log10(highest) + 0.04 * (np.log10(highest) - bottom)
     return [float(bottom), float(top)]
+
+
+def log_axis(bottom: float, top: float) -> Layout:
+    """Return a log axis between two powers of ten."""
+    return {"type": "log", "range": [bottom, top], "exponentformat": "power"}
+
+
+def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
+    """Return a result's distances, or at `position` the steps of the sequence that lie so far before the last."""
+    return result.distance[-1] - result.distance if position else result.distance
 
 
 def drawable(values: np.ndarray) -> np.ndarray:
