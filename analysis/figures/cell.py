@@ -224,9 +224,9 @@ def _labels(drawing: Drawing, reading: Reading) -> list[dict]:
     labels = []
     for name, (x, y) in drawing.boxes.items():
         sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
-        text = f"<b>{sign}</b>" + (
-            f'<br><span style="font-size:10px">{name}</span>' if name in style.GATE_COLOURS else ""
-        )
+        text = f"<b>{sign}</b>"
+        if name in style.GATE_COLOURS:
+            text += f'<br><span style="font-size:10px">{name}</span>'
         labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
     for part, (x, y) in drawing.patches.items():
         symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)

@@ -129,8 +129,8 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
         drawn.append(
             go.Scatter(
                 x=np.arange(len(values)), y=values, name=f"{cell} {gate}", mode="lines", showlegend=False,
-                line={"color": style.GATE_COLOURS[gate], "width": 2.5}, hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
-                **place.on,
+                line={"color": style.GATE_COLOURS[gate], "width": 2.5}, **place.on,
+                hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
             )
         )  # fmt: skip
         ticks = len(samples) == 1 or place.column == 1  # cells side by side share them

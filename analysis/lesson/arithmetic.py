@@ -1,22 +1,19 @@
-"""What one unit computes at one word, written out as on paper: it adds up to the digits shown."""
+"""Write out what one unit computes at one word, with numbers rounded so that the lines add up as shown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import tanh
 
-from analysis.lesson.reading import SQUASH
+from analysis.experiment import PART_SYMBOLS
+from analysis.lesson.reading import ACTIVATION
 from analysis.results import Reading
 
 DECIMALS = 3
-SYMBOLS = {
-    "forget": "f", "input": "i", "candidate": "g", "output": "o", "cell": "c", "hidden": "h", "reset": "r",
-    "update": "z",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Line:
-    """symbol = written = value; `part` names it in `Reading.parts`."""
+    """One line of a calculation, symbol = written = value; `part` is the value's name in `Reading.parts`."""
 
     symbol: str
     part: str
@@ -24,26 +21,26 @@ class Line:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.symbol} = {self.written} = {text(self.value)}"
+        return f"{self.symbol} = {self.written} = {format_rounded(self.value)}"
 
 
 def rounded(value: float) -> float:
-    """Round a number to the digits it is written with."""
+    """Return a number rounded to the digits it is written with."""
     return float(f"{value:.{DECIMALS}f}" if abs(value) < 1e6 else f"{value:.{DECIMALS}e}") + 0.0  # no minus zero
 
 
-def text(value: float) -> str:
-    """Write a rounded number."""
+def format_rounded(value: float) -> str:
+    """Return a rounded number as text, with a typographic minus."""
     return (f"{value:.{DECIMALS}f}" if abs(value) < 1e6 else f"{value:.{DECIMALS}e}").replace("-", "−")
 
 
-def arithmetic(reading: Reading, word: int, unit: int) -> tuple[Line, ...]:
-    """Write out one unit's steps at one word, the hidden state last.
+def lines_of_unit(reading: Reading, word: int, unit: int) -> tuple[Line, ...]:
+    """Return the lines of one unit's calculation at one word, the hidden state last.
 
-    Each number is rounded before it is used, so the last digit may differ from the model's own. The three numbers
-    of a gate's sum are what comes from the word, what from the hidden state before, and its bias.
+    Each number is rounded before it is used, so the last digit may differ from the model's own. A gate's sum has three
+    terms: from the word, from the hidden state before, and the bias.
     """
-    return tuple(STEPS[reading.cell](reading, word, unit))
+    return tuple(LINES[reading.cell](reading, word, unit))
 
 
 def _rnn(reading: Reading, word: int, unit: int) -> Iterator[Line]:
@@ -57,11 +54,11 @@ def _lstm(reading: Reading, word: int, unit: int) -> Iterator[Line]:
         for name in ("forget", "input", "candidate", "output")
     ]
     yield from lines
-    c = Line("c", "cell", *_sum((f.value, _at(reading, "cell_before", word, unit)), (i.value, g.value)))
+    c = Line("c", "cell", *_sum((f.value, _value(reading, "cell_before", word, unit)), (i.value, g.value)))
     yield c
-    written, squashed = _through(φ, text(c.value), c.value)
+    written, squashed = _through(φ, format_rounded(c.value), c.value)
     product, h = _sum((o.value, squashed))
-    yield Line("h", "hidden", product if φ == "identity" else f"{text(o.value)} × {written} = {product}", h)
+    yield Line("h", "hidden", product if φ == "identity" else f"{format_rounded(o.value)} × {written} = {product}", h)
 
 
 def _gru(reading: Reading, word: int, unit: int) -> Iterator[Line]:
@@ -71,40 +68,49 @@ def _gru(reading: Reading, word: int, unit: int) -> Iterator[Line]:
     own = _sum(rounded(by_word + bias), (r.value, rounded(by_memory + memory_bias)))
     n = Line("n", "candidate", *_through(reading.activation, *own))
     yield n
-    before = _at(reading, "hidden_before", word, unit)
+    before = _value(reading, "hidden_before", word, unit)
     product, h = _sum((rounded(1 - z.value), n.value), (z.value, before))
-    formula = f"(1 − {text(z.value)}) × {text(n.value)} + {text(z.value)} × {text(before)}"
+    update, candidate, state = map(format_rounded, (z.value, n.value, before))
+    formula = f"(1 − {update}) × {candidate} + {update} × {state}"
     yield Line("h", "hidden", f"{formula} = {product}", h)
 
 
-STEPS = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
+LINES = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
 
 
-def _at(reading: Reading, part: str, word: int, unit: int) -> float:
+def _value(reading: Reading, part: str, word: int, unit: int) -> float:
+    """Return one recorded number, rounded."""
     return rounded(reading.parts[part][word, unit])
 
 
 def _gate(reading: Reading, name: str, φ: str, word: int, unit: int) -> Line:
+    """Return the line of a gate, or of an RNN's state: φ of the sum of its three terms."""
     by_word, by_memory, *biases = reading.shares[name][word, unit]
-    return Line(SYMBOLS[name], name, *_through(φ, *_sum(rounded(by_word), rounded(by_memory), rounded(sum(biases)))))
+    return Line(
+        PART_SYMBOLS[name], name, *_through(φ, *_sum(rounded(by_word), rounded(by_memory), rounded(sum(biases))))
+    )
 
 
 def _sum(*terms: float | tuple[float, float]) -> tuple[str, float]:
-    """Write numbers and products as a sum; return it with its value."""
+    """Return a sum of numbers and products, in writing and as a value."""
     written, total = "", 0.0
     for term in terms:
-        a, b = term if isinstance(term, tuple) else (term, None)
-        sign = " + " if b is not None or a >= 0 else " − "
-        shown = text(a) if not written or b is not None else text(abs(a))
-        written += sign * bool(written) + shown + (f" × {text(b)}" if b is not None else "")
-        total += a if b is None else a * b
+        if isinstance(term, tuple):
+            shown, value = f"{format_rounded(term[0])} × {format_rounded(term[1])}", term[0] * term[1]
+            sign = " + "
+        else:
+            shown, value = format_rounded(abs(term) if written else term), term
+            sign = " + " if term >= 0 else " − "
+        written += sign + shown if written else shown
+        total += value
     return written, rounded(total)
 
 
 def _through(φ: str, written: str, value: float) -> tuple[str, float]:
-    """Write what σ, tanh or relu makes of a sum; identity leaves it as it is."""
+    """Return σ, tanh or relu of a sum, in writing and as a value; identity leaves the sum as it is."""
     if φ == "identity":
         return written, value
-    result = rounded((1 + tanh(value / 2)) / 2 if φ == "σ" else float(SQUASH[φ](value)))
-    inside = text(value)
-    return f"{φ}({written})" + (f" = {φ}({inside})" if inside != written else ""), result
+    result = rounded((1 + tanh(value / 2)) / 2 if φ == "σ" else float(ACTIVATION[φ](value)))
+    inside = format_rounded(value)
+    through = f"{φ}({written})" if inside == written else f"{φ}({written}) = {φ}({inside})"
+    return through, result
