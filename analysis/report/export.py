@@ -1,4 +1,4 @@
-"""Results as JSON, CSV, HTML and ZIP. Knows nothing of how a figure is drawn: figures are handed in."""
+"""Figures as a page of HTML, and all that a page shows as a ZIP. Figures are passed in: this file draws none."""
 
 import asyncio
 import copy
@@ -7,14 +7,15 @@ import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.util import find_spec
 from typing import Any, Protocol, Self
 
 from analysis.experiment import Experiment
 from analysis.report.documents import to_json
 
-IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels; a figure's own counts first
+IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels, where a figure has no size of its own
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
-REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # of a command line
+REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # said of commands.txt
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -35,7 +36,7 @@ pre {{ white-space: pre-wrap }}</style>
 
 
 class Figure(Protocol):
-    """What is asked of a plotly Figure."""
+    """The methods of a plotly Figure that are used here."""
 
     def to_dict(self) -> dict: ...  # noqa: D102
 
@@ -48,7 +49,7 @@ class Figure(Protocol):
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
     """Return one page with a text and, below it, figures under their names; it opens without a network."""
-    parts = []
+    parts: list[str] = []
     for name, figure in figures.items():
         config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
         drawn = _on_white(figure).to_html(
@@ -64,7 +65,7 @@ def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
 
 
 def _on_white(figure: Figure) -> Figure:
-    """Copy a figure, whatever it was made to stand on, for paper."""
+    """Return a copy of a figure on a white ground, for paper."""
     return copy.deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white")
 
 
@@ -87,14 +88,14 @@ def archive(
         images: whether to try PNG and SVG, which takes seconds.
     """
     repeated = "".join(f"{command}\n" for command in commands)
-    drawn, note = draw(figures) if images else ({}, "PNG and SVG were not asked for.")
+    drawn, note = draw_images(figures) if images else ({}, "PNG and SVG were not asked for.")
     repeats = f"commands.txt {REPEATS}\n" if commands else ""
-    files = {
+    files: dict[str, str | bytes] = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),
         f"{name}.html": html(figures, f"Goldfish: {name}", repeated),
         **{f"{key}.csv": text for key, text in tables.items()},
-        **{f"{key}.json": _on_white(figure).to_json() for key, figure in figures.items()},
+        **{f"{key}.json": _on_white(figure).to_json() or "" for key, figure in figures.items()},
         **{f"experiment-{k}-{e.cell}.json": to_json(e) for k, e in enumerate(experiments, 1)},
         **drawn,
     }
@@ -105,36 +106,44 @@ def archive(
     return packed.getvalue()
 
 
-def draw(figures: Mapping[str, Figure], seconds: float = IMAGE_SECONDS) -> tuple[dict[str, bytes], str]:
-    """Draw figures as PNG and SVG, by file name, and say in a line what came of it; never fails, never waits longer."""
-    try:
-        from kaleido import Kaleido
-    except ImportError:
-        return {}, f"{NO_BROWSER} (pip install kaleido)."
-    drawn, problems = {}, []
+def draw_images(figures: Mapping[str, Figure], seconds: float = IMAGE_SECONDS) -> tuple[dict[str, bytes], str]:
+    """Draw figures as PNG and SVG in a browser; stop waiting after `seconds`.
 
-    async def with_browser() -> None:
-        browser = Kaleido(mathjax=False)  # which it would fetch from the network
-        try:
-            await browser.open()
-            for name, figure in figures.items():
-                drawing = _on_white(figure).to_dict()
-                size = {side: drawing["layout"].get(side, pixels) for side, pixels in IMAGE_SIZE.items()}
-                for kind in ("png", "svg"):
-                    drawn[f"{name}.{kind}"] = await browser.calc_fig(drawing, opts={"format": kind, "scale": 2, **size})
-        finally:
-            await browser.close()
+    Returns:
+        The images that were finished by then, by file name, and one line on how it went. Nothing is raised.
+    """
+    if not find_spec("kaleido"):
+        return {}, f"{NO_BROWSER} (pip install kaleido)."
+    images: dict[str, bytes] = {}
+    problems: list[str] = []
 
     def work() -> None:
         try:
-            asyncio.run(with_browser())
+            asyncio.run(_draw_in_browser(figures, images))
         except Exception as error:
             problems.append(type(error).__name__)
 
-    # A thread of its own: the caller's may already run an event loop, and a browser that hangs is left behind.
+    # The caller's thread may already run an event loop. As a daemon, the thread of a browser that hangs is left behind.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
         problems.append(f"not done after {seconds:g} s")
-    return dict(drawn), f"{NO_BROWSER} ({problems[0]})." if problems else "PNG and SVG are drawn on white."
+    return dict(images), f"{NO_BROWSER} ({problems[0]})." if problems else "PNG and SVG are drawn on white."
+
+
+async def _draw_in_browser(figures: Mapping[str, Figure], images: dict[str, bytes]) -> None:
+    """Draw figures one after the other; add each image to `images` as soon as it is finished."""
+    from kaleido import Kaleido
+
+    browser = Kaleido(mathjax=False)  # it would load MathJax from the network
+    try:
+        await browser.open()
+        for name, figure in figures.items():
+            drawing = _on_white(figure).to_dict()
+            size = {side: drawing["layout"].get(side, pixels) for side, pixels in IMAGE_SIZE.items()}
+            for kind in ("png", "svg"):
+                options = {"format": kind, "scale": 2, **size}
+                images[f"{name}.{kind}"] = await browser.calc_fig(drawing, opts=options)
+    finally:
+        await browser.close()

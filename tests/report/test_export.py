@@ -284,12 +284,12 @@ def test_archive_says_why_images_are_missing(figures, monkeypatch):
 
 def test_drawing_without_kaleido(figures, monkeypatch):
     monkeypatch.setitem(sys.modules, "kaleido", None)
-    assert export.draw(figures) == ({}, f"{export.NO_BROWSER} (pip install kaleido).")
+    assert export.draw_images(figures) == ({}, f"{export.NO_BROWSER} (pip install kaleido).")
 
 
 def test_drawing_keeps_its_time_limit(figures, monkeypatch):
     monkeypatch.setattr(export.asyncio, "run", lambda work: (work.close(), time.sleep(0.5)))
-    drawn, note = export.draw(figures, seconds=0.05)
+    drawn, note = export.draw_images(figures, seconds=0.05)
     assert drawn == {}
     assert "not done after 0.05 s" in note
 

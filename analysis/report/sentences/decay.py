@@ -52,7 +52,7 @@ def _reached(decays: Mapping[str, Decay]) -> str:
     for cell, decay in decays.items():
         if not np.isnan(decay.horizon):
             cells.setdefault(decay.horizon, []).append(cell)
-    parts = []
+    parts: list[str] = []
     for reach in sorted(cells):
         whole = bool(decays[cells[reach][0]].censored)
         unit = "" if parts else " step back" if reach == 1 else " steps back"
