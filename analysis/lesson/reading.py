@@ -1,9 +1,11 @@
-"""One sentence read by one model, word by word: all that flows, what it predicts, and what that depends on."""
+"""Read a sentence with one model: all numbers on the way, its predictions, and what each depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from analysis.engine.cells import LAYERS
 from analysis.engine.initialization import Weights, initial_weights
@@ -11,69 +13,65 @@ from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment, read_text
-from analysis.results import Reading
+from analysis.results import Reading, Tape
 from analysis.tasks.registry import build_task
-from analysis.tasks.vocabulary import corpus
+from analysis.tasks.vocabulary import Vocabulary, encode_words
 
-MOST_WORDS = 40  # words of a sentence; what follows is left out
-SQUASH = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "identity": lambda x: x}
+MOST_WORDS = 40  # words of a sentence that are read; those after them are left out
+ACTIVATION: dict[str, Callable[..., np.ndarray]] = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "identity": lambda x: x,
+}
+
+
+class _Passes(NamedTuple):
+    """What the model computes: T words read, then one backward pass from each prediction of the word after them."""
+
+    tape: Tape
+    embedded: np.ndarray  # (T, E)
+    chances: Tensor  # (T, V) of each word to be the next one
+    likely: Tensor  # (T,) the most probable next word
+    following: Tensor  # (T,) the next word of the sentence; after the last, the most probable one
+    gradient: np.ndarray  # (T, T) norm of the gradient of a following word's logit by each word's numbers
 
 
 @torch.no_grad()
 def read_sentence(experiment: Experiment, weights: Weights, words: list[str]) -> Reading:
-    """Run the first model over the first words of a sentence, and back from each prediction.
+    """Read the first words of a sentence with the first model, and go back from each of its predictions.
 
     Args:
-        experiment: a words task; gives the cell, the activation and the text that names the known words.
+        experiment: a words task; gives the cell, the activation and the text from which the vocabulary comes.
         weights: of the experiment's models, (S, ...), trained or not.
-        words: as `words.split` returns them, at least one.
+        words: as `split_words` returns them, at least one.
 
     Raises:
         ValueError: for no word at all, and for weights without an embedding of this text's words.
     """
     if not words:
         raise ValueError("words=[]: expected at least one word")
-    weights = {name: weight[:1].detach().double() for name, weight in weights.items()}
-    vocabulary = corpus(read_text(experiment.text_file)[0]).vocabulary
-    if "embedding.weight" not in weights or weights["embedding.weight"].shape[1] != vocabulary.size:
-        raise ValueError(f"weights without an embedding of {vocabulary.size} words: expected a words task's")
+    vocabulary = encode_words(read_text(experiment.text_file)[0]).vocabulary
+    weights = _first_model(weights, vocabulary)
     read_words = words[:MOST_WORDS]
     T, codes = len(read_words), vocabulary.encode(read_words)
-    # The sentence T times, so that one way back serves all T predictions.
-    inputs = embed(weights, codes.unsqueeze(1).expand(T, T))  # (T, 1, T, E)
-    with one_thread():
-        unroll = Unroll(experiment.cell, experiment.activation, weights, T, T)
-        unroll.start()
-        top = unroll.forward(inputs)  # (T, 1, H, T)
-        logits = readout(weights, top)[0, :, 0]  # (T, V)
-        likely = logits.argmax(-1)
-        wanted = torch.cat([codes[1:], likely[-1:]])
-        output_grad = torch.zeros_like(top)
-        steps = torch.arange(T)
-        output_grad[steps, 0, :, steps] = weights["readout.weight"][0, wanted]
-        unroll.backward(output_grad)
-        sizes = torch.from_numpy(norm(unroll.layers[0].dx[:, 0].numpy(), 1)).T  # (T, T)
-        tape = unroll.tape(weight_grad=False)
-    chances = logits.softmax(-1)
-    pairs = torch.stack([chances[steps, likely], chances[steps, wanted]], 1)
-    embedded = inputs[:, 0, 0].numpy()
-    first = {"hidden": tape.hidden, "cell": tape.cell} | tape.gates
-    states = {name: values[0, 0, :, 0].copy() for name, values in first.items() if values is not None}
-    before = {f"{name}_before": _earlier(states[name]) for name in ("hidden", "cell") if name in states}
-    shares = _shares(experiment, weights, embedded, before["hidden_before"])
+    passes = _run(experiment, weights, codes)
+    parts = _recorded_parts(passes.tape)
+    shares = _shares(experiment, weights, passes.embedded, parts["hidden_before"])
+    steps = torch.arange(T)
+    probability = torch.stack([passes.chances[steps, code] for code in (passes.likely, passes.following)], 1)
     return Reading(
         cell=experiment.cell,
         activation=experiment.activation,
         words=tuple(read_words),
         left_out=len(words) - T,
         known=(codes != vocabulary.unknown).numpy(),
-        embedded=embedded,
-        parts=_with_products(experiment, states | before, shares),
+        embedded=passes.embedded,
+        parts=parts | _products(experiment, parts, shares),
         shares=shares,
-        wanted=(*read_words[1:], vocabulary.word(int(likely[-1]))),
-        predicted=tuple(vocabulary.word(code) for code in likely.tolist()),
-        probability=pairs.numpy(),
-        connectivity=np.where(np.tri(T, dtype=bool), sizes.numpy(), np.nan),
+        wanted=(*read_words[1:], vocabulary.word(int(passes.likely[-1]))),
+        predicted=tuple(vocabulary.word(code) for code in passes.likely.tolist()),
+        probability=probability.numpy(),
+        connectivity=np.where(np.tri(T, dtype=bool), passes.gradient, np.nan),
     )
 
 
@@ -98,14 +96,52 @@ def read_with_model(
     return read_sentence(experiment, weights, words)
 
 
-def _earlier(states: np.ndarray) -> np.ndarray:
-    """The state before each word; zero before the first."""
+def _first_model(weights: Weights, vocabulary: Vocabulary) -> Weights:
+    """Return the weights (1, ...) of the first model in float64; ValueError where they embed another vocabulary."""
+    first = {name: weight[:1].detach().double() for name, weight in weights.items()}
+    if "embedding.weight" not in first or first["embedding.weight"].shape[1] != vocabulary.size:
+        raise ValueError(f"weights without an embedding of {vocabulary.size} words: expected a words task's")
+    return first
+
+
+def _run(experiment: Experiment, weights: Weights, codes: Tensor) -> _Passes:
+    """Run one model over words (T,), and back from each of its T predictions."""
+    T = len(codes)
+    steps = torch.arange(T)
+    # A batch of T equal sentences: sequence t goes back from prediction t, so that one backward pass is enough.
+    inputs = embed(weights, codes.unsqueeze(1).expand(T, T))  # (T, 1, T, E)
+    with one_thread():
+        unroll = Unroll(experiment.cell, experiment.activation, weights, T, T)
+        unroll.start()
+        top = unroll.forward(inputs)  # (T, 1, H, T)
+        logits = readout(weights, top)[0, :, 0]  # (T, V)
+        likely = logits.argmax(-1)
+        following = torch.cat([codes[1:], likely[-1:]])
+        output_grad = torch.zeros_like(top)
+        output_grad[steps, 0, :, steps] = weights["readout.weight"][0, following]
+        unroll.backward(output_grad)
+        gradient = norm(unroll.layers[0].dx[:, 0].numpy(), 1).T
+        tape = unroll.tape(weight_grad=False)
+    return _Passes(tape, inputs[:, 0, 0].numpy(), logits.softmax(-1), likely, following, gradient)
+
+
+def _recorded_parts(tape: Tape) -> dict[str, np.ndarray]:
+    """Return copies of the lowest layer's states and gates (T, H), and of the states before each word."""
+    recorded = {"hidden": tape.hidden, "cell": tape.cell} | tape.gates
+    parts = {name: values[0, 0, :, 0].copy() for name, values in recorded.items() if values is not None}
+    before = {f"{name}_before": _state_before(parts[name]) for name in ("hidden", "cell") if name in parts}
+    return parts | before
+
+
+def _state_before(states: np.ndarray) -> np.ndarray:
+    """Return the state before each word, which is zero before the first."""
     return np.concatenate([np.zeros_like(states[:1]), states[:-1]])
 
 
 def _shares(
     experiment: Experiment, weights: Weights, embedded: np.ndarray, before: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Return the terms of each gate's sum, (T, H, 4): from the word, from the hidden state before, and two biases."""
     names = LAYERS[experiment.cell].gates or ("hidden",)
     w = {name.removesuffix("_l0"): weight[0].numpy() for name, weight in weights.items()}
     by_word, by_memory = embedded @ w["weight_ih"].T, before @ w["weight_hh"].T  # (T, GH)
@@ -113,22 +149,20 @@ def _shares(
     return dict(zip(names, np.split(sums, len(names), axis=1), strict=True))
 
 
-def _with_products(
+def _products(
     experiment: Experiment, parts: dict[str, np.ndarray], shares: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Add what an LSTM or a GRU multiplies on the way."""
+    """Return the products of gates and states that an LSTM or a GRU adds up, and the LSTM's squashed cell state."""
     if experiment.cell == "lstm":
-        products = {
+        return {
             "kept": parts["forget"] * parts["cell_before"],
             "stored": parts["input"] * parts["candidate"],
-            "squashed": SQUASH[experiment.activation](parts["cell"]),
+            "squashed": ACTIVATION[experiment.activation](parts["cell"]),
         }
-    elif experiment.cell == "gru":
-        products = {
+    if experiment.cell == "gru":
+        return {
             "recalled": parts["reset"] * (shares["candidate"][..., 1] + shares["candidate"][..., 3]),
             "kept": parts["update"] * parts["hidden_before"],
             "stored": (1 - parts["update"]) * parts["candidate"],
         }
-    else:
-        products = {}
-    return parts | products
+    return {}

@@ -1,4 +1,4 @@
-"""A vector multiplied by the same number at every step, with tanh and without: a recurrent network at its barest."""
+"""Multiply a vector by the same number at every step, with tanh and without: the simplest recurrent network."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ ENTRIES, LARGEST = 8, 1e6  # how many numbers a vector may have, and how large t
 
 
 def parse_vector(text: str) -> np.ndarray:
-    """Read a short vector, its numbers separated by commas or spaces, such as "0.5, -1, 2".
+    """Return the vector of a text such as "0.5, -1, 2", whose numbers are separated by commas or spaces.
 
     Raises:
         ValueError: for anything but 1 to 8 numbers from -1e6 to 1e6.
@@ -46,7 +46,7 @@ def repeat(start: Sequence[float], factor: float = 3.0, steps: int = 10) -> Repe
             plain.append(factor * plain[-1])
             bounded.append(np.tanh(factor * bounded[-1]))
     size = float(np.abs(values).max())
-    formats = {"float32": np.finfo(np.float32), "float64": np.finfo(np.float64)}
+    formats: dict[str, np.finfo] = {"float32": np.finfo(np.float32), "float64": np.finfo(np.float64)}
     return Repeated(
         factor=float(factor),
         plain=np.stack(plain),
@@ -62,9 +62,10 @@ def repeat(start: Sequence[float], factor: float = 3.0, steps: int = 10) -> Repe
 
 
 def first_beyond(size: float, factor: float, exponent: int) -> int | None:
-    """Return the first step k at which size · |factor|^k has passed 2^exponent, upwards or downwards; None = never.
+    """Return the first step k at which size · |factor|^k has passed 2^exponent; None where it never does.
 
-    k = (exponent - log2 size) / log2 |factor|, rounded up; downwards it must be below, not at it.
+    A factor above 1 passes it upwards, and has passed it when it is reached; a factor below 1 passes it downwards, and
+    must be below it. k = (exponent − log2 size) / log2 |factor|, rounded up.
     """
     factor = abs(factor)
     if size == 0 or factor == 1:
@@ -76,11 +77,11 @@ def first_beyond(size: float, factor: float, exponent: int) -> int | None:
 
 
 def fixed_point(factor: float) -> float:
-    """Return the x >= 0 with x = tanh(factor · x) that |h| tends to: 0 up to a factor of 1, above it less than 1."""
+    """Return the limit of |h|, the x >= 0 with x = tanh(factor · x): 0 up to a factor of 1, below 1 for larger ones."""
     if factor <= 1:
         return 0.0
     low, high = 0.0, 1.0
-    for _ in range(60):  # tanh(factor · x) is above x up to the fixed point, then below it
+    for _ in range(60):  # bisection: tanh(factor · x) is above x up to the fixed point, and below x after it
         middle = (low + high) / 2
         low, high = (middle, high) if tanh(factor * middle) > middle else (low, middle)
     return low

@@ -1,4 +1,4 @@
-"""Handwritten digits read pixel by pixel, from scikit-learn."""
+"""The task digits: name a handwritten digit of scikit-learn's that is read pixel by pixel."""
 
 from functools import lru_cache, partial
 
@@ -10,9 +10,10 @@ from analysis.tasks.task import HELD_OUT_SEED, Batch, Task, between, seeded
 
 
 def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, again: bool) -> Batch:
-    """Name a digit seen pixel by pixel, row by row: images (N, T), labels (N,).
+    """Draw images (N, T) as sequences of single pixels, row by row; the target is the digit's label.
 
-    Drawn `again` and again, or each at most once: then no more than N. Image 0 0 .5 1 … -> label 0 to 9
+    With `again`, an image may be drawn several times; without it each is drawn once at most, and no more than N are.
+    Image 0 0 .5 1 … -> label 0 to 9
     """
     if again:
         chosen = between(0, len(images) - 1, count, generator)
@@ -23,7 +24,7 @@ def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, 
 
 @lru_cache(maxsize=1)
 def load_digits() -> tuple[Tensor, Tensor]:
-    """Return scikit-learn's images (1797, 64), 0 to 1, and labels (1797,), in a fixed random order."""
+    """Return scikit-learn's images (1797, 64), 0 to 1, and labels (1797,), in one fixed random order."""
     try:
         from sklearn import datasets
     except ImportError:
@@ -34,7 +35,11 @@ def load_digits() -> tuple[Tensor, Tensor]:
 
 
 def build_digits(experiment: Experiment) -> Task:
-    """Digits: accuracy on the held-out third, 1/10 by chance."""
+    """Build the task digits. Its metric is the accuracy on the held-out third, 1/10 by chance.
+
+    Raises:
+        ModuleNotFoundError: without scikit-learn.
+    """
     images, labels = load_digits()
     third = len(images) // 3
     draw = partial(digits, images=images[third:], labels=labels[third:], again=True)

@@ -1,4 +1,4 @@
-"""Every task by its name."""
+"""Build an experiment's task by its name."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from analysis.tasks.text import build_text, build_words
 
 
 def build_task(experiment: Experiment) -> Task:
-    """Make the task of an experiment.
+    """Build the task of an experiment.
 
     Raises ValueError for a text that can't be used, ModuleNotFoundError for digits without scikit-learn.
     """

@@ -1,4 +1,4 @@
-"""Tasks made of symbols and numbers: recall, adding, order, copy."""
+"""The tasks made of symbols and numbers: recall, adding, order, copy."""
 
 from functools import partial
 from math import log
@@ -13,7 +13,7 @@ COPIED = 10  # symbols that the copy task repeats
 
 
 def recall(count: int, generator: Generator, *, length: int, symbols: int, distance: int | None = None) -> Batch:
-    """Name the one symbol that was shown, `distance` steps before the last or anywhere.
+    """Draw sequences that show one symbol, `distance` steps before the last or anywhere; the target is that symbol.
 
     length 5, symbols 2, distance 3: blank, symbol 1, blank, blank, cue = 2 1 2 2 3 as codes -> 1
     """
@@ -28,7 +28,7 @@ def recall(count: int, generator: Generator, *, length: int, symbols: int, dista
 
 
 def adding(count: int, generator: Generator, *, length: int) -> Batch:
-    """Add the two marked values, one in each half.
+    """Draw numbers of which two are marked, one in each half; the target is the sum of the two.
 
     length 4, values .1 .7 .4 .2, markers 0 1 1 0 -> .7 + .4 = 1.1
     """
@@ -41,7 +41,9 @@ def adding(count: int, generator: Generator, *, length: int) -> Batch:
 
 
 def order(count: int, generator: Generator, *, length: int) -> Batch:
-    """Tell in which order X and Y came: XX, XY, YX, YY (Hochreiter & Schmidhuber 1997, task 6a, shortened).
+    """Draw distractors with an X or Y early and an X or Y late; the target is the pair: XX, XY, YX or YY.
+
+    Hochreiter & Schmidhuber 1997, task 6a, shortened.
 
     length 10: a Y c b d X a a b c = 0 5 2 1 3 4 0 0 1 2 as codes -> YX = 2
     """
@@ -54,7 +56,7 @@ def order(count: int, generator: Generator, *, length: int) -> Batch:
 
 
 def copy(count: int, generator: Generator, *, length: int, symbols: int) -> Batch:
-    """Repeat ten symbols after `length` steps, the last of which is the cue; blank (0) until then.
+    """Draw ten symbols, then `length` steps, the last of which is the cue; the targets are blanks, then the symbols.
 
     length 3, symbols 2: 2 1 1 2 2 1 2 1 1 1, 0 0, cue 3, ten 0 -> thirteen 0, 2 1 1 2 2 1 2 1 1 1
     """
@@ -67,31 +69,30 @@ def copy(count: int, generator: Generator, *, length: int, symbols: int) -> Batc
 
 
 def build_recall(experiment: Experiment) -> Task:
-    """Recall: accuracy, 1/K by chance."""
+    """Build the task recall. Its metric is accuracy, 1/K by chance."""
     T, K = experiment.task_length, experiment.symbols
     anywhere = partial(recall, length=T, symbols=K)
     first = partial(anywhere, distance=T - 1)
     draw = first if experiment.position == "first" else anywhere
-
     return Task("recall", T, K + 2, K, 1 / K, draw, draw, first, solved=0.95, draw_at=anywhere)
 
 
 def build_adding(experiment: Experiment) -> Task:
-    """Adding: mean squared error, 1/6 (the variance of the sum) for who always answers 1."""
+    """Build the task adding. Its metric is the mean squared error; always answering 1 gets 1/6, the sum's variance."""
     T = experiment.task_length
     draw = partial(adding, length=T)
     return Task("adding", T, 2, 1, 1 / 6, draw, draw, draw, solved=0.01, squared=True)
 
 
 def build_order(experiment: Experiment) -> Task:
-    """Order: accuracy, 1/4 by chance."""
+    """Build the task order. Its metric is accuracy, 1/4 by chance."""
     T = experiment.task_length
     draw = partial(order, length=T)
     return Task("order", T, 6, 4, 1 / 4, draw, draw, draw, solved=0.95)
 
 
 def build_copy(experiment: Experiment) -> Task:
-    """Copy: nats per step, by chance ln K for each of the ten answers and none for the blanks."""
+    """Build the task copy. Its metric is nats per step; chance is ln K for each of the ten answers, 0 for blanks."""
     length, K = experiment.task_length, experiment.symbols
     T = length + 2 * COPIED
     chance = COPIED * log(K) / T

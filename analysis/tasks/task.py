@@ -1,4 +1,4 @@
-"""What the network must remember: sequences, their targets, and how an answer is judged."""
+"""Task: what a network must remember, as sequences with targets, and how its answers are scored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from torch import Generator, Tensor
 
 from analysis.experiment import METRICS
 
-# Seeds no experiment can have; torch's CPU generator reads only the lower 32 bits.
+# No experiment can have these seeds; they fit into the 32 bits that torch's CPU generator reads.
 EVALUATION_SEED, MEASURING_SEED, HELD_OUT_SEED = 3_000_000_000, 3_000_000_001, 3_000_000_002
 EVALUATED, MEASURED = 1024, 64
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences and what is wanted of them.
+    """Sequences and their targets.
 
-    inputs (T, B, D) float32, or words as int64 classes (T, B); targets (B,), or (T, B) where every step counts: int64
-    classes or float32.
+    inputs: (T, B, D) float32, or words as int64 classes (T, B).
+    targets: (B,), or (T, B) where every step counts; int64 classes or float32 numbers.
     """
 
     inputs: Tensor
@@ -36,35 +36,37 @@ class Task:
     length: int
     inputs: int
     outputs: int
-    chance: float
+    chance: float  # the metric of answers that know nothing of their sequence
     draw: Draw  # training data
     draw_evaluation: Draw
     draw_measuring: Draw
-    solved: float | None = None
-    every_step: bool = False
-    squared: bool = False
-    bigram: float | None = None
+    solved: float | None = None  # the metric from which the task counts as solved; None = there is no such value
+    every_step: bool = False  # whether the loss is of all steps, not of the last alone
+    squared: bool = False  # squared error in place of cross-entropy
+    bigram: float | None = None  # the metric of predicting by pairs of characters, in text
     text_sha256: str | None = None
-    vocabulary: int | None = None  # classes of words, each to be embedded in D numbers
-    draw_at: Callable[..., Batch] | None = None  # as `draw`, and distance=k: what to remember k steps before the last
+    vocabulary: int | None = None  # classes of words, each of which is embedded in D numbers
+    draw_at: Callable[..., Batch] | None = (
+        None  # as `draw`, with distance=k: what must be remembered stands k steps before the last
+    )
     chance_at_last_step: float | None = None  # None = `chance`
 
     @property
     def metric_name(self) -> str:
-        """What the metric is, with its unit."""
+        """Return the name of the metric, with its unit."""
         return METRICS[self.name]
 
     @property
     def last_step_chance(self) -> float:
-        """Chance for the last step alone; in copy most other steps are blank and cost nothing."""
+        """Return chance for the last step alone; in copy, chance is lower over all steps because most are blank."""
         return self.chance if self.chance_at_last_step is None else self.chance_at_last_step
 
     def evaluation(self) -> Batch:
-        """Return the 1,024 sequences (digits: the whole held-out third) that the metric is taken on."""
+        """Return the 1,024 sequences (digits: the whole held-out third) on which the metric is computed."""
         return self.draw_evaluation(EVALUATED, seeded(EVALUATION_SEED))
 
     def measuring(self) -> Batch:
-        """Return the 64 sequences that decay is measured on (recall: symbol first)."""
+        """Return the 64 sequences on which decay is measured (recall: symbol first)."""
         return self.draw_measuring(MEASURED, seeded(MEASURING_SEED))
 
     def at_distance(self, distance: int, count: int, generator: Generator) -> Batch:
@@ -91,7 +93,7 @@ class Task:
         return loss.mean(-2) if self.every_step else loss
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return each sample's part (..., B) in the metric, which is their mean; axes as in `loss`.
+        """Return each sample's score (..., B), whose mean is the metric; axes as in `loss`.
 
         NaN where an answer is not finite.
         """

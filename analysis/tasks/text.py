@@ -1,4 +1,4 @@
-"""Tasks of real prose: which character, or which word, comes next."""
+"""The tasks text and words: predict the next character, or the next word, of real prose."""
 
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -8,16 +8,16 @@ from torch import Generator, Tensor
 
 from analysis.experiment import Experiment, read_text
 from analysis.tasks.task import Batch, Task, between, one_hot
-from analysis.tasks.vocabulary import corpus
+from analysis.tasks.vocabulary import encode_words
 
-CLASSES = 128  # characters a model knows, the rarest of them as one
-EMBEDDED = 16  # numbers a word becomes
+CLASSES = 128  # of characters: the most frequent ones, and one for all others
+EMBEDDED = 16  # numbers that a word is embedded in
 
 
 def windows(starts: Tensor, codes: Tensor, length: int, classes: int | None = None) -> Batch:
-    """Cut sequences out of a text: at every step, the target is the next character, or word.
+    """Cut sequences out of a text; the target at every step is the next character, or word.
 
-    Inputs are one-hot of so many `classes`, or without them the classes themselves.
+    Inputs are one-hot vectors of `classes` numbers; without `classes`, they are the codes themselves.
     codes of "hello", length 3, start 1: ell -> llo
     """
     window = codes[starts + torch.arange(length + 1).unsqueeze(-1)]  # (T + 1, B)
@@ -37,8 +37,8 @@ def even_windows(count: int, generator: Generator, *, codes: Tensor, length: int
     return windows(starts, codes, length, classes)
 
 
-class Corpus(NamedTuple):
-    """A text as classes 0 (the most frequent character) to K−1, and how well simple counting predicts it."""
+class CharacterCorpus(NamedTuple):
+    """A text as classes 0 (the most frequent character) to K−1, and how well frequencies predict it."""
 
     training: Tensor
     held_out: Tensor
@@ -48,8 +48,8 @@ class Corpus(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def encode(text: str) -> Corpus:
-    """Number the characters of a text by frequency, the rarest beyond 127 as one class; hold out a tenth."""
+def encode_characters(text: str) -> CharacterCorpus:
+    """Turn a text into classes of characters, of which all but the 127 most frequent share one; hold out a tenth."""
     points = torch.frombuffer(bytearray(text.encode("utf-32-le")), dtype=torch.int32)
     _, index, counts = points.unique(return_inverse=True, return_counts=True)
     rank = counts.argsort(descending=True, stable=True).argsort()
@@ -57,24 +57,28 @@ def encode(text: str) -> Corpus:
     classes = int(codes.max()) + 1
     training, held_out = codes.tensor_split([len(codes) * 9 // 10])
 
-    def add_one(seen: Tensor, cells: int) -> Tensor:
+    def counts_plus_one(seen: Tensor, cells: int) -> Tensor:
         return torch.bincount(seen, minlength=cells).double().add(1).view(-1, classes)
 
-    single = add_one(training, classes)  # (1, K)
-    pairs = add_one(training[:-1] * classes + training[1:], classes**2)  # (K, K)
+    single = counts_plus_one(training, classes)  # (1, K)
+    pairs = counts_plus_one(training[:-1] * classes + training[1:], classes**2)  # (K, K)
     unigram = -(single / single.sum()).log()[0, held_out].mean()
     bigram = -(pairs / pairs.sum(1, keepdim=True)).log()[held_out[:-1], held_out[1:]].mean()
-    return Corpus(training, held_out, classes, unigram.item(), bigram.item())
+    return CharacterCorpus(training, held_out, classes, unigram.item(), bigram.item())
 
 
 def build_text(experiment: Experiment) -> Task:
-    """Text: nats per character, by chance those of the single characters' frequencies."""
+    """Build the task text. Its metric is nats per character; chance predicts by the characters' frequencies.
+
+    Raises:
+        ValueError: for a text that is too short, or of one character alone.
+    """
     T = experiment.task_length
     text, text_sha256 = read_text(experiment.text_file)
     if len(text) < 10 * (T + 1):
-        found = f"text_file={experiment.text_file!r}: {len(text)} characters"
-        raise ValueError(f"{found}: expected at least {10 * (T + 1)} for length={T}")
-    corpus = encode(text)
+        received = f"text_file={experiment.text_file!r}: {len(text)} characters"
+        raise ValueError(f"{received}: expected at least {10 * (T + 1)} for length={T}")
+    corpus = encode_characters(text)
     K = corpus.classes
     if K == 1:
         raise ValueError(f"text_file={experiment.text_file!r}: one character alone: expected at least two")
@@ -88,14 +92,18 @@ def build_text(experiment: Experiment) -> Task:
 
 
 def build_words(experiment: Experiment) -> Task:
-    """Words: nats per word, by chance those of the single words' frequencies."""
+    """Build the task words. Its metric is nats per word; chance predicts by the words' frequencies.
+
+    Raises:
+        ValueError: for a text that is too short.
+    """
     T = experiment.task_length
     text, text_sha256 = read_text(experiment.text_file)
-    training, held_out, vocabulary, unigram = corpus(text)
+    training, held_out, vocabulary, unigram = encode_words(text)
     count = len(training) + len(held_out)
     if count < 10 * (T + 2):
-        found = f"text_file={experiment.text_file!r}: {count} words"
-        raise ValueError(f"{found}: expected at least {10 * (T + 2)} for length={T}")
+        received = f"text_file={experiment.text_file!r}: {count} words"
+        raise ValueError(f"{received}: expected at least {10 * (T + 2)} for length={T}")
     draw = partial(random_windows, codes=training, length=T)
     evaluate = partial(even_windows, codes=held_out, length=T)
     measure = partial(random_windows, codes=held_out, length=T)

@@ -1,4 +1,4 @@
-"""A text as words, and the words a model knows. Knows nothing of tasks or models."""
+"""Split a text into words, and number the words that a model knows. Knows nothing of tasks or models."""
 
 import re
 import unicodedata
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 LONGEST = 40  # characters of one word; a longer one is cut
-CLASSES = 800  # words a model knows, the unknown one among them
-UNKNOWN = "(unknown)"  # never one word of a text
+CLASSES = 800  # of words: those a model knows, and one for all others
+UNKNOWN = "(unknown)"  # shown for all other words; `split_words` never returns it
 
 # Chinese and Japanese put no spaces between words: each of these characters is one.
 ALONE = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
@@ -22,10 +22,10 @@ JOINERS = "\u200c\u200d"  # bind letters, and the parts of one emoji
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into words: letters and digits with inner apostrophes; every other sign is one by itself.
+    """Split a text into words, which are letters and digits with inner apostrophes, and single signs.
 
-    So is each Chinese or Japanese character, an emoji with its modifiers, and a row of dots or dashes. No word is
-    empty or longer than `LONGEST`; spaces and invisible controls are left out.
+    A Chinese or Japanese character is a word by itself, and so is an emoji with its modifiers, and a row of equal dots
+    or dashes. No word is empty or longer than `LONGEST`; spaces and invisible control characters are left out.
 
     >>> split_words("Don't stop: 你好 👍🏽!")
     ["Don't", 'stop', ':', '你', '好', '👍🏽', '!']
@@ -33,17 +33,18 @@ def split_words(text: str) -> list[str]:
     kinds = {character: unicodedata.category(character) for character in set(text)}
     hidden = str.maketrans(dict.fromkeys(c for c, kind in kinds.items() if kind in ("Cc", "Cf", "Cs") and _hidden(c)))
     marks = "".join(sorted(c for c, kind in kinds.items() if kind[0] == "M" and not re.match(f"[{MODIFIERS}]", c)))
-    found = (match[0] for match in _pattern(marks).finditer(text.translate(hidden)))
-    return [word[start : start + LONGEST] for word in found for start in range(0, len(word), LONGEST)]
+    words = (match[0] for match in _pattern(marks).finditer(text.translate(hidden)))
+    return [word[start : start + LONGEST] for word in words for start in range(0, len(word), LONGEST)]
 
 
 def _hidden(control: str) -> bool:
+    """Return whether a control character is invisible and no part of a word."""
     return not (control.isspace() or re.match(f"[{JOINERS}{MODIFIERS}]", control))
 
 
 @lru_cache(maxsize=64)
 def _pattern(marks: str) -> re.Pattern[str]:
-    """Compile what a word is in a text with these combining marks."""
+    """Return the pattern of a word in a text that has these combining marks."""
     letter = rf"(?:(?![{ALONE}])\w[{marks}{JOINERS}]*)"
     sign = rf"\S[{marks}{MODIFIERS}]*"
     return re.compile(
@@ -57,23 +58,23 @@ def _pattern(marks: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words a model knows, the most frequent first; every other one is the last class."""
+    """The words a model knows, the most frequent first; all other words are the last class."""
 
     words: tuple[str, ...]
 
     @classmethod
     def of(cls, words: Iterable[str], classes: int = CLASSES) -> Self:
-        """Know the most frequent words, of equal ones those that came first."""
+        """Keep the most frequent words; break ties by first occurrence."""
         return cls(tuple(word for word, _ in Counter(map(normalized, words)).most_common(classes - 1)))
 
     @property
     def size(self) -> int:
-        """Classes, the unknown word among them."""
+        """Return the number of classes, the unknown word among them."""
         return len(self.words) + 1
 
     @property
     def unknown(self) -> int:
-        """Class of every word that isn't known."""
+        """Return the class of all words that aren't known."""
         return len(self.words)
 
     @cached_property
@@ -90,12 +91,12 @@ class Vocabulary:
 
 
 def normalized(word: str) -> str:
-    """Return a word as it is compared: small letters, one kind of apostrophe, three dots for any row of them."""
+    """Return a word in the form that is compared: lower case, straight apostrophes, rows of a sign cut to three."""
     return re.sub(r"^([.…*=~-])\1\1+$", r"\1\1\1", word.lower().replace("’", "'"))
 
 
-class Corpus(NamedTuple):
-    """A text as classes of words, and how well simple counting predicts it."""
+class WordCorpus(NamedTuple):
+    """A text as classes of words, and how well the frequencies of single words predict it."""
 
     training: Tensor
     held_out: Tensor
@@ -104,12 +105,12 @@ class Corpus(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def corpus(text: str) -> Corpus:
-    """Turn a text into classes of words; hold out its last tenth, whose words don't shape the vocabulary."""
+def encode_words(text: str) -> WordCorpus:
+    """Turn a text into classes of words; its last tenth is held out and adds no word to the vocabulary."""
     words = split_words(text)
     split_at = len(words) * 9 // 10
     vocabulary = Vocabulary.of(words[:split_at])
     training, held_out = vocabulary.encode(words).tensor_split([split_at])
     counts = torch.bincount(training, minlength=vocabulary.size).double() + 1
     unigram = -(counts / counts.sum()).log()[held_out].mean()
-    return Corpus(training, held_out, vocabulary, unigram.item())
+    return WordCorpus(training, held_out, vocabulary, unigram.item())

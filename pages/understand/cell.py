@@ -5,7 +5,7 @@ import streamlit as st
 from analysis.engine.cost import is_brief
 from analysis.figures import sentence as figures
 from analysis.figures.cell import cell as draw
-from analysis.lesson.arithmetic import arithmetic
+from analysis.lesson.arithmetic import lines_of_unit
 from analysis.report.sentences import cell as sentences
 from analysis.report.tables import reading_tables
 from pages.ui import cell as ui
@@ -68,7 +68,7 @@ if unit_tab.open:
             t = ui.choose_word("Word", reading, "word")
             last_unit = reading.parts["hidden"].shape[1] - 1
             unit = st.number_input("Unit", 0, last_unit, key="unit", width=140, help="Which number of the state.")
-        st.code("\n".join(map(str, arithmetic(reading, t, unit))), language=None, wrap_lines=True)
+        st.code("\n".join(map(str, lines_of_unit(reading, t, unit))), language=None, wrap_lines=True)
         st.caption(lesson.ARITHMETIC)
 if units_tab.open:
     with units_tab:

@@ -13,7 +13,7 @@ from analysis.measures.meter import Meter
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
 from analysis.tasks.text import EMBEDDED
-from analysis.tasks.vocabulary import CLASSES, LONGEST, UNKNOWN, Vocabulary, corpus, split_words
+from analysis.tasks.vocabulary import CLASSES, LONGEST, UNKNOWN, Vocabulary, encode_words, split_words
 from tests.helpers.modules import CELLS, MODULES
 
 SPLIT = [
@@ -58,11 +58,11 @@ def test_a_vocabulary_knows_the_most_frequent_words_and_one_for_all_others():
 
 
 def test_the_corpus_holds_out_its_last_tenth():
-    found = corpus("a b " * 90 + "c d " * 10)
-    assert (len(found.training), len(found.held_out)) == (180, 20)
-    assert found.vocabulary.words == ("a", "b")  # held-out words shape nothing
-    assert found.held_out.unique().tolist() == [found.vocabulary.unknown]
-    assert found.unigram == pytest.approx(-np.log(1 / (180 + 3)))
+    corpus = encode_words("a b " * 90 + "c d " * 10)
+    assert (len(corpus.training), len(corpus.held_out)) == (180, 20)
+    assert corpus.vocabulary.words == ("a", "b")  # held-out words shape nothing
+    assert corpus.held_out.unique().tolist() == [corpus.vocabulary.unknown]
+    assert corpus.unigram == pytest.approx(-np.log(1 / (180 + 3)))
 
 
 def test_the_built_in_text_is_large_enough():
