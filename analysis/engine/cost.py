@@ -1,4 +1,4 @@
-"""Whether an experiment fits in this machine's memory, asked before it starts."""
+"""What an experiment takes: memory, multiply-adds, milliseconds of one batch."""
 
 import os
 from pathlib import Path
@@ -16,14 +16,20 @@ from analysis.tasks.task import EVALUATED, MEASURED, Task
 MIB = 2**20
 MEASURED_NORMS = 12  # arrays (S, T, B) alive while a long sequence is measured
 MEASURED_WEIGHTS, TRAINED_WEIGHTS = 5, 8  # copies of all weights and their gradients, in float64 and in float32
+REPEATS = 15  # batches timed
+BRIEF = 2.1e7  # words × units of a training that starts by itself: twice that of the defaults, some 15 s
 
 
 def require_memory(experiment: Experiment, task: Task, *, training: bool) -> None:
-    """Refuse an experiment that needs more memory than there is: ValueError with the estimate in MiB."""
-    needed, there = needed_bytes(experiment, task, training=training), memory_bytes()
-    if needed > there:
+    """Check that an experiment fits in this machine's memory.
+
+    Raises:
+        ValueError: where it does not, with the estimate in MiB.
+    """
+    needed, available = needed_bytes(experiment, task, training=training), memory_bytes()
+    if needed > available:
         raise ValueError(
-            f"this experiment needs about {needed / MIB:,.0f} MiB, this machine has {there / MIB:,.0f} MiB: "
+            f"this experiment needs about {needed / MIB:,.0f} MiB, this machine has {available / MIB:,.0f} MiB: "
             "expected a shorter length, fewer seeds or layers, or a smaller hidden_size or batch_size"
         )
 
@@ -31,30 +37,24 @@ def require_memory(experiment: Experiment, task: Task, *, training: bool) -> Non
 def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
     """Estimate the bytes that measuring, and training where asked, keep at once."""
     T, S, M, D = task.length, experiment.seeds, MEASURED, task.inputs
-    measured = 8 * (min(T, PIECE) * S * M * _numbers_per_step(experiment, task) + MEASURED_NORMS * T * S * M)
-    weights = S * _weights(experiment, task)
+    numbers = numbers_per_step(experiment.cell, D, experiment.hidden_size, experiment.layers)
+    if task.every_step:
+        numbers += 4 * task.outputs  # the answers, and what their loss computes with
+    measured = 8 * (min(T, PIECE) * S * M * numbers + MEASURED_NORMS * T * S * M)
+    weights = S * _packed_weights(experiment, task)
     needed = measured + 8 * (T * M * D + MEASURED_WEIGHTS * weights)
     if training:
         B, answers = experiment.batch_size, 3 * S * SLICE * task.outputs if task.every_step else 0
-        needed += 4 * (T * S * B * (_numbers_per_step(experiment, task) + 2 * D) + TRAINED_WEIGHTS * weights)
-        needed += 4 * T * (EVALUATED * (D + 2) + answers)  # codes take two
+        needed += 4 * (T * S * B * (numbers + 2 * D) + TRAINED_WEIGHTS * weights)
+        needed += 4 * T * (EVALUATED * (D + 2) + answers)  # int64 targets take two float32 numbers
     return needed
 
 
-def _weights(experiment: Experiment, task: Task) -> int:
-    """Weights of one model's recurrent layers, as an unroll packs them, and of its embedding."""
+def _packed_weights(experiment: Experiment, task: Task) -> int:
+    """Count the weights of one model's recurrent layers, as an unroll packs them, and of its embedding."""
     H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
-    recurrent = sum(rows * H * (H + D + 1) for D in [task.inputs] + [H] * (experiment.layers - 1))
-    return recurrent + (task.vocabulary or 0) * task.inputs
-
-
-def _numbers_per_step(experiment: Experiment, task: Task) -> int:
-    """Numbers an unroll keeps for one step of one sequence of one model."""
-    H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
-    extra = 4 * H if experiment.cell == "lstm" else 0
-    sizes = [task.inputs] + [H] * (experiment.layers - 1)
-    answers = 4 * task.outputs if task.every_step else 0
-    return sum(2 * (H + D) + 2 * rows * H + extra for D in sizes) + answers
+    sizes = _input_sizes(task.inputs, H, experiment.layers)
+    return sum(rows * H * (H + D + 1) for D in sizes) + (task.vocabulary or 0) * task.inputs
 
 
 def memory_bytes() -> int:
@@ -67,31 +67,46 @@ def memory_bytes() -> int:
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        physical = 2**63  # a system that doesn't say
+        physical = 2**63  # a system that does not tell
     return min(physical, contained)
 
 
-def count_cost(experiment: Experiment, task: Task) -> dict[str, int]:
-    """Count one model's parameters, and the multiply-adds of its recurrent layers for one step of one sequence.
+def numbers_per_step(cell: str, D: int, H: int, layers: int) -> int:
+    """Count the numbers that an unroll keeps for one step of one sequence of one model, D inputs and H units."""
+    rows = len(LAYERS[cell].blocks)
+    cell_state = 4 * H if cell == "lstm" else 0  # c, φ(c) and their gradients
+    return sum(2 * (H + size) + 2 * rows * H + cell_state for size in _input_sizes(D, H, layers))
 
-    Products with the weights, and the elementwise ones of the gates: an LSTM's f c, i g, o tanh(c), a GRU's
-    r a, (1 - z) n, z h.
+
+def multiply_adds(cell: str, D: int, H: int, layers: int) -> int:
+    """Count the multiply-adds of one model's recurrent layers for one step of one sequence, D inputs and H units.
+
+    These are the products with the weights, and the elementwise ones of the gates: an LSTM's f c, i g, o tanh(c), a
+    GRU's r a, (1 - z) n, z h.
     """
-    H, O = experiment.hidden_size, task.outputs  # noqa: E741
-    gates = len(LAYERS[experiment.cell].gates)
+    gates = len(LAYERS[cell].gates)
     G, elementwise = (gates, 3) if gates else (1, 0)
-    sizes = [task.inputs] + [H] * (experiment.layers - 1)
+    return sum(G * H * (size + H) + elementwise * H for size in _input_sizes(D, H, layers))
+
+
+def count_cost(experiment: Experiment, task: Task) -> dict[str, int]:
+    """Count one model's parameters, and its `multiply_adds` for one step of one sequence."""
+    D, H, outputs = task.inputs, experiment.hidden_size, task.outputs
+    G = max(1, len(LAYERS[experiment.cell].gates))
+    recurrent = sum(G * H * (size + H + 2) for size in _input_sizes(D, H, experiment.layers))
     return {
-        "parameters": sum(G * H * (D + H + 2) for D in sizes) + O * (H + 1) + (task.vocabulary or 0) * task.inputs,
-        "multiply_adds": sum(G * H * (D + H) + elementwise * H for D in sizes),
+        "parameters": recurrent + outputs * (H + 1) + (task.vocabulary or 0) * D,
+        "multiply_adds": multiply_adds(experiment.cell, D, H, experiment.layers),
     }
 
 
-REPEATS = 15
+def _input_sizes(D: int, H: int, layers: int) -> list[int]:
+    """Return how many inputs each layer reads."""
+    return [D] + [H] * (layers - 1)
 
 
 def time_cell(experiment: Experiment, task: Task) -> float:
-    """Time one model's recurrent layers: forward and back over one batch, the quickest of a few."""
+    """Return the milliseconds of one model's recurrent layers, forward and back over one batch: the best of a few."""
     experiment = experiment.replace(seeds=1)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs)
     T, B = task.length, experiment.batch_size
@@ -99,17 +114,14 @@ def time_cell(experiment: Experiment, task: Task) -> float:
     with one_thread():
         unroll = Unroll(experiment.cell, experiment.activation, weights, T, B)
 
-        def once() -> float:
-            began = perf_counter()
+        def time_once() -> float:
+            started = perf_counter()
             unroll.start()
             unroll.forward(inputs)
             unroll.backward(output_grad, by_weights=True)
-            return 1e3 * (perf_counter() - began)
+            return 1e3 * (perf_counter() - started)
 
-        return min(once() for _ in range(REPEATS))
-
-
-BRIEF = 2.1e7  # words × units of a training that starts by itself: twice that of the defaults, some 15 s
+        return min(time_once() for _ in range(REPEATS))
 
 
 def is_brief(experiment: Experiment) -> bool:

@@ -1,9 +1,10 @@
-"""How the weights of an ensemble start: torch's default, orthogonal, identity, chrono, forget bias."""
+"""Initial weights of an ensemble: torch's default, orthogonal, identity, chrono, forget bias."""
 
 import torch
 from torch import Generator, Tensor
 
 from analysis.engine.cells import LAYERS
+from analysis.engine.layer import PARAMETERS
 from analysis.experiment import KEEP_GATE, Experiment
 
 Weights = dict[str, Tensor]  # torch's parameter names, readout.weight, readout.bias, embedding.weight; each (S, ...)
@@ -12,7 +13,7 @@ Weights = dict[str, Tensor]  # torch's parameter names, readout.weight, readout.
 def initial_weights(
     experiment: Experiment, inputs: int, outputs: int, vocabulary: int | None = None
 ) -> tuple[Weights, list[Generator]]:
-    """Draw the weights of every model, and return the generators, which go on to draw its data.
+    """Draw the weights of every model; return them with the generators, which go on to draw each model's data.
 
     Each model has a generator of its own, seeded seed, seed + 1, …. The default is exactly what
     `torch.manual_seed(seed)`, then `nn.LSTM(D, H, L)`, `nn.Linear(H, O)` and, for words, `nn.Embedding(V, D)` give.
@@ -24,27 +25,21 @@ def initial_weights(
         vocabulary: V, how many words there are; None = inputs are numbers already.
     """
     generators = [Generator().manual_seed(experiment.seed + k) for k in range(experiment.seeds)]
-    drawn = [_one_model(experiment, inputs, outputs, generator) for generator in generators]
+    models = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]
     if vocabulary:
-        for model, generator in zip(drawn, generators, strict=True):
-            model["embedding.weight"] = torch.empty(vocabulary, inputs, dtype=torch.float32).normal_(
-                generator=generator
-            )
-    return {name: torch.stack([model[name] for model in drawn]) for name in drawn[0]}, generators
+        for model, generator in zip(models, generators, strict=True):
+            table = torch.empty(vocabulary, inputs, dtype=torch.float32)
+            model["embedding.weight"] = table.normal_(generator=generator)
+    return {name: torch.stack([model[name] for model in models]) for name in models[0]}, generators
 
 
-def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> Weights:  # noqa: E741
-    H, G = experiment.hidden_size, max(1, len(LAYERS[experiment.cell].gates))
-    shapes = {}
-    for layer in range(experiment.layers):
-        shapes[f"weight_ih_l{layer}"] = (G * H, H if layer else D)
-        shapes[f"weight_hh_l{layer}"] = (G * H, H)
-        shapes[f"bias_ih_l{layer}"] = shapes[f"bias_hh_l{layer}"] = (G * H,)
-    shapes |= {"readout.weight": (O, H), "readout.bias": (O,)}
+def _draw_model(experiment: Experiment, inputs: int, outputs: int, generator: Generator) -> Weights:
+    """Draw one model's recurrent layers and readout, in torch's order."""
+    H = experiment.hidden_size
     bound = H**-0.5
     weights = {
         name: torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
-        for name, shape in shapes.items()
+        for name, shape in _shapes(experiment, inputs, outputs).items()
     }
     for layer in range(experiment.layers):
         recurrent = weights[f"weight_hh_l{layer}"]
@@ -61,8 +56,18 @@ def _one_model(experiment: Experiment, D: int, O: int, generator: Generator) -> 
     return weights
 
 
+def _shapes(experiment: Experiment, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one model's parameters, by name, in the order in which torch draws them."""
+    H, rows = experiment.hidden_size, max(1, len(LAYERS[experiment.cell].gates)) * experiment.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(experiment.layers):
+        by_part = ((rows, H if layer else inputs), (rows, H), (rows,), (rows,))
+        shapes |= {f"{part}_l{layer}": shape for part, shape in zip(PARAMETERS, by_part, strict=True)}
+    return {**shapes, "readout.weight": (outputs, H), "readout.bias": (outputs,)}
+
+
 def _set_chrono(weights: Weights, layer: int, experiment: Experiment, generator: Generator) -> None:
-    """b_keep = ln U(1, T_max - 1), and in an LSTM b_input = -b_keep.  Tallec & Ollivier (2018)."""
+    """Set b_keep = ln U(1, T_max - 1), and in an LSTM b_input = -b_keep.  Tallec & Ollivier (2018)."""
     longest = max(experiment.task_length - 1, 1)
     bias = torch.empty(experiment.hidden_size, dtype=torch.float32).uniform_(1, longest, generator=generator).log()
     _set_gate_bias(weights, layer, experiment, KEEP_GATE[experiment.cell], bias)
@@ -71,7 +76,7 @@ def _set_chrono(weights: Weights, layer: int, experiment: Experiment, generator:
 
 
 def _set_gate_bias(weights: Weights, layer: int, experiment: Experiment, gate: str, value: Tensor | float) -> None:
-    """Make `value` the whole bias of a gate: bias_ih = value, bias_hh = 0."""
+    """Set the whole bias of a gate: bias_ih = value, bias_hh = 0."""
     k, H = LAYERS[experiment.cell].gates.index(gate), experiment.hidden_size
     weights[f"bias_ih_l{layer}"][k * H : (k + 1) * H] = value
     weights[f"bias_hh_l{layer}"][k * H : (k + 1) * H] = 0

@@ -1,4 +1,4 @@
-"""An ensemble at work: S recurrent models, their embeddings and linear readouts, answering sequences of a task."""
+"""What surrounds the recurrent layers of S models: embeddings, linear readouts, and answers to a task's sequences."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from analysis.engine.unroll import Unroll
 from analysis.experiment import Experiment
 from analysis.tasks.task import Batch, Task
 
-PIECE = 500  # time steps unrolled at once, where a sequence is longer in pieces
+PIECE = 500  # time steps unrolled at once; longer sequences are cut into pieces
 SLICE = 128  # sequences answered at once
 
 
@@ -23,7 +23,10 @@ def pieces(T: int, longest: int = PIECE) -> list[slice]:
 
 
 def embed(weights: Weights, inputs: Tensor) -> Tensor:
-    """Return the vectors (T, S, B, D) of words given as classes (T, B) or (T, S, B); other inputs are as they are."""
+    """Return the vectors (T, S, B, D) of words, which are classes (T, B) or (T, S, B).
+
+    Return inputs that are numbers already as they are.
+    """
     if inputs.is_floating_point():
         return inputs
     table = weights["embedding.weight"]  # (S, V, D)
@@ -34,31 +37,38 @@ def embed(weights: Weights, inputs: Tensor) -> Tensor:
 def embedding_grad(weights: Weights, inputs: Tensor, input_grad: Tensor) -> dict[str, Tensor]:
     """Return the embedding's gradient (S, V, D), summed over samples, from that of its vectors, (T, S, D, B).
 
-    Empty where inputs (T, S, B) are no classes of words.
+    It is empty unless inputs (T, S, B) are classes of words.
     """
     if inputs.is_floating_point():
         return {}
     table = torch.zeros_like(weights["embedding.weight"])
     S, V, D = table.shape
-    rows = inputs + V * torch.arange(S).unsqueeze(-1)  # of all tables, one below the other
+    rows = inputs + V * torch.arange(S).unsqueeze(-1)  # in the S tables, one below the other
     table.view(-1, D).index_add_(0, rows.flatten(), input_grad.mT.reshape(-1, D))
     return {"embedding.weight": table}
 
 
 def readout(weights: Weights, hidden: Tensor) -> Tensor:
-    """Return the answers (S, ..., B, O) to top hidden states (S, H, B), or (S, T, B, O) to (T, S, H, B)."""
-    answers = (weights["readout.weight"] @ hidden + weights["readout.bias"].unsqueeze(-1)).mT
-    return answers if answers.dim() == 3 else answers.transpose(0, 1)
+    """Return the answers (S, B, O) to top hidden states (S, H, B), or (S, T, B, O) to (T, S, H, B)."""
+    outputs = (weights["readout.weight"] @ hidden + weights["readout.bias"].unsqueeze(-1)).mT
+    return outputs if outputs.dim() == 3 else outputs.transpose(0, 1)
 
 
 def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: bool = False) -> Iterator[Tensor]:
-    """Answer a batch slice by slice, from the zero state: (S, b, O), or (S, T, b, O) where every step counts.
+    """Answer a batch from the zero state, and yield the answers to one slice of b sequences after the other.
 
-    `last` asks for the last step alone, whatever the task.
+    Args:
+        experiment: gives cell and activation.
+        weights: torch's parameters by name, (S, ...), with the readout's.
+        batch: the sequences.
+        last: whether to answer at the last step alone, whatever the task.
+
+    Yields:
+        (S, b, O), or (S, T, b, O) where the task counts every step.
     """
     every_step = batch.targets.dim() == 2 and not last
     for inputs in batch.inputs.split(SLICE, dim=1):
-        state, found = None, []
+        state, outputs = None, []
         unrolls: dict[int, Unroll] = {}
         for piece in pieces(len(inputs), 100):
             T = piece.stop - piece.start
@@ -69,8 +79,8 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
             top = unroll.forward(embed(weights, inputs[piece]))
             state = unroll.state()
             if every_step:
-                found.append(readout(weights, top))
-        yield torch.cat(found, 1) if every_step else readout(weights, top[-1])
+                outputs.append(readout(weights, top))
+        yield torch.cat(outputs, 1) if every_step else readout(weights, top[-1])
 
 
 @torch.no_grad()

@@ -24,12 +24,18 @@ class Layout:
     """The order of axes in which a module takes inputs and returns outputs; the engine's is (T, B, ·)."""
 
     batched: bool  # (T, B, ·) or (B, T, ·); else one sequence (T, ·)
-    batch_first: bool
+    batch_first: bool  # (B, T, ·)
 
     @classmethod
     def of(cls, module: Module, inputs: Tensor) -> Self:
         """Return the layout in which a module takes these inputs."""
-        return cls(batched=inputs.dim() == 3, batch_first=module.batch_first)
+        batched = inputs.dim() == 3
+        return cls(batched, batch_first=batched and module.batch_first)
+
+    @property
+    def time_axis(self) -> int:
+        """Which axis of inputs and outputs is time."""
+        return 1 if self.batch_first else 0
 
     def to_engine(self, inputs: Tensor) -> Tensor:
         """Return inputs, or outputs, as (T, B, ·)."""

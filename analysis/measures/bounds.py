@@ -1,17 +1,17 @@
-"""How large the states become, with tanh and without."""
+"""How large the states become: quantiles of their sizes over time, and where they leave the finite range."""
 
 import numpy as np
 
 from analysis.results import LEVELS, Bounds, Tape
 
-SATURATED = 0.99
+SATURATED = 0.99  # of a state through tanh, which lies between -1 and 1
 
 
 def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
     """Return quantiles of |h_t| and |c_t| over models, samples and units, and where they leave the finite range.
 
     Raises:
-        ValueError: for a layer there isn't.
+        ValueError: for a layer that the tape does not have.
     """
     tape.require_layer(layer)
     hidden = np.abs(tape.hidden[:, layer])
@@ -20,7 +20,7 @@ def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
     if cell is not None:
         finite &= np.isfinite(cell).all(axis=(0, 2, 3))
     overflow = np.flatnonzero(~finite)
-    saturated = (~(hidden <= SATURATED)).mean(axis=(0, 2, 3))  # with NaN, which only follows an overflow
+    saturated = (~(hidden <= SATURATED)).mean(axis=(0, 2, 3))  # counts NaN too, which only follows an overflow
     return Bounds(
         levels=LEVELS,
         hidden=_quantiles(hidden),
@@ -31,11 +31,11 @@ def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
 
 
 def _quantiles(sizes: np.ndarray) -> np.ndarray:
-    """Quantiles at LEVELS by time step, (levels, T), of sizes (S, T, B, H), by the nearest value at hand.
+    """Return the quantiles at LEVELS by time step, (levels, T), of sizes (S, T, B, H): each the nearest value.
 
-    Infinity counts as the largest value, and so does NaN, which only follows an overflow. Sizes may be reordered.
+    Infinity counts as the largest value, and so does NaN, which only follows an overflow. It may reorder `sizes`.
     """
-    flat = sizes.transpose(1, 0, 3, 2).reshape(sizes.shape[1], -1)  # as the engine has it in memory: no copy
+    flat = sizes.transpose(1, 0, 3, 2).reshape(sizes.shape[1], -1)  # the engine's order in memory: no copy
     flat[np.isnan(flat)] = np.inf
     positions = np.rint(LEVELS * (flat.shape[1] - 1)).astype(int)
     flat.partition(positions, axis=1)

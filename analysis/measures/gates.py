@@ -56,7 +56,7 @@ def _saturation(values: np.ndarray, bounds: tuple[float, float] | None, low: flo
 
 def example_batch(task: Task, count: int = 16) -> Batch:
     """Draw sequences to show the gates on. Recall's symbol stands in the middle: there is a before and an after."""
-    if task.name == "recall":
+    if task.draw_at is not None:
         return task.at_distance(max(task.length // 2, 1), count, seeded(MEASURING_SEED))
     return task.draw_measuring(count, seeded(MEASURING_SEED))
 

@@ -1,6 +1,6 @@
-"""What a trained network still knows about a distance: its metric by how far back the answer lies."""
+"""How far back a network's answers depend on its inputs: its metric by distance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ import torch
 from analysis.engine.initialization import Weights
 from analysis.engine.network import answers
 from analysis.engine.norms import norm
-from analysis.engine.recording import Module, run_forward
+from analysis.engine.recording import Layout, Module, run_forward
 from analysis.engine.unroll import one_thread
 from analysis.experiment import Experiment, higher_is_better
 from analysis.results import Memory
@@ -22,27 +22,17 @@ SAMPLES = 128  # sequences per distance
 def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: Sequence[int] = ()) -> Memory:
     """Measure how far back the answers of a network really depend on the input.
 
-    In recall, the accuracy by the symbol's distance. In the other tasks the metric at the last step when only the
-    steps up to a distance are seen, the state before them being zero.
+    In recall, the value is the accuracy by the symbol's distance. In the other tasks it is the metric at the last step
+    when the network sees only the steps up to a distance, from the zero state.
 
     Args:
         experiment: gives cell and activation.
-        task: from `tasks.build`.
+        task: the experiment's.
         weights: torch's parameters by name, (S, ...), with the readout's.
-        exclude: models that are not counted; their values are NaN.
+        exclude: models to leave out; their values are NaN.
     """
-    T = task.length
-    by_symbol = task.name == "recall"
-    distances = _distances(T - 1 if by_symbol else T)
-    if by_symbol:
-        generator = seeded(EVALUATION_SEED)
-        batches = (task.at_distance(int(k), SAMPLES, generator) for k in distances)
-    else:
-        whole = task.evaluation()
-        chosen = torch.linspace(0, whole.inputs.shape[1] - 1, min(2 * SAMPLES, whole.inputs.shape[1])).long()
-        targets = whole.targets[-1] if task.every_step else whole.targets
-        batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in distances)
-        distances = distances - 1  # the last step alone is distance 0
+    by_symbol = task.draw_at is not None
+    distances, batches = _symbol_batches(task) if by_symbol else _window_batches(task)
     with one_thread():
         scores = torch.stack([_scores(experiment, task, weights, batch) for batch in batches], 1).double()
     scores[list(exclude)] = torch.nan
@@ -65,13 +55,29 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
     )
 
 
+def _symbol_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
+    """Return distances, and draw for each a batch with the symbol at that distance."""
+    distances, generator = _distances(task.length - 1), seeded(EVALUATION_SEED)
+    return distances, (task.at_distance(int(k), SAMPLES, generator) for k in distances)
+
+
+def _window_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
+    """Return distances, and for each the last steps of the evaluation sequences, up to that distance."""
+    whole, lengths = task.evaluation(), _distances(task.length)
+    N = whole.inputs.shape[1]
+    chosen = torch.linspace(0, N - 1, min(2 * SAMPLES, N)).long()
+    targets = whole.targets[-1] if task.every_step else whole.targets
+    batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in lengths)
+    return lengths - 1, batches  # the last step alone is distance 0
+
+
 @torch.no_grad()
 def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
     """Measure how far back a network's last output depends on its input, without a task.
 
-    The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences, low and high the 5th and 95th percentile:
-    y is the top layer's last hidden state, y_k the same when only the last k + 1 steps are seen, from the zero
-    state. It is 1 where nothing is seen, which stands for chance, and 0 where all is.
+    The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences; low and high are the 5th and 95th
+    percentile. y is the top layer's last hidden state; y_k is the same when the network sees only the last k + 1 steps,
+    from the zero state. The value is 1 where it sees nothing, which stands for chance, and 0 where it sees all.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU.
@@ -80,7 +86,7 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
     Raises:
         TypeError, ValueError: as `record`.
     """
-    axis = 1 if inputs.dim() == 3 and module.batch_first else 0
+    axis = Layout.of(module, inputs).time_axis
     T = inputs.shape[axis]
     distances = _distances(T) - 1
     with one_thread():
@@ -90,12 +96,12 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
         ]
     states = torch.stack(last).numpy()  # (N, B, H)
     whole = norm(states[-1])  # (B,)
-    with np.errstate(invalid="ignore", over="ignore"):  # of what left the finite range
-        away = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
-    if not away.size or not np.isfinite(away).all():
+    with np.errstate(invalid="ignore", over="ignore"):  # of states that left the finite range
+        changes = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
+    if not changes.size or not np.isfinite(changes).all():
         low = value = high = np.full(len(distances), np.nan)
     else:
-        low, value, high = np.quantile(away, (0.05, 0.5, 0.95), axis=1)
+        low, value, high = np.quantile(changes, (0.05, 0.5, 0.95), axis=1)
     far = np.flatnonzero(value >= 0.5)
     span = float(distances[far[-1] + 1] if len(far) else distances[0]) if np.isfinite(value).all() else np.nan
     return Memory(
@@ -113,26 +119,30 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
 
 
 def _distances(furthest: int) -> np.ndarray:
-    """Return the distances from 1 to the furthest; of many a few, ever wider apart."""
+    """Return the distances from 1 to the furthest; where these are many, some of them, ever wider apart."""
     if furthest <= POINTS:
         return np.arange(1, furthest + 1)
     return np.unique(np.rint(np.geomspace(1, furthest, POINTS))).astype(int)
 
 
 def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> torch.Tensor:
-    """Each sequence's part in the metric at the last step, (S, B)."""
-    found = torch.cat(list(answers(experiment, weights, batch, last=True)), dim=1)  # (S, B, O)
-    return task.score(found.unsqueeze(1), batch.targets[None]) if task.every_step else task.score(found, batch.targets)
+    """Return each sequence's part in the metric at the last step, (S, B)."""
+    outputs = torch.cat(list(answers(experiment, weights, batch, last=True)), dim=1)  # (S, B, O)
+    if task.every_step:
+        return task.score(outputs.unsqueeze(1), batch.targets[None])
+    return task.score(outputs, batch.targets)
 
 
 def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: np.ndarray) -> float:
+    """Return `Memory.span` of one curve (N,); NaN where it is not better than chance by 4 standard errors."""
     gain = (value - task.last_step_chance) * (1 if higher_is_better(task.metric_name) else -1)
     best = gain.argmax()
-    if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:  # no better than chance, as far as samples tell
+    if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:
         return np.nan
     worse = np.flatnonzero(gain <= gain[best] / 2)
+    by_symbol = task.draw_at is not None
     if not len(worse):
-        return float(distance[-1] if task.name == "recall" else distance[0])
-    if task.name == "recall":
+        return float(distance[-1] if by_symbol else distance[0])
+    if by_symbol:
         return float(distance[worse[0] - 1]) if worse[0] else 0.0
     return float(distance[worse[-1] + 1]) if worse[-1] + 1 < len(distance) else np.nan

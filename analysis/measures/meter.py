@@ -1,7 +1,7 @@
 """Measure an ensemble on the measuring batch: decay, carry, saturation and bounds, in pieces where it is long."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,24 +9,35 @@ from torch import Tensor
 
 from analysis.engine.cost import require_memory
 from analysis.engine.initialization import Weights, initial_weights
+from analysis.engine.layer import Memory
 from analysis.engine.network import embed, pieces, readout
 from analysis.engine.unroll import Unroll, one_thread
-from analysis.experiment import KEEP_GATE, Experiment
+from analysis.experiment import Experiment
 from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_norms, decay_of_norms, gradient_norms
 from analysis.measures.gates import gate_saturation
-from analysis.results import Bounds, Decay, Measured, Saturation, Tape
+from analysis.results import THRESHOLD, Bounds, Decay, Measured, Saturation, Tape
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Batch, Task
 
-OF = ("memory", "hidden", "input", "weights", "carry")
+DECAYS = ("memory", "hidden", "input", "weights", "carry")  # what the decay is measured of
+
+
+@dataclass(frozen=True)
+class PieceMeasured:
+    """What was measured on one piece of a sequence."""
+
+    norms: dict[str, np.ndarray]  # by kind of decay, (S, k, B) each
+    saturation: dict[str, Saturation]
+    counted: dict[str, np.ndarray]  # (S, L, H) by gate: how many values its saturation counts
+    bounds: Bounds
 
 
 class Meter:
     """Measures one experiment's models again and again, in float64, on the same sequences.
 
-    A sequence longer than a piece is walked with only the states between pieces kept: forward once, then back
-    from the last piece, each run again. So memory grows with T by the norms alone.
+    A long sequence is run forward once, piece by piece, keeping the state between pieces; then each piece, the last
+    one first, is run again and back. So memory grows with T by the norms alone.
     """
 
     def __init__(self, experiment: Experiment, task: Task, batch: Batch | None = None) -> None:
@@ -35,44 +46,50 @@ class Meter:
         self.inputs = batch.inputs if task.vocabulary else batch.inputs.double()
         self.targets = batch.targets[-1:] if task.every_step else batch.targets
         self.pieces = pieces(len(self.inputs))
-        self._unrolls: dict[int, Unroll] = {}
+        self._unrolls: dict[int, Unroll] = {}  # by length of a piece
 
     def measure(
         self,
         weights: Weights,
-        of: Sequence[str] = OF,
-        threshold: float = 0.01,
+        of: Sequence[str] = DECAYS,
+        threshold: float = THRESHOLD,
         on_progress: Callable[[float], None] = lambda share: None,
         exclude: Sequence[int] = (),
     ) -> Measured:
-        """Measure models with these weights; `on_progress` is called with the share done.
+        """Measure models with these weights.
 
-        Models in `exclude` are left out of the decay curves, as those that leave the finite range are.
+        Args:
+            weights: torch's parameters by name, (S, ...), with the readout's.
+            of: the kinds of decay; an RNN has no carry.
+            threshold: the share of ‖g_0‖ that horizons ask for.
+            on_progress: called with the share that is done.
+            exclude: models to leave out of the decay curves, as models that leave the finite range are.
         """
-        loss, walked = self._walk(weights, of, self._look, on_progress)
-        norms, causes = zip(*walked, strict=True)
-        saturations, counted, bounds = zip(*causes, strict=True)
+        weights = _as_float64(weights)
+        with one_thread(), torch.no_grad():
+            states, hidden = self._run_forward(weights, on_progress)
+            loss, output_grad = self._loss(weights, hidden)
+            walk = self._walk_back(weights, states, output_grad, of, on_progress)
+            parts = [self._measure_piece(norms, tape) for norms, tape in walk]
         return Measured(
             loss=loss.numpy(),
-            decays=_decays(norms, threshold, exclude),
-            saturation=_join_saturations(saturations, counted),
-            bounds=_join_bounds(bounds[::-1]),
+            decays=_decays([part.norms for part in parts], threshold, exclude),
+            saturation=_join_saturations(parts),
+            bounds=_join_bounds([part.bounds for part in parts[::-1]]),
         )
 
-    def _look(self, tape: Tape) -> tuple[dict[str, Saturation], dict[str, np.ndarray], Bounds]:
-        """Return what a piece says of gates and states, and in how many values of each unit's gate, (S, L, H)."""
-        several = len(self.pieces) > 1
-        counted = {name: (~np.isnan(gate)).sum((2, 3)) for name, gate in tape.gates.items()} if several else {}
-        return gate_saturation(tape), counted, activation_bounds(tape)
-
     def decays(self, weights: Weights) -> dict[str, Decay]:
-        """Measure of `measure`'s decays memory and carry alone, in half the time."""
-        _, walked = self._walk(weights, ("memory", "carry"))
-        return _decays([norms for norms, _ in walked])
+        """Measure the decays of memory and carry alone, as `measure` does, in half the time."""
+        weights = _as_float64(weights)
+        with one_thread(), torch.no_grad():
+            states, hidden = self._run_forward(weights)
+            _, output_grad = self._loss(weights, hidden)
+            walk = self._walk_back(weights, states, output_grad, ("memory", "carry"))
+            return _decays([norms for norms, _ in walk])
 
     def tape(self, weights: Weights) -> Tape:
         """Record one run over the whole sequence at once."""
-        weights = {name: weight.detach().double() for name, weight in weights.items()}
+        weights = _as_float64(weights)
         with one_thread(), torch.no_grad():
             T, B = self.inputs.shape[:2]
             unroll = Unroll(self.experiment.cell, self.experiment.activation, weights, T, B)  # the tape's own
@@ -81,7 +98,13 @@ class Meter:
             unroll.backward(output_grad)
             return unroll.tape()
 
+    def _measure_piece(self, norms: dict[str, np.ndarray], tape: Tape) -> PieceMeasured:
+        several = len(self.pieces) > 1  # a single piece needs no weights for joining
+        counted = {name: (~np.isnan(gate)).sum((2, 3)) for name, gate in tape.gates.items()} if several else {}
+        return PieceMeasured(norms, gate_saturation(tape), counted, activation_bounds(tape))
+
     def _unroll(self, weights: Weights, piece: slice) -> Unroll:
+        """Return the unroll of a piece's length, with these weights."""
         T = piece.stop - piece.start
         if T not in self._unrolls:
             cell, activation = self.experiment.cell, self.experiment.activation
@@ -90,63 +113,81 @@ class Meter:
         return self._unrolls[T]
 
     def _loss(self, weights: Weights, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of each model (S,) at the last step, and ∂ℓ/∂h of each sample's own, (S, H, B)."""
+        """Return each model's mean loss (S,) at the last step, and ∂ℓ/∂h of each sample's own loss, (S, H, B)."""
         with torch.enable_grad():
             hidden = hidden.clone().requires_grad_()
             answers = readout(weights, hidden)
             losses = self.task.loss(answers.unsqueeze(1) if self.task.every_step else answers, self.targets)
             return losses.detach().mean(-1), torch.autograd.grad(losses.sum(), hidden)[0]
 
-    @one_thread()
-    @torch.no_grad()
-    def _walk(
-        self,
-        weights: Weights,
-        of: Sequence[str],
-        look: Callable[[Tape], tuple | None] = lambda tape: None,
-        on_progress: Callable[[float], None] = lambda share: None,
-    ) -> tuple[Tensor, list[tuple[dict[str, np.ndarray], tuple | None]]]:
-        """Return each model's loss; by piece, from the last to the first, norms and what `look` says of its tape."""
-        weights = {name: weight.detach().double() for name, weight in weights.items()}
-        states = [None]
+    def _run_forward(
+        self, weights: Weights, on_progress: Callable[[float], None] = lambda share: None
+    ) -> tuple[list[list[Memory] | None], Tensor]:
+        """Run all pieces; return the state before each, None = zero, and the last hidden state (S, H, B)."""
+        states: list[list[Memory] | None] = [None]
         for k, piece in enumerate(self.pieces):
             unroll = self._unroll(weights, piece)
             unroll.start(states[k])
             hidden = unroll.forward(embed(weights, self.inputs[piece]))[-1]
             states.append(unroll.state())
             on_progress((k + 1) / len(self.pieces) / 3)
-        loss, output_grad = self._loss(weights, hidden)
-        later = carried = None
-        walked = []
+        return states[:-1], hidden
+
+    def _walk_back(
+        self,
+        weights: Weights,
+        states: Sequence[list[Memory] | None],
+        output_grad: Tensor,
+        of: Sequence[str],
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Iterator[tuple[dict[str, np.ndarray], Tape]]:
+        """Yield each piece's norms and tape, the last piece first; the next piece overwrites the tape.
+
+        `states` and `output_grad` are what `_run_forward` and `_loss` returned just before: the last piece's unroll
+        still holds its forward pass.
+        """
+        later: list[Memory] | None = None
+        carried: np.ndarray | None = None
         for k, piece in list(enumerate(self.pieces))[::-1]:
-            if later is not None:  # the last piece still holds its forward pass
-                unroll = self._unroll(weights, piece)
+            unroll = self._unroll(weights, piece)
+            if later is not None:
                 unroll.start(states[k])
                 unroll.forward(embed(weights, self.inputs[piece]))
-                output_grad = None
-            unroll.backward(output_grad, later)
+            unroll.backward(output_grad if later is None else None, later)
             later = unroll.earlier()
             tape = unroll.tape(weight_grad="weights" in of)
             norms = {kind: gradient_norms(tape, kind) for kind in of if kind != "carry"}
-            if self.experiment.cell in KEEP_GATE and "carry" in of:
+            if tape.keep_gate is not None and "carry" in of:
                 norms["carry"], carried = carry_norms(tape, start=carried)
-            walked.append((norms, look(tape)))
+            yield norms, tape
             on_progress(1 - k / len(self.pieces) * 2 / 3)
-        return loss, walked
 
 
 def measure_untrained(
-    experiment: Experiment, threshold: float = 0.01, on_progress: Callable[[float], None] = lambda share: None
+    experiment: Experiment, threshold: float = THRESHOLD, on_progress: Callable[[float], None] = lambda share: None
 ) -> Measured:
-    """Measure an experiment's models as they start, before any training."""
+    """Measure an experiment's models as they start, before any training.
+
+    Args:
+        experiment: what to measure.
+        threshold: the share of ‖g_0‖ that horizons ask for.
+        on_progress: called with the share that is done.
+
+    Raises:
+        ValueError: where the experiment needs more memory than this machine has.
+    """
     task = build_task(experiment)
     require_memory(experiment, task, training=False)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
     return Meter(experiment, task).measure(weights, threshold=threshold, on_progress=on_progress)
 
 
+def _as_float64(weights: Weights) -> Weights:
+    return {name: weight.detach().double() for name, weight in weights.items()}
+
+
 def _decays(
-    parts: Sequence[dict[str, np.ndarray]], threshold: float = 0.01, exclude: Sequence[int] = ()
+    parts: Sequence[dict[str, np.ndarray]], threshold: float = THRESHOLD, exclude: Sequence[int] = ()
 ) -> dict[str, Decay]:
     """Join norms by kind, (S, k, B) each, of the pieces from the last to the first."""
     decays = {}
@@ -157,32 +198,35 @@ def _decays(
     return decays
 
 
-def _join_saturations(
-    parts: Sequence[dict[str, Saturation]], counted: Sequence[dict[str, np.ndarray]]
-) -> dict[str, Saturation]:
-    """Join what pieces of a sequence say, each weighted by how many values it counted."""
+def _join_saturations(parts: Sequence[PieceMeasured]) -> dict[str, Saturation]:
+    """Join the saturation of each gate over the pieces, each weighted by how many values it counted."""
     if len(parts) == 1:
-        return parts[0]
+        return parts[0].saturation
 
     def join(name: str) -> Saturation:
-        gates, counts = [part[name] for part in parts], np.array([each[name] for each in counted])
-
-        def share(shares: list[np.ndarray | None]) -> np.ndarray | None:
-            with np.errstate(invalid="ignore"):  # 0 / 0
-                return None if shares[0] is None else np.nansum(shares * counts, axis=0) / counts.sum(axis=0)
-
+        gates = [part.saturation[name] for part in parts]
+        counted = np.array([part.counted[name] for part in parts])
         return replace(
             gates[0],
-            left=share([gate.left for gate in gates]),
-            right=share([gate.right for gate in gates]),
+            left=_weighted_mean([gate.left for gate in gates], counted),
+            right=_weighted_mean([gate.right for gate in gates], counted),
             counts=np.sum([gate.counts for gate in gates], axis=0),
         )
 
-    return {name: join(name) for name in parts[0]}
+    return {name: join(name) for name in parts[0].saturation}
+
+
+def _weighted_mean(shares: Sequence[np.ndarray | None], counted: np.ndarray) -> np.ndarray | None:
+    """Return the mean of shares (S, L, H), weighted by counts (pieces, S, L, H); None where a share is None."""
+    arrays = [share for share in shares if share is not None]
+    if len(arrays) < len(shares):
+        return None
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return np.nansum(np.array(arrays) * counted, axis=0) / counted.sum(axis=0)
 
 
 def _join_bounds(parts: Sequence[Bounds]) -> Bounds:
-    """Join what pieces of a sequence say, one after the other."""
+    """Join the bounds of the pieces in the order of time."""
     if len(parts) == 1:
         return parts[0]
     starts = np.cumsum([0, *(part.hidden.shape[1] for part in parts)])
