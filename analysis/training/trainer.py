@@ -1,4 +1,4 @@
-"""train(experiment) -> Run: trains an ensemble and measures it before, during and after."""
+"""train(experiment) -> Run: train the models of an experiment, and measure them before, during and after."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,25 +20,25 @@ from analysis.tasks.registry import build_task
 from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
 from analysis.training import optimizers
 
-SNAPSHOT_SAMPLES = 8  # of the measuring batch: what a snapshot between the first and the last is taken on
+SNAPSHOT_SAMPLES = 8  # sequences that a snapshot between the first and the last is measured on
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint(Result):
-    """A training in its middle: all it takes to go on as if it had never stopped. P numbers are a model's weights."""
+    """All that a training needs to go on as if it had never stopped. P is the number of a model's weights."""
 
     step: int
     weights: np.ndarray  # (S, P)
-    optimizer: dict[str, np.ndarray]  # its state by name, (S, P) or ()
-    generators: np.ndarray  # (S, bytes) the state of each model's generator
-    seen: np.ndarray  # (n, 3, S) loss, metric and clipped of the n steps since the last snapshot
+    optimizer: dict[str, np.ndarray]  # the optimizer's state by name, (S, P) or ()
+    generators: np.ndarray  # (S, bytes) state of the generator that draws each model's sequences
+    seen: np.ndarray  # (n, 3, S) loss, metric and whether clipped, of the n steps since the last snapshot
     diverged: tuple[Diverged, ...]
     seconds: float = field(default=0.0, compare=False)  # in training steps alone
-    elapsed: float = field(default=0.0, compare=False)  # in all
+    elapsed: float = field(default=0.0, compare=False)  # seconds with everything else
 
 
 def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
-    """Train the models of an experiment and measure them.
+    """Train the models of an experiment, and measure them before, during and after.
 
     Args:
         experiment: what to train.
@@ -57,14 +57,14 @@ def resume(
     on_snapshot: Callable[[Snapshot], None] | None = None,
     on_step: Callable[["Trainer"], None] | None = None,
 ) -> Run:
-    """Go on from a checkpoint, or from the start; the result is that of a training never interrupted.
+    """Train from a checkpoint on, or from the start; the result is that of a training never interrupted.
 
     Args:
         experiment: what to train.
         checkpoint: where to go on; None = at the start.
-        snapshots: taken so far; what is later than the checkpoint is left out, and taken again.
+        snapshots: taken before; those later than the checkpoint are left out, and taken again.
         on_snapshot: called with each new `Snapshot`.
-        on_step: called after each step and between the final measurements; may take a `checkpoint` of the trainer,
+        on_step: called with the trainer after each step and between the final measurements; may take a `checkpoint`,
             or raise to stop.
 
     Raises:
@@ -72,72 +72,85 @@ def resume(
     """
     task = build_task(experiment)
     require_memory(experiment, task, training=True)
-    on_snapshot, on_step = on_snapshot or (lambda snapshot: None), on_step or (lambda trainer: None)
+    on_step = on_step or _do_nothing
+    taken: list[Snapshot] = []
     with one_thread():
         trainer = Trainer(experiment, task)
-        before = trainer.measured = trainer.meter.measure(trainer.weights)
-        trainer.started = time.perf_counter()
-        taken = []
+        before = trainer.measure()
         if checkpoint:
             trainer.restore(checkpoint)
             taken = [s for s in snapshots if s.step < trainer.step or (s.step == trainer.step and not trainer.seen)]
         for snapshot in trainer.snapshots(on_step):
             taken.append(snapshot)
-            on_snapshot(snapshot)
-        loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
-        loss[trainer.dead] = metric[trainer.dead] = torch.nan
-        on_step(trainer)
-        after = trainer.measure()
-        on_step(trainer)
-        return Run(
-            experiment=experiment,
-            status="diverged" if len(trainer.dead) == experiment.seeds else "finished",
-            snapshots=tuple(taken),
-            loss=loss.double().numpy(),
-            metric=metric.double().numpy(),
-            metric_name=task.metric_name,
-            chance=task.chance,
-            solved=task.solved,
-            measured_before=before,
-            measured_after=after,
-            memory=memory_curve(experiment, task, trainer.weights, exclude=trainer.dead),
-            weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
-            diverged=tuple(trainer.diverged),
-            versions=versions(),
-            text_sha256=task.text_sha256,
-            timing={
-                "seconds": trainer.elapsed,
-                "ms_per_step": 1e3 * trainer.seconds / trainer.step,
-                **count_cost(experiment, task),
-            },
-        )
+            if on_snapshot:
+                on_snapshot(snapshot)
+        return _assemble_run(trainer, before, taken, on_step)
+
+
+def _do_nothing(trainer: "Trainer") -> None:
+    pass
+
+
+def _assemble_run(
+    trainer: "Trainer", before: Measured, snapshots: Sequence[Snapshot], on_step: Callable[["Trainer"], None]
+) -> Run:
+    """Measure the trained models, and return the finished run."""
+    experiment, task = trainer.experiment, trainer.task
+    loss, metric = evaluate(experiment, task, trainer.weights, task.evaluation())
+    loss[trainer.dead] = metric[trainer.dead] = torch.nan
+    on_step(trainer)
+    after = trainer.measure()
+    on_step(trainer)
+    return Run(
+        experiment=experiment,
+        status="diverged" if len(trainer.dead) == experiment.seeds else "finished",
+        snapshots=tuple(snapshots),
+        loss=loss.double().numpy(),
+        metric=metric.double().numpy(),
+        metric_name=task.metric_name,
+        chance=task.chance,
+        solved=task.solved,
+        measured_before=before,
+        measured_after=after,
+        memory=memory_curve(experiment, task, trainer.weights, exclude=trainer.dead),
+        weights={name: weight.detach().numpy().copy() for name, weight in trainer.weights.items()},
+        diverged=tuple(trainer.diverged),
+        versions=versions(),
+        text_sha256=task.text_sha256,
+        timing={
+            "seconds": trainer.elapsed,
+            "ms_per_step": 1e3 * trainer.seconds / trainer.step,
+            **count_cost(experiment, task),
+        },
+    )
 
 
 class Trainer:
-    """The models in training: weights, the optimizer's state, generators, and the step they are at."""
+    """Models in training: their weights, the optimizer's state, the generators, and the step that was reached."""
 
     def __init__(self, experiment: Experiment, task: Task) -> None:
         self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
         initial, self.generators = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
-        # One tensor (S, P) for the optimizer; the weights by name are views into it.
+        # The optimizer gets one tensor (S, P), into which the weights by name are views.
         self.flat = torch.cat([weight.flatten(1) for weight in initial.values()], dim=1)
         sizes = [weight[0].numel() for weight in initial.values()]
         parts = self.flat.split(sizes, dim=1)
         self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
-        self.optimizer = optimizers.start(experiment.optimizer, self.flat)
+        self.optimizer = optimizers.initial_state(experiment.optimizer, self.flat)
         self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
         measuring = task.measuring()
         first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
         self.diverged: list[Diverged] = []
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # what each step since the last snapshot returned
-        self.measured: Measured | None = None  # on the whole measuring batch, with these weights
-        self.started = time.perf_counter()
+        self._measured: Measured | None = None  # with the present weights, on the whole measuring batch
+        self._elapsed_before = 0.0  # seconds until the checkpoint
+        self._started = time.perf_counter()  # of training, less the seconds until the checkpoint
 
     @property
     def elapsed(self) -> float:
-        """Seconds this training has taken, in all its sittings."""
-        return time.perf_counter() - self.started
+        """Return the seconds this training has taken, also before it was interrupted."""
+        return time.perf_counter() - self._started
 
     def checkpoint(self) -> Checkpoint:
         """Return a copy of everything that later steps depend on."""
@@ -153,27 +166,32 @@ class Trainer:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back, or on, to a checkpoint; ValueError where it is of another experiment."""
+        """Take over the state of a checkpoint; ValueError where the checkpoint is of another experiment."""
         if checkpoint.weights.shape != self.flat.shape or len(checkpoint.generators) != len(self.generators):
             raise ValueError(
                 f"a checkpoint of weights {checkpoint.weights.shape}: expected one of {tuple(self.flat.shape)}"
             )
         self.step, self.seconds, self.diverged = checkpoint.step, checkpoint.seconds, list(checkpoint.diverged)
-        self.started = time.perf_counter() - checkpoint.elapsed
+        self._elapsed_before = checkpoint.elapsed
+        self._start_clock()
         self.flat.copy_(torch.tensor(checkpoint.weights))
-        self.measured = None
+        self._measured = None
         self.optimizer = {name: torch.tensor(value) for name, value in checkpoint.optimizer.items()}
         for generator, state in zip(self.generators, checkpoint.generators, strict=True):
             generator.set_state(torch.tensor(state))
-        self.seen = [tuple(torch.tensor(parts)) for parts in checkpoint.seen]
+        self.seen = [(loss, metric, clipped) for loss, metric, clipped in map(torch.tensor, checkpoint.seen)]
+
+    def _start_clock(self) -> None:
+        self._started = time.perf_counter() - self._elapsed_before
 
     @property
     def finished(self) -> bool:
-        """Whether no step is left to do, or no model to do it with."""
+        """Return whether all steps are done, or all models have diverged."""
         return self.step >= self.experiment.steps or len(self.diverged) == self.experiment.seeds
 
-    def snapshots(self, on_step: Callable[["Trainer"], None] = lambda trainer: None) -> Iterator[Snapshot]:
+    def snapshots(self, on_step: Callable[["Trainer"], None] = _do_nothing) -> Iterator[Snapshot]:
         """Train to the end; yield a snapshot at step 0, every `snapshot_every`, and at the end."""
+        self._start_clock()
         if self.step == 0:
             fresh = self.task.draw(self.experiment.batch_size, seeded(EVALUATION_SEED))
             loss, score = evaluate(self.experiment, self.task, self.weights, fresh)
@@ -184,11 +202,13 @@ class Trainer:
             if self.finished:
                 return
             started = time.perf_counter()
-            self.seen.append(tuple(part.double() for part in self.advance()))
+            loss, score, clipped = self.advance()
+            self.seen.append((loss.double(), score.double(), clipped.double()))
             self.seconds += time.perf_counter() - started
             on_step(self)
 
     def _snapshot(self) -> Snapshot:
+        """Return the means of all steps since the last snapshot, and what the models measure now."""
         loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
         self.seen = []
         loss[self.dead] = metric[self.dead] = np.nan
@@ -199,14 +219,14 @@ class Trainer:
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
 
     def measure(self) -> Measured:
-        """Measure the models as they are, whole; not twice what was measured already."""
-        if self.measured is None:
-            self.measured = self.meter.measure(self.weights, exclude=self.dead)
-        return self.measured
+        """Measure the models on the whole measuring batch, once for the same weights."""
+        if self._measured is None:
+            self._measured = self.meter.measure(self.weights, exclude=self.dead)
+        return self._measured
 
     def advance(self) -> tuple[Tensor, Tensor, Tensor]:
         """Do one training step on fresh sequences; return each model's loss, metric and whether it was clipped."""
-        self.measured = None
+        self._measured = None
         batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
         inputs = torch.stack([batch.inputs for batch in batches], dim=1)
         targets = torch.stack([batch.targets for batch in batches])
@@ -229,8 +249,8 @@ class Trainer:
     def _update(self, grad: Tensor, loss: Tensor) -> Tensor:
         """Take one optimizer step with gradients (S, P) summed over samples; return which models were clipped, (S,).
 
-        A model whose loss, last states, gradient or weights after the step are not finite ends here, with the
-        weights it had before; the others go on.
+        A model diverges where its loss, last states, gradient or weights after the step are not finite: it keeps the
+        weights it had before the step, and the others go on.
         """
         grad /= self.experiment.batch_size
         size = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
@@ -247,6 +267,7 @@ class Trainer:
         return clipped
 
     def _end_where_not_finite(self, **values: Tensor) -> None:
+        """Note every model that diverges because one of its values (S, ...) is not finite."""
         for what, of_model in values.items():
             for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
                 if model not in self.dead:
@@ -254,5 +275,5 @@ class Trainer:
 
     @property
     def dead(self) -> list[int]:
-        """The models that ended, by their place in the ensemble."""
+        """Return the models that diverged, by their place in the ensemble."""
         return [failure.model for failure in self.diverged]

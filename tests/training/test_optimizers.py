@@ -10,7 +10,7 @@ from analysis.training import optimizers
 CLASSES = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
 
 
-def test_there_is_one_for_every_choice():
+def test_every_choice_of_optimizer_is_defined():
     assert set(optimizers.STATE) == set(SETTINGS["optimizer"].choices) == set(CLASSES)
 
 
@@ -19,7 +19,7 @@ def test_steps_are_those_of_torchs_class_to_the_bit(name):
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(3, 200, generator=generator)
     theirs = weights.clone()
-    optimizer, state = CLASSES[name]([theirs], lr=0.03), optimizers.start(name, weights)
+    optimizer, state = CLASSES[name]([theirs], lr=0.03), optimizers.initial_state(name, weights)
     for k in range(20):
         grad = torch.randn(3, 200, generator=generator) * 10.0 ** (k % 5 - 3)
         theirs.grad = grad.clone()
