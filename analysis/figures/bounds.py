@@ -86,12 +86,12 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
         of: hidden, or cell where there is one.
     """
     symbol = {"hidden": "|h|", "cell": "|c|"}[of]
-    drawn, tops, overflows = [], [1.0], {}
-    for activation, found in bounds.items():
-        low, median, high, largest = (style.drawable(level) for level in getattr(found, of))
+    traces, tops, overflows = [], [1.0], {}
+    for activation, result in bounds.items():
+        low, median, high, largest = (style.drawable(level) for level in getattr(result, of))
         colour, x = COLOURS[activation], np.arange(len(largest))
         floor = np.maximum(np.nan_to_num(low), FLOOR)
-        drawn += [
+        traces += [
             style.band(x, floor, high, colour, f"{activation} 1 % to 99 %", 0.1),
             go.Scatter(
                 x=x, y=median, name=f"{activation} median", mode="lines", showlegend=False,
@@ -100,67 +100,67 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
             _line(activation, x, largest, "largest %{y:.3g}"),
         ]  # fmt: skip
         tops += [float(np.nanmax(largest))] if np.isfinite(largest).any() else []
-        if found.overflow_step is not None:
-            overflows[activation] = found.overflow_step
+        if result.overflow_step is not None:
+            overflows[activation] = result.overflow_step
     axes = {
         "xaxis": {"title": {"text": "time step"}},
         "yaxis": {"title": {"text": f"{symbol}: largest, median (thin)"}}
         | _powers(np.log10(FLOOR), np.log10(max(tops) * 3)),
     }
-    return style.figure(drawn, axes, _overflows(overflows), height=380)
+    return style.figure(traces, axes, _overflows(overflows), height=380)
 
 
 def growth(decays: Mapping[str, Decay]) -> go.Figure:
     """Draw by activation how the gradient grows or shrinks with distance, with its 5th to 95th percentile."""
-    drawn, tops, bottoms = [], [1.0], [1.0]
-    lost = [activation for activation, found in decays.items() if not np.isfinite(found.relative).any()]
-    for activation, found in decays.items():
-        colour, x = COLOURS[activation], found.distance
-        low, middle, high = (style.drawable(values) for values in (found.low, found.relative, found.high))
+    traces, tops, bottoms = [], [1.0], [1.0]
+    lost = [activation for activation, result in decays.items() if not np.isfinite(result.relative).any()]
+    for activation, result in decays.items():
+        colour, x = COLOURS[activation], result.distance
+        low, middle, high = (style.drawable(values) for values in (result.low, result.relative, result.high))
         if activation not in lost:
-            edges = (np.nan_to_num(values, nan=SMALLEST) for values in (low, high))
-            drawn.append(style.band(x, *edges, colour, f"{activation} 5 % to 95 %", 0.1))
+            bottom_edge, top_edge = (np.nan_to_num(values, nan=SMALLEST) for values in (low, high))
+            traces.append(style.band(x, bottom_edge, top_edge, colour, f"{activation} 5 % to 95 %", 0.1))
             tops.append(float(np.nanmax(high)))
             bottoms.append(float(np.nanmin(low)))
-        drawn.append(_line(activation, x, middle, "×%{y:.3g}"))
-    drawn.append(style.level((0, max(found.distance[-1] for found in decays.values())), 1.0, "as at the last step"))
+        traces.append(_line(activation, x, middle, "×%{y:.3g}"))
+    traces.append(style.level((0, max(result.distance[-1] for result in decays.values())), 1.0, "as at the last step"))
     bottom = np.log10(max(min(bottoms), style.LOWEST)) - 0.3
     layout = {
         "xaxis": {"title": {"text": "distance (steps back from the last)"}},
         "yaxis": {"title": {"text": "gradient, × the last step's"}} | _powers(bottom, np.log10(max(tops) * 3)),
         "annotations": [_note(f"{', '.join(lost)}: beyond floating point")] if lost else [],
     }
-    return style.figure(drawn, layout, height=380)
+    return style.figure(traces, layout, height=380)
 
 
 def saturated(bounds: Mapping[str, Bounds]) -> go.Figure:
     """Draw by activation the share of |h| beyond .99 at every step."""
-    drawn = [
-        _line(activation, np.arange(len(found.saturated)), found.saturated, "%{y:.1%}")
-        for activation, found in bounds.items()
+    traces = [
+        _line(activation, np.arange(len(result.saturated)), result.saturated, "%{y:.1%}")
+        for activation, result in bounds.items()
     ]
     axes = {
         "xaxis": {"title": {"text": "time step"}},
         "yaxis": {"title": {"text": "share of |h| beyond .99"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
     }
-    return style.figure(drawn, axes, height=320)
+    return style.figure(traces, axes, height=320)
 
 
 def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatter:
-    """Return the line of an activation, by its name in the legend."""
+    """Return an activation's line; the legend shows its name."""
     return go.Scatter(
         x=x, y=y, name=activation, mode="lines", hovertemplate=hover,
         line={"color": COLOURS[activation], "width": 3, "dash": DASHES[activation]},
     )  # fmt: skip
 
 
-def _head(k: int) -> dict:
+def _head(k: int) -> style.Layout:
     """Return markers of which the last, step k, is large."""
     return {"size": [5] * k + [11], "opacity": 1, "line": {"width": 0}}
 
 
-def _axis(sides: list[np.ndarray], log: bool) -> dict:
-    """Return an axis that holds every step, so that nothing jumps while it plays."""
+def _axis(sides: list[np.ndarray], log: bool) -> style.Layout:
+    """Return an axis whose range holds every step, so that it stays the same while the figure plays."""
     values = np.concatenate([side[np.isfinite(side)] for side in sides])
     if log:
         low, high = (values.min(), values.max()) if len(values) else (0.1, 1.0)
@@ -190,17 +190,18 @@ def _player(last: int) -> style.Layout:
 
 
 def _overflows(steps: Mapping[str, int]) -> style.Layout:
-    """Mark the step from which a state is beyond floating point."""
+    """Return a line at each activation's overflow step, and a note that lists them."""
     lines = [
         {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain",
          "line": {"color": COLOURS[activation], "width": 2, "dash": "dot"}}
         for activation, step in steps.items()
     ]  # fmt: skip
-    said = ["beyond floating point:", *(f"{activation} from step {step}" for activation, step in steps.items())]
-    return {"shapes": lines, "annotations": [_note("<br>".join(said))] if steps else []}
+    listed = ["beyond floating point:", *(f"{activation} from step {step}" for activation, step in steps.items())]
+    return {"shapes": lines, "annotations": [_note("<br>".join(listed))] if steps else []}
 
 
 def _note(text: str) -> style.Layout:
+    """Return a text in the lower right corner of the figure."""
     return {
         "text": text, "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom",
         "yshift": 16, "showarrow": False, "align": "right", "font": {"size": 13, "color": style.NEUTRAL},

@@ -15,6 +15,7 @@ from analysis.results import Reading
 SHOWN = 64  # units drawn of a vector; a wider one shows its first
 ACROSS = 8  # units side by side in a patch
 PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
+LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
 ABOVE = 6  # room above the drawing, for the word that is read and the scale, below the browser's own buttons
 PACE = 900  # milliseconds per word
 NAMES = {
@@ -171,11 +172,11 @@ def shortened(word: str, longest: int = LONGEST) -> str:
     return escape(word if len(word) <= longest else word[: longest - 1] + "…", quote=False)
 
 
-def _shapes(drawing: Drawing) -> list[dict]:
+def _shapes(drawing: Drawing) -> list[style.Layout]:
     """Return what lies below the vectors: the outline, the wires, the boxes, and a ground for each patch."""
     x0, y0, x1, y1 = drawing.frame
     frame = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1}
-    shapes = [frame | _look(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))]
+    shapes: list[style.Layout] = [frame | _look(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))]
     for wires, width in ((drawing.wires, 1.8), (drawing.flows, 5)):
         for wire in wires:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
@@ -188,12 +189,12 @@ def _shapes(drawing: Drawing) -> list[dict]:
     return shapes
 
 
-def _rectangle(place: Point, size: Point) -> dict:
+def _rectangle(place: Point, size: Point) -> style.Layout:
     (x, y), (width, height) = place, size
     return {"type": "rect", "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2}
 
 
-def _look(colour: str, width: float, fill: str = style.CLEAR) -> dict:
+def _look(colour: str, width: float, fill: str = style.CLEAR) -> style.Layout:
     return {"layer": "below", "line": {"color": colour, "width": width}, "fillcolor": fill}
 
 
@@ -219,7 +220,7 @@ def _arrow(start: Point, end: Point) -> str:
     return "triangle-right" if x1 > x0 else "triangle-left"
 
 
-def _labels(drawing: Drawing, reading: Reading) -> list[dict]:
+def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
     """Return what is written: σ or tanh in the boxes, a symbol beside each patch, and the notes."""
     labels = []
     for name, (x, y) in drawing.boxes.items():
@@ -230,10 +231,9 @@ def _labels(drawing: Drawing, reading: Reading) -> list[dict]:
         labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
     for part, (x, y) in drawing.patches.items():
         symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)
-        ends = {4: x + 1, 96: x - 1}  # at both ends of a flow the symbol stands above
-        place = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
-        if x in ends:
-            place = {"x": ends[x], "y": y + PATCH[1] / 2, "yanchor": "bottom"}
+        place: style.Layout = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
+        if x in (LEFT_END, RIGHT_END):  # there the symbol stands above its patch
+            place = {"x": x + 1 if x == LEFT_END else x - 1, "y": y + PATCH[1] / 2, "yanchor": "bottom"}
         if symbol:
             labels.append(place | {"text": f"<i>{symbol}</i>", "font": {"size": 15}})
     for note, x, y in drawing.notes:

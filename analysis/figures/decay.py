@@ -18,8 +18,8 @@ TITLES = {
     "weights": "part in the update of W",
     "carry": "gradient left, by the gate alone",
 }
-DOWN = 1e-300  # as far as an axis goes
-APART = 0.1  # in powers of ten: what is closer to a curve is hidden by it
+DOWN = 1e-300  # where the line below a horizon ends: lower than any axis
+APART = 0.1  # in powers of ten: a line that is closer to a curve is hidden by it
 
 
 def decay(
@@ -73,29 +73,22 @@ def with_memory(
     trained: str = "",
     height: int = 620,
 ) -> go.Figure:
-    """Return a picture of `decay`, and below it, on the same distances, what the trained networks answer.
+    """Return a figure of `decay` with a second panel below it: what the trained networks answer at the same distances.
 
-    Where there is no memory to draw, `untrained` stands in its place; where there is, `trained` ends its axis's title.
+    Args:
+        figure: made by `decay`.
+        memories: by cell.
+        position: as in `decay`.
+        untrained: the text in the second panel where there is no memory to draw.
+        trained: the end of the second panel's axis title where there is.
+        height: in pixels.
     """
-    distances = figure.layout.xaxis.range
-    below, x_title, y_axis = [], axis_title(position), {"title": {"text": "answers"}, "range": [0, 1]}
-    if memories:
-        first = next(iter(memories.values()))
-        below = [trace.update(showlegend=False) for trace in memory_figure.traces(memories, position)]
-        title = f"{first.metric_name}<br>{trained}".removesuffix("<br>")
-        y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
-        note = style.label(first.chance, "chance", 13, "2")
-        if first.kind == "window":
-            seen = "the first step seen" if position else "how many of the last steps were seen"
-            x_title += f"<br>(lower picture: {seen})"
-    else:
-        below = [go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip")]
-        y_axis["showticklabels"] = False
-        note = {
-            "x": 0.5, "y": 0.5, "xref": "x2 domain", "yref": "y2 domain", "showarrow": False, "text": untrained,
-            "font": {"color": style.NEUTRAL, "size": 15},
-        }  # fmt: skip
-    above = figure.layout
+    above, distances = figure.layout, figure.layout.xaxis.range
+    below, y_axis, note = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
+    x_title = axis_title(position)
+    if memories and next(iter(memories.values())).kind == "window":
+        seen = "the first step seen" if position else "how many of the last steps were seen"
+        x_title += f"<br>(lower picture: {seen})"
     return style.figure(
         [*figure.data, *(trace.update(xaxis="x2", yaxis="y2") for trace in below)],
         style.panels(2, shared_xaxes=True, row_heights=(0.62, 0.38), vertical_spacing=0.05),
@@ -110,6 +103,27 @@ def with_memory(
     )
 
 
+def _memory_panel(
+    memories: Mapping[str, Memory], position: bool, title_end: str
+) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
+    """Return the traces of a panel of memories, its y axis, and the name of chance."""
+    first = next(iter(memories.values()))
+    traces = [trace.update(showlegend=False) for trace in memory_figure.traces(memories, position)]
+    title = f"{first.metric_name}<br>{title_end}".removesuffix("<br>")
+    y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
+    return traces, y_axis, style.label(first.chance, "chance", 13, "2")
+
+
+def _empty_panel(distances: tuple[float, float], text: str) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
+    """Return an empty trace for a panel without memories, its y axis, and a text in its middle."""
+    trace = go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip")
+    note = {
+        "x": 0.5, "y": 0.5, "xref": "x2 domain", "yref": "y2 domain", "showarrow": False, "text": text,
+        "font": {"color": style.NEUTRAL, "size": 15},
+    }  # fmt: skip
+    return [trace], {"title": {"text": "answers"}, "range": [0, 1], "showticklabels": False}, note
+
+
 def traces(
     decays: Mapping[str, Decay],
     before: Mapping[str, Decay],
@@ -121,35 +135,35 @@ def traces(
     before_name: str,
 ) -> list[go.Scatter]:
     """Return the traces of a decay picture: spread, before, carry, curves, threshold, horizons, legend."""
-    drawn = []
-    for cell, found in decays.items():
+    lines: list[go.Scatter] = []
+    for cell, decay in decays.items():
         if spread == "band" and relative:
-            drawn.append(_band(cell, found, position))
+            lines.append(_band(cell, decay, position))
         if spread == "seeds" and relative:
-            drawn += [_thin(cell, found, own, s, position) for s, own in enumerate(found.relatives)]
-    for cell, found in before.items():
-        drawn.append(_curve(cell, found, relative, position, "before", style.faded(style.COLOURS[cell], 0.55), 1.5))
-    for cell, found in carry.items():
-        drawn.append(_curve(cell, found, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
-    drawn += [_curve(cell, found, relative, position, "", style.COLOURS[cell], 3) for cell, found in decays.items()]
-    drawn += [_named(cell, found, states, relative) for cell, found in decays.items()]
+            lines += [_thin(cell, decay, own, s, position) for s, own in enumerate(decay.relatives)]
+    for cell, decay in before.items():
+        lines.append(_curve(cell, decay, relative, position, "before", style.faded(style.COLOURS[cell], 0.55), 1.5))
+    for cell, decay in carry.items():
+        lines.append(_curve(cell, decay, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
+    lines += [_curve(cell, decay, relative, position, "", style.COLOURS[cell], 3) for cell, decay in decays.items()]
+    lines += [_named(cell, decay, states, relative) for cell, decay in decays.items()]
     if before:
-        drawn.append(style.key(before_name, width=1.5, opacity=0.6))
-    if any(_apart(found, decays[cell], relative) for cell, found in carry.items()):
-        drawn.append(style.key("by the gate alone", "dashdot", 1.5))
+        lines.append(style.key(before_name, width=1.5, opacity=0.6))
+    if any(_apart(decay, decays[cell], relative) for cell, decay in carry.items()):
+        lines.append(style.key("by the gate alone", "dashdot", 1.5))
     if relative and decays:
-        last = max(found.distance[-1] for found in decays.values())
-        drawn.append(style.level((0, last), threshold_of(decays), "threshold"))
-        for cell, found in decays.items():
-            drawn += [_dot(cell, found, position)] if np.isfinite(found.horizon) else []
-    return drawn
+        last = max(decay.distance[-1] for decay in decays.values())
+        lines.append(style.level((0, last), threshold_of(decays), "threshold"))
+        for cell, decay in decays.items():
+            lines += [_dot(cell, decay, position)] if np.isfinite(decay.horizon) else []
+    return lines
 
 
 def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = False) -> style.Layout:
     """Return the y axis: its title, and its range in powers of ten."""
     of = decays[0].of if decays else "memory"
-    values = [style.drawable(d.relative if relative else d.norm) for d in decays]
-    values = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.ones(1)
+    curves = [style.drawable(decay.relative if relative else decay.norm) for decay in decays]
+    values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.ones(1)
     highest, lowest = (values.max(), values.min()) if len(values) else (1.0, style.LOWEST)
     bottom, top = style.log_range(float(highest), float(lowest), full_depth)
     deep = top - bottom
@@ -177,60 +191,60 @@ def threshold_of(decays: Mapping[str, Decay]) -> float:
 
 
 def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[style.Layout]:
-    """Say from which distance on a gradient is below floating point, where the curve has its gap."""
-    said = []
-    for cell, found in decays.items():
-        values = (found.relative if relative else found.norm)[: found.furthest + 1]
+    """Return a note on the distances from which a gradient is below floating point: there its curve has a gap."""
+    starts = []
+    for cell, decay in decays.items():
+        values = (decay.relative if relative else decay.norm)[: decay.furthest + 1]
         below = np.flatnonzero(np.isfinite(values) & (values < SMALLEST))
         if len(below):
-            said.append(f"{cell.upper()} from {below[0]}")
+            starts.append(f"{cell.upper()} from {below[0]}")
     corner = {"x": 1, "y": 1, "xref": "x domain", "yref": "y domain", "xanchor": "right", "yanchor": "top"}
     look = {"showarrow": False, "font": {"color": style.NEUTRAL, "size": size - 2}}
-    return [{"text": f"below floating point: {', '.join(said)}"} | corner | look] if said else []
+    return [{"text": f"below floating point: {', '.join(starts)}"} | corner | look] if starts else []
 
 
-def _named(cell: str, found: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
+def _named(cell: str, decay: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
     """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches.
 
-    What steps add to an update is no gradient: it reaches nowhere.
+    A decay of what steps add to the weights has no reach: it is not a gradient that goes back.
     """
-    name = cell_with_state(cell, states) + (f": {describe_reach(found)}" if relative and found.of != "weights" else "")
+    name = cell_with_state(cell, states) + (f": {describe_reach(decay)}" if relative and decay.of != "weights" else "")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 
-def _apart(found: Decay, curve: Decay, relative: bool) -> bool:
-    """Whether a line is seen: somewhere within the picture it leaves a cell's curve."""
-    one, other = (style.drawable(each.relative if relative else each.norm) for each in (found, curve))
-    seen = (one > style.LOWEST) & (other > style.LOWEST)
-    return bool((np.abs(np.log10(one[seen] / other[seen])) > APART).any())
+def _apart(line: Decay, curve: Decay, relative: bool) -> bool:
+    """Whether a line can be told from a cell's curve: somewhere in the picture they are apart."""
+    one, other = (style.drawable(decay.relative if relative else decay.norm) for decay in (line, curve))
+    in_picture = (one > style.LOWEST) & (other > style.LOWEST)
+    return bool((np.abs(np.log10(one[in_picture] / other[in_picture])) > APART).any())
 
 
 def _curve(
-    cell: str, found: Decay, relative: bool, position: bool, state: str, colour: str, width: float, dash: str = ""
+    cell: str, decay: Decay, relative: bool, position: bool, state: str, colour: str, width: float, dash: str = ""
 ) -> go.Scatter:
     name = f"{cell.upper()} {state}".strip()
     return go.Scatter(
-        x=style.along_x(found, position), y=style.drawable(found.relative if relative else found.norm), name=name,
+        x=style.along_x(decay, position), y=style.drawable(decay.relative if relative else decay.norm), name=name,
         mode="lines", line={"color": colour, "dash": dash or style.DASHES[cell], "width": width},
         legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip
 
 
-def _thin(cell: str, found: Decay, own: np.ndarray, model: int, position: bool) -> go.Scatter:
+def _thin(cell: str, decay: Decay, own: np.ndarray, model: int, position: bool) -> go.Scatter:
     return go.Scatter(
-        x=style.along_x(found, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
+        x=style.along_x(decay, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
         line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, legendgroup=cell, showlegend=False,
         hoverinfo="skip",
     )  # fmt: skip
 
 
-def _band(cell: str, found: Decay, position: bool) -> go.Scatter:
-    low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (found.low, found.high))
+def _band(cell: str, decay: Decay, position: bool) -> go.Scatter:
+    low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (decay.low, decay.high))
     name = f"{cell.upper()} 5th to 95th percentile"
-    return style.band(style.along_x(found, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
+    return style.band(style.along_x(decay, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
 
 
-def _dot(cell: str, found: Decay, position: bool) -> go.Scatter:
+def _dot(cell: str, decay: Decay, position: bool) -> go.Scatter:
     """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
-    x, y = (float(values[int(found.horizon)]) for values in (style.along_x(found, position), found.relative))
-    return style.dot(cell, x, y, f"{cell.upper()} horizon", cell, down=None if found.censored else DOWN)
+    x, y = (float(values[int(decay.horizon)]) for values in (style.along_x(decay, position), decay.relative))
+    return style.dot(cell, x, y, f"{cell.upper()} horizon", cell, down=None if decay.censored else DOWN)

@@ -19,7 +19,7 @@ MOMENTS = ("#BFBFBF", "#E69F00", "#808080", "#CC79A7")  # before, at, after, at 
 BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
 HEIGHT = 146  # of a panel with its title, in pixels, where cells stand side by side
 ROOM = 1.45  # of the highest bar: above it stand the shares of the ends
-DOTS = 600  # of one gate in a scatter; more are thinned evenly
+DOTS = 600  # of one gate in a scatter; of more, evenly spaced ones are shown
 
 
 class Place(NamedTuple):
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
     @property
     def over(self) -> dict[str, str]:
-        """The axes of what is drawn over the panel, its height from bottom 0 to top 1."""
+        """The axes of a note or a shade over the panel, its height from bottom 0 to top 1."""
         return {"xref": f"x{self.panel}", "yref": f"y{self.panel} domain"}
 
 
@@ -58,12 +58,14 @@ def histograms(
     phases = (now, before or {})
     highest = max(float(s.shares.max()) for cells in phases for gates in cells.values() for s in gates.values()) or 1.0
     places = _places(now)
-    drawn, axes, shades, notes = [], {}, [], []
+    traces: list[go.Bar | go.Scatter] = []
+    axes: style.Layout = {}
+    shades, notes = [], []
     for place in places:
         cell, gate, *_ = place
         saturation, old = now[cell][gate], (before or {}).get(cell, {}).get(gate)
         edges = saturation.edges
-        drawn.append(
+        traces.append(
             go.Bar(
                 x=(edges[:-1] + edges[1:]) / 2, y=saturation.shares, width=np.diff(edges), name=f"{cell} {gate}",
                 marker={"color": style.faded(style.GATE_COLOURS[gate], 0.75), "line": {"width": 0}}, showlegend=False,
@@ -71,7 +73,7 @@ def histograms(
             )
         )  # fmt: skip
         if old:
-            drawn.append(
+            traces.append(
                 go.Scatter(
                     x=np.repeat(edges, 2)[1:-1], y=np.repeat(old.shares, 2), name=f"{cell} {gate} before",
                     mode="lines", line={"color": style.NEUTRAL, "width": 1.5}, showlegend=False, hoverinfo="skip",
@@ -88,19 +90,20 @@ def histograms(
             notes.append(note)
     if before:
         axes["margin"] = {"b": 118}  # for the legend
-        drawn.append(style.key(before_name, width=1.5))
-        drawn.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
-    return _panels(places, drawn, axes | {"bargap": 0}, notes, shades, "value", "share")
+        traces.append(style.key(before_name, width=1.5))
+        traces.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
+    return _panels(places, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
 
 
 def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
     """Draw every unit's gate at every step of one sequence, from shut (blue) to open (orange)."""
     places = _places({cell: sample.gates for cell, sample in samples.items()})
-    drawn, layout = [], {}
+    traces: list[go.Heatmap] = []
+    layout: style.Layout = {}
     for place in places:
         cell, gate, *_ = place
         values = samples[cell].gates[gate]
-        drawn.append(
+        traces.append(
             go.Heatmap(
                 z=values.T, name=f"{cell} {gate}", coloraxis=_scale(gate), **place.on,
                 hovertemplate="step %{x}, unit %{customdata}: %{z:.3g}<extra></extra>",
@@ -115,18 +118,19 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
         layout[name] = scale | {"colorbar": bar | {"title": {"text": title}, "y": y}}
     layout["margin"] = {"l": 46}
     notes, lines = _reads(samples, places, "#000000")
-    return _panels(places, drawn, layout, notes, lines, "time step", "unit", lift=14)
+    return _panels(places, traces, layout, notes, lines, "time step", "unit", lift=14)
 
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
     """Draw the mean over units of each gate at every step of one sequence."""
     places = _places({cell: sample.gates for cell, sample in samples.items()})
-    drawn, axes = [], {}
+    traces: list[go.Scatter] = []
+    axes: style.Layout = {}
     for place in places:
         cell, gate, *_ = place
         with np.errstate(over="ignore", invalid="ignore"):
             values = samples[cell].gates[gate].mean(1)
-        drawn.append(
+        traces.append(
             go.Scatter(
                 x=np.arange(len(values)), y=values, name=f"{cell} {gate}", mode="lines", showlegend=False,
                 line={"color": style.GATE_COLOURS[gate], "width": 2.5}, **place.on,
@@ -136,12 +140,12 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
         ticks = len(samples) == 1 or place.column == 1  # cells side by side share them
         axes[f"yaxis{place.panel}"] = {"range": _reach(gate, values), "nticks": 3, "showticklabels": ticks}
     notes, lines = _reads(samples, places, style.NEUTRAL)
-    return _panels(places, drawn, axes, notes, lines, "time step", "mean", lift=14)
+    return _panels(places, traces, axes, notes, lines, "time step", "mean", lift=14)
 
 
 def moments(results: Mapping[str, GateMoments]) -> go.Figure:
     """Draw each gate's mean before, at and after what is to be remembered; the whiskers hold nine of ten units."""
-    drawn = []
+    traces = []
     for panel, result in zip(style.numbers(len(results)), results.values(), strict=True):
         gates = [gate for row in ROWS for gate in row if gate in result.mean]
         for k, moment in enumerate(result.moments):
@@ -149,7 +153,7 @@ def moments(results: Mapping[str, GateMoments]) -> go.Figure:
                 np.array([values[gate][k] if np.isfinite(values[gate][k]) else np.nan for gate in gates])
                 for values in (result.mean, result.low, result.high)
             )
-            drawn.append(
+            traces.append(
                 go.Bar(
                     x=gates, y=mean, name=moment, legendgroup=moment, showlegend=not panel,
                     xaxis=f"x{panel}", yaxis=f"y{panel}", marker={"color": MOMENTS[k]},
@@ -160,7 +164,7 @@ def moments(results: Mapping[str, GateMoments]) -> go.Figure:
             )  # fmt: skip
     grid = style.panels(1, len(results), titles=tuple(map(str.upper, results)), shared_yaxes=True)
     own = {"yaxis": {"title": {"text": "mean of the gate"}}, "barmode": "group", "hovermode": "closest"}
-    return style.figure(drawn, grid, own | {"legend": BELOW}, height=380)
+    return style.figure(traces, grid, own | {"legend": BELOW}, height=380)
 
 
 def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
@@ -168,20 +172,22 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
 
     Karpathy, Johnson & Li (2015).
     """
-    drawn, axes, named = [], {}, set()
+    traces: list[go.Scatter] = []
+    axes: style.Layout = {}
+    named: set[str] = set()
     for panel, gates in zip(style.numbers(len(now)), now.values(), strict=True):
         on = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"}
-        drawn.append(
+        traces.append(
             go.Scatter(
                 x=[0, 1], y=[1, 0], name="always at one end", mode="lines", showlegend=False, hoverinfo="skip",
                 line={"color": style.NEUTRAL, "dash": "dash", "width": 1.5}, **on,
             )
         )  # fmt: skip
         for gate, saturation in gates.items():
-            if saturation.left is None:
+            if saturation.left is None or saturation.right is None:
                 continue
             thin = slice(None, None, -(-saturation.left.size // DOTS))
-            drawn.append(
+            traces.append(
                 go.Scatter(
                     x=saturation.right.ravel()[thin], y=saturation.left.ravel()[thin], name=gate,
                     legendgroup=gate, showlegend=gate not in named, mode="markers", cliponaxis=False, **on,
@@ -195,7 +201,7 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
         axes[f"yaxis{panel}"] = share | ({} if panel else {"title": {"text": "left-saturated"}})
     titles = tuple(map(str.upper, now))
     grid = style.panels(1, len(now), titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
-    return style.figure(drawn, grid, axes, {"hovermode": "closest", "legend": BELOW | {"y": -0.24}}, height=420)
+    return style.figure(traces, grid, axes, {"hovermode": "closest", "legend": BELOW | {"y": -0.24}}, height=420)
 
 
 def _places(cells: Mapping[str, Mapping]) -> list[Place]:
@@ -218,7 +224,7 @@ def _places(cells: Mapping[str, Mapping]) -> list[Place]:
 
 def _panels(
     places: list[Place],
-    drawn: list,
+    traces: list,
     layout: style.Layout,
     notes: list[style.Layout],
     shapes: list[style.Layout],
@@ -226,7 +232,7 @@ def _panels(
     up: str,
     lift: int = 0,
 ) -> go.Figure:
-    """Put what is drawn into a panel per gate; notes and shapes lie over it.
+    """Return a figure with a panel for each gate; notes and shapes lie over the traces.
 
     `across` and `up` name the axes; `lift` leaves as many pixels under the top row's titles.
     """
@@ -239,7 +245,7 @@ def _panels(
     lifted = [t | {"font": {"size": 14}, "yshift": lift * (t["y"] > 0.99)} for t in grid["annotations"]]
     lowest = {place.column: place.panel for place in places}  # the last of a column is its lowest
     return style.figure(
-        drawn,
+        traces,
         grid,
         {f"xaxis{panel}": {"title": {"text": across}} for panel in lowest.values()},
         {f"yaxis{place.panel}": {"title": {"text": up}} for place in places if place.column == 1},
@@ -263,11 +269,11 @@ def _reach(gate: str, values: np.ndarray) -> list[float]:
 
 
 def _ends(now: Saturation, before: Saturation | None, place: Place) -> Iterator[tuple[dict, dict]]:
-    """Shade a gate's two ends, and say how much lies there: a shape and a note each."""
+    """Yield a shade and a note for each of a gate's two ends; the note is the share of values there."""
     if now.ends is None:
         return
     for side, (start, end) in enumerate(((now.edges[0], now.low), (now.high, now.edges[-1]))):
-        was = f"{before.ends[side]:.0%} → " if before else ""
+        was = f"{before.ends[side]:.0%} → " if before and before.ends else ""
         yield (
             {"type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1, "fillcolor": style.NEUTRAL, "opacity": 0.12,
              "line": {"width": 0}, "layer": "below"} | place.over,

@@ -42,15 +42,15 @@ def memory(
 
 def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Scatter]:
     """Return the traces of a memory picture: range over seeds, median, chance."""
-    drawn = []
-    for cell, found in memories.items():
+    lines: list[go.Scatter] = []
+    for cell, result in memories.items():
         name = f"{cell.upper()} lowest to highest"
-        drawn.append(style.band(style.along_x(found, position), found.low, found.high, style.COLOURS[cell], name))
-    for cell, found in memories.items():
-        drawn.append(
+        lines.append(style.band(style.along_x(result, position), result.low, result.high, style.COLOURS[cell], name))
+    for cell, result in memories.items():
+        lines.append(
             go.Scatter(
-                x=style.along_x(found, position),
-                y=found.value,
+                x=style.along_x(result, position),
+                y=result.value,
                 name=cell.upper(),
                 mode="lines",
                 line=style.line(cell, 3),
@@ -59,8 +59,8 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
         )
     if memories:
         first = next(iter(memories.values()))
-        drawn.append(style.level((0, _last(memories)), first.chance, "chance"))
-    return drawn
+        lines.append(style.level((0, _last(memories)), first.chance, "chance"))
+    return lines
 
 
 def metric_range(memories: Mapping[str, Memory]) -> list[float]:
@@ -68,9 +68,9 @@ def metric_range(memories: Mapping[str, Memory]) -> list[float]:
     first = next(iter(memories.values()))
     if first.metric_name == "accuracy":
         return [0, 1.05]
-    highest = [found.high[np.isfinite(found.high)].max(initial=first.chance) for found in memories.values()]
+    highest = [result.high[np.isfinite(result.high)].max(initial=first.chance) for result in memories.values()]
     return [0, 1.1 * float(max(highest))]
 
 
 def _last(memories: Mapping[str, Memory]) -> float:
-    return float(max(found.distance[-1] for found in memories.values()))
+    return float(max(result.distance[-1] for result in memories.values()))

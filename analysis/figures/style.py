@@ -35,7 +35,7 @@ def faded(colour: str, opacity: float = 0.2) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def line(cell: str, width: float = 2.5, **changes: str) -> dict[str, str | float]:
+def line(cell: str, width: float = 2.5, **changes: str) -> Layout:
     """Return a cell's line: its colour, its dash."""
     return {"color": COLOURS[cell], "dash": DASHES[cell], "width": width} | changes
 
