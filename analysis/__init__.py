@@ -3,6 +3,7 @@
 Each public name is loaded when it is first asked for, so that what needs no torch starts without it.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from analysis.measures.spectrum import gradient_matrix
     from analysis.models.watching import watch
     from analysis.training.trainer import train
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the program that imports it logs
 
 __all__ = [
     "Experiment",

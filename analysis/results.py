@@ -1,16 +1,12 @@
 """What was measured: frozen results that carry what they came from.
 
-Axes: S models (seeds), L layers, T time steps, B sequences, H hidden units, D inputs; arrays are ordered
-(S, L, T, B, H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the step whose
-output the loss reads, index T-1-k where that is the last one. The memory state is the cell state of an LSTM and the
-hidden state of the others.
+Axes: S models (seeds), L layers, T time steps, B sequences, H hidden units, D inputs; arrays are ordered (S, L, T, B,
+H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the step whose output the loss
+reads, index T-1-k where that is the last one. The memory state is an LSTM's cell state, and the others' hidden state.
 """
 
-from __future__ import annotations
-
-import dataclasses
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from numbers import Integral
 
@@ -24,25 +20,24 @@ SMALLEST = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller is show
 LEVELS = np.array([0.01, 0.5, 0.99, 1.0])  # quantiles of the sizes of states
 
 
+def axes(letters: str, *, whole: bool = False) -> dict[str, object]:
+    """Return metadata of an array: its axes, and whether its numbers are whole. N, E and Q are its object's own."""
+    return {"axes": tuple(letters.split()), "whole": whole}
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frozen result, its arrays read-only; equal where all fields are, arrays element by element, NaN to NaN.
-
-    Arrays in a dictionary, such as weights, stay as they are: torch warns of those that can't be written.
-    """
+    """A frozen result. It equals another where all fields do, arrays element by element, NaN to NaN."""
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray):  # those in dictionaries stay writable: torch warns of weights that aren't
                 value.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        compared = [f.name for f in dataclasses.fields(self) if f.compare]
-        return all(_equal(getattr(self, name), getattr(other, name)) for name in compared)
-
-    __hash__ = None
+        return all(_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
 
 def _equal(a: object, b: object) -> bool:
@@ -56,10 +51,7 @@ def _equal(a: object, b: object) -> bool:
 
 
 def finite_median(values: np.ndarray) -> np.ndarray:
-    """Return the median over the last axis of what is finite, as of the models that haven't diverged.
-
-    It is NaN where nothing is.
-    """
+    """Return the median over the last axis of finite values, as of models that haven't diverged; NaN without any."""
     finite = np.isfinite(values)
     ordered, count = np.sort(np.where(finite, values, np.nan)), finite.sum(-1, keepdims=True)  # NaN last
     middle = np.concatenate([(count - 1) // 2, count // 2], axis=-1)
@@ -112,21 +104,21 @@ class Decay(Result):
 
     of: str  # memory, hidden, cell, input, weights or carry
     threshold: float
-    distance: np.ndarray  # (T,)
-    norm: np.ndarray  # (T,) median over models and samples of the 2-norm
-    mean_square: np.ndarray  # (T,) mean of its square
-    relative: np.ndarray  # (T,) median, as low and high the 5th and 95th percentile
-    low: np.ndarray
-    high: np.ndarray
-    relatives: np.ndarray  # (S, T) median per model
+    distance: np.ndarray = field(metadata=axes("T", whole=True))
+    norm: np.ndarray = field(metadata=axes("T"))  # median over models and samples of the 2-norm
+    mean_square: np.ndarray = field(metadata=axes("T"))  # mean of its square
+    relative: np.ndarray = field(metadata=axes("T"))  # median, as low and high the 5th and 95th percentile
+    low: np.ndarray = field(metadata=axes("T"))
+    high: np.ndarray = field(metadata=axes("T"))
+    relatives: np.ndarray = field(metadata=axes("S T"))  # median per model
     rate: float  # slope of ln relative, least squares
     factor: float  # e^rate, kept per step
     r_squared: float
     half_life: float
     horizon: float  # largest k with relative >= threshold up to k
-    rates: np.ndarray  # (S,), as the next two: the same per model
-    half_lives: np.ndarray
-    horizons: np.ndarray
+    rates: np.ndarray = field(metadata=axes("S"))  # as the next two: the same per model
+    half_lives: np.ndarray = field(metadata=axes("S"))
+    horizons: np.ndarray = field(metadata=axes("S"))
     excluded: int  # models that left the finite range
 
     @property
@@ -144,32 +136,33 @@ class Decay(Result):
 class Memory(Result):
     """What the trained network answers, by distance.
 
-    kind "symbol": the metric where the symbol stood `distance` steps before the last; `span` is the largest
-    distance up to which it stays better than midway between chance and its best. kind "window": the metric where
-    only the steps up to `distance` before the last are seen, from the zero state; `span` is the smallest distance
-    from which it is better than midway, that is how far back half of what the network gains lies.
+    kind "symbol": the metric where the symbol stood `distance` steps before the last; `span` is the largest distance up
+    to which it stays better than midway between chance and its best. kind "window": the metric where only the steps up
+    to `distance` before the last are seen, from the zero state; `span` is the smallest distance from which it is better
+    than midway, that is how far back half of what the network gains lies.
     """
 
     kind: str
     metric_name: str
-    distance: np.ndarray  # (N,)
-    value: np.ndarray  # (N,) median over models, low and high their range; of one without a task, over sequences
-    low: np.ndarray
-    high: np.ndarray
-    values: np.ndarray  # (S, N)
+    distance: np.ndarray = field(metadata=axes("N", whole=True))
+    # Median over models, low and high their range; of a model that has no task, over sequences.
+    value: np.ndarray = field(metadata=axes("N"))
+    low: np.ndarray = field(metadata=axes("N"))
+    high: np.ndarray = field(metadata=axes("N"))
+    values: np.ndarray = field(metadata=axes("S N"))
     chance: float
     span: float  # of the median; NaN where nothing better than chance was measured
-    spans: np.ndarray  # (S,)
+    spans: np.ndarray = field(metadata=axes("S"))
 
 
 @dataclass(frozen=True, eq=False)
 class Saturation(Result):
     """How often a gate is shut or open. None where a relu or identity candidate has no such ends."""
 
-    left: np.ndarray | None  # (S, L, H) share of (time, sample) below `low`
-    right: np.ndarray | None  # (S, L, H) share above `high`
-    counts: np.ndarray  # (bins,)
-    edges: np.ndarray  # (bins + 1,)
+    left: np.ndarray | None = field(metadata=axes("S L H"))  # share of (time, sample) below `low`
+    right: np.ndarray | None = field(metadata=axes("S L H"))  # share above `high`
+    counts: np.ndarray = field(metadata=axes("N", whole=True))  # in each of N bins
+    edges: np.ndarray = field(metadata=axes("E"))  # of the bins, E = N + 1
     low: float  # the ends themselves; a tanh candidate is left below -high
     high: float
 
@@ -181,7 +174,7 @@ class Saturation(Result):
     @property
     def ends(self) -> tuple[float, float] | None:
         """Share of all values at the left and at the right end; None where there are no ends."""
-        return None if self.left is None else (float(self.left.mean()), float(self.right.mean()))
+        return None if self.left is None or self.right is None else (float(self.left.mean()), float(self.right.mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,10 +201,10 @@ class GateMoments(Result):
 class Bounds(Result):
     """How large the states become: quantiles of |h_t| and |c_t| over models, samples and units."""
 
-    levels: np.ndarray  # (.01, .5, .99, 1.0)
-    hidden: np.ndarray  # (levels, T)
-    cell: np.ndarray | None  # (levels, T)
-    saturated: np.ndarray  # (T,) share of |h| > .99
+    levels: np.ndarray = field(metadata=axes("Q"))  # .01, .5, .99, 1.0
+    hidden: np.ndarray = field(metadata=axes("Q T"))
+    cell: np.ndarray | None = field(metadata=axes("Q T"))  # of an LSTM
+    saturated: np.ndarray = field(metadata=axes("T"))  # share of |h| > .99
     overflow_step: int | None  # first step at which a state is not finite
 
 
@@ -231,7 +224,7 @@ class Repeated(Result):
 class Measured(Result):
     """One ensemble on the measuring batch: how its gradient decays, and why."""
 
-    loss: np.ndarray  # (S,) of the last step
+    loss: np.ndarray = field(metadata=axes("S"))  # of the last step
     decays: dict[str, Decay]  # of memory, hidden, input, weights, and carry where there is a gate
     saturation: dict[str, Saturation]
     bounds: Bounds
@@ -247,9 +240,9 @@ class Snapshot(Result):
     """The ensemble at one training step."""
 
     step: int
-    loss: np.ndarray  # (S,) mean of the training loss since the snapshot before
-    metric: np.ndarray  # (S,) the metric on those same batches, each seen for the first time
-    clipped: np.ndarray  # (S,) share of those steps whose gradient was clipped
+    loss: np.ndarray = field(metadata=axes("S"))  # mean of the training loss since the snapshot before
+    metric: np.ndarray = field(metadata=axes("S"))  # on those same batches, each seen for the first time
+    clipped: np.ndarray = field(metadata=axes("S"))  # share of those steps whose gradient was clipped
     decay: Decay
     saturation: dict[str, Saturation]
     bounds: Bounds
@@ -293,8 +286,8 @@ class Run(Result):
     experiment: Experiment
     status: str  # finished, or diverged where no model is left
     snapshots: tuple[Snapshot, ...]
-    loss: np.ndarray  # (S,) on the evaluation sequences
-    metric: np.ndarray  # (S,)
+    loss: np.ndarray = field(metadata=axes("S"))  # on the evaluation sequences
+    metric: np.ndarray = field(metadata=axes("S"))  # on the same
     metric_name: str
     chance: float
     solved: float | None  # metric from which the task counts as solved
@@ -324,7 +317,7 @@ class Run(Result):
 
 
 def versions() -> dict[str, str]:
-    """Name what the numbers were computed with; torch is asked for its version without being loaded."""
+    """Return the versions of Python, numpy and torch, by name; torch need not be loaded for it."""
     return {"python": platform.python_version(), "numpy": np.__version__, "torch": version("torch")}
 
 
@@ -332,9 +325,9 @@ def versions() -> dict[str, str]:
 class Reading(Result):
     """What one model makes of a sentence of T words, E numbers each; H units of its first layer.
 
-    `parts` holds everything that flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM
-    cell, cell_before, squashed (φ of the cell), kept (f c₋) and stored (i g); of a GRU recalled (r a, where
-    a = W_hn h₋ + b_hn), kept (z h₋) and stored ((1 - z) n).
+    `parts` holds what flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM cell,
+    cell_before, squashed (φ of the cell), kept (f c₋), stored (i g); of a GRU recalled (r a, where a = W_hn h₋ + b_hn),
+    kept (z h₋), stored ((1 - z) n).
     """
 
     cell: str

@@ -47,3 +47,15 @@ def test_a_median_is_of_what_is_finite():
     values = np.array([[3.0, 1, 2], [np.nan, 4, 2], [np.inf, -np.inf, 5], [np.nan, np.nan, np.inf]])
     np.testing.assert_array_equal(finite_median(values), [2, 3, 5, np.nan])
     assert finite_median(np.array([1, 2])) == 1.5
+
+
+def test_fields_name_the_axes_of_their_arrays():
+    run = train(SMALL)
+    for result in (run, run.after, run.memory, run.measured_after.bounds, run.snapshots[0]):
+        for field in fields(result):
+            if "axes" in field.metadata:
+                array = getattr(result, field.name)
+                assert array is None or array.ndim == len(field.metadata["axes"]), field.name
+                assert array is None or array.dtype.kind == ("i" if field.metadata["whole"] else "f"), field.name
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(run)

@@ -1,4 +1,4 @@
-"""The file that the history is in: SQLite, its tables, and transactions that several processes do at once."""
+"""The file that holds the history: SQLite, its tables, and transactions of several processes at once."""
 
 import os
 import sqlite3
@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from secrets import token_hex
 
-SCHEMA = 1  # one more whenever a change keeps Goldfish from reading older files, or an older one from reading these
-APPLICATION = 0x676F6C64  # "gold", which SQLite keeps in the file's header
+SCHEMA = 1  # raised by a change after which older files can't be read, or new files by an older Goldfish
+APPLICATION = 0x676F6C64  # "gold"; SQLite keeps this number in the file's header
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 10
 MEMORY = ":memory:"
@@ -32,7 +32,7 @@ CREATE TABLE blobs (
 );
 PRAGMA user_version = {SCHEMA};
 """
-# Models watched in someone's own loop: a table that is there once one of them was saved.
+# Models watched in someone's own loop. The table is made when the first of them is saved.
 WATCHED = "CREATE TABLE IF NOT EXISTS watched (id TEXT PRIMARY KEY, saved TEXT NOT NULL, data BLOB NOT NULL)"
 
 
@@ -43,8 +43,8 @@ class StoreError(Exception):
 class Database:
     """One file, made when it isn't there; `:memory:` keeps it in this process alone.
 
-    Raises StoreError, here and in every method, for a file that can't be used, which is left as it is. `close` lets go
-    of the file, or of what is in memory; so does forgetting the object.
+    Every method, and making one, raises StoreError for a file that can't be used; such a file is left unchanged.
+    `close` frees the file, or the memory; so does garbage collection.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -52,7 +52,7 @@ class Database:
         self._turn = threading.RLock()
         try:
             self.path = Path(path).expanduser().resolve()
-        except RuntimeError as error:  # a user that is not here
+        except RuntimeError as error:  # "~name" of a user that the system doesn't know
             raise StoreError(f"{path}: {error}: expected the path of a file to keep runs in") from error
         if str(path) == MEMORY:
             self._memory = sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
@@ -75,11 +75,11 @@ class Database:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can see it."""
+        """Whether other processes can open it."""
         return self._memory is None
 
     def _check_header(self) -> None:
-        """Read the file's first bytes, and nothing else: SQLite itself might change a file by looking at it."""
+        """Check the file's first bytes without SQLite, which may change a file by opening it."""
         if self.path.exists() and not self.path.is_file():
             raise StoreError(f"{self.path}: expected a file to keep runs in")
         with self.path.open("rb") as file:
@@ -96,7 +96,7 @@ class Database:
             )
 
     def _create(self) -> None:
-        """Make the file elsewhere and move it here whole, so that two processes may do so at once."""
+        """Make the file under another name and link it to its own, so that two processes can do so at once."""
         new = self.path.with_name(f"{self.path.name}.{token_hex(4)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class Database:
 
     @property
     def writable(self) -> bool:
-        """Whether it can be written to, and its folder too, where SQLite keeps its log."""
+        """Whether the file can be written to, and its folder, where SQLite keeps its log."""
         return self._memory is not None or all(os.access(place, os.W_OK) for place in (self.path, self.path.parent))
 
     def require_writable(self) -> None:
@@ -126,7 +126,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         mode = "rw"  # never makes a file
-        if not self.writable:  # without a log of its own SQLite reads only what it is told that nobody changes
+        if not self.writable:  # SQLite can make no log: without one there, it reads a file only as immutable
             mode = "ro" if self.path.with_name(self.path.name + "-wal").exists() else "ro&immutable=1"
         uri = f"{self.path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -135,17 +135,17 @@ class Database:
         return connection
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """One transaction that reads."""
+        """Return a context in which a connection reads, in one transaction."""
         return self._transaction("BEGIN")
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """One transaction that writes: it waits until no other does."""
+        """Return a context in which a connection writes, in one transaction, once no other writes."""
         self.require_writable()
         return self._transaction("BEGIN IMMEDIATE")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        """In a connection of its own, or in memory by turns."""
+        """Run a transaction in a connection of its own; in memory, threads take turns with the only one."""
         with self._turn if self._memory else nullcontext():
             try:
                 connection = self._memory or self._connect()

