@@ -1,91 +1,135 @@
-"""What the bounds page says and exports."""
+"""The two views of the bounds page: a vector multiplied again and again, and a cell with weights of its own."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
-import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
 
-from analysis.report import wording
-from analysis.report.tables import csv_table
-from analysis.report.wording import format_number, join_words
-from analysis.results import Decay, Measured, Repeated
+from analysis.experiment import SETTINGS, Experiment
+from analysis.figures import bounds as figures
+from analysis.lesson.repetition import parse_vector, repeat
+from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
+from analysis.report.tables import bounds_tables, vector_csv
+from analysis.results import Bounds, Repeated
+from pages.ui import controls, export, layout, measure, session, sidebar
 
-ACTIVATIONS = ("tanh", "relu", "identity")
+ACTIVATIONS = SETTINGS["activation"].choices
+DEFAULT = "0.02, 0.1, -0.5, 1"
+PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 
 
-def multiplied(result: Repeated) -> tuple[str, str]:
-    """Say what multiplying did to a vector, with tanh and without, in a sentence and in detail."""
-    rows = (result.plain[0], result.plain[-1], result.bounded[-1])
-    start, end, held = (np.abs(row[row != 0]) for row in rows)
-    if not len(start):
-        return "Zero stays zero, with tanh and without.", ""
-    largest = [format_number(sizes.max(initial=0)) for sizes in (start, end, held)]
-    said = f"After {len(result.plain) - 1} steps the largest size went from {largest[0]} to {largest[1]}, "
-    said += f"through tanh to {largest[2]}."
-    if len(held) < 2:
-        return said, ""
-    was, now = (sizes.max() / sizes.min() for sizes in (start, held))
-    erased = "Tanh also erases size: " if now < 1.01 < was else ""
-    detail = (
-        f"{erased}largest to smallest was {format_number(was)} to 1 and ends {format_number(now)} to 1 through tanh. "
+def show_vector() -> None:
+    """Show a vector, multiplied by one number again and again."""
+    repeated, log = choose_vector()
+    figure = figures.repeated(repeated, log)
+    layout.chart(figure, "multiplied", "Entries of a vector, multiplied at every step, with and without tanh")
+    sentence, details = vector_sentences(repeated)
+    layout.says(sentence)
+    st.markdown(details + overflow_sentence(repeated))
+    export.row("bounds", {"multiplied": figure}, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
+
+
+def choose_vector() -> tuple[Repeated, bool]:
+    """Ask for a vector and a factor; return what multiplying does to it, and whether the axis is logarithmic.
+
+    Where the text is no vector, show why and take the last vector that could be read.
+    """
+    with st.container(horizontal=True, vertical_alignment="top"):
+        with st.container(width=220):
+            text = st.text_input(
+                "Vector", DEFAULT, key="vector", bind="query-params", max_chars=100,
+                help="1 to 8 numbers to start from, between commas or spaces.",
+            )  # fmt: skip
+            message = st.empty()
+        factor = st.slider(
+            "Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220,
+            help="What every entry is multiplied by, ten times in a row.",
+        )  # fmt: skip
+        scale = controls.choice("Axis", ("linear", "log"), "scale", "Values, or their sizes in powers of ten.")
+    try:
+        session.LAST_VECTOR.set(parse_vector(text))
+    except ValueError as error:
+        message.error(escape_markdown(error))
+    vector = session.LAST_VECTOR.get()
+    return repeat(parse_vector(DEFAULT) if vector is None else vector, factor), scale == "log"
+
+
+def show_cell(settings: sidebar.Settings) -> None:
+    """Show how large states and gradients of a cell become, with tanh and without."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        cell = choose_cell(settings)
+        experiment = choose_start(settings.experiments[cell])
+    experiments = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
+    measured = measure.untrained(experiments)
+    bounds = {activation: result.bounds for activation, result in measured.items()}
+    pictures = {
+        "state": figures.sizes(bounds),
+        "gradient": figures.growth({activation: result.decay for activation, result in measured.items()}),
+    }
+    alts = {"state": "Size of the hidden state over time", "gradient": "Gradient against distance"}
+    for column, (name, alt) in zip(st.columns(2), alts.items(), strict=True):
+        with column:
+            layout.chart(pictures[name], name, alt)
+    with st.container():
+        sidebar.say_left_out(settings)
+        measure.say_sizes({cell: experiment})
+        st.caption("Drawn untrained: Train on another page changes nothing here.")
+    sentence, others = tanh_sentences(cell, measured)
+    layout.says(sentence)
+    st.markdown(others)
+    show_details(cell, bounds, pictures)
+    export.row("bounds", pictures, experiments, bounds_tables(cell, measured))
+
+
+def choose_cell(settings: sidebar.Settings) -> str:
+    """Ask for one of the sidebar's cells; the first one at first."""
+    if session.BOUNDS_CELL.get() not in settings.cells:
+        session.BOUNDS_CELL.forget()
+    return st.segmented_control(
+        "Cell",
+        settings.cells,
+        default=settings.cells[0],
+        required=True,
+        key="bounds_cell",
+        format_func=str.upper,
+        bind="query-params",
     )
-    limit = f"±{format_number(result.limit)}, whatever its size was" if result.limit else "0"
-    return said, f"{detail[0].upper()}{detail[1:]}There every entry tends to {limit}. "
 
 
-def left(result: Repeated) -> str:
-    """Say at which step the vector without tanh leaves floating point."""
-    for what, steps in (("grows beyond", result.overflow), ("falls below the normal numbers of", result.underflow)):
-        if steps["float64"] is not None:
-            each = join_words([f"{name} at step {step:,}" for name, step in steps.items()])
-            return f"Without tanh, ×{result.factor:g} at every step, the largest entry {what} {each}."
-    return f"×{result.factor:g} at every step never leaves floating point."
+def choose_start(experiment: Experiment) -> Experiment:
+    """Ask for weights that show the effect, or those of the sidebar; changing the sidebar's chooses those."""
+    changed = (experiment.init, experiment.gain) != ("default", 1.0)
+    before = session.SIDEBAR_CHANGED.get()
+    if before not in (None, changed) or "bounds_start" not in {*st.session_state, *st.query_params}:
+        session.BOUNDS_START.set(SIDEBAR if changed else PRESET)
+    session.SIDEBAR_CHANGED.set(changed)
+    start = st.segmented_control(
+        "Recurrent weights",
+        [PRESET, SIDEBAR],
+        required=True,
+        key="bounds_start",
+        bind="query-params",
+        help="Weights that show the effect, or as the sidebar starts them.",
+    )
+    return experiment.replace(init="orthogonal", gain=1.5) if start == PRESET else experiment
 
 
-def held_back(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:
-    """Say how large state and gradient became with tanh, in a sentence, and with the others."""
-    largest = {name: found.bounds.hidden[-1].max() for name, found in measured.items()}
-    reached = {name: format_number(h) if np.isfinite(h) else "beyond floating point" for name, h in largest.items()}
-    times = {name: _times(found.decay) for name, found in measured.items()}
-    bounded = measured["tanh"].decay
-    grown, back = wording.gradient_grows(bounded), f"{wording.format_steps(bounded.distance[-1])} back"
-    yet = f"yet {back} the gradient has grown" if grown else f"and {back} the gradient is"
-    said = f"{cell.upper()}: with tanh |h| stays within {reached['tanh']}, {yet} {times['tanh']}."
-    others = [f"with {name} |h| reaches {reached[name]}, the gradient {times[name]}" for name in ACTIVATIONS[1:]]
-    lesson = " tanh bounds the state, not the gradient." if grown and largest["tanh"] <= 1 else ""
-    return said, f"The same weights: {'; '.join(others)}.{lesson}"
-
-
-def _times(decay: Decay) -> str:
-    grown = decay.relative[-1]
-    if np.isnan(grown):
-        return "beyond floating point" if decay.excluded else "zero"
-    return f"×{format_number(grown)}" if grown >= np.finfo(float).tiny else "below floating point"
-
-
-def cell_tables(cell: str, measured: Mapping[str, Measured]) -> dict[str, Callable[[], str]]:
-    """Return the states' sizes and the gradients as CSV to be written when asked for."""
-    sizes = [
-        {"cell": cell, "activation": name, "step": np.arange(len(found.bounds.saturated))}
-        | {"share_beyond_.99": found.bounds.saturated}
-        | {
-            f"{of}_{level:g}": row
-            for of in ("hidden", "cell")
-            if getattr(found.bounds, of) is not None
-            for level, row in zip(found.bounds.levels, getattr(found.bounds, of), strict=True)
-        }
-        for name, found in measured.items()
-    ]
-    gradients = [
-        {"cell": cell, "activation": name}
-        | {column: getattr(found.decay, column) for column in ("distance", "relative", "low", "high")}
-        for name, found in measured.items()
-    ]
-    return {"state": partial(csv_table, *sizes), "gradient": partial(csv_table, *gradients)}
-
-
-def textbook_table(result: Repeated) -> Callable[[], str]:
-    """Return the multiplied vector as CSV to be written when asked for."""
-    steps = np.arange(len(result.plain))
-    rows = zip(result.plain[0], result.plain.T, result.bounded.T, strict=True)
-    return partial(csv_table, *({"start": s, "step": steps, "plain": plain, "tanh": held} for s, plain, held in rows))
+def show_details(cell: str, bounds: Mapping[str, Bounds], pictures: dict[str, go.Figure]) -> None:
+    """Draw the tabs: the share of the hidden state near its bounds, and an LSTM's cell state. Add to `pictures`."""
+    saturated_tab, memory_tab = st.tabs(("Share beyond .99", "Cell state"), key="bounds_tab", bind="query-params")
+    if saturated_tab.open:
+        with saturated_tab:
+            pictures["saturated"] = figures.saturated(bounds)
+            layout.chart(pictures["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
+            st.caption(
+                "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's "
+                "tanh is nearly flat there: its slope is below 0.02."
+            )
+    if memory_tab.open:
+        with memory_tab:
+            if cell == "lstm":
+                pictures["cell-state"] = figures.sizes(bounds, "cell")
+                layout.chart(pictures["cell-state"], "cell-state", "Size of the cell state over time")
+            else:
+                st.caption(f"Only an LSTM has a cell state; this is the {cell.upper()}.")

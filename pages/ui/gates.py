@@ -1,103 +1,121 @@
-"""What the gates page looks at, says and exports."""
+"""The details of the gates page: gates in a few sequences, unit by unit, and what they carry by distance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 from functools import partial
 
-import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
-import torch
 
-from analysis.engine.initialization import initial_weights
 from analysis.experiment import Experiment
-from analysis.measures.gates import example_batch, gate_moments, gate_sample, steps_read
-from analysis.measures.meter import Meter
-from analysis.report.tables import csv_table
-from analysis.report.wording import format_percent, join_words
-from analysis.results import GateMoments, GateSample, Saturation
-from analysis.tasks.registry import build_task
-from pages.ui import training
+from analysis.figures import gates as figures
+from analysis.figures.decay import decay
+from analysis.measures.gate_reading import SEQUENCES, read_gates
+from analysis.report.tables import Gates, Tables, decay_csv, gate_sequence_tables
+from analysis.report.wording import cell_with_state, join_words, name_states
+from analysis.results import Decay, GateMoments, GateSample
+from pages.ui import controls, layout, training
 
-ALWAYS = 0.99  # share of the time at one end from which a unit's gate counts as stuck
-RARELY = 0.05
-SEQUENCES = 16
-ENDS = (
-    "Shaded are a gate's two ends, below 0.1 and above 0.9 (of a candidate, beyond −0.9 and 0.9); "
-    "above them, how much of the time it is there."
-)
-VALUES = 4e6  # numbers of one gate in a recording, at most
-
-Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
-Tables = dict[str, Callable[[], str]]
+EVERY_UNIT = "every unit"
 
 
-def looked_at(experiment: Experiment, trained: bool, sample: int) -> tuple[GateSample, GateMoments]:
-    """Read a few sequences with the first model, trained if it is, and keep one of them and the means."""
+def gates_of_sequence(experiment: Experiment, trained: bool, number: int) -> tuple[GateSample, GateMoments]:
+    """Return the gates of one sequence, and their means by moment; untrained where there is no finished run."""
     row = training.jobs().find(experiment) if trained else None
-    return _looked_at(experiment, row.id if row and row.status == "finished" else None, sample)
+    return _read_gates(experiment, row.id if row and row.status == "finished" else None, number)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _looked_at(experiment: Experiment, id: str | None, sample: int) -> tuple[GateSample, GateMoments]:
-    task = build_task(experiment)
-    size = task.length * experiment.hidden_size * experiment.layers
-    batch = example_batch(task, max(1, min(SEQUENCES, int(VALUES / size))))
-    if id:
-        weights = {name: torch.from_numpy(weight[:1]) for name, weight in training.load(id).weights.items()}
+def _read_gates(experiment: Experiment, run_id: str | None, number: int) -> tuple[GateSample, GateMoments]:
+    return read_gates(experiment, number, training.load(run_id).weights if run_id else None)
+
+
+def choose_sequence(one: bool, any_trained: bool) -> tuple[bool, str, int]:
+    """Ask whether trained gates are read, how one sequence is drawn, and which of them; the last two where `one`."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        weights, view, number = "untrained", EVERY_UNIT, 1
+        if any_trained:
+            weights = controls.choice(
+                "Weights", ("trained", "untrained"), "gates_weights", "After training, or before."
+            )
+        if one:
+            view = controls.choice("Show", (EVERY_UNIT, "mean"), "gates_view", "A row per unit, or their mean.")
+            number = st.number_input(
+                "Sequence", 1, SEQUENCES, key="sequence", bind="query-params", width=140,
+                help=f"Which of {SEQUENCES} sequences is read.",
+            )  # fmt: skip
+    return weights == "trained", view, number
+
+
+def show_sequences(
+    one: bool,
+    experiments: Mapping[str, Experiment],
+    trained_cells: Container[str],
+    is_unfinished: bool,
+    pictures: dict[str, go.Figure],
+) -> Tables:
+    """Draw the gates of one sequence, or else their means around the symbol; return the tables of both.
+
+    Args:
+        one: whether one sequence is drawn.
+        experiments: by cell; only LSTM and GRU.
+        trained_cells: those with a finished run.
+        is_unfinished: whether any cell is in training, so that what is untrained needs saying.
+        pictures: where the figure is added, for the export.
+    """
+    untrained_cells = [cell for cell in experiments if cell not in trained_cells]
+    trained, view, number = choose_sequence(one, len(untrained_cells) < len(experiments))
+    read = {
+        cell: gates_of_sequence(experiment, trained and cell in trained_cells, number)
+        for cell, experiment in experiments.items()
+    }
+    samples = {cell: sample for cell, (sample, _) in read.items()}
+    moments = {cell: by_moment for cell, (_, by_moment) in read.items()}
+    experiment = next(iter(experiments.values()))
+    if one:
+        draw = figures.sample_map if view == EVERY_UNIT else figures.sample_mean
+        pictures["gates-in-time"] = draw(samples)
+        layout.chart(pictures["gates-in-time"], "gates-in-time", "Every gate at every step of one sequence")
+    elif any(by_moment.moments for by_moment in moments.values()):
+        pictures["gates-by-moment"] = figures.moments(moments)
+        alt = "Mean of each gate before, at and after the symbol"
+        layout.chart(pictures["gates-by-moment"], "gates-by-moment", alt)
+        st.caption("Bars: mean over units; whiskers: nine of ten units.")
     else:
-        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
-    tape, reads = Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
-    return gate_sample(tape, reads, sample=min(sample, batch.inputs.shape[1]) - 1), gate_moments(tape, reads)
+        st.caption(f"Task {experiment.task}: every step is to be remembered, there is no before and after.")
+    if untrained_cells and (trained or is_unfinished):
+        names = join_words([cell.upper() for cell in untrained_cells])
+        st.caption(f"Not trained{' to the end' if is_unfinished else ''}, and drawn untrained: {names}.")
+    st.caption(f"The model with seed {experiment.seed}, its top layer; units in the same order for all its gates.")
+    return gate_sequence_tables(samples, moments)
 
 
-def sentence(name: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None) -> str:
-    """Say which gate of a cell, named so, lies most at an end, and how many units never leave one."""
-    gates = [gate for gate in now if gate != "candidate"]
-    share, gate, side = max((now[gate].ends[side], gate, side) for gate in gates for side in (0, 1))
-    was = f", untrained {format_percent(before[gate].ends[side])}" if before else ""
-    said = f"the {gate} gate is {('shut', 'open')[side]} {format_percent(share)} of the time{was}"
-    if share < RARELY:
-        said = "all gates stand in between, none is open or shut for long"
-    stuck = {gate: int((np.maximum(now[gate].left, now[gate].right) >= ALWAYS).sum()) for gate in gates}
-    held = [f"{count} of {now[gate].left.size} {gate} gates" for gate, count in stuck.items() if count]
-    verb = "is" if sum(stuck.values()) == 1 else "are"
-    return f"{name}: {said}; {f'{join_words(held)} {verb} stuck' if held else 'none is stuck'}."
+def show_units(now: Gates, states: Mapping[str, str], pictures: dict[str, go.Figure]) -> None:
+    """Draw how often each unit's gates are saturated; `states` names the cells that are not all alike in training."""
+    pictures["gates-by-unit"] = figures.saturated_units(now)
+    layout.chart(pictures["gates-by-unit"], "gates-by-unit", "Share left- against share right-saturated, by unit")
+    st.caption(
+        "A dot per unit (Karpathy, Johnson & Li 2015). Left-saturated: how often its gate is below 0.1 (a "
+        "candidate: below −0.9); right-saturated: above 0.9. On the dashed line it is always at one of the ends."
+    )
+    if states:
+        st.caption(f"Drawn here: {join_words([cell_with_state(cell, states) for cell in now])}.")
 
 
-def histogram_tables(before: Gates, now: Gates, experiments: Mapping[str, Experiment]) -> Tables:
-    """Return the histograms and every unit's saturation as CSV to be written when asked for."""
-    shares = [
-        {"cell": cell, "gate": gate, "phase": phase, "from": s.edges[:-1], "to": s.edges[1:], "share": s.shares}
-        for phase, cells in (("before", before), ("now", now))
-        for cell, gates in cells.items()
-        for gate, s in gates.items()
-    ]
-    units = [
-        {
-            "cell": cell, "gate": gate, "seed": experiments[cell].seed + model, "layer": layer,
-            "unit": np.arange(left.shape[-1]), "left": left[layer], "right": right[layer],
-        }
-        for cell, gates in now.items()
-        for gate, s in gates.items()
-        if s.ends
-        for model, (left, right) in enumerate(zip(s.left, s.right, strict=True))
-        for layer in range(len(left))
-    ]  # fmt: skip
-    return {"gates": partial(csv_table, *shares), "gates-by-unit": partial(csv_table, *units)}
-
-
-def sequence_tables(samples: Mapping[str, GateSample], means: Mapping[str, GateMoments]) -> Tables:
-    """Return the gates of one sequence, and their means by moment, as CSV to be written when asked for."""
-    steps = [
-        {"cell": cell, "gate": gate, "step": np.arange(len(values))}
-        | {f"unit_{unit}": values[:, k] for k, unit in enumerate(sample.units)}
-        for cell, sample in samples.items()
-        for gate, values in sample.gates.items()
-    ]
-    moments = [
-        {"cell": cell, "gate": gate, "moment": np.array(m.moments)}
-        | {"mean": mean, "low": m.low[gate], "high": m.high[gate]}
-        for cell, m in means.items()
-        for gate, mean in m.mean.items()
-    ]
-    tables = {"gates-in-time": partial(csv_table, *steps)}
-    return tables | ({"gates-by-moment": partial(csv_table, *moments)} if moments else {})
+def show_carry(
+    experiments: Mapping[str, Experiment],
+    before: Mapping[str, Decay],
+    after: Mapping[str, Decay],
+    pictures: dict[str, go.Figure],
+) -> Tables:
+    """Draw what comes back through the gates alone, by distance; return the table of it."""
+    pictures["carry"] = decay(
+        {**before, **after},
+        before={cell: before[cell] for cell in after},
+        states=name_states({cell: "after" if cell in after else "before" for cell in before}),
+        height=360,
+    )
+    layout.chart(pictures["carry"], "carry", "What the gates alone let through, by distance")
+    st.caption("The product of the forget (LSTM) or update gates (GRU) on the way back.")
+    curves = [(experiments[cell], "before", curve) for cell, curve in before.items()]
+    curves += [(experiments[cell], "after", curve) for cell, curve in after.items()]
+    return {"carry": partial(decay_csv, *curves)}

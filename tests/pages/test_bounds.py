@@ -1,20 +1,16 @@
 import json
-import re
-from dataclasses import replace
 from itertools import product
 
-import numpy as np
 import pytest
 
-from analysis import Experiment, measure_untrained
-from analysis.lesson.repetition import repeat
-from pages.ui import bounds as said
-from tests.pages.test_decay import SMALL, charts, fine
-from tests.pages.test_gates import opened
+from analysis.lesson.repetition import parse_vector, repeat
+from analysis.report.sentences.bounds import overflow_sentence, vector_sentences
+from pages.ui.bounds import DEFAULT, PRESET, SIDEBAR
+from tests.helpers.app import SMALL, charts, fine
+from tests.helpers.links import opened
 
 PAGE = "pages/measure/bounds.py"
 REAL = SMALL | {"show": "a real cell"}
-PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -35,8 +31,9 @@ def texts(at):
 
 def test_it_opens_with_the_textbook_case(page):
     assert len(charts(page)) == 1
-    assert "from 1 to 59,049, through tanh to 0.995" in texts(page)
-    assert "float32 at step 81 and float64 at step 647" in texts(page)
+    repeated = repeat(parse_vector(DEFAULT), 3.0)
+    sentence, details = vector_sentences(repeated)
+    assert sentence in texts(page) and details + overflow_sentence(repeated) in texts(page)
     spec = charts(page)[0]
     assert len(spec["frames"]) == 11 and spec["layout"]["yaxis"].get("type") != "log"
 
@@ -113,57 +110,3 @@ def test_an_overflow_leaves_gaps_and_a_mark():
     assert "identity |h| reaches beyond floating point" in texts(at)
     assert "∞" not in texts(at) and "×0." not in texts(at)
     assert "Infinity" not in json.dumps(charts(at))
-
-
-@pytest.mark.parametrize("factor", [0, 0.5, 1, 1.01, 3, -2])
-@pytest.mark.parametrize("start", [[0.0], [1.0], [0.1, -2.0, 0.0]])
-def test_the_textbook_sentences_hold(start, factor):
-    result = repeat(start, factor)
-    sentence, detail = said.multiplied(result)
-    assert "nan" not in sentence + detail
-    assert ("erases size" in detail) == (len(start) == 3 and abs(factor) > 1.5)
-    assert ("never leaves" in said.left(result)) == (factor == 1 or not any(start))
-
-
-def test_the_lesson_is_said_only_where_it_was_measured():
-    def measured(**settings):
-        return {
-            a: measure_untrained(Experiment(cell="rnn", activation=a, seeds=2, **settings)) for a in said.ACTIVATIONS
-        }
-
-    grown = measured(init="orthogonal", gain=1.5)
-    assert grown["tanh"].decay.relative[-1] > 1
-    assert "not the gradient" in said.held_back("rnn", grown)[1]
-    shrunk = measured(gain=0.5)
-    assert shrunk["tanh"].decay.relative[-1] < 1
-    assert "not the gradient" not in said.held_back("rnn", shrunk)[1]
-    assert re.search(r"29 steps back the gradient is ×", said.held_back("rnn", shrunk)[0])
-
-
-def test_growth_that_does_not_show_in_three_digits_is_none():
-    measured = {
-        a: measure_untrained(Experiment(cell="rnn", activation=a, seeds=1, length=2, hidden_size=4))
-        for a in said.ACTIVATIONS
-    }
-
-    def held_back(*relative):
-        tanh = measured["tanh"]
-        decay = replace(tanh.decay, relative=np.array(relative))
-        return said.held_back("rnn", measured | {"tanh": replace(tanh, decays=tanh.decays | {"memory": decay})})
-
-    sentence, lesson = held_back(1.0, 1.0003)
-    assert sentence.endswith(", and 1 step back the gradient is ×1.") and "not the gradient" not in lesson
-    sentence, lesson = held_back(1.0, 1.006)
-    assert sentence.endswith(", yet 1 step back the gradient has grown ×1.01.") and "not the gradient" in lesson
-    assert held_back(np.nan, np.nan)[0].endswith(", and 1 step back the gradient is zero.")
-
-
-def test_tables_hold_what_is_drawn():
-    measured = {a: measure_untrained(Experiment(cell="lstm", activation=a, **{
-        name: SMALL[name] for name in ("length", "hidden_size", "seeds")})) for a in said.ACTIVATIONS}  # fmt: skip
-    tables = {name: text().splitlines() for name, text in said.cell_tables("lstm", measured).items()}
-    assert len(tables["state"]) == len(tables["gradient"]) == 1 + 3 * 6
-    assert "hidden_0.99" in tables["state"][0] and "cell_1" in tables["state"][0]
-    rows = said.textbook_table(repeat([1.0, 2.0], 3))().splitlines()
-    assert rows[0] == "start,step,plain,tanh" and len(rows) == 1 + 2 * 11
-    assert float(rows[11].split(",")[2]) == np.float64(3) ** 10

@@ -1,29 +1,21 @@
 import json
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from analysis import Experiment, train
-from pages.ui import gates as said
-from tests.pages.test_decay import DASHBOARD, SMALL, charts, fine, trained, until
+from analysis import Experiment, measure_untrained
+from analysis.measures.gate_reading import SEQUENCES
+from analysis.report.sentences.gates import saturation_sentence
+from pages.ui import gates, training
+from tests.helpers.app import SMALL, charts, fine, trained, until
+from tests.helpers.links import opened
 
 PAGE = "pages/measure/gates.py"
 EVERY_STEP = ("text", "words", "digits")
 TABS = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
-
-
-def opened(page, **settings):
-    """Open a page at once, as from a link with these settings."""
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
-    for name, value in settings.items():
-        at.query_params[name] = value
-    at.switch_page(page)
-    return at.run()
 
 
 def texts(at):
@@ -34,7 +26,9 @@ def texts(at):
 def test_every_cell_and_activation(cell, activation):
     at = fine(opened(PAGE, **SMALL, cells=cell.upper(), activation=activation, gain=3))
     assert len(charts(at)) == 2
-    assert f"{cell.upper()}: " in texts(at) and "stuck" in texts(at)
+    [experiment] = at.session_state["settings"].experiments.values()
+    saturation = measure_untrained(experiment).saturation
+    assert saturation_sentence(cell.upper(), saturation, saturation) in texts(at)
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -47,7 +41,7 @@ def test_every_tab_and_the_histograms_above_it(tab):
     for bar in bars:
         y = bar["y"]
         assert (np.sum(y) if isinstance(y, list) else 1) == pytest.approx(1)
-    assert said.table and at.get("download_button")
+    assert at.get("download_button")
 
 
 def test_an_rnn_alone_has_no_gates_and_says_so():
@@ -59,7 +53,7 @@ def test_an_rnn_alone_has_no_gates_and_says_so():
 
 def test_controls_at_both_ends():
     at = opened(PAGE, **SMALL, cells="LSTM")
-    for number in (1, said.SEQUENCES):
+    for number in (1, SEQUENCES):
         fine(at.number_input(key="sequence").set_value(number).run())
     at = fine(opened(PAGE, **SMALL, cells="LSTM", gates_view="mean", sequence=3))
     assert {trace["type"] for trace in charts(at)[1]["data"]} == {"scatter"}
@@ -104,38 +98,13 @@ def test_training_is_overlaid_and_followed():
     fine(at.segmented_control(key="gates_weights").set_value("untrained").run())
 
 
-def test_the_sentence_says_what_was_measured():
-    run = train(Experiment(cell="gru", length=6, hidden_size=4, seeds=2, steps=2))
-    none = np.zeros((2, 1, 4))
-    saturation = {name: replace(gate, left=none, right=none) for name, gate in run.measured_after.saturation.items()}
-    assert said.sentence("GRU", saturation) == (
-        "GRU: all gates stand in between, none is open or shut for long; none is stuck."
-    )
-    half = np.broadcast_to([1.0, 1.0, 0.0, 0.0], (2, 1, 4))
-    saturation["update"] = replace(saturation["update"], right=half)
-    assert said.sentence("GRU", saturation, run.measured_before.saturation) == (
-        "GRU: the update gate is open 50 % of the time, untrained 0 %; 4 of 8 update gates are stuck."
-    )
-
-
-def test_tables_hold_what_is_drawn():
-    run = train(Experiment(cell="lstm", length=6, hidden_size=4, seeds=2, steps=2))
-    experiment = {"lstm": run.experiment}
-    saturation = {"lstm": run.measured_after.saturation}
-    tables = {name: text() for name, text in said.histogram_tables({}, saturation, experiment).items()}
-    rows = tables["gates"].splitlines()
-    assert rows[0] == "cell,gate,phase,from,to,share" and len(rows) == 1 + 4 * 40
-    assert sum(float(row.split(",")[-1]) for row in rows[1:]) == pytest.approx(4)
-    assert len(tables["gates-by-unit"].splitlines()) == 1 + 4 * 2 * 4
-
-
-def test_a_look_is_kept_by_the_run_it_was_taken_of(monkeypatch):
+def test_gates_are_kept_by_the_run_they_were_read_of(monkeypatch):
     experiment = Experiment(cell="gru", **SMALL)
     asked = []
-    monkeypatch.setattr(said, "_looked_at", lambda *arguments: asked.append(arguments[1]))
-    said.looked_at(experiment, True, 1)
-    said.training.submit([experiment])
-    until(lambda: not said.training.jobs().under_way)
-    said.looked_at(experiment, True, 1)
-    said.looked_at(experiment, False, 1)
-    assert asked == [None, said.training.jobs().find(experiment).id, None]
+    monkeypatch.setattr(gates, "_read_gates", lambda *arguments: asked.append(arguments[1]))
+    gates.gates_of_sequence(experiment, True, 1)
+    training.submit([experiment])
+    until(lambda: not training.jobs().under_way)
+    gates.gates_of_sequence(experiment, True, 1)
+    gates.gates_of_sequence(experiment, False, 1)
+    assert asked == [None, training.jobs().find(experiment).id, None]
