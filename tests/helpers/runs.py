@@ -1,4 +1,4 @@
-"""Small trainings, how they come into a history, and all that is shown of them, for tests of what is kept."""
+"""Small runs for tests of the history: how they come into it, and everything that is shown of them."""
 
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -62,7 +62,7 @@ def stopped(experiment, at):
 
 
 def limit(monkeypatch, pages=0):
-    """Let histories in files grow no more, or no further than some pages."""
+    """Keep history files from growing, or from growing beyond some pages of SQLite's."""
     connect = Database._connect
 
     def full(self):
@@ -78,7 +78,7 @@ ODD = (np.nan, np.inf, -np.inf, -1.0, 0.0, 0.5, 1.0, 7.0, 1e9, 1e300)
 
 
 def forgeries(result):
-    """Yield a result with one number changed, or one whole array, for each place of numbers and each odd value."""
+    """Yield copies of a result, each with one number or one whole array replaced by an odd value."""
     for field in fields(result):
         value, changes = getattr(result, field.name), []
         if isinstance(value, Experiment):
@@ -86,16 +86,16 @@ def forgeries(result):
         if is_dataclass(value):
             changes = forgeries(value)
         elif isinstance(value, tuple) and value and is_dataclass(value[-1]):
-            changes = ((*value[:-1], each) for each in forgeries(value[-1]))
+            changes = ((*value[:-1], forged) for forged in forgeries(value[-1]))
         elif isinstance(value, dict):
             parts = [(name, part) for name, part in value.items() if is_dataclass(part)]
-            changes = (value | {name: each} for name, part in parts for each in forgeries(part))
+            changes = (value | {name: forged} for name, part in parts for forged in forgeries(part))
         elif isinstance(value, float):
             changes = ODD
         elif isinstance(value, np.ndarray) and value.size:
             changes = (_overwritten(value, odd, at) for odd in ODD for at in (slice(None), 0, -1))
-        for each in changes:
-            yield replace(result, **{field.name: each})
+        for changed in changes:
+            yield replace(result, **{field.name: changed})
 
 
 def _overwritten(array, odd, at):
@@ -107,7 +107,7 @@ def _overwritten(array, odd, at):
 
 
 def shown(id, kept):
-    """Say, draw and export whatever pages and command line do of a finished run or a watched model."""
+    """Describe, draw and export a finished run or a watched model in every way that pages and command line do."""
     if isinstance(kept, Watched):
         cell, activation, first, last = kept.cell, kept.activation, kept.snapshots[0], kept.snapshots[-1]
         figures = [timeline.timeline({cell: kept})]
@@ -146,17 +146,17 @@ def shown(id, kept):
     if last.saturation:
         figures.append(gates.histograms({cell: last.saturation}, {cell: first.saturation}))
         figures.append(gates.saturated_units({cell: last.saturation}))
-    for found in (first.decay, last.decay):
+    for measured in (first.decay, last.decay):
         (
-            wording.describe_horizon_range(found),
-            wording.describe_reach(found),
-            wording.describe_rate(found),
-            wording.describe_half_life(found),
+            wording.describe_horizon_range(measured),
+            wording.describe_reach(measured),
+            wording.describe_rate(measured),
+            wording.describe_half_life(measured),
         )
         (
-            sentences.untrained_sentence({cell: found}),
-            summary.describe_decay("", found),
-            documents.to_json(documents.as_plain(found)),
+            sentences.untrained_sentence({cell: measured}),
+            summary.describe_decay("", measured),
+            documents.to_json(documents.as_plain(measured)),
         )
     for figure in figures:
         figure.to_json()

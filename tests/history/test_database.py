@@ -60,7 +60,7 @@ def test_a_damaged_history_is_refused_wherever_it_is_hit(store, run):
     store.close()
     content = store.path.read_bytes()
     draw = random.Random(0)
-    told = 0
+    refusals = 0
     for _ in range(60):
         damaged = bytearray(content)
         start = draw.randrange(100, len(content))
@@ -72,11 +72,11 @@ def test_a_damaged_history_is_refused_wherever_it_is_hit(store, run):
                 assert again.load(id) == run  # what it says is right
         except StoreError as error:
             assert "\n" not in str(error)
-            told += 1
-    assert told > 30
+            refusals += 1
+    assert refusals > 30
 
 
-def test_missing_tables_are_told(tmp_path):
+def test_a_file_without_tables_is_refused(tmp_path):
     connection = sqlite3.connect(tmp_path / "file")
     connection.executescript(f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1; CREATE TABLE x (y)")
     connection.close()
@@ -91,7 +91,7 @@ def test_a_place_where_nothing_can_be_made(tmp_path):
         Store(tmp_path)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(store, run, monkeypatch):
+def test_a_full_disk_raises_an_error_and_loses_no_run(store, run, monkeypatch):
     id = keep(store, run)
     limit(monkeypatch)
     with pytest.raises(StoreError, match="full"):
@@ -100,7 +100,7 @@ def test_a_full_disk_is_told_and_loses_nothing(store, run, monkeypatch):
     assert store.load(id) == run
 
 
-def test_a_history_that_vanished_is_told_and_not_made_anew(store):
+def test_a_deleted_history_raises_an_error_and_is_not_made_anew(store):
     store.path.unlink()
     with pytest.raises(StoreError, match="unable to open"):
         store.rows()

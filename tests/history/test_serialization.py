@@ -34,7 +34,7 @@ def test_numbers_that_json_lacks_come_back(run, value):
     assert decode(Decay, encode(decay)) == decay
 
 
-def test_arrays_that_do_not_fit_are_found(run):
+def test_arrays_of_the_wrong_shape_are_refused(run):
     wrong = replace(run.before, relative=np.zeros(5))
     with pytest.raises(ValueError, match=r"Decay\.relative"):
         check_parts({"of": (wrong,)}, SMALL)

@@ -97,7 +97,7 @@ def test_a_run_taken_again_has_the_text_where_it_is_now(store, tmp_path):
     assert store.row(id).experiment == there
 
 
-def test_who_takes_over_a_run_forgets_what_came_after_its_checkpoint(store, run):
+def test_taking_over_a_run_drops_snapshots_later_than_its_checkpoint(store, run):
     id = store.add(SMALL)
     for snapshot in run.snapshots:
         store.write(id, {"step": snapshot.step}, ("snapshot", snapshot.step, encode(snapshot)))
@@ -174,7 +174,7 @@ def test_a_history_has_one_lock_by_whatever_name(tmp_path):
     owner.release()
 
 
-def test_settings_that_say_the_same_have_one_key():
+def test_settings_that_mean_the_same_have_one_key():
     assert run_key(SMALL.replace(length=None)) == run_key(SMALL.replace(length=30)) != run_key(SMALL.replace(length=31))
     assert run_key(SMALL.replace(forget_bias=0.0)) == run_key(SMALL.replace(forget_bias=-0.0)) != run_key(SMALL)
 
@@ -184,8 +184,8 @@ def test_a_damaged_run_hides_no_other(store, run):
     store.write(ids[1], {"experiment": "{}x"})
     damaged = []
     assert [row.id for row in store.rows(damaged)] == [ids[2], ids[0]]
-    (said,) = damaged
-    assert f"run {ids[1]} is damaged" in said
+    (message,) = damaged
+    assert f"run {ids[1]} is damaged" in message
     with pytest.raises(StoreError, match="damaged"):
         store.rows()
     store.delete(ids[1])
@@ -201,6 +201,6 @@ def test_a_history_in_memory_by_its_name_makes_no_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_home_of_nobody_is_refused():
+def test_a_path_in_an_unknown_users_home_is_refused():
     with pytest.raises(StoreError, match=r"~nobody-of-that-name/runs: .*expected the path"):
         Store("~nobody-of-that-name/runs")

@@ -78,7 +78,7 @@ def test_an_imported_run_keeps_no_path(store, run, path):
     assert store.row(id).text_missing
 
 
-def test_an_exported_run_tells_no_path(store, run, tmp_path):
+def test_an_exported_run_holds_no_path(store, run, tmp_path):
     (tmp_path / "secret folder").mkdir()
     path = tmp_path / "secret folder" / "mine.txt"
     path.write_text("one")
@@ -105,7 +105,7 @@ def test_an_imported_run_without_its_text_is_not_resumed(store, run, task, monke
     assert store.take(own)  # it needs no file
 
 
-def test_an_imported_run_is_nobodys_result(store, run):
+def test_an_imported_run_is_not_the_result_of_its_experiment(store, run):
     store.import_(encode(record_of(replace(run, metric=run.metric + 1))))
     assert store.find(SMALL) is None
     id, mine = store.join(SMALL)
@@ -188,7 +188,7 @@ def _bounds(run, **changes):
 
 
 @pytest.mark.parametrize("what", CONTENTS)
-def test_numbers_that_cant_be_are_refused(store, run, what):
+def test_impossible_numbers_are_refused(store, run, what):
     wrong = replace(run, snapshots=(), **CONTENTS[what](run))
     with pytest.raises(StoreError, match=f"not a run that Goldfish exported: .*unexpected .*{re.escape(what)}"):
         store.import_(encode(record_of(run, run=wrong)))
@@ -208,7 +208,7 @@ def test_a_record_with_forged_numbers_is_refused_or_shown(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_real_run_is_taken_in(store, name):
+def test_every_real_run_is_imported(store, name):
     id = store.import_(encode(record_of(trained(name))))
     assert store.load(id) == trained(name)
 
@@ -333,7 +333,7 @@ def test_the_file_is_plain(store, run):
         assert np.load(io.BytesIO(files[name]), allow_pickle=False).ndim == 1
 
 
-def test_an_imported_run_says_nothing_to_a_terminal(store, run):
+def test_an_imported_run_holds_no_control_characters(store, run):
     odd = record_of(run, name="a\x1b[31m name\nin two", created="20260102T030405+01:00")
     row = store.row(store.import_(encode(odd)))
     assert (row.name, row.created) == ("a[31m name in two", "2026-01-02T02:04:05.000+00:00")
