@@ -11,12 +11,12 @@ import numpy as np
 from analysis.experiment import Experiment
 from analysis.results import Measured, Run, versions
 
-# Whole numbers, held as floats only because one may be undefined.
+# Numbers of steps: whole, and floats only because one may be undefined.
 STEPS = {"horizon", "horizons", "horizon_before", "horizon_after", "span", "spans"}
 
 
 def as_plain(value: Any) -> Any:  # noqa: ANN401
-    """Turn a result into what strict JSON knows: infinite is "inf" or "-inf", undefined is None.
+    """Return a result as plain values that strict JSON can hold: infinite is "inf" or "-inf", undefined is None.
 
     >>> as_plain({"horizons": np.array([7.0, np.nan]), "half_life": np.inf})
     {'horizons': [7, None], 'half_life': 'inf'}
@@ -38,14 +38,14 @@ def as_plain(value: Any) -> Any:  # noqa: ANN401
 
 
 def _whole(plain: Any) -> Any:  # noqa: ANN401
-    """Write whole floats as integers, in a plain value or list."""
+    """Return a plain value or list with whole floats as integers."""
     if isinstance(plain, list):
         return [_whole(part) for part in plain]
     return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
 
 
 def to_json(result: Any) -> str:  # noqa: ANN401
-    """Write a result, or a document made of results, as strict JSON."""
+    """Return a result, or a document made of results, as strict JSON."""
     return json.dumps(as_plain(result), allow_nan=False) + "\n"
 
 
@@ -71,7 +71,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def measured_document(about: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
-    """Return what `decay` and `record` write as JSON, `about` what was measured."""
+    """Return what `decay` and `record` write as JSON; `about` tells what was measured."""
     return as_plain(
         {
             **about,

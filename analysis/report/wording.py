@@ -1,4 +1,4 @@
-"""Numbers in words: what a result says, and nothing that this run didn't measure."""
+"""Numbers of results in words, such as "≥ 29 steps". Whole sentences are in `report.sentences`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,22 +7,20 @@ import numpy as np
 from analysis.experiment import SETTINGS, Experiment
 from analysis.results import THRESHOLD, Decay, Memory
 
-FITS = 0.9  # r² from which one rate describes a curve
+FITS = 0.9  # the smallest r² with which one rate describes a curve
 WHOLE = ", the whole sequence"
 
 
 def describe_experiment(experiment: Experiment) -> str:
-    """Name an experiment by its cell, its task, and what isn't at its default: "LSTM, recall; Hidden size 8"."""
-    told = ("cell", "task", "length", "text_file")
+    """Return an experiment's cell, task and length, and settings that differ: "LSTM, recall 30, Hidden size 8"."""
+    named_first = ("cell", "task", "length", "text_file")
     changed = [
         f"{setting.label} {getattr(experiment, name)}"
         for name, setting in SETTINGS.items()
-        if name not in told and getattr(experiment, name) != setting.default
+        if name not in named_first and getattr(experiment, name) != setting.default
     ]
     text = ", a text of its own" if experiment.text_file else ""
-    return f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}" + "".join(
-        f", {each}" for each in changed
-    )
+    return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}", *changed])
 
 
 def format_number(value: float) -> str:
@@ -52,7 +50,9 @@ def format_percent(share: float) -> str:
 
 def join_words(words: Sequence[str], last: str = "and") -> str:
     """Join words: "RNN, LSTM and GRU"."""
-    return " ".join(filter(None, [", ".join(words[:-1]), last * (len(words) > 1), *words[-1:]]))
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def format_steps(count: float) -> str:
@@ -61,19 +61,19 @@ def format_steps(count: float) -> str:
 
 
 def describe_horizon(decay: Decay) -> str:
-    """Say how far back the threshold's share of the gradient is left."""
+    """Return a horizon: "7", "≥ 29, the whole sequence", "not measurable"."""
     if np.isnan(decay.horizon):
         return "not measurable"
     return f"≥ {format_number(decay.horizon)}{WHOLE}" if decay.censored else format_number(decay.horizon)
 
 
 def gradient_grows(decay: Decay) -> bool:
-    """Whether the gradient that comes back from the whole sequence is larger than at its end, in three digits."""
+    """Whether the gradient at the first step is larger than at the last, in three digits."""
     return bool(decay.relative[-1] >= 1.005)
 
 
 def describe_reach(decay: Decay) -> str:
-    """Say briefly how far back the threshold's share is left: "7 steps", "≥ 29 steps"; or "grows ×1.1e6"."""
+    """Return a horizon in a few words: "7 steps", "≥ 29 steps"; or "grows ×1.1e6" where the gradient does."""
     if np.isnan(decay.horizon):
         return "not measurable"
     if not decay.censored:
@@ -84,34 +84,34 @@ def describe_reach(decay: Decay) -> str:
 
 
 def name_states(phases: Mapping[str, str]) -> dict[str, str]:
-    """Say of which state each cell is shown, where they are not all untrained, or all trained."""
+    """Return each cell's state, untrained or trained, by its phase; nothing where all are the same."""
     if set(phases.values()) in ({"before"}, {"after"}):
         return {}
     return {cell: {"before": "untrained", "after": "trained"}.get(phase, phase) for cell, phase in phases.items()}
 
 
 def cell_with_state(cell: str, states: Mapping[str, str]) -> str:
-    """Name a cell, with its state where there is one: "LSTM (untrained)"."""
+    """Return a cell's name, with its state where there is one: "LSTM (untrained)"."""
     return cell.upper() + (f" ({states[cell]})" if cell in states else "")
 
 
 def describe_horizon_range(decay: Decay) -> str:
-    """Say how far back the threshold's share is left, with the range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
-    said, found = describe_horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
-    if not len(found) or found.min() == found.max():
-        return said
-    low, high = format_number(found.min()), format_number(found.max())
-    over = f"{low} to ≥ {high}" if found.max() == decay.furthest else f"{low}–{high}"
-    return f"{said.removesuffix(WHOLE)} ({over})"
+    """Return a horizon with its range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
+    median, horizons = describe_horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
+    if not len(horizons) or horizons.min() == horizons.max():
+        return median
+    low, high = format_number(horizons.min()), format_number(horizons.max())
+    seeds = f"{low} to ≥ {high}" if horizons.max() == decay.furthest else f"{low}–{high}"
+    return f"{median.removesuffix(WHOLE)} ({seeds})"
 
 
 def threshold_suffix(decay: Decay) -> str:
-    """Name the threshold of a horizon where it isn't the usual one: " at 5 %"."""
+    """Return " at 5 %" for a horizon of another threshold than the usual one, else nothing."""
     return "" if decay.threshold == THRESHOLD else f" at {format_percent(decay.threshold)}"
 
 
 def describe_rate(decay: Decay) -> str:
-    """Say what is left of the gradient from one step to the one before, if one rate describes it."""
+    """Return the share of the gradient that is left one step further back, if one rate describes the curve."""
     if np.isnan(decay.rate):
         return "not measurable"
     if decay.rate > 0 and gradient_grows(decay):
@@ -122,7 +122,7 @@ def describe_rate(decay: Decay) -> str:
 
 
 def describe_half_life(decay: Decay) -> str:
-    """Say after how many steps half of the gradient is left, if one rate describes it."""
+    """Return the steps after which half of the gradient is left, if one rate describes the curve."""
     never = np.isinf(decay.half_life)
     halved = (decay.relative < 0.5).any()
     if np.isnan(decay.half_life) or (halved if never else decay.r_squared < FITS):
@@ -131,7 +131,7 @@ def describe_half_life(decay: Decay) -> str:
 
 
 def why_unmeasured(decay: Decay) -> str:
-    """Say why a decay has no horizon."""
+    """Return the reason why a decay has no horizon."""
     return "the states or gradients leave the finite range" if decay.excluded else "it is zero"
 
 
@@ -145,17 +145,17 @@ def format_range(values: np.ndarray) -> str:
 
 
 def describe_span(memory: Memory) -> str:
-    """Say how far back the answers depend on the input."""
+    """Return the memory span: how far back the answers depend on the input."""
     return "none measured" if np.isnan(memory.span) else format_steps(memory.span)
 
 
 def count_diverged(count: int, seeds: int) -> str:
-    """Say how many of so many models diverged."""
-    return f"{count} of {seeds} model{'s' * (seeds != 1)} diverged"
+    """Return how many of a run's models diverged: "1 of 4 models diverged"."""
+    return f"{count} of {seeds} model{'' if seeds == 1 else 's'} diverged"
 
 
 def describe_factor_range(decay: Decay) -> str:
-    """Write the range over seeds of what is kept per step, where one rate describes the curve: "×0.55–0.6"."""
+    """Return the range over seeds of the share kept per step, if one rate describes the curve: "×0.55–0.6"."""
     factors = np.exp(decay.rates[np.isfinite(decay.rates)])
     if not len(factors) or decay.r_squared < FITS:
         return "–"

@@ -1,4 +1,4 @@
-"""What results say in whole sentences: how far back a gradient reaches, which cell did best."""
+"""Sentences on decays and trainings: how far back a gradient reaches, which cell did best."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,28 +22,28 @@ from analysis.report.wording import (
 )
 from analysis.results import Decay, Run
 
-LEARNED = 0.05  # of the way from chance to perfect: less is chance
+LEARNED = 0.05  # of the way from chance to perfect; a model that got less far stayed at chance
 
 
 def untrained_sentence(decays: Mapping[str, Decay]) -> str:
-    """Say how far back the gradient of untrained cells reaches, in which it grows, and where there is none."""
+    """Say how far back the gradient of untrained cells reaches, where it grows, and where it can't be measured."""
     growing = {cell: decay for cell, decay in decays.items() if gradient_grows(decay)}
     parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
-    said = []
+    sentences = []
     if parts:
-        said.append(
+        sentences.append(
             f"Untrained, {format_percent(next(iter(decays.values())).threshold)} of the gradient is left {parts}."
         )
     for cell, decay in growing.items():
-        what = "it" if said else "the gradient"
+        what = "it" if sentences else "the gradient"
         over = format_steps(decay.distance[-1])
-        said.append(f"In the {cell.upper()} {what} grows ×{format_number(decay.relative[-1])} over {over}.")
+        sentences.append(f"In the {cell.upper()} {what} grows ×{format_number(decay.relative[-1])} over {over}.")
     missing: dict[str, list[str]] = {}
     for cell, decay in decays.items():
         if np.isnan(decay.horizon):
             missing.setdefault(why_unmeasured(decay), []).append(cell)
-    said += [f"In {_the(cells)} no gradient can be measured: {why}." for why, cells in missing.items()]
-    return " ".join(said)
+    sentences += [f"In {_the(cells)} no gradient can be measured: {why}." for why, cells in missing.items()]
+    return " ".join(sentences)
 
 
 def _reached(decays: Mapping[str, Decay]) -> str:
@@ -56,13 +56,16 @@ def _reached(decays: Mapping[str, Decay]) -> str:
     for reach in sorted(cells):
         whole = bool(decays[cells[reach][0]].censored)
         unit = "" if parts else " step back" if reach == 1 else " steps back"
-        least = "at least " if whole else ""
-        parts.append(f"{least}{format_number(reach)}{unit} in {_the(cells[reach])}" + WHOLE * whole)
+        least, end = ("at least ", WHOLE) if whole else ("", "")
+        parts.append(f"{least}{format_number(reach)}{unit} in {_the(cells[reach])}{end}")
     return ", ".join(parts)
 
 
 def carry_sentence(cell: str, decay: Decay, carry: Decay, states: Mapping[str, str] | None = None) -> str:
-    """Say how the gate alone compares with the gradient at the largest distance; sizes of two, no parts of one."""
+    """Say how much gradient the gate alone would bring to the largest distance, as a multiple of the gradient there.
+
+    This compares two sizes; it is not a share of the gradient.
+    """
     with np.errstate(over="ignore"):
         share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
     if not np.isfinite(share):
@@ -73,10 +76,10 @@ def carry_sentence(cell: str, decay: Decay, carry: Decay, states: Mapping[str, s
 
 
 def half_update_steps(weights: Decay) -> float:
-    """Return over how many last steps half of the summed sizes of what each adds is reached; NaN if none is finite.
+    """Return how many of the last steps add half of what all steps add to the weights, by size; NaN if not finite.
 
-    The size at a distance is the median over models and sequences. What steps add may cancel, so that this is no half
-    of the update itself.
+    The size at a distance is the median over models and sequences, and sizes are summed. What steps add may cancel
+    out, so this is not half of the update itself.
     """
     with np.errstate(over="ignore"):
         total = np.cumsum(weights.norm)
@@ -84,7 +87,7 @@ def half_update_steps(weights: Decay) -> float:
 
 
 def update_sentence(decays: Mapping[str, Decay], states: Mapping[str, str] | None = None) -> str:
-    """Say from how many last steps half of what steps add to the recurrent weights comes, by size."""
+    """Say how many of the last steps add half of what all steps add to the recurrent weights, by size."""
     parts = [
         f"{cell_with_state(cell, states or {})} {format_number(half_update_steps(decay))}"
         for cell, decay in decays.items()
@@ -104,36 +107,38 @@ def stayed_at_chance(run: Run) -> bool:
     return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
 
 
-def _dead(run: Run) -> str:
+def _diverged_models(run: Run) -> str:
     """Say how many models of a run diverged; nothing where none did."""
     count = int((~np.isfinite(run.metric)).sum())
     return count_diverged(count, len(run.metric)) if count else ""
 
 
 def compare_cells(runs: Mapping[str, Run]) -> str:
-    """Compare runs by their metric over seeds: a winner only where ranges don't overlap and no model diverged."""
+    """Say which cell did best by its metric: one only where no model diverged and ranges over seeds don't overlap."""
     ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
-    alive = {cell: values for cell, values in ranges.items() if len(values)}
-    dead = "".join(f" {cell.upper()}: {_dead(run)}." for cell, run in runs.items() if _dead(run))
-    if len(alive) < 2:
-        return f"No comparison.{dead}" if dead and len(runs) > 1 else ""
+    metrics = {cell: values for cell, values in ranges.items() if len(values)}
+    diverged = "".join(
+        f" {cell.upper()}: {_diverged_models(run)}." for cell, run in runs.items() if _diverged_models(run)
+    )
+    if len(metrics) < 2:
+        return f"No comparison.{diverged}" if diverged and len(runs) > 1 else ""
     run = next(iter(runs.values()))
-    if all(stayed_at_chance(runs[cell]) for cell in alive):
-        return f"No clear winner: all stayed at chance.{dead}"
-    if dead:
-        return f"No clear winner.{dead}"
+    if all(stayed_at_chance(runs[cell]) for cell in metrics):
+        return f"No clear winner: all stayed at chance.{diverged}"
+    if diverged:
+        return f"No clear winner.{diverged}"
     sign = 1 if higher_is_better(run.metric_name) else -1
-    ordered = sorted(alive, key=lambda cell: -sign * np.median(alive[cell]))
+    ordered = sorted(metrics, key=lambda cell: -sign * np.median(metrics[cell]))
     best = ordered[0]
-    tied = [c for c in ordered if (sign * alive[c]).max() >= (sign * alive[best]).min()]
-    models = f"{run.experiment.seeds} seed{'s' * (run.experiment.seeds != 1)} each"
+    tied = [c for c in ordered if (sign * metrics[c]).max() >= (sign * metrics[best]).min()]
+    models = f"{run.experiment.seeds} seed{'' if run.experiment.seeds == 1 else 's'} each"
     if len(tied) == 1 and run.experiment.seeds > 1:
         return f"{best.upper()} did best here: its {models.split()[0]} seeds all beat those of {_names(ordered[1:])}."
     if len(tied) == 1:
         return f"{best.upper()} did best here, but one seed each says little: train more."
     behind = [cell for cell in ordered if cell not in tied]
     tail = f"; {_names(behind)} {'lies' if len(behind) == 1 else 'lie'} behind" if behind else ""
-    all_overlap = min(alive[cell].max() for cell in tied) >= max(alive[cell].min() for cell in tied)
+    all_overlap = min(metrics[cell].max() for cell in tied) >= max(metrics[cell].min() for cell in tied)
     whose = "" if all_overlap else f" that of {best.upper()}"
     return f"No clear winner between {_names(tied)}, whose ranges over seeds overlap{whose} ({models}){tail}."
 
@@ -147,18 +152,18 @@ def _the(cells: Sequence[str]) -> str:
 
 
 def training_sentence(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:
-    """Say what a trained cell can be taught and what it answers, never the one without the other.
+    """Say how far back a trained cell can be taught and how far it remembers, always both.
 
     `before` and `after` are the run's decays with the horizons of another threshold.
     """
-    dead = _dead(run)
+    diverged = _diverged_models(run)
     if not np.isfinite(run.metric).any():
-        return f"{cell.upper()}: {dead}."
+        return f"{cell.upper()}: {diverged}."
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
     was, now = describe_horizon_range(before), describe_horizon_range(after)
     went = f"stayed at {now}" if was == now else f"went from {was} to {now}"
-    ends = f"memory span {describe_span(run.memory)}" + (f"; {dead}" if dead else "")
+    ends = f"memory span {describe_span(run.memory)}" + (f"; {diverged}" if diverged else "")
     return f"{cell.upper()}: {metric}; the horizon{threshold_suffix(after)} {went}; {ends}."
 
 
