@@ -1,4 +1,7 @@
-"""Experiment: every setting once, with its label, help, range, default and what it applies to."""
+"""Experiment: every setting once, with its label, help, default, range, and the cells and tasks that have it.
+
+Also the names that all rooms share: cells, gates, tasks, metrics.
+"""
 
 import dataclasses
 import reprlib
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 CELLS = ("rnn", "lstm", "gru")
-GATES = {  # of each cell, in the order of torch's weights
+GATES: dict[str, tuple[str, ...]] = {  # of each cell, in the order of torch's weights
     "rnn": (),
     "lstm": ("input", "forget", "candidate", "output"),
     "gru": ("reset", "update", "candidate"),
@@ -31,7 +34,7 @@ PART_SYMBOLS = {  # of a cell's vectors in formulas and drawings; ₋ is one ste
     "reset": "r",
     "update": "z",
 }
-KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memory where it is open
+KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memory when it is open
 DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
 TASKS = tuple(DEFAULT_LENGTH)
 METRICS = {
@@ -43,7 +46,7 @@ METRICS = {
     "words": "nats per word",
     "digits": "accuracy",
 }
-RECENT_NS = 2 * 10**9  # a file changed less long ago is read at every call
+RECENT_NS = 2 * 10**9  # a file changed within this time is read at every call
 TASK_HELP = (
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
     "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
@@ -77,7 +80,9 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is trained, on what, and how: valid once built, else a ValueError names what is accepted.
+    """The settings of one training: which models, on which task, trained how.
+
+    Building one raises a ValueError for a setting that is out of range or doesn't apply; it names what is accepted.
 
     >>> Experiment(cell="gru", hidden_size=64).replace(seeds=8).as_dict()["seeds"]
     8
@@ -153,7 +158,7 @@ class Experiment:
 
     @property
     def task_length(self) -> int:
-        """The length, or where it is unset the task's own default."""
+        """Return the length; where it is unset, the task's own default."""
         return self.length or DEFAULT_LENGTH[self.task]
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401
@@ -198,7 +203,7 @@ def accepted_values(name: str) -> str:
 
 
 def validated(name: str, value: object) -> str | int | float | None:
-    """Return a setting's value as a plain Python one; ValueError where its type or range is wrong."""
+    """Return a setting's value as plain Python; ValueError where its type or range is wrong."""
     type_, optional = setting_type(name)
     if value is None and optional:
         return None
