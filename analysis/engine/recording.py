@@ -77,7 +77,7 @@ def record(
             random unit vector, the same for all models and samples.
         state: the initial state as the module takes it, h0 or (h0, c0); None = zero.
         at: keep only the share of ∂ℓ/∂output at this step (-1 = the last); None keeps all.
-        dtype: what is computed in.
+        dtype: what the engine computes in, torch.float64 or torch.float32.
         seed: of the random unit vector.
 
     Raises:
@@ -91,15 +91,14 @@ def record(
     modules = list(module_or_modules) if isinstance(module_or_modules, _SEVERAL) else [module_or_modules]
     with one_thread(), torch.no_grad():
         unroll, top = run_forward(modules, inputs, state, dtype)
-        T, S, _, H = top.shape
+        T = len(top)
         if at is not None and not (isinstance(at, Integral) and -T <= at < T):
             raise ValueError(f"at={at!r}: expected {-T} to {T - 1} for {T} steps")
         if loss is None:
             output_grad = torch.zeros_like(top)
-            output_grad[-1] = unit_vector(H, seed).to(top)
+            output_grad[-1] = unit_vector(top.shape[-1], seed).to(top)
         else:
-            layout, device = Layout.of(modules[0], inputs), next(modules[0].parameters()).device
-            output_grad = torch.stack([_loss_grad(loss, top[:, s], layout, device) for s in range(S)], 1)
+            output_grad = _loss_grads(loss, top, modules[0], inputs)
         if at is not None:
             share = output_grad[at].clone()
             output_grad.zero_()[at] = share
@@ -192,8 +191,14 @@ def unit_vector(H: int, seed: int) -> Tensor:
     return vector / vector.norm()
 
 
+def _loss_grads(loss: Loss, top: Tensor, module: Module, inputs: Tensor) -> Tensor:
+    """Return ∂ℓ/∂output of every model, (T, S, B, H), of outputs of that shape."""
+    layout, device = Layout.of(module, inputs), next(module.parameters()).device
+    return torch.stack([_loss_grad(loss, own, layout, device) for own in top.unbind(1)], 1)
+
+
 def _loss_grad(loss: Loss, top: Tensor, layout: Layout, device: torch.device) -> Tensor:
-    """∂ℓ/∂output, (T, B, H), of the loss of one model's (T, B, H), which is called on `device`."""
+    """Call the loss with one model's output (T, B, H) on `device`; return ∂ℓ/∂output, (T, B, H)."""
     with torch.inference_mode(False), torch.enable_grad():
         top = top.clone().to(device).requires_grad_()
         try:

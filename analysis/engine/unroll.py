@@ -155,7 +155,7 @@ class Unroll:
 
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:
-    """‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of what step t adds to ∂ℓ/∂W_hh, an outer product, in one sample."""
+    """Return ‖δ_t‖ ‖h_{t-1}‖, (S, L, T, B): the norm of the outer product that step t adds to a sample's ∂ℓ/∂W_hh."""
     with np.errstate(invalid="ignore", over="ignore"):  # of states that left the finite range
         shares = [
             norm(layer.delta[:, :, layer.hidden_rows].numpy(), 2) * norm(layer.h[:-1].numpy(), 2) for layer in layers

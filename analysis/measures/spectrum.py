@@ -43,7 +43,7 @@ def gradient_matrix(
 
 
 def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int) -> Tensor:
-    """∂ℓ_t/∂output_t at every step, (T, B, H)."""
+    """Return ∂ℓ_t/∂output_t of every step, (T, B, H)."""
     if loss is None:
         return unit_vector(top.shape[-1], seed).to(top).expand_as(top)
     with torch.inference_mode(False), torch.enable_grad():

@@ -29,56 +29,6 @@ LOSSES = {
     "scalar": lambda output: output.sin().sum(),
     "last": lambda output: output[-1].square().sum(),
 }
-REFUSED = {  # a module, inputs, further arguments, what is raised and what it says
-    "bidirectional": (lambda: nn.LSTM(D, H, bidirectional=True), (T, B, D), {}, ValueError, "bidirectional=True"),
-    "projections": (lambda: nn.LSTM(D, H, proj_size=2), (T, B, D), {}, ValueError, "proj_size=2.*expected 0"),
-    "linear": (lambda: nn.Linear(D, H), (T, B, D), {}, TypeError, r"Linear: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
-    "cell": (lambda: nn.LSTMCell(D, H), (T, B, D), {}, TypeError, r"LSTMCell: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
-    "text": (lambda: "lstm", (T, B, D), {}, TypeError, r"str: expected nn\.RNN"),
-    "none": (lambda: None, (T, B, D), {}, TypeError, r"NoneType: expected nn\.RNN"),
-    "empty": (list, (T, B, D), {}, ValueError, "expected at least one"),
-    "other": (lambda: [nn.LSTM(D, H), nn.Linear(D, H)], (T, B, D), {}, TypeError, "Linear: expected"),
-    "kinds": (lambda: [nn.LSTM(D, H), nn.GRU(D, H)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
-    "sizes": (lambda: [nn.GRU(D, H), nn.GRU(D, H + 1)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
-    "layers": (lambda: [nn.GRU(D, H), nn.GRU(D, H, 2)], (T, B, D), {}, ValueError, "module 1 is unlike module 0"),
-    "biases": (lambda: [nn.GRU(D, H), nn.GRU(D, H, bias=False)], (T, B, D), {}, ValueError, "module 1 is unlike"),
-    "layouts": (lambda: [nn.GRU(D, H), nn.GRU(D, H, batch_first=True)], (T, B, D), {}, ValueError, "1 is unlike"),
-    "activations": (
-        lambda: [nn.RNN(D, H), nn.RNN(D, H, nonlinearity="relu")], (T, B, D), {}, ValueError, "module 1 is unlike"
-    ),
-    "channels": (lambda: nn.GRU(D, H), (T, B, D + 1), {}, ValueError, r"inputs of shape \(6, 4, 4\): expected.*3\)"),
-    "axes": (lambda: nn.GRU(D, H), (2, T, B, D), {}, ValueError, r"inputs of shape \(2, 6, 4, 3\): expected"),
-    "one axis": (lambda: nn.GRU(D, H), (D,), {}, ValueError, r"inputs of shape \(3,\): expected"),
-    "no step": (lambda: nn.GRU(D, H), (0, B, D), {}, ValueError, r"inputs of shape \(0, 4, 3\): expected"),
-    "at": (lambda: nn.GRU(D, H), (T, B, D), {"at": T}, ValueError, "at=6: expected -6 to 5 for 6 steps"),
-    "at before": (lambda: nn.GRU(D, H), (T, B, D), {"at": -T - 1}, ValueError, "at=-7: expected -6 to 5"),
-    "state": (
-        lambda: nn.GRU(D, H), (T, B, D), {"state": torch.zeros(1, B + 1, H)}, ValueError,
-        r"state of shape \(1, 5, 5\): expected \(1, 4, 5\)",
-    ),
-    "lone h0": (
-        lambda: nn.LSTM(D, H), (T, B, D), {"state": torch.zeros(1, B, H)}, ValueError,
-        r"state of shape \(1, 4, 5\): expected \(h0, c0\), both \(1, 4, 5\)",
-    ),
-    "loss shape": (
-        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: output}, ValueError,
-        r"loss returned \(6, 4, 5\): expected a loss per sample \(4,\) or their sum",
-    ),
-    "loss length": (
-        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: output.sum((1, 2))}, ValueError,
-        r"loss returned \(6,\)",
-    ),
-    "loss kind": (
-        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: 1.0}, ValueError, "loss returned float: expected"
-    ),
-    "loss apart": (
-        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: torch.zeros(())}, ValueError, "doesn't depend"
-    ),
-    "loss elsewhere": (
-        lambda: nn.GRU(D, H), (T, B, D), {"loss": lambda output: torch.ones(B, requires_grad=True)}, ValueError,
-        "doesn't depend",
-    ),
-}  # fmt: skip
 
 
 def build(kind, layers=1, seed=0, **settings):
@@ -320,35 +270,6 @@ def test_a_state_as_a_list_is_a_state():
     assert record(build("lstm"), draw(T, B, D), state=state) == record(build("lstm"), draw(T, B, D), state=tuple(state))
 
 
-def test_packed_sequences_are_refused():
-    packed = nn.utils.rnn.pack_padded_sequence(draw(T, 2, D), [T, T - 1])
-    with pytest.raises(ValueError, match=r"PackedSequence: expected a tensor; packed sequences"):
-        record(build("gru"), packed)
-
-
-def test_an_array_is_refused():
-    with pytest.raises(ValueError, match="inputs=ndarray: expected a tensor"):
-        record(build("gru"), np.zeros((T, B, D)))
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_is_named(case):
-    module, shape, settings, error, message = REFUSED[case]
-    with pytest.raises(error, match=message):
-        record(module(), torch.zeros(shape), **settings)
-
-
-def test_a_batch_first_module_is_told_its_own_layout():
-    with pytest.raises(ValueError, match=r"inputs of shape \(4, 6, 4\): expected \(batch, time, 3\)"):
-        record(nn.GRU(D, H, batch_first=True), torch.zeros(B, T, D + 1))
-
-
-@pytest.mark.parametrize("at", [1.0, "last"])
-def test_at_is_a_whole_number(at):
-    with pytest.raises(ValueError, match=f"at={at!r}: expected"):
-        record(nn.GRU(D, H), torch.zeros(T, B, D), at=at)
-
-
 def test_small_states_keep_their_digits():
     """One impulse, then nothing: the state of an RNN shrinks by many orders, each as exact as the first."""
     torch.manual_seed(0)
@@ -358,32 +279,3 @@ def test_small_states_keep_their_digits():
     assert np.abs(wanted[-1]).max() < 1e-6 * np.abs(wanted[0]).max()
     found = record(module, inputs).hidden[0, 0]
     assert (np.abs(found - wanted).max(-1) <= 1e-12 * np.abs(wanted).max(-1)).all()
-
-
-def test_a_forward_of_its_own_is_refused():
-    class Mine(nn.LSTM):
-        def forward(self, inputs, state=None):
-            return super().forward(2 * inputs, state)
-
-    with pytest.raises(TypeError, match="Mine has a forward of its own: expected LSTM's"):
-        record(Mine(2, 3), torch.zeros(4, 1, 2))
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
-def test_dtypes_the_engine_has_no_numbers_for_are_refused(dtype):
-    with pytest.raises(ValueError, match=r"dtype=torch\..*expected torch.float64"):
-        record(nn.GRU(2, 3), torch.zeros(4, 1, 2), dtype=dtype)
-
-
-def test_a_state_with_a_part_missing_is_refused():
-    with pytest.raises(ValueError, match=r"state of shape \(1, 1, 3\), None: expected"):
-        record(nn.LSTM(2, 3), torch.zeros(4, 1, 2), state=(torch.zeros(1, 1, 3), None))
-
-
-def test_a_loss_in_another_precision_is_explained():
-    head = nn.Linear(3, 1)
-    with pytest.raises(RuntimeError) as caught:
-        record(nn.GRU(2, 3), torch.zeros(4, 1, 2), lambda output: head(output[-1]).sum())
-    assert caught.value.__notes__ == [
-        "record calls loss with an output in torch.float64; its argument dtype chooses another"
-    ]
