@@ -62,25 +62,9 @@ def histograms(
     axes: style.Layout = {}
     shades, notes = [], []
     for place in places:
-        cell, gate, *_ = place
-        saturation, old = now[cell][gate], (before or {}).get(cell, {}).get(gate)
-        edges = saturation.edges
-        traces.append(
-            go.Bar(
-                x=(edges[:-1] + edges[1:]) / 2, y=saturation.shares, width=np.diff(edges), name=f"{cell} {gate}",
-                marker={"color": style.faded(style.GATE_COLOURS[gate], 0.75), "line": {"width": 0}}, showlegend=False,
-                hovertemplate="value %{x:.3g}: share %{y:.3g}<extra></extra>", **place.on,
-            )
-        )  # fmt: skip
-        if old:
-            traces.append(
-                go.Scatter(
-                    x=np.repeat(edges, 2)[1:-1], y=np.repeat(old.shares, 2), name=f"{cell} {gate} before",
-                    mode="lines", line={"color": style.NEUTRAL, "width": 1.5}, showlegend=False, hoverinfo="skip",
-                    **place.on,
-                )
-            )  # fmt: skip
-        axes[f"xaxis{place.panel}"] = {"range": [edges[0], edges[-1]]}
+        saturation, old = now[place.cell][place.gate], (before or {}).get(place.cell, {}).get(place.gate)
+        traces += _histogram(saturation, old, place)
+        axes[f"xaxis{place.panel}"] = {"range": [saturation.edges[0], saturation.edges[-1]]}
         axes[f"yaxis{place.panel}"] = {
             "matches": "y", "range": [0, ROOM * highest], "tickformat": ".0%", "nticks": 4,
             "showticklabels": place.column != 2,
@@ -93,6 +77,23 @@ def histograms(
         traces.append(style.key(before_name, width=1.5))
         traces.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
     return _panels(places, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
+
+
+def _histogram(now: Saturation, before: Saturation | None, place: Place) -> list[go.Bar | go.Scatter]:
+    """Return a gate's bars, and its outline before training."""
+    edges, name = now.edges, f"{place.cell} {place.gate}"
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=now.shares, width=np.diff(edges), name=name,
+        marker={"color": style.faded(style.GATE_COLOURS[place.gate], 0.75), "line": {"width": 0}}, showlegend=False,
+        hovertemplate="value %{x:.3g}: share %{y:.3g}<extra></extra>", **place.on,
+    )  # fmt: skip
+    if before is None:
+        return [bars]
+    outline = go.Scatter(
+        x=np.repeat(edges, 2)[1:-1], y=np.repeat(before.shares, 2), name=f"{name} before", mode="lines",
+        line={"color": style.NEUTRAL, "width": 1.5}, showlegend=False, hoverinfo="skip", **place.on,
+    )  # fmt: skip
+    return [bars, outline]
 
 
 def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:

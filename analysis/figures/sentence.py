@@ -16,15 +16,15 @@ STATES = {"hidden": "hidden state h", "cell": "cell state c"}
 
 def states(reading: Reading) -> go.Figure:
     """Draw every unit's hidden state, and an LSTM's cell state, after each word."""
-    found = [name for name in ("cell", "hidden") if name in reading.parts]
-    panels = style.numbers(len(found))
+    names = [name for name in ("cell", "hidden") if name in reading.parts]
+    panels = style.numbers(len(names))
     return style.figure(
-        [_map(reading, name, panel) for panel, name in zip(panels, found, strict=True)],
-        style.panels(len(found), shared_xaxes=True, vertical_spacing=0.1, titles=tuple(STATES[name] for name in found)),
+        [_map(reading, name, panel) for panel, name in zip(panels, names, strict=True)],
+        style.panels(len(names), shared_xaxes=True, vertical_spacing=0.1, titles=tuple(STATES[name] for name in names)),
         {f"yaxis{panel}": UNITS for panel in panels},
         _by_word(reading, panels),
         _scale(lift=28),
-        height=120 + 190 * len(found),
+        height=120 + 190 * len(names),
     )
 
 
@@ -56,8 +56,8 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
     Absolute sizes share one log axis; relative ones are shares of each cell's largest. Distill (2019).
     """
     sizes = {
-        name: each.relative[word] if relative else style.drawable(each.connectivity[word])
-        for name, each in readings.items()
+        name: reading.relative[word] if relative else style.drawable(reading.connectivity[word])
+        for name, reading in readings.items()
     }
     panels = style.numbers(len(readings))
     bars = [
@@ -65,7 +65,7 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
             x=np.arange(len(sizes[name])), y=sizes[name], name=name.upper(), showlegend=False,
             xaxis=f"x{panel}", yaxis=f"y{panel}",
             marker={"color": style.COLOURS[name.split()[0]], "line": {"width": 0}},
-            text=[shortened(each) for each in reading.words], textposition="none",
+            text=[shortened(text) for text in reading.words], textposition="none",
             customdata=np.stack([reading.connectivity[word], reading.relative[word]], -1),
             hovertemplate="%{text}: %{customdata[0]:.3g}, %{customdata[1]:.1%} of the largest<extra></extra>",
         )
@@ -87,10 +87,10 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
 
 def _powers(sizes: list[np.ndarray]) -> style.Layout:
     """Return a log axis that holds all sizes, at most twelve powers of ten of them."""
-    found = np.log10(np.concatenate(sizes))
-    if not np.isfinite(found).any():
+    powers = np.log10(np.concatenate(sizes))
+    if not np.isfinite(powers).any():
         return {"type": "log"}
-    low, high = np.nanmin(found), np.nanmax(found)
+    low, high = np.nanmin(powers), np.nanmax(powers)
     room = 0.05 * max(high - low, 1)
     bottom, top = max(low, high - 12) - 3 * room, high + room
     ticks = {"dtick": np.ceil((top - bottom) / 3)} if top - bottom > 1 else {"nticks": 4}

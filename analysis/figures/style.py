@@ -1,4 +1,4 @@
-"""What every figure shares: a colour and dash per cell, a colour per gate, scales, axes, margins."""
+"""What all figures share: a colour and a dash for each cell, a colour for each gate, scales, axes, margins."""
 
 from collections.abc import Iterable
 from functools import cache, reduce
@@ -43,12 +43,12 @@ def line(cell: str, width: float = 2.5, **changes: str) -> Layout:
 def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int = 14) -> go.Figure:
     """Return a figure with the margins, letters, legend and axes that all figures have in common.
 
-    It is made at once: to change one part after the other takes plotly several times as long, and a page that trains
-    draws its figures anew every second.
+    The whole layout is passed to plotly at once: setting one part after the other takes several times as long, and
+    during a training a page draws its figures again every second.
 
     Args:
         traces: what is drawn.
-        layouts: what this figure says, the later over the earlier, and all of them over what is common.
+        layouts: parts of this figure's layout; a later one overrides earlier ones, and all override what is common.
         height: in pixels.
         size: of letters, in pixels.
     """
@@ -76,7 +76,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
 
 
 def merged(one: Layout, other: Layout) -> Layout:
-    """Return what two layouts say together, part by part; where both say something, what the other says."""
+    """Return two layouts as one; where both have a value, the second's."""
     deep = {name for name in one.keys() & other.keys() if isinstance(one[name], dict) and isinstance(other[name], dict)}
     return one | other | {name: merged(one[name], other[name]) for name in deep}
 
@@ -85,9 +85,9 @@ def merged(one: Layout, other: Layout) -> Layout:
 def panels(
     rows: int, columns: int = 1, titles: tuple[str | None, ...] = (), **options: bool | float | tuple[float, ...]
 ) -> Layout:
-    """Return the axes and titles of panels, row by row, as plotly's `make_subplots` lays them out. Not to be changed.
+    """Return the axes and titles of panels, row by row, as plotly's `make_subplots` lays them out.
 
-    Where a title is None there is no panel.
+    Where a title is None there is no panel. The result is cached: callers must not change it.
     """
     specs = np.full((rows, columns), {}, dtype=object)
     specs.flat[[k for k, title in enumerate(titles) if title is None]] = None
@@ -97,7 +97,7 @@ def panels(
 
 
 def numbers(count: int) -> list[str]:
-    """Return what plotly writes behind x, y, xaxis and yaxis of so many panels: nothing, 2, 3 and so on."""
+    """Return the suffixes of x, y, xaxis and yaxis that name so many panels: nothing, 2, 3 and so on."""
     return ["", *map(str, range(2, count + 1))]
 
 
@@ -121,14 +121,14 @@ def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
 
 
 def drawable(values: np.ndarray) -> np.ndarray:
-    """Return values for a log axis: what is not finite, or below floating point, leaves a gap."""
+    """Return values for a log axis, NaN (a gap) where they are not finite or below floating point."""
     return np.where(np.isfinite(values) & (values >= SMALLEST), values, np.nan)
 
 
 def band(
     x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, name: str, opacity: float = 0.15, **more: str
 ) -> go.Scatter:
-    """Fill what lies between two curves, where both are finite: one outline, there along the upper, back below."""
+    """Return the filled area between two curves, where both are finite; its outline goes along both."""
     there = np.isfinite(low) & np.isfinite(high)
     return go.Scatter(
         x=np.concatenate([x[there], x[there][::-1]]), y=np.concatenate([high[there], low[there][::-1]]), name=name,
@@ -138,7 +138,7 @@ def band(
 
 
 def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None = None) -> go.Scatter:
-    """Mark a horizon on a cell's curve, perhaps with a thin line down to some height."""
+    """Return the mark of a horizon on a cell's curve, perhaps with a thin line down to some height."""
     ends = [y] if down is None else [y, down]
     return go.Scatter(
         x=[x] * len(ends), y=ends, name=name, cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=group,
@@ -150,7 +150,7 @@ def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None
 
 
 def level(x: tuple[float, float], y: float, name: str, panel: str = "") -> go.Scatter:
-    """Draw a dashed grey line at a height, such as a threshold or chance."""
+    """Return a dashed grey line at a height, such as a threshold or chance."""
     return go.Scatter(
         x=list(x), y=[y, y], name=name, mode="lines", showlegend=False, hoverinfo="skip",
         xaxis=f"x{panel}", yaxis=f"y{panel}",
@@ -170,7 +170,7 @@ def key(name: str, dash: str = "solid", width: float = 2.5, opacity: float = 1.0
 
 
 def label(y: float, text: str, size: int, panel: str = "", log: bool = False) -> Layout:
-    """Return a level's name in the margin right of the picture, where no curve crosses it."""
+    """Return a level's name in the margin to the right of the picture, where no curve crosses it."""
     return {
         "x": 1, "y": float(np.log10(y)) if log else y, "xref": f"x{panel} domain", "yref": f"y{panel}",
         "xanchor": "left", "xshift": 3, "yanchor": "middle", "text": text,

@@ -56,6 +56,8 @@ def test_before_is_an_outline_of_those_cells_that_are_trained(saturations):
         *(f"gru {gate} before" for gate in GATES["gru"]), "before training"}  # fmt: skip
     np.testing.assert_array_equal(lines["gru update before"].y[::2], saturations["gru"]["update"].shares)
     assert not traces(figures.histograms(saturations, {}), "scatter")
+    renamed = figures.histograms(saturations, {"gru": saturations["gru"]}, before_name="pass 7")
+    assert "pass 7" in traces(renamed, "scatter") and "before training" not in traces(renamed, "scatter")
 
 
 def test_all_histograms_share_one_axis_and_say_the_ends(saturations):
