@@ -106,39 +106,58 @@ def _overwritten(array, odd, at):
     return array
 
 
-def shown(id, kept):
+def shown(id, result):
     """Describe, draw and export a finished run or a watched model in every way that pages and command line do."""
-    if isinstance(kept, Watched):
-        cell, activation, first, last = kept.cell, kept.activation, kept.snapshots[0], kept.snapshots[-1]
-        figures = [timeline.timeline({cell: kept})]
-        summary.describe_watched(id, kept)
+    if isinstance(result, Watched):
+        cell, activation, first, last = result.cell, result.activation, result.snapshots[0], result.snapshots[-1]
+        figures = [timeline.timeline({cell: result})]
+        summary.describe_watched(id, result)
     else:
-        cell, activation, first, last = (
-            kept.experiment.cell, kept.experiment.activation, kept.measured_before, kept.measured_after,
-        )  # fmt: skip
-        runs = {cell: kept}
-        figures = [
-            timeline.timeline(runs), comparison.timeline(runs), comparison.decay(runs), comparison.memory(runs),
-            memory.memory({cell: kept.memory}), decay.with_memory(decay.decay({cell: kept.after}), {cell: kept.memory}),
-        ]  # fmt: skip
-        summary.describe_run(kept), documents.to_json(documents.run_document(kept))
-        documents.to_json(finished_columns(kept)[0])
-        (
-            sentences.compare_cells(runs),
-            sentences.training_sentence(cell, kept),
-            wording.describe_factor_range(kept.after),
-        )
-        sentences.update_sentence({cell: kept.measured_after.decays["weights"]})
-        if kept.carry:
-            sentences.carry_sentence(cell, kept.after, kept.carry)
+        cell, activation = result.experiment.cell, result.experiment.activation
+        first, last = result.measured_before, result.measured_after
+        figures = draw_run(cell, result)
+        describe_run(cell, result)
+    figures += draw_measured(cell, activation, first, last)
+    for measured in (first.decay, last.decay):
+        describe_decay(cell, measured)
+    for figure in figures:
+        figure.to_json()
+
+
+def draw_run(cell, run):
+    runs = {cell: run}
+    return [
+        timeline.timeline(runs),
+        comparison.timeline(runs),
+        comparison.decay(runs),
+        comparison.memory(runs),
+        memory.memory({cell: run.memory}),
+        decay.with_memory(decay.decay({cell: run.after}), {cell: run.memory}),
+    ]
+
+
+def describe_run(cell, run):
+    summary.describe_run(run)
+    documents.to_json(documents.run_document(run))
+    documents.to_json(finished_columns(run)[0])
+    sentences.compare_cells({cell: run})
+    sentences.training_sentence(cell, run)
+    wording.describe_factor_range(run.after)
+    sentences.update_sentence({cell: run.measured_after.decays["weights"]})
+    if run.carry:
+        sentences.carry_sentence(cell, run.after, run.carry)
+
+
+def draw_measured(cell, activation, first, last):
+    """Return figures of what was measured at first and at last, a `Measured` or a `Snapshot` each."""
     carry = {cell: last.decays["carry"]} if "carry" in getattr(last, "decays", ()) else {}
-    for position, relative, deep in ((False, True, True), (True, False, False)):
-        figures.append(
-            decay.decay(
-                {cell: last.decay}, before={cell: first.decay}, carry=carry, spread="seeds", relative=relative,
-                position=position, full_depth=deep,
-            )
-        )  # fmt: skip
+    figures = [
+        decay.decay(
+            {cell: last.decay}, before={cell: first.decay}, carry=carry, spread="seeds", relative=relative,
+            position=position, full_depth=deep,
+        )
+        for position, relative, deep in ((False, True, True), (True, False, False))
+    ]  # fmt: skip
     figures += [bounds.sizes({activation: last.bounds}), bounds.saturated({activation: last.bounds})]
     figures += [bounds.growth({activation: last.decay})]
     if cell == "lstm":
@@ -146,17 +165,14 @@ def shown(id, kept):
     if last.saturation:
         figures.append(gates.histograms({cell: last.saturation}, {cell: first.saturation}))
         figures.append(gates.saturated_units({cell: last.saturation}))
-    for measured in (first.decay, last.decay):
-        (
-            wording.describe_horizon_range(measured),
-            wording.describe_reach(measured),
-            wording.describe_rate(measured),
-            wording.describe_half_life(measured),
-        )
-        (
-            sentences.untrained_sentence({cell: measured}),
-            summary.describe_decay("", measured),
-            documents.to_json(documents.as_plain(measured)),
-        )
-    for figure in figures:
-        figure.to_json()
+    return figures
+
+
+def describe_decay(cell, measured):
+    wording.describe_horizon_range(measured)
+    wording.describe_reach(measured)
+    wording.describe_rate(measured)
+    wording.describe_half_life(measured)
+    sentences.untrained_sentence({cell: measured})
+    summary.describe_decay("", measured)
+    documents.to_json(documents.as_plain(measured))
