@@ -1,12 +1,8 @@
+"""watch: measures what record would on the same batch, and changes nothing in the loop."""
+
 import copy
 import gc
-import io
-import random
-import sqlite3
 import weakref
-import zipfile
-from contextlib import closing, suppress
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -20,49 +16,16 @@ from analysis.figures import timeline
 from analysis.figures.bounds import sizes
 from analysis.figures.decay import decay
 from analysis.figures.gates import histograms
-from analysis.history.database import NoRunError, StoreError
-from analysis.history.entry import NAME_LENGTH
 from analysis.history.serialization import decode, encode
-from analysis.history.store import Store
-from analysis.history.validation import check_watched
 from analysis.results import Snapshot
-from tests.helpers.files import mutated
-from tests.helpers.runs import forgeries, shown
+from tests.helpers.modules import CELLS, MODULES
+from tests.helpers.watched import Model, trained
 
-KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-VARIANTS = list(product(KINDS, (True, False), (1, 2)))
-
-
-class Model(nn.Module):
-    """Reads numbers, answers from the recurrent layer's output."""
-
-    def __init__(self, cell="lstm", batch_first=True, layers=1, **options):
-        super().__init__()
-        self.recurrent = KINDS[cell](3, 6, layers, batch_first=batch_first, **options)
-        self.head = nn.Linear(6, 1)
-
-    def forward(self, inputs, state=None):
-        output, _ = self.recurrent(inputs, state)
-        return self.head(output[:, -1] if self.recurrent.batch_first else output[-1])
-
-
-def trained(model, steps, every=None, seed=0, threads=1, **options):
-    """Train in a usual loop, drawing data from the global generator; return the watch and every loss."""
-    torch.manual_seed(seed)
-    optimizer, losses = torch.optim.Adam(model.parameters(), 1e-2), []
-    watched = watch(model.recurrent, every, **options) if every else None
-    for _ in range(steps):
-        inputs = torch.randn(5, 12, 3) if model.recurrent.batch_first else torch.randn(12, 5, 3)
-        optimizer.zero_grad()
-        loss = (model(inputs) - inputs.sum()).square().mean()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return watched, losses
+VARIANTS = list(product(CELLS, (True, False), (1, 2)))
 
 
 @pytest.mark.parametrize("cell, batch_first, layers", VARIANTS)
-def test_the_loop_stays_as_it_was(cell, batch_first, layers):
+def test_the_loop_computes_the_same_with_and_without_a_watch(cell, batch_first, layers):
     torch.manual_seed(1)
     bare = Model(cell, batch_first, layers, dropout=0.3 * (layers > 1))
     watched = copy.deepcopy(bare)
@@ -80,7 +43,7 @@ def test_the_loop_stays_as_it_was(cell, batch_first, layers):
 
 
 @pytest.mark.parametrize("cell, batch_first, layers", VARIANTS)
-def test_a_snapshot_is_what_record_says_of_the_batch(cell, batch_first, layers):
+def test_a_snapshot_equals_what_record_measures_on_the_batch(cell, batch_first, layers):
     model = Model(cell, batch_first, layers)
     inputs = torch.randn(5, 12, 3) if batch_first else torch.randn(12, 5, 3)
     state = torch.randn(layers, 5, 6)
@@ -101,7 +64,7 @@ def test_a_snapshot_is_what_record_says_of_the_batch(cell, batch_first, layers):
 @pytest.mark.parametrize("cell, batch_first, layers", VARIANTS)
 def test_a_loss_of_the_final_states(cell, batch_first, layers):
     """h_n is how most people read the last output; c_n counts too."""
-    module = KINDS[cell](3, 6, layers, batch_first=batch_first)
+    module = MODULES[cell](3, 6, layers, batch_first=batch_first)
     inputs = torch.randn(5, 12, 3) if batch_first else torch.randn(12, 5, 3)
     with watch(module, every=1) as watched:
         h = module(inputs)[1]
@@ -129,7 +92,7 @@ def test_a_loss_of_the_cell_state_by_autograd():
     assert np.allclose(watched.history[0].decay.norm, norms.median(1).values, rtol=1e-4)
 
 
-def test_of_a_loss_on_several_steps_the_last_alone():
+def test_a_loss_on_several_steps_is_measured_at_the_last():
     module, inputs = nn.GRU(3, 6, batch_first=True), torch.randn(5, 12, 3)
     for steps, at in ((slice(None), 11), (slice(2, 8), 7)):
         with watch(module, every=1) as watched:
@@ -152,7 +115,7 @@ def test_one_sequence_without_a_batch():
     assert len(watched.history) == 2
 
 
-def test_only_the_first_sequences():
+def test_the_first_sequences_alone_are_measured():
     module, inputs, state = nn.GRU(3, 6), torch.randn(12, 40, 3), torch.randn(1, 40, 6)
     with watch(module, every=1, samples=4) as watched:
         module(inputs, state)[0][-1].sum().backward()
@@ -160,7 +123,7 @@ def test_only_the_first_sequences():
     assert np.allclose(watched.history[0].decay.low, gradient_decay(tape).low, rtol=1e-4)
 
 
-def test_passes_that_dont_train_dont_count():
+def test_calls_that_do_not_train_are_not_counted():
     model, inputs = Model(), torch.randn(5, 12, 3)
     with watch(model.recurrent, every=1) as watched:
         with torch.no_grad():
@@ -185,7 +148,7 @@ def test_a_module_that_runs_several_times_per_loss(every, forwards):
     assert [each.step for each in watched.history] == list(range(every, 12 * forwards + 1, every))
 
 
-def test_each_run_of_several_is_measured_on_what_it_read():
+def test_each_call_of_several_is_measured_on_its_own_inputs():
     module, (first, second) = nn.GRU(3, 6), torch.randn(2, 9, 4, 3)
     with watch(module, every=1) as watched:
         output, state = module(first)
@@ -204,7 +167,7 @@ def test_truncated_backpropagation_counts_windows():
     assert [each.step for each in watched.history] == [3, 6] and watched.backwards == 7
 
 
-def test_step_by_step_there_is_no_distance_and_it_says_so():
+def test_a_call_on_one_step_is_skipped_with_the_reason():
     module = nn.LSTM(3, 6)
     with watch(module, every=10) as watched:
         for _ in range(20):
@@ -220,7 +183,7 @@ def test_step_by_step_there_is_no_distance_and_it_says_so():
     assert count == 21 and "a distance needs a whole sequence in one call" in reason
 
 
-def test_a_forward_that_never_goes_back_takes_no_turn():
+def test_a_forward_without_a_backward_is_not_counted():
     module = nn.GRU(3, 6)
     with watch(module, every=2) as watched:
         for _ in range(4):
@@ -230,7 +193,7 @@ def test_a_forward_that_never_goes_back_takes_no_turn():
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_what_a_pass_read_is_let_go(every):
+def test_the_inputs_of_a_backward_pass_are_freed(every):
     """With the pass, or with a graph that never goes back; a loop may keep all its losses."""
     module, held, losses = nn.GRU(3, 6), [], []
     with watch(module, every) as watched:
@@ -256,7 +219,7 @@ def test_a_long_history_is_thinned_and_measured_less_often(monkeypatch):
     assert [each.step for each in watched.history] == [2, 16, 32] and watched.backwards == 34
 
 
-def test_closed_it_leaves_nothing_behind():
+def test_close_removes_everything_from_the_module():
     model = Model()
     before = dict(model.recurrent.__dict__["_forward_hooks"])
     watched, _ = trained(model, 3, every=1)
@@ -270,7 +233,7 @@ def test_closed_it_leaves_nothing_behind():
     assert model.recurrent.__dict__.keys() == Model().recurrent.__dict__.keys()
 
 
-def test_two_at_once_and_in_turn():
+def test_two_watches_of_one_module():
     model = Model()
     with watch(model.recurrent, 1) as one, watch(model.recurrent, 2) as two:
         for _ in range(2):
@@ -320,179 +283,6 @@ def test_the_figures_draw_a_history_and_the_codec_keeps_it():
     assert decode(Snapshot, encode(snapshot)) == snapshot
 
 
-@pytest.mark.parametrize("cell", KINDS)
-def test_what_is_saved_comes_back(cell, tmp_path):
-    path = tmp_path / "runs.sqlite"
-    watched, _ = trained(Model(cell, layers=2), 4, every=2)
-    watched.skipped["packed"] = 3
-    id = watched.save(" mine ", path)
-    kept = Store(path).load_watched(id)
-    assert kept == watched.result("mine") and kept.snapshots == tuple(watched.history)
-    assert (kept.name, kept.cell, kept.activation, kept.backwards) == ("mine", cell, "tanh", 4)
-    assert (kept.input_size, kept.hidden_size, kept.layers, kept.skipped) == (3, 6, 2, {"packed": 3})
-    assert kept.versions["torch"] == torch.__version__
-
-
-def test_saving_again_replaces_it(tmp_path):
-    path, module = tmp_path / "runs.sqlite", nn.GRU(3, 6)
-    with watch(module, every=1) as watched:
-        ids = [watched.save("before anything", path)]
-        for _ in range(2):
-            module(torch.randn(4, 2, 3))[0][-1].sum().backward()
-            ids.append(watched.save("after an epoch", path))
-    other = watch(module).save("another", path)
-    store = Store(path)
-    assert len({*ids}) == 1 and list(store.watched()) == [other, ids[0]]
-    assert len(store.load_watched(ids[0]).snapshots) == 2
-    assert store.rows() == []
-
-
-def test_a_name_given_on_the_page_outlives_the_next_save(tmp_path):
-    path, watched = tmp_path / "runs.sqlite", watch(nn.GRU(3, 6))
-    store, id = Store(path), watched.save("run 1", path)
-    for name in ("the good one", ""):
-        store.rename_watched(id, name)
-        assert watched.save("run 1", path) == id
-        assert store.load_watched(id).name == name
-    watched.save("run 2", path)  # the caller's own wish
-    assert store.load_watched(id).name == "run 2"
-    store.delete_watched(id)
-    watched.save("run 2", path)
-    assert store.load_watched(id).name == "run 2"
-
-
-def test_a_watched_model_is_renamed_and_deleted(tmp_path):
-    path = tmp_path / "runs.sqlite"
-    store, watched = Store(path), watch(nn.RNN(3, 6, nonlinearity="relu"))
-    assert store.watched() == {}
-    with pytest.raises(NoRunError, match="no watched model none"):
-        store.load_watched("none")
-    id = watched.save("a", path)
-    store.rename_watched(id, " b" * NAME_LENGTH)
-    assert store.load_watched(id).name == (" b" * NAME_LENGTH).strip()[:NAME_LENGTH]
-    store.delete_watched(id)
-    assert store.watched() == {}
-    assert watched.save("a", path) == id  # the loop goes on
-
-
-def test_a_history_made_before_is_kept_and_stays_readable(tmp_path):
-    """The table comes with the first watched model; the schema's number stays."""
-    path = tmp_path / "runs.sqlite"
-    id = Store(path).add(analysis.Experiment())
-    with closing(sqlite3.connect(path)) as connection:
-        before = connection.execute("PRAGMA user_version").fetchone()
-        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'watched'").fetchone()
-    watch(nn.GRU(3, 6)).save("a", path)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == before
-    assert Store(path).row(id).experiment == analysis.Experiment()
-
-
-def with_decay(result, **changes):
-    return replace(
-        result, snapshots=tuple(replace(each, decay=replace(each.decay, **changes)) for each in result.snapshots)
-    )
-
-
-def damaged():
-    """A watched model with one thing wrong, by what that is."""
-    watched, _ = trained(Model("lstm"), 4, every=2)
-    result = watched.result("a")
-    first, last = result.snapshots
-    return {
-        "cell": replace(result, cell="qrnn"),
-        "skipped": replace(result, skipped={"packed": -1}),
-        "created": replace(result, created="9999-12-31T23:59:59-23:59"),
-        "numbers of float64": with_decay(result, distance=np.full(12, np.inf)),
-        "horizon": with_decay(result, horizon=1e9, horizons=np.array([1e9])),
-        "gradient": with_decay(result, of="x"),
-        "threshold": with_decay(result, threshold=np.nan),
-        "activation": replace(result, activation="sin"),
-        "sizes": replace(result, layers=0),
-        "order of snapshots": replace(result, snapshots=(last, first)),
-        "pass": replace(result, backwards=3),
-        "gates": replace(result, snapshots=(replace(first, saturation={}),)),
-        "levels": replace(
-            result,
-            snapshots=(replace(first, bounds=replace(first.bounds, levels=np.ones(3), hidden=np.ones((3, 12)))),),
-        ),
-        "cell state": replace(result, snapshots=(replace(first, bounds=replace(first.bounds, cell=None)),)),
-        "axes": replace(result, hidden_size=5),
-        "isoformat": replace(result, created="yesterday"),
-        "surrogates": replace(result, name="\ud800"),
-    }
-
-
-@pytest.mark.parametrize("cell", KINDS)
-def test_a_watched_model_with_forged_numbers_is_refused_or_shown(cell):
-    draw, accepted = random.Random(3), []
-    models = list(forgeries(trained(Model(cell), 2, every=1)[0].result()))
-    for model in draw.sample(models, 200):
-        with suppress(ValueError):
-            check_watched(model)
-            accepted.append(model)
-    assert 10 < len(accepted) < 150
-    for model in accepted[:6]:
-        shown("a", model)
-
-
-def test_a_record_that_unpacks_to_much_more_than_it_is_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.history.serialization.LARGEST_JSON", 2**20)
-    watched, _ = trained(Model("gru"), 2, every=1)
-    store = Store(tmp_path / "runs.sqlite")
-    watched.save("a", store.path)
-    file = io.BytesIO(encode(watched.result("a")))
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("uint8.npy", bytes(2**21))
-    with closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE watched SET data = ?", (file.getvalue(),))
-    [id] = store.watched()
-    with pytest.raises(StoreError, match=r"it unpacks to .* bytes: expected at most"):
-        store.load_watched(id)
-
-
-@pytest.mark.parametrize("change", damaged())
-def test_what_doesnt_fit_is_neither_kept_nor_read(change, tmp_path):
-    store, wrong = Store(tmp_path / "runs.sqlite"), damaged()[change]
-    with pytest.raises(StoreError, match=f"can't be kept: .*{change}"):
-        store.keep_watched(wrong)
-    id = watch(nn.GRU(3, 6)).save("a", store.path)
-    with closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE watched SET data = ?", (encode(wrong),))
-    with pytest.raises(StoreError, match=f"watched model {id} is damaged: .*{change}"):
-        store.load_watched(id)
-
-
-def test_a_mutated_record_is_read_or_refused(tmp_path):
-    watched, _ = trained(Model("gru"), 2, every=1)
-    store, chance = Store(tmp_path / "runs.sqlite"), random.Random(0)
-    id = watched.save("a", store.path)
-    original = encode(watched.result("a"))
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
-        for forged in [mutated(original, chance) for _ in range(200)] + [b"", "text", 3, 1.5]:
-            connection.execute("UPDATE watched SET data = ?", (forged,))
-            try:
-                store.load_watched(id)
-            except StoreError as error:
-                assert "\n" not in str(error)
-
-
-def test_a_table_that_is_another_is_refused(tmp_path):
-    store = Store(tmp_path / "runs.sqlite")
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
-        connection.execute("CREATE TABLE watched (a)")
-    for ask in (store.watched, lambda: store.load_watched("a"), lambda: watch(nn.GRU(3, 6)).save("a", store.path)):
-        with pytest.raises(StoreError, match=r"no such column|has 1 column"):
-            ask()
-
-
-def test_a_history_that_cant_be_written_is_said_and_loses_nothing(tmp_path):
-    watched, _ = trained(Model(), 2, every=1)
-    with pytest.raises(StoreError, match="expected a file to keep runs in"):
-        watched.save("a", tmp_path)
-    assert len(watched.history) == 2
-
-
 def test_the_timeline_of_a_watched_model_has_its_horizon_alone():
     watched, _ = trained(Model("gru"), 7, every=2)
     result = watched.result()
@@ -521,7 +311,7 @@ def test_the_timeline_of_a_watched_model_has_its_horizon_alone():
         (lambda: watch(nn.GRU(2, 3), samples=0), ValueError, "samples=0"),
     ],
 )
-def test_what_is_refused(make, error, message):
+def test_bad_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
 
