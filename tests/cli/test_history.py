@@ -11,6 +11,7 @@ from torch import nn
 from analysis import Experiment, train, watch
 from analysis.cli import measure
 from analysis.cli.main import main
+from analysis.history.fallback import FallbackStore
 from analysis.history.store import Store
 from analysis.jobs.pool import Jobs
 from tests.cli.test_main import refusal, strict
@@ -155,8 +156,8 @@ def test_an_interrupted_run_is_resumed(path, tmp_path, capsys, monkeypatch):
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(path, capsys):
-    with Jobs(path, workers=0) as server:
-        id, _ = server._begin(EXPERIMENT)
+    with contextlib.closing(FallbackStore(path)) as server:
+        id = server.add(EXPERIMENT)
         assert rows(capsys)[0]["status"] == "queued"
         assert "is queued: only a run that stopped" in refusal(["resume", id], capsys)
         assert "is queued: cancel it before" in refusal(["delete", id], capsys)
