@@ -1,12 +1,7 @@
-import json
 import re
-import time
 from itertools import product
-from pathlib import Path
 
-import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from analysis.experiment import CELLS, SETTINGS
 from analysis.history.entry import Row
@@ -14,43 +9,10 @@ from analysis.jobs.pool import Jobs, QueueFullError
 from pages.ui import training
 from pages.ui.sidebar import FIRST, MORE
 from pages.ui.start import PRESETS, STARTS
+from tests.helpers.app import SMALL, app, charts, fine, trained, until
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
-
-DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
-SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
-
-
-def app(page="", **settings):
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
-    for name, value in settings.items():
-        at.query_params[name] = value
-    if page:
-        at.run()
-        at.switch_page(page)
-    return at.run()
-
-
-def fine(at):
-    assert not at.exception, at.exception[0].value
-    for chart in at.get("plotly_chart"):
-        for trace in json.loads(chart.proto.spec)["data"]:
-            y = trace.get("y")
-            if isinstance(y, list) and trace.get("name"):
-                values = [v for v in y if v is not None and not isinstance(v, str)]
-                assert np.isfinite(np.array(values, float)).all(), trace["name"]
-    return at
-
-
-def charts(at):
-    """Return the pictures that are not below another one."""
-
-    def above(id):
-        name, layer = re.search(r"chart-(.+)-layer(\d)$", id).groups()
-        return at.session_state[f"layers-{name}"][0] == int(layer)
-
-    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if above(chart.proto.id)]
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +61,8 @@ PICTURES = {"home/home": 1, "measure/decay": 1, "measure/gates": 2, "measure/bou
 def test_every_number_at_both_ends(page):
     at = app(f"pages/{page}.py", length=6, hidden_size=4, seeds=1, show="a real cell", gates_tab="Carry by distance")
     for name in (*FIRST, *MORE):
-        about, before = SETTINGS[name].metadata, at.session_state[name]
-        for end in () if about["choices"] else (about["low"], about["page_high"] or about["high"]):
+        about, before = SETTINGS[name], at.session_state[name]
+        for end in () if about.choices else (about.low, about.page_high or about.high):
             fine(element(at, name).set_value(end).run())
             experiments = at.session_state["settings"].experiments.values()
             assert end in {getattr(each, name) for each in experiments}
@@ -110,7 +72,7 @@ def test_every_number_at_both_ends(page):
 
 def test_every_cell_init_and_activation():
     at = app(**{name: str(value) for name, value in SMALL.items()})
-    for init, activation in product(SETTINGS["init"].metadata["choices"], SETTINGS["activation"].metadata["choices"]):
+    for init, activation in product(SETTINGS["init"].choices, SETTINGS["activation"].choices):
         element(at, "init").set_value(init)
         element(at, "activation").set_value(activation).run()
         fine(at)
@@ -118,7 +80,7 @@ def test_every_cell_init_and_activation():
         assert {"RNN", "LSTM", "GRU"} <= {trace.get("name") for trace in charts(at)[0]["data"]}
 
 
-@pytest.mark.parametrize("task", SETTINGS["task"].metadata["choices"])
+@pytest.mark.parametrize("task", SETTINGS["task"].choices)
 def test_every_task_on_home(task):
     if task == "digits":
         pytest.importorskip("sklearn")
@@ -158,8 +120,8 @@ def test_hostile_urls_fall_back(name, value):
     at = fine(app(**small | {name: value}))
     assert (len(charts(at)), len(at.error)) == (1, 0)
     if name in SETTINGS and name != "text_file":
-        about, now = SETTINGS[name].metadata, at.session_state[name]
-        assert now is None or about["choices"] or about["low"] <= now <= about["high"]
+        about, now = SETTINGS[name], at.session_state[name]
+        assert now is None or about.choices or about.low <= now <= about.high
 
 
 def test_a_path_never_comes_from_the_url():
@@ -197,21 +159,6 @@ def test_presets_lead_to_their_page_with_their_settings(preset):
     assert "preset" not in at.query_params
     defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)} | {"cells": list(CELLS)}
     assert {name: at.session_state[name] for name in defaults | settings} == defaults | settings
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-
-
-def trained(at):
-    """Press Train, wait until the workers are done, and draw the page again."""
-    at.button(key="train").click().run()
-    fine(at)
-    until(lambda: not training.jobs().under_way)
-    return fine(at.run())
 
 
 def test_decay_page_trains_and_compares():

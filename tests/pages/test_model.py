@@ -10,11 +10,12 @@ from torch import nn
 from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, record
 from analysis.figures.decay import decay
 from analysis.measures.memory import output_memory
-from analysis.models.layers import Found, measure_module, random_inputs
-from pages.ui.gates import ENDS
-from pages.ui.model import plain, rates, sentence
-from tests.models.test_layers import DATA, WEIGHTS, npy, saved
-from tests.pages.test_decay import DASHBOARD, charts, fine
+from analysis.models.inputs import random_inputs
+from analysis.models.layers import RecurrentStack
+from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.gates import ENDS
+from tests.helpers.app import DASHBOARD, charts, fine
+from tests.helpers.files import DATA, WEIGHTS, npy, saved
 
 PAGE = "pages/measure/model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -93,7 +94,7 @@ def test_the_figures_are_what_record_says(cell):
 def test_random_inputs_are_those_of_the_settings():
     module = nn.GRU(3, 6, batch_first=True)
     at = with_model(module, model_variance="4", model_steps="30", model_sequences="5")
-    inputs = random_inputs(Found("", "gru", 3, 6, 1, True), 30, 5, 4.0)
+    inputs = random_inputs(RecurrentStack("", "gru", 3, 6, 1, True), 30, 5, 4.0)
     assert np.allclose(trace(at, 1, "GRU"), output_memory(module, inputs).value)
     code = at.get("code")[0].value
     assert code == "python -m analysis record model.pt --variance 4 --steps 30 --sequences 5 --json out.json"
@@ -199,35 +200,14 @@ def test_what_leaves_the_finite_range_is_said():
     assert "can't be measured" in texts(at)
 
 
-SENTENCES = [
-    (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence; the last"),
-    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 step back; the last"),
-    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 step back; the last"),
-    (1.0, 1.0, "RNN: at least 1 % of the gradient is left over the whole sequence; the last"),
-    (1e40, 1.0, "RNN: how far back the gradient reaches is not measurable. What the output depends on can't be"),
-    (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 step back. What the output depends on can't be measured"),
-]
-
-
-@pytest.mark.parametrize("weight, value, said", SENTENCES)
-def test_the_sentence_and_the_rate_are_plain_english(weight, value, said):
-    module, inputs = nn.RNN(1, 2, bias=False, nonlinearity="relu", batch_first=True).double(), torch.ones(2, 19, 1)
-    with torch.no_grad():
-        module.weight_hh_l0.copy_(weight * torch.eye(2))
-        module.weight_ih_l0.fill_(value)
-    found, memory = measure_module(module, inputs.double())[0].decay, output_memory(module, inputs.double())
-    assert sentence("rnn", found, memory).startswith(said)
-    assert bool(rates(found)) == np.isfinite(found.rate)
-
-
 def test_text_from_a_file_is_not_markdown():
     state = {f"![x](http://e.org).:red[*a*].{name}": weight for name, weight in nn.GRU(2, 3).state_dict().items()}
     at = fine(upload(opened(), "model_weights", "a.pt", saved(state)))
     [found] = [caption.value for caption in at.caption if caption.value.startswith("Found")]
     assert "\\!\\[x\\]\\(http" in found and "\\:red\\[\\*a\\*\\]" in found
-    assert plain("a_b") == "a\\_b"
-    assert plain("www.e.org\n\n# 1. <b>") == "www\\.e.org \\# 1. \\<b\\>"
-    assert plain("not here: http://a, ![x](//a)") == "not here: http\\://a, \\!\\[x\\]\\(//a\\)"
+    assert escape_markdown("a_b") == "a\\_b"
+    assert escape_markdown("www.e.org\n\n# 1. <b>") == "www\\.e.org \\# 1. \\<b\\>"
+    assert escape_markdown("not here: http://a, ![x](//a)") == "not here: http\\://a, \\!\\[x\\]\\(//a\\)"
 
 
 def test_a_refused_file_forgets_no_setting():

@@ -1,9 +1,6 @@
 """The page Runs, its helpers, and the figures that lay runs over one another."""
 
-import csv
-import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +8,11 @@ import pytest
 from analysis import Experiment, train
 from analysis.figures import comparison
 from analysis.history.database import StoreError
+from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import training_sentence
 from analysis.report.wording import describe_experiment, describe_horizon_range
-from pages.ui import history, sidebar, training
-from pages.ui.layout import plain
-from tests.pages.test_decay import SMALL, app, charts, fine, trained, until
+from pages.ui import run_actions, runs_table, sidebar, training
+from tests.helpers.app import SMALL, app, charts, fine, trained, until
 
 PAGE = "pages/runs/runs.py"
 
@@ -85,7 +82,7 @@ def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
         for id in chosen:
             run = training.load(id)
             told = training_sentence(run.experiment.cell, run).partition(": ")[2]
-            assert f"- {plain(describe_experiment(run.experiment))}: {told}" in said
+            assert f"- {escape_markdown(describe_experiment(run.experiment))}: {told}" in said
 
 
 def test_a_damaged_run_is_said_and_hides_no_other(runs):
@@ -108,7 +105,7 @@ def test_a_filter_takes_every_word(runs):
 
 def test_a_filter_does_not_match_pieces_of_an_id_nobody_sees(runs):
     row = replace(training.jobs().rows()[0], id="deadbeef")
-    assert not history.matching([row], "dead") and history.matching([row], "deadbeef")
+    assert not runs_table.matching_rows([row], "dead") and runs_table.matching_rows([row], "deadbeef")
 
 
 @pytest.mark.parametrize("dialog", ["rename", "delete"])
@@ -162,7 +159,7 @@ def test_a_run_travels_as_one_file(runs):
     (row,) = (each for each in training.jobs().rows() if each.id not in runs)
     assert (row.experiment, row.status) == (experiment, "finished")
     assert training.jobs().find(experiment) is None  # it is nobody's result here
-    assert f"was imported: it is ticked below. {history.IMPORTED}" in at.info[0].value
+    assert f"was imported: it is ticked below. {run_actions.IMPORTED}" in at.info[0].value
     assert [said for said in at.dataframe[0].value["Status"] if "imported" in said] == ["finished, imported"]
     at.file_uploader(key="import").set_value(("my*run.txt", b"no run", "text/plain")).run()
     (said,) = (error.value for error in fine(at).error)
@@ -231,7 +228,7 @@ def test_a_history_that_cannot_be_used_is_said(monkeypatch):
     def on_the_moon(_):
         raise StoreError("it is on the moon")
 
-    monkeypatch.setattr(training.jobs(), "trouble", None)
+    monkeypatch.setattr(training.jobs().history, "trouble", None)
     for name in ("rows", "find"):
         monkeypatch.setattr(training.jobs().store, name, on_the_moon)
     for page in (PAGE, "pages/measure/decay.py"):
@@ -262,45 +259,6 @@ def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
     assert {trace.yaxis for trace in memory.data} == {"y", "y2"}
 
 
-def test_a_sentence_says_which_gradient_reaches_farthest():
-    run = train(Experiment(cell="gru", **SMALL | {"steps": 4, "seeds": 1}))
-    end = run.after.furthest
-
-    def reaching(horizon, **changes):
-        decay = replace(run.after, horizon=horizon, **{"horizons": np.array([horizon])} | changes)
-        return SimpleNamespace(snapshots=[replace(run.snapshots[-1], decay=decay)])
-
-    runs = {"a": reaching(3.0), "b": reaching(end), "c": reaching(1.0), "d": reaching(1.0)}
-    assert history.sentence(runs) == (
-        f"1 % of the gradient is left farthest back, at least {end:g} steps, in “b”; least far, 1 step, in “c” and “d”."
-    )
-    assert history.sentence({"c": runs["c"], "d": runs["d"]}) == (
-        "In all of them 1 % of the gradient is left just as far back: 1 step."
-    )
-    wide = reaching(4.0, horizons=np.array([2.0, 4.0]))
-    assert history.sentence({"wide": wide, "a": runs["a"]}).endswith("in “a”; their ranges over seeds overlap.")
-    assert history.sentence({"a": runs["a"]}) == ""
-    assert history.sentence(runs | {"e": reaching(np.nan)}) == ""
-    short = reaching(2.0, distance=np.arange(3))
-    assert short.snapshots[-1].decay.censored and history.sentence({"a": runs["a"], "short": short}) == ""
-
-
-def test_tables_hold_what_is_drawn():
-    run = train(Experiment(cell="gru", **SMALL))
-    tables = {name: list(csv.DictReader(io.StringIO(text()))) for name, text in history.tables({"a": run}).items()}
-    assert [float(row["relative"]) for row in tables["decay"]] == run.after.relative.tolist()
-    assert [int(row["step"]) for row in tables["timeline"]] == [each.step for each in run.snapshots]
-    assert [float(row["accuracy"]) for row in tables["memory"]] == run.memory.value.tolist()
-
-
 def test_what_the_sidebar_cannot_show():
     assert sidebar.fits(Experiment(length=1000)) and sidebar.fits(Experiment())
     assert not sidebar.fits(Experiment(length=1001))
-
-
-def test_a_dead_seed_leaves_the_exported_median():
-    run = train(Experiment(cell="gru", **SMALL | {"steps": 4}))
-    last = run.snapshots[-1]
-    dead = replace(run, snapshots=(replace(last, metric=np.array([0.5, np.nan])),))
-    (row,) = csv.DictReader(io.StringIO(history.tables({"a": dead})["timeline"]()))
-    assert float(row["accuracy"]) == 0.5

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.measures.decay import at_threshold
 from pages.ui import player, training
-from tests.pages.test_decay import SMALL, app, charts, fine, until
+from tests.helpers.app import SMALL, app, charts, fine, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 

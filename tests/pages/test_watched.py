@@ -13,9 +13,10 @@ from torch import nn
 from analysis import watch
 from analysis.cli.main import main
 from analysis.history.store import Store
-from pages.ui import training, watched
-from pages.ui.gates import ENDS
-from tests.pages.test_decay import app, charts, fine
+from analysis.report.sentences.gates import ENDS
+from analysis.report.tables import watched_tables
+from pages.ui import training
+from tests.helpers.app import app, charts, fine
 
 PAGE = "pages/runs/runs.py"
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
@@ -72,7 +73,7 @@ def test_a_watched_model_is_listed_and_drawn(store, cell):
 
 def test_what_it_draws_is_in_the_tables(store):
     id, seen = saved(store, "gru")
-    written = watched.tables(store.load_watched(id))
+    written = watched_tables(store.load_watched(id))
     tables = {name: list(csv.DictReader(io.StringIO(text()))) for name, text in written.items()}
     assert [float(row["horizon"]) for row in tables["horizon"]] == [each.decay.horizon for each in seen.history]
     assert [float(row["update_right"]) for row in tables["horizon"]] == [

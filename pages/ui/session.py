@@ -1,0 +1,178 @@
+"""What a session keeps between two runs of a page: every key of `st.session_state`, with its type and first value.
+
+A session is one visitor's browser tab. `Key` holds a value of this code; `Widget` names a widget whose value is read
+or set outside of the call that draws it. Widgets that are only drawn have their key where they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import numpy as np
+    import plotly.graph_objects as go
+    from streamlit.navigation.page import StreamlitPage
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from analysis.experiment import Experiment
+    from analysis.results import Snapshot
+    from pages.ui.player import Held, Player
+    from pages.ui.sidebar import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """One key of the session, and a function that makes its first value; without one, `set` comes before `get`."""
+
+    name: str
+    first: Callable[[], T] | None = None
+
+    def get(self) -> T:
+        """Return the value, which stays in the session: what is changed in it is kept. KeyError if there is none."""
+        if self.first is not None and self.name not in st.session_state:
+            st.session_state[self.name] = self.first()
+        return st.session_state[self.name]
+
+    def set(self, value: T) -> None:
+        """Keep a value."""
+        st.session_state[self.name] = value
+
+    def pop(self) -> T:
+        """Return the value, and start again from the first one."""
+        value = self.get()
+        del st.session_state[self.name]
+        return value
+
+
+@dataclass(frozen=True)
+class Widget(Generic[T]):
+    """The key of a widget; Streamlit holds its value while the widget is drawn."""
+
+    name: str
+
+    def get(self) -> T | None:
+        """Return the widget's value, None where it has none or was not drawn yet."""
+        return st.session_state.get(self.name)
+
+    def set(self, value: T) -> None:
+        """Set the widget before it is drawn in this run."""
+        st.session_state[self.name] = value
+
+    def forget(self) -> None:
+        """Let the widget start at its default."""
+        st.session_state.pop(self.name, None)
+
+
+def nothing() -> None:
+    """Return None, as the first value of a key."""
+
+
+# The whole dashboard
+
+PAGE: Key[StreamlitPage] = Key("page")
+"""The page that is drawn, for links to the page itself."""
+
+SETTINGS: Key[Settings] = Key("settings")
+"""What the sidebar was set to when it was last drawn."""
+
+PRESETS_OPENED: Key[int] = Key("opened", int)
+"""How many presets were opened in this session."""
+
+# Trainings
+
+SEEN: Key[dict[str, tuple[Snapshot, ...]]] = Key("seen", dict)
+"""The snapshots of unfinished runs that were read already, by the run's id."""
+
+BEGUN: Key[bool] = Key("begun", bool)
+"""Whether a training was begun without a press of a button, which happens once in a session."""
+
+REFUSED: Key[dict[Experiment, str]] = Key("refused", dict)
+"""Why an experiment could not be trained or cancelled."""
+
+MEASURE_ANYWAY: Key[set[Experiment]] = Key("measure_anyway", set)
+"""Untrained experiments that are measured however long it takes."""
+
+# The page Runs
+
+CHOSEN: Key[list[str]] = Key("chosen", lambda: st.query_params.get_all("chosen"))
+"""The ids of the runs that are ticked, at first those in the URL."""
+
+FIRST_TICKS: Key[dict[str, list[int]]] = Key("ticks_at_first", dict)
+"""The lines ticked when the table was first drawn, by the table's key. They must not change while it is shown."""
+
+TICKED: Key[bool] = Key("ticked", bool)
+"""Whether ticks changed since the page was last drawn."""
+
+REFUSALS: Key[list[str]] = Key("refusals", list)
+"""What could not be done with the chosen runs, to be shown once."""
+
+IMPORTED: Key[str | None] = Key("imported", nothing)
+"""The id of the uploaded file that was imported last, so that it is imported once."""
+
+IMPORT_NOTICE: Key[str] = Key("taken_in", str)
+"""What was imported, to be shown once."""
+
+# The page Activation bounds
+
+SIDEBAR_CHANGED: Key[bool | None] = Key("sidebar_touched", nothing)
+"""Whether the sidebar's start differed from the default when the page was last drawn; None before that."""
+
+LAST_VECTOR: Key[np.ndarray | None] = Key("last_vector", nothing)
+"""The last vector that could be read, shape (entries,)."""
+
+
+# Per chart, slider or file
+
+
+def layers(chart: str) -> Key[tuple[int, go.Figure | None, go.Figure | None]]:
+    """Return the key of a chart's two layers: which of the two lies above, the figure in it, the one below it."""
+    return Key(f"layers-{chart}", lambda: (0, None, None))
+
+
+def player(slider: str) -> Key[Player]:
+    """Return the key of what plays a training's snapshots, beside the slider's own key."""
+    from pages.ui.player import Player
+
+    return Key(f"{slider}_player", Player)
+
+
+def held_picture(name: str) -> Key[Held | None]:
+    """Return the key of a picture that is drawn only every few seconds."""
+    return Key(f"{name}_held", nothing)
+
+
+def model_results(subject: str) -> Key[dict[str, Any]]:
+    """Return the key of what was read or measured of the visitor's own model: of its "file", of the "model"."""
+    return Key(f"your_{subject}", dict)
+
+
+# Widgets
+
+CELLS: Widget[list[str]] = Widget("cells")
+"""The sidebar's cells."""
+
+UPLOAD: Widget[UploadedFile] = Widget("upload")
+"""The sidebar's text file."""
+
+START: Widget[str] = Widget("start")
+"""Home's three ways to start the cells."""
+
+INSIDE_CELL: Widget[str] = Widget("inside_cell")
+"""The cell that reads the sentence."""
+
+BOUNDS_CELL: Widget[str] = Widget("bounds_cell")
+"""The cell whose states and gradients are shown."""
+
+BOUNDS_START: Widget[str] = Widget("bounds_start")
+"""The weights of that cell: those that show the effect, or the sidebar's."""
+
+
+def setting(field: str) -> Widget[Any]:
+    """Return the key of the sidebar's widget for a field of `Experiment`, which has the field's name."""
+    return Widget(field)

@@ -1,0 +1,63 @@
+"""The dashboard in Streamlit's own test runner: open a page, check what it drew, train on it."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import training
+
+DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
+SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
+
+
+def app(page="", **settings):
+    """Open a page with these values in the URL; Home where none is named."""
+    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    for name, value in settings.items():
+        at.query_params[name] = value
+    if page:
+        at.run()
+        at.switch_page(page)
+    return at.run()
+
+
+def fine(at):
+    """Return a page, which has drawn finite numbers and raised nothing."""
+    assert not at.exception, at.exception[0].value
+    for chart in at.get("plotly_chart"):
+        for trace in json.loads(chart.proto.spec)["data"]:
+            y = trace.get("y")
+            if isinstance(y, list) and trace.get("name"):
+                values = [v for v in y if v is not None and not isinstance(v, str)]
+                assert np.isfinite(np.array(values, float)).all(), trace["name"]
+    return at
+
+
+def charts(at):
+    """Return the pictures that are not below another one."""
+
+    def above(id):
+        name, layer = re.search(r"chart-(.+)-layer(\d)$", id).groups()
+        return at.session_state[f"layers-{name}"][0] == int(layer)
+
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if above(chart.proto.id)]
+
+
+def until(condition):
+    """Wait until a condition holds, a minute at most."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def trained(at):
+    """Press Train, wait until the workers are done, and draw the page again."""
+    at.button(key="train").click().run()
+    fine(at)
+    until(lambda: not training.jobs().under_way)
+    return fine(at.run())
