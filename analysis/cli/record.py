@@ -1,6 +1,5 @@
 """The command that measures a user's own model: record."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from analysis.models.layers import RecurrentStack, read_recurrent, to_module
 from analysis.models.limits import LARGEST, NONLINEARITIES
 from analysis.models.measuring import measure_module
 from analysis.report import documents
-from analysis.report.commands import option_name
+from analysis.report.commands import option_name, record_command
 
 
 def record_model(arguments: Mapping[str, Any]) -> int:
@@ -29,8 +28,7 @@ def record_model(arguments: Mapping[str, Any]) -> int:
     options = [word for name in named for word in (option_name(name), arguments[name])]
     if arguments["time_first"]:
         options.append("--time-first")
-    words = ["python", "-m", "analysis", "record", arguments["weights"], *options]
-    return write_outcome(outcome, targets, shlex.join(words))
+    return write_outcome(outcome, targets, record_command(arguments["weights"], options))
 
 
 def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:

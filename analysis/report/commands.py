@@ -1,6 +1,7 @@
-"""The command line that repeats an experiment."""
+"""The command lines that repeat an experiment, or the measurement of a model from a file."""
 
 import shlex
+from collections.abc import Sequence
 
 from analysis.experiment import SETTINGS, Experiment
 
@@ -22,3 +23,12 @@ def repeat_command(experiment: Experiment, verb: str = "train") -> str:
             text = str(value)
             words += [f"{option_name(name)}={text}"] if text.startswith("-") else [option_name(name), text]
     return shlex.join(words)
+
+
+def record_command(file: str, options: Sequence[str]) -> str:
+    """Return the command that measures the recurrent layers in a file.
+
+    >>> record_command("my model.pt", ["--steps", "30"])
+    "python -m analysis record 'my model.pt' --steps 30"
+    """
+    return shlex.join(["python", "-m", "analysis", "record", file, *options])

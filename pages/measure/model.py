@@ -13,30 +13,35 @@ from analysis.measures.memory import output_memory
 from analysis.measures.spectrum import gradient_matrix
 from analysis.models.layers import to_module
 from analysis.models.measuring import measure_module
-from pages.ui import controls, export, gates, layout, model
+from analysis.report.sentences.gates import ENDS, saturation_sentence
+from analysis.report.sentences.model import rate_sentence, reach_sentence
+from analysis.report.tables import model_tables
+from analysis.results import GateSample, Measured
+from pages.ui import controls, export, layout, model
 
 layout.title(
     "How far back does your model remember?",
     "Files stay in this session's memory alone, and nothing in them is executed. The sidebar doesn't apply here.",
 )
 chosen = model.choose()
-cell, inputs = chosen.found.cell, chosen.inputs
-module = to_module(chosen.found, chosen.nonlinearity)
+cell, inputs = chosen.stack.cell, chosen.inputs
+module = to_module(chosen.stack, chosen.nonlinearity)
 
 
-def everything():
+def measure_and_sample() -> tuple[Measured, GateSample | None]:
+    """Measure the model; return the gates of its first sequence too, as the tape is too large to keep."""
     measured, tape = measure_module(module, inputs)
     return measured, gate_sample(tape) if tape.gates else None
 
 
-measured, sample = model.once("model", chosen.key, "measured", everything)
-seen = model.once("model", chosen.key, "memory", lambda: output_memory(module, inputs))
+measured, sample = model.once("model", chosen.key, "measured", measure_and_sample)
+memory = model.once("model", chosen.key, "memory", lambda: output_memory(module, inputs))
 look = controls.decay()
-found = at_threshold(measured.decay, look.threshold)
+curve = at_threshold(measured.decay, look.threshold)
 carry = {cell: measured.decays["carry"]} if look.carry and "carry" in measured.decays else {}
-drawn = {
+pictures = {
     "decay": decay(
-        {cell: found},
+        {cell: curve},
         carry=carry,
         spread=look.spread,
         relative=look.relative,
@@ -44,40 +49,44 @@ drawn = {
         full_depth=look.full_depth,
     )
 }
-layout.chart(drawn["decay"], "decay", "Gradient left against distance")
-layout.says(model.sentence(cell, found, seen))
-if said := model.rates(found):
-    st.markdown(said)
+layout.chart(pictures["decay"], "decay", "Gradient left against distance")
+layout.says(reach_sentence(cell, curve, memory))
+if rate := rate_sentence(curve):
+    st.markdown(rate)
 
 names = ("Memory", "Gates", "Bounds", "Gradient matrix")
 memory_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(names, key="model_tab", bind="query-params")
 with memory_tab:
-    drawn["memory"] = memory_figure({cell: seen}).update_annotations(
-        text="nothing seen", xanchor="right", yanchor="top"
-    )
-    layout.chart(drawn["memory"], "memory", "Change of the last output by the number of steps seen")
+    pictures["memory"] = memory_figure({cell: memory}, chance_name="nothing seen")
+    layout.chart(pictures["memory"], "memory", "Change of the last output by the number of steps seen")
     st.caption("How far the last output is from the true one when the network starts from zero this many steps before.")
 with gates_tab:
     if sample is None:
         st.caption("An RNN has no gates.")
     else:
-        drawn["gates"] = gates_figures.histograms({cell: measured.saturation})
-        layout.chart(drawn["gates"], "gates", "Histogram of every gate's values")
-        st.caption(gates.ENDS)
-        st.markdown(gates.sentence(cell.upper(), measured.saturation))
-        drawn["gates-in-time"] = gates_figures.sample_map({cell: sample})
-        layout.chart(drawn["gates-in-time"], "gates-in-time", "Every gate at every step of the first sequence")
+        pictures["gates"] = gates_figures.histograms({cell: measured.saturation})
+        layout.chart(pictures["gates"], "gates", "Histogram of every gate's values")
+        st.caption(ENDS)
+        st.markdown(saturation_sentence(cell.upper(), measured.saturation))
+        pictures["gates-in-time"] = gates_figures.sample_map({cell: sample})
+        layout.chart(pictures["gates-in-time"], "gates-in-time", "Every gate at every step of the first sequence")
 with bounds_tab:
-    for of in ("hidden", "cell") if cell == "lstm" else ("hidden",):
-        drawn[f"{of}-state"] = bounds_figures.sizes({chosen.nonlinearity: measured.bounds}, of)
-        layout.chart(drawn[f"{of}-state"], f"{of}-state", f"Size of the {of} state over time")
+    for state in ("hidden", "cell") if cell == "lstm" else ("hidden",):
+        pictures[f"{state}-state"] = bounds_figures.sizes({chosen.nonlinearity: measured.bounds}, state)
+        layout.chart(pictures[f"{state}-state"], f"{state}-state", f"Size of the {state} state over time")
 if matrix_tab.open:
     with matrix_tab:
         last = inputs[: model.MATRIX_SEQUENCES, -model.MATRIX_STEPS :]
         matrix = model.once("model", chosen.key, "matrix", lambda: gradient_matrix(module, last))
-        drawn["gradient-matrix"] = matrix_figure(matrix, first=inputs.shape[1] - len(matrix))
+        pictures["gradient-matrix"] = matrix_figure(matrix, first=inputs.shape[1] - len(matrix))
         layout.chart(
-            drawn["gradient-matrix"], "gradient-matrix", "Gradient of every step's loss by every earlier state"
+            pictures["gradient-matrix"], "gradient-matrix", "Gradient of every step's loss by every earlier state"
         )
         st.caption("A row is the loss at one step, going left is going back. Blue fades, orange grows.")
-export.row("model", drawn, {}, model.tables(cell, measured, seen), commands=() if chosen.example else (chosen.command,))
+export.row(
+    "model",
+    pictures,
+    {},
+    model_tables(cell, measured.decays, memory),
+    commands=() if chosen.example else (chosen.command,),
+)
