@@ -43,7 +43,7 @@ def main():  # its imports are here because every worker imports this file too, 
             for section, entries in PAGES.items()
         }
     )
-    if page.url_path:  # at every run: what moves up in a page loses its place in the URL
+    if page.url_path:  # drawn at every run: Streamlit identifies bound widgets by position
         st.html(CLOSE_FALSE_ALARM, unsafe_allow_javascript=True)
     waiting = st.empty()
     if "torch" not in sys.modules:
@@ -51,11 +51,11 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import history, sidebar, start, training
+    from pages.ui import history, presets, sidebar, training
 
     waiting.empty()
     st.session_state["page"] = page  # for links to the page itself
-    start.open_preset()
+    presets.open_preset()
     history.open_run()
     sidebar.draw()
     page.run()

@@ -8,26 +8,27 @@ from analysis.figures.decay import decay
 from analysis.report import wording
 from analysis.report.sentences import decay as sentences
 from analysis.report.tables import decay_csv
-from pages.ui import export, layout, measure, sidebar, start
+from pages.ui import export, layout, presets, sidebar
+from pages.ui.untrained import measure_decays, mention_sizes
 
 layout.title(
     "How far back can it be taught?",
     "A network learns from a past step only through the gradient that comes back to it: "
     "this is how much is left, by distance.",
 )
-start.switch()
+presets.switch()
 settings = sidebar.settings()
-decays = {cell: each["memory"] for cell, each in measure.decays(settings.experiments).items()}
+decays = {cell: each["memory"] for cell, each in measure_decays(settings.experiments).items()}
 figure = decay(decays, large=True, height=430)
 layout.chart(figure, "untrained-decay")
-with st.container():  # always there: links move up by what isn't, and a press on its way opens another
+with st.container():  # always drawn: without it the links below would move up, and a click could open another one
     sidebar.say_left_out(settings)
-    measure.say_sizes(settings.experiments)
+    mention_sizes(settings.experiments)
 layout.says(sentences.untrained_sentence(decays))
 st.caption(
     "Lines are medians over seeds and sequences; a band holds nine of ten of them. "
     f"{wording.format_percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
 )
-start.presets()
+presets.links()
 curves = partial(decay_csv, *((settings.experiments[cell], "before", found) for cell, found in decays.items()))
 export.row("home", {"untrained-decay": figure}, settings.experiments, {"untrained-decay": curves})

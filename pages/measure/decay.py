@@ -13,7 +13,8 @@ from analysis.report import wording
 from analysis.report.sentences import decay as sentences
 from analysis.report.sentences.progress import progress_sentence
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
-from pages.ui import comparison, controls, export, layout, measure, player, sidebar, training
+from pages.ui import comparison, controls, export, layout, player, sidebar, training
+from pages.ui.untrained import measure_decays, measure_untrained, mention_sizes
 
 layout.title(
     "How far back can it be taught, and how far does it remember?",
@@ -22,14 +23,14 @@ layout.title(
 settings = sidebar.settings()
 runs, unfinished, say_cost = training.row(settings)
 starting = {cell: experiment for cell, experiment in settings.experiments.items() if cell not in runs}
-untrained = measure.decays(starting)
+untrained = measure_decays(starting)
 
 
 def decays(of: str, look: controls.Look) -> dict:
     """Return the decay of each cell that has it, at this page's threshold."""
     found = untrained
     if of not in ("memory", "carry"):  # measured where a tab asks for it
-        found = {cell: each.decays for cell, each in measure.untrained(starting).items()}
+        found = {cell: each.decays for cell, each in measure_untrained(starting).items()}
     found = found | {cell: run.measured_after.decays for cell, run in runs.items()}
     return {cell: at_threshold(found[cell][of], look.threshold) for cell in settings.cells if of in found[cell]}
 
@@ -80,7 +81,7 @@ def page() -> None:
             alt = "Gradient left and answers against distance"
             layout.chart(drawn["decay"], "decay", alt, moves=live or player.plays("step"))
             sidebar.say_left_out(settings)
-            measure.say_sizes(starting)
+            mention_sizes(starting)
         if not runs and not unfinished:
             layout.says(sentences.untrained_sentence(now))
         said = {cell: sentences.training_sentence(cell, run, before[cell], after[cell]) for cell, run in runs.items()}

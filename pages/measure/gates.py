@@ -8,7 +8,8 @@ from analysis.figures import gates as figures
 from analysis.report import wording
 from analysis.report.sentences.gates import ENDS, saturation_sentence
 from analysis.report.tables import Gates, saturation_tables
-from pages.ui import export, gates, layout, measure, player, sidebar, training
+from pages.ui import export, gates, layout, player, sidebar, training
+from pages.ui.untrained import measure_untrained, mention_sizes
 
 NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every step."
 
@@ -28,7 +29,7 @@ unfinished = {cell: row for cell, row in rows.items() if cell in gated}
 live = any(row.live for row in unfinished.values())
 
 starting = {cell: experiment for cell, experiment in gated.items() if cell not in runs}
-untrained = measure.untrained(starting) | {cell: run.measured_before for cell, run in runs.items()}
+untrained = measure_untrained(starting) | {cell: run.measured_before for cell, run in runs.items()}
 before = {cell: untrained[cell].saturation for cell in [*unfinished, *runs]}
 pictures: dict[str, go.Figure] = {}  # a download during a training takes the latest
 
@@ -51,7 +52,7 @@ def histograms() -> tuple[Gates, dict[str, str]]:
     alt = "Histogram of every gate's values, a column per cell"
     layout.chart(pictures["gates"], "gates", alt, moves=live or player.plays("gates_step"))
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
-    measure.say_sizes(starting)
+    mention_sizes(starting)
     for cell in gated:
         name = wording.cell_with_state(cell, wording.name_states(phases))
         layout.says(saturation_sentence(name, now[cell], before.get(cell)))

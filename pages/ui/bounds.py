@@ -12,7 +12,8 @@ from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
 from analysis.report.tables import bounds_tables, vector_csv
 from analysis.results import Bounds, Repeated
-from pages.ui import controls, export, layout, measure, session, sidebar
+from pages.ui import controls, export, layout, session, sidebar
+from pages.ui.untrained import measure_untrained, mention_sizes
 
 ACTIVATIONS = SETTINGS["activation"].choices
 DEFAULT = "0.02, 0.1, -0.5, 1"
@@ -61,7 +62,7 @@ def show_cell(settings: sidebar.Settings) -> None:
         cell = choose_cell(settings)
         experiment = choose_start(settings.experiments[cell])
     experiments = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
-    measured = measure.untrained(experiments)
+    measured = measure_untrained(experiments)
     bounds = {activation: result.bounds for activation, result in measured.items()}
     pictures = {
         "state": figures.sizes(bounds),
@@ -73,7 +74,7 @@ def show_cell(settings: sidebar.Settings) -> None:
             layout.chart(pictures[name], name, alt)
     with st.container():
         sidebar.say_left_out(settings)
-        measure.say_sizes({cell: experiment})
+        mention_sizes({cell: experiment})
         st.caption("Drawn untrained: Train on another page changes nothing here.")
     sentence, others = tanh_sentences(cell, measured)
     layout.says(sentence)

@@ -41,7 +41,7 @@ def _apply() -> None:
     sidebar.put(STARTS.get(st.session_state["start"], {}))
 
 
-def presets() -> None:
+def links() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
     st.markdown("**See for yourself**")
     for label, page, _, shows in PRESETS:
@@ -55,7 +55,7 @@ def open_preset() -> None:
 
     Then show the page from its top, where its picture is.
     """
-    top = st.container()  # at every run: what moves up in a page loses its place in the URL
+    top = st.container()  # drawn at every run: Streamlit identifies bound widgets by position
     if PRESET in st.query_params:
         for label, _, settings, _ in PRESETS:
             if label == st.query_params[PRESET]:

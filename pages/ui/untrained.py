@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "snapshot_every")
 
 
-def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
+def measure_untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
     """Measure models as they start; long or wide ones on fewer sequences, so that a picture comes at once.
 
     Where even that takes long, ask first: say how long, and end the page. Where a task can't be built, say why and
@@ -33,8 +33,8 @@ def untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measured]:
     return _each(experiments, _untrained)
 
 
-def decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
-    """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `untrained`."""
+def measure_decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
+    """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `measure_untrained`."""
     return _each(experiments, _decays)
 
 
@@ -53,13 +53,13 @@ def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment]
         st.stop()
 
 
-def say_sizes(experiments: Mapping[str, Experiment]) -> None:
-    """Say on how little the pictures of untrained models rest, where that is less than the command line measures."""
+def mention_sizes(experiments: Mapping[str, Experiment]) -> None:
+    """State how many sequences and models were measured, if fewer than the command line measures."""
     cells: dict[str, list[str]] = {}
     for cell, experiment in experiments.items():
         models, samples = _sizes(_start(experiment))
         if (models, samples) != (experiment.seeds, MEASURED):
-            seeds = f" ({models} of {experiment.seeds} seeds)" * (models < experiment.seeds)
+            seeds = f" ({models} of {experiment.seeds} seeds)" if models < experiment.seeds else ""
             cells.setdefault(f"{samples} of {MEASURED}{seeds}", []).append(cell.upper())
     if cells:
         said = "; ".join(f"{join_words(names)} {sizes}" for sizes, names in cells.items())
