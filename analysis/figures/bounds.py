@@ -1,4 +1,4 @@
-"""Bounds: a vector multiplied again and again, and how large a real cell's states and gradients become."""
+"""Bounds: a vector multiplied again and again, and how large a cell's states and gradients become."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from analysis.results import SMALLEST, Bounds, Decay, Repeated
 COLOURS = {"tanh": "#0072B2", "relu": "#E69F00", "identity": "#CC79A7"}
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
 ENTRIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#B8A200")
-FLOOR = 1e-4  # the lowest size shown at first
+FLOOR = 1e-4  # the lowest size on the axis before any zoom
 FRAME_MS = 500  # how long a step stays in sight
 HIGHEST_POWER = 308.25  # of ten: the largest float64
 
@@ -26,7 +26,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
     steps = {"title": {"text": "step"}, "range": [-0.4, last + 0.4], "dtick": 2}
-    plain, bounded = (_axis(sides if log else [values], log) for values in sides)
+    plain, bounded = (_entry_axis(sides if log else [values], log) for values in sides)
     figure = style.figure(
         _entry_lines(result.plain[0], sides),
         style.panels(1, 2, titles=("without tanh", "with tanh"), horizontal_spacing=0.08),
@@ -52,7 +52,7 @@ def _entry_lines(starts: np.ndarray, sides: list[np.ndarray]) -> list[go.Scatter
     return [
         go.Scatter(
             x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=not panel,
-            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_head(last),
+            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_markers(last),
             hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
             xaxis=f"x{panel}", yaxis=f"y{panel}",
         )
@@ -68,7 +68,7 @@ def _entry_frames(sides: list[np.ndarray]) -> list[style.Layout]:
         {
             "name": str(k),
             "data": [
-                {"type": "scatter", "x": np.arange(k + 1), "y": values[: k + 1, n], "marker": _head(k)}
+                {"type": "scatter", "x": np.arange(k + 1), "y": values[: k + 1, n], "marker": _markers(k)}
                 for values in sides
                 for n in range(entries)
             ],
@@ -154,12 +154,12 @@ def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatt
     )  # fmt: skip
 
 
-def _head(k: int) -> style.Layout:
-    """Return markers of which the last, step k, is large."""
+def _markers(k: int) -> style.Layout:
+    """Return the markers of steps 0 to k, the last one larger."""
     return {"size": [5] * k + [11], "opacity": 1, "line": {"width": 0}}
 
 
-def _axis(sides: list[np.ndarray], log: bool) -> style.Layout:
+def _entry_axis(sides: list[np.ndarray], log: bool) -> style.Layout:
     """Return an axis whose range holds every step, so that it stays the same while the figure plays."""
     values = np.concatenate([side[np.isfinite(side)] for side in sides])
     if log:

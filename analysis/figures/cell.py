@@ -12,7 +12,7 @@ from analysis.figures import animation, style
 from analysis.report.wording import format_percent
 from analysis.results import Reading
 
-SHOWN = 64  # units drawn of a vector; a wider one shows its first
+SHOWN = 64  # units drawn of a vector, the first ones
 ACROSS = 8  # units side by side in a patch
 PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
 LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
@@ -173,19 +173,21 @@ def shortened(word: str, longest: int = LONGEST) -> str:
 
 
 def _shapes(drawing: Drawing) -> list[style.Layout]:
-    """Return what lies below the vectors: the outline, the wires, the boxes, and a ground for each patch."""
+    """Return the shapes below the vectors: the outline, the wires, the boxes, and a background for each patch."""
     x0, y0, x1, y1 = drawing.frame
     frame = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1}
-    shapes: list[style.Layout] = [frame | _look(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))]
+    shapes: list[style.Layout] = [
+        frame | _style_of(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))
+    ]
     for wires, width in ((drawing.wires, 1.8), (drawing.flows, 5)):
         for wire in wires:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
-            shapes.append({"type": "path", "path": path} | _look(style.NEUTRAL, width))
+            shapes.append({"type": "path", "path": path} | _style_of(style.NEUTRAL, width))
     for name, place in drawing.boxes.items():
         colour = style.GATE_COLOURS.get(name, style.NEUTRAL)
-        shapes.append(_rectangle(place, BOX) | _look(colour, 2.5, style.faded(colour, 0.25)))
+        shapes.append(_rectangle(place, BOX) | _style_of(colour, 2.5, style.faded(colour, 0.25)))
     for place in drawing.patches.values():
-        shapes.append(_rectangle(place, PATCH) | _look(style.NEUTRAL, 2, style.NEUTRAL))
+        shapes.append(_rectangle(place, PATCH) | _style_of(style.NEUTRAL, 2, style.NEUTRAL))
     return shapes
 
 
@@ -194,16 +196,16 @@ def _rectangle(place: Point, size: Point) -> style.Layout:
     return {"type": "rect", "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2}
 
 
-def _look(colour: str, width: float, fill: str = style.CLEAR) -> style.Layout:
+def _style_of(colour: str, width: float, fill: str = style.CLEAR) -> style.Layout:
     return {"layer": "below", "line": {"color": colour, "width": width}, "fillcolor": fill}
 
 
 def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
-    """Return what lies above the wires: their arrowheads, and the signs in circles."""
+    """Return the traces above the wires: their arrowheads, and the signs in circles."""
     ends = [wire[-2:] for wire in (*drawing.wires, *drawing.flows)]
     arrows = go.Scatter(
         x=[b[0] for _, b in ends], y=[b[1] for _, b in ends], mode="markers", hoverinfo="skip", name="arrows",
-        marker={"symbol": [_arrow(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL},
+        marker={"symbol": [_arrowhead(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL},
     )  # fmt: skip
     signs = go.Scatter(
         x=[x for _, x, _ in drawing.signs], y=[y for *_, y in drawing.signs], text=[sign for sign, *_ in drawing.signs],
@@ -213,7 +215,7 @@ def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
     return [arrows, signs]
 
 
-def _arrow(start: Point, end: Point) -> str:
+def _arrowhead(start: Point, end: Point) -> str:
     (x0, y0), (x1, y1) = start, end
     if x0 == x1:
         return "triangle-up" if y1 > y0 else "triangle-down"
@@ -221,7 +223,7 @@ def _arrow(start: Point, end: Point) -> str:
 
 
 def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
-    """Return what is written: σ or tanh in the boxes, a symbol beside each patch, and the notes."""
+    """Return the texts that stay: σ or tanh in the boxes, a symbol beside each patch, and the notes."""
     labels = []
     for name, (x, y) in drawing.boxes.items():
         sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
@@ -255,7 +257,7 @@ def _patch(part: str, values: np.ndarray, place: Point, of: str) -> go.Heatmap:
 
 
 def _folded(values: np.ndarray) -> list[list[float | None]]:
-    """Fold a vector into rows, unit by unit from the top left; what is not finite stays empty."""
+    """Return a vector as rows of squares, from the top left; a value that is not finite leaves its square empty."""
     shown = [round(float(v), 6) if np.isfinite(v) else None for v in values[:SHOWN]]
     columns = min(ACROSS, len(shown))
     shown += [None] * (-len(shown) % columns)

@@ -1,4 +1,4 @@
-"""Gates: how their values lie, over time, around the symbol, and unit by unit."""
+"""Gates: how their values are distributed, in all, over time, around the symbol, and for each unit."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from analysis.figures import style
 from analysis.results import GateMoments, GateSample, Saturation
 
-# Gates that do the same work stand in one row: what keeps, what lets in, what is proposed, what is shown.
+# Gates with the same work stand in one row: keeping the memory, letting input in, the new values, the output.
 ROWS = (("forget", "update"), ("input", "reset"), ("candidate",), ("output",))
 MARKERS = {
     "input": "diamond", "forget": "circle", "candidate": "square", "output": "triangle-up",
@@ -23,7 +23,7 @@ DOTS = 600  # of one gate in a scatter; of more, evenly spaced ones are shown
 
 
 class Place(NamedTuple):
-    """Where a gate is drawn: in which panel, in which row and column, what plotly writes behind that panel's axes."""
+    """Where a gate is drawn: its row and column, and the suffix of its panel's axes in plotly."""
 
     cell: str
     gate: str
@@ -69,14 +69,14 @@ def histograms(
             "matches": "y", "range": [0, ROOM * highest], "tickformat": ".0%", "nticks": 4,
             "showticklabels": place.column != 2,
         }  # fmt: skip
-        for shade, note in _ends(saturation, old, place):
+        for shade, note in _end_shades(saturation, old, place):
             shades.append(shade)
             notes.append(note)
     if before:
         axes["margin"] = {"b": 118}  # for the legend
         traces.append(style.key(before_name, width=1.5))
         traces.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
-    return _panels(places, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
+    return _panel_figure(places, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
 
 
 def _histogram(now: Saturation, before: Saturation | None, place: Place) -> list[go.Bar | go.Scatter]:
@@ -106,7 +106,7 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
         values = samples[cell].gates[gate]
         traces.append(
             go.Heatmap(
-                z=values.T, name=f"{cell} {gate}", coloraxis=_scale(gate), **place.on,
+                z=values.T, name=f"{cell} {gate}", coloraxis=_colour_axis(gate), **place.on,
                 hovertemplate="step %{x}, unit %{customdata}: %{z:.3g}<extra></extra>",
                 customdata=np.broadcast_to(samples[cell].units[:, None], values.T.shape),
             )
@@ -118,8 +118,8 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
         scale = {"cmin": lowest, "cmax": 1, "colorscale": style.DIVERGING}
         layout[name] = scale | {"colorbar": bar | {"title": {"text": title}, "y": y}}
     layout["margin"] = {"l": 46}
-    notes, lines = _reads(samples, places, "#000000")
-    return _panels(places, traces, layout, notes, lines, "time step", "unit", lift=14)
+    notes, lines = _read_marks(samples, places, "#000000")
+    return _panel_figure(places, traces, layout, notes, lines, "time step", "unit", lift=14)
 
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
@@ -139,13 +139,13 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
             )
         )  # fmt: skip
         ticks = len(samples) == 1 or place.column == 1  # cells side by side share them
-        axes[f"yaxis{place.panel}"] = {"range": _reach(gate, values), "nticks": 3, "showticklabels": ticks}
-    notes, lines = _reads(samples, places, style.NEUTRAL)
-    return _panels(places, traces, axes, notes, lines, "time step", "mean", lift=14)
+        axes[f"yaxis{place.panel}"] = {"range": _mean_range(gate, values), "nticks": 3, "showticklabels": ticks}
+    notes, lines = _read_marks(samples, places, style.NEUTRAL)
+    return _panel_figure(places, traces, axes, notes, lines, "time step", "mean", lift=14)
 
 
 def moments(results: Mapping[str, GateMoments]) -> go.Figure:
-    """Draw each gate's mean before, at and after what is to be remembered; the whiskers hold nine of ten units."""
+    """Draw each gate's mean before, at and after what is to be remembered; 90 % of the units lie in the whiskers."""
     traces = []
     for panel, result in zip(style.numbers(len(results)), results.values(), strict=True):
         gates = [gate for row in ROWS for gate in row if gate in result.mean]
@@ -206,7 +206,7 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
 
 
 def _places(cells: Mapping[str, Mapping]) -> list[Place]:
-    """Give each gate its panel: a column per cell, or two columns where there is one cell."""
+    """Return a panel for each gate: a column per cell, or two columns where there is one cell."""
     if len(cells) == 1:
         ((cell, gates),) = cells.items()
         names = [gate for row in ROWS for gate in row if gate in gates]
@@ -223,7 +223,7 @@ def _places(cells: Mapping[str, Mapping]) -> list[Place]:
     return [Place(*spot, panel) for spot, panel in zip(spots, style.numbers(len(spots)), strict=True)]
 
 
-def _panels(
+def _panel_figure(
     places: list[Place],
     traces: list,
     layout: style.Layout,
@@ -257,19 +257,19 @@ def _panels(
     )
 
 
-def _scale(gate: str) -> str:
+def _colour_axis(gate: str) -> str:
     return "coloraxis2" if gate == "candidate" else "coloraxis"
 
 
-def _reach(gate: str, values: np.ndarray) -> list[float]:
-    """Return a mean line's axis: 0 to 1, a candidate's -1 to 1, or as far as one without bounds goes."""
+def _mean_range(gate: str, values: np.ndarray) -> list[float]:
+    """Return the range of a mean's axis: 0 to 1; for a candidate −1 to 1, or wider where its values are."""
     if gate != "candidate":
         return [0, 1]
     top = max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0.0)))
     return [-top, top]
 
 
-def _ends(now: Saturation, before: Saturation | None, place: Place) -> Iterator[tuple[dict, dict]]:
+def _end_shades(now: Saturation, before: Saturation | None, place: Place) -> Iterator[tuple[dict, dict]]:
     """Yield a shade and a note for each of a gate's two ends; the note is the share of values there."""
     if now.ends is None:
         return
@@ -283,10 +283,10 @@ def _ends(now: Saturation, before: Saturation | None, place: Place) -> Iterator[
         )  # fmt: skip
 
 
-def _reads(
+def _read_marks(
     samples: Mapping[str, GateSample], places: list[Place], colour: str
 ) -> tuple[list[style.Layout], list[style.Layout]]:
-    """Return the names of what is to be remembered and of the cue, above the top row, and lines at their steps."""
+    """Return the marks of what is to be remembered and of the cue: names above the top row, lines at their steps."""
     notes, lines = [], []
     for place in places:
         T = len(next(iter(samples[place.cell].gates.values())))
