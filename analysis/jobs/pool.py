@@ -61,7 +61,7 @@ class Jobs:
         waiting: int = WAITING,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
-        history = self._history = FallbackStore(store)
+        history = self.history = FallbackStore(store)
         # The pool answers for its history, so that whoever has the one needs no hold of the other.
         self.store = history.file
         self.rows, self.row, self.find, self.watch = history.rows, history.row, history.find, history.watch
@@ -88,12 +88,12 @@ class Jobs:
     @property
     def trouble(self) -> str | None:
         """Why the history's file could last not be read or written; None where it could."""
-        return self._history.trouble
+        return self.history.trouble
 
     @property
     def damaged(self) -> tuple[str, ...]:
         """What is wrong with the runs that `rows` last left out."""
-        return self._history.damaged
+        return self.history.damaged
 
     @property
     def waiting(self) -> int:
@@ -117,7 +117,7 @@ class Jobs:
             row = self.find(experiment)
             if row is None or row.stopped:
                 self._require_room()
-            id, mine = self._history.join(experiment)
+            id, mine = self.history.join(experiment)
             if mine:
                 self._enqueue(id)
             return id
@@ -130,7 +130,7 @@ class Jobs:
         with self._lock:
             if self.row(id).stopped:
                 self._require_room()
-            if self._history.take(id):
+            if self.history.take(id):
                 self._enqueue(id)
 
     def cancel(self, id: str) -> None:
@@ -141,7 +141,7 @@ class Jobs:
         with self._lock:
             if id in self._queue:
                 self._queue.remove(id)
-                self._history.write(id, {"status": "cancelled"})
+                self.history.write(id, {"status": "cancelled"})
                 return
             for worker in self._workers:
                 if worker.run == id:
@@ -167,19 +167,19 @@ class Jobs:
         Raises StoreError where a run by its id is finished, or in others' hands, and whatever the training raises.
         """
         if isinstance(run, str):
-            id, mine = run, self._history.take(run)
+            id, mine = run, self.history.take(run)
             if not mine:
                 raise StoreError(f"run {id} is {self.row(id).status}: only a run that stopped can be resumed")
         elif anew:
-            id, mine = self._history.add(run), True
+            id, mine = self.history.add(run), True
         else:
-            id, mine = self._history.join(run)
+            id, mine = self.history.join(run)
         if not mine and (result := self._follow(id, on_snapshot)):
             return id, result
-        checkpoint, snapshots = self._history.progress(id)
+        checkpoint, snapshots = self.history.progress(id)
         trained = perform(
             self.row(id).experiment,
-            partial(self._history.write, id),
+            partial(self.history.write, id),
             checkpoint,
             snapshots,
             checkpoint_seconds=self._checkpoint_seconds,
@@ -203,7 +203,7 @@ class Jobs:
                 return self.load(id)
             if row.status == "cancelled":
                 raise StoreError(f"run {id} was cancelled at step {row.step}: train again, or resume it")
-            if not row.live and self._history.take(id):
+            if not row.live and self.history.take(id):
                 return None
             time.sleep(FOLLOW_SECONDS)
 
@@ -225,8 +225,8 @@ class Jobs:
         for worker in self._workers:
             worker.end()
         for id in self.under_way:
-            self._history.write(id, {"status": "interrupted", "reason": "the server stopped"})
-        self._history.close()
+            self.history.write(id, {"status": "interrupted", "reason": "the server stopped"})
+        self.history.close()
 
     # Giving runs to workers
 
@@ -247,7 +247,7 @@ class Jobs:
                 worker.run, worker.begun, worker.cancelled = id, False, None
                 settings = self.row(id).experiment.as_dict()
                 with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
-                    worker.pipe.send((id, settings, *self._history.progress(id)))
+                    worker.pipe.send((id, settings, *self.history.progress(id)))
 
     # The thread that receives what workers report
 
@@ -255,7 +255,7 @@ class Jobs:
         retry = time.monotonic() + RETRY_SECONDS
         while not self._closed:
             if time.monotonic() > retry:
-                self._history.save_ended()
+                self.history.save_ended()
                 retry = time.monotonic() + RETRY_SECONDS
             self._start_missing()
             for worker in self._workers:
@@ -285,10 +285,10 @@ class Jobs:
             if id:  # None = ready for its first run
                 worker.begun = True
                 try:
-                    self._history.write(id, columns, blob)
+                    self.history.write(id, columns, blob)
                 except StoreError as error:  # too large for any history
                     logger.warning("run %s fails, its result can't be kept: %s", id, error)
-                    self._history.write(id, {"status": "failed", "reason": f"it can't be kept: {error}"})
+                    self.history.write(id, {"status": "failed", "reason": f"it can't be kept: {error}"})
                     worker.run = None
                     worker.process.kill()
                     return
@@ -303,12 +303,12 @@ class Jobs:
         with self._lock:
             self._workers.remove(worker)
             if worker.run and worker.cancelled:
-                self._history.write(worker.run, {"status": "cancelled"})
+                self.history.write(worker.run, {"status": "cancelled"})
             elif worker.run and not (worker.begun or worker.run in self._requeued):
                 self._requeued.add(worker.run)  # no report came of this run yet: queue it again, once
                 self._queue.appendleft(worker.run)
             elif worker.run:
-                self._history.write(worker.run, {"status": "interrupted", "reason": f"its worker {ending}"})
+                self.history.write(worker.run, {"status": "interrupted", "reason": f"its worker {ending}"})
             if not worker.ready:
                 self._count_failed_start(f"it {ending}")
 
@@ -317,4 +317,4 @@ class Jobs:
         with self._lock:
             self._failed_starts += 1
             while self._queue and self._failed_starts >= STARTS and not self._workers:
-                self._history.write(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: {why}"})
+                self.history.write(self._queue.popleft(), {"status": "failed", "reason": f"no worker starts: {why}"})
