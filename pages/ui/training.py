@@ -4,34 +4,26 @@ Workers train; a page only asks how far they are. The same settings are the same
 """
 
 import gc
-import heapq
-import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 import streamlit as st
 
-from analysis.engine.cost import count_cost, require_memory
-from analysis.engine.unroll import one_thread
 from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Progress, Row
+from analysis.jobs.estimate import estimate_all, estimate_training
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import stayed_at_chance
 from analysis.report.wording import join_words
 from analysis.results import Run, Snapshot
 from analysis.tasks.registry import build_task
-from analysis.training.trainer import Trainer
 from pages.ui import sidebar
 from pages.ui.sidebar import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
-TRIED = 5e8  # multiply-adds of a step that is timed to say what a training costs
-SHORTEST = 20  # time steps of it
-LAST = 80  # snapshots that take as long as all that is measured before and after a training
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -247,54 +239,15 @@ def estimate(left: Mapping[Experiment, float]) -> str:
     count, seeds = len(left), next(iter(left)).seeds
     what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     try:
-        return f"{what}, about {duration(_side_by_side([seconds(each) * share for each, share in left.items()]))}"
+        return f"{what}, about {duration(estimate_all([seconds(each) * share for each, share in left.items()]))}"
     except (ValueError, ModuleNotFoundError) as error:
         return escape_markdown(error)
 
 
-def _side_by_side(each: list[float]) -> float:
-    """Return when the last of several trainings is done, which a worker for each core takes in turn."""
-    free = [0.0] * (os.cpu_count() or 1)
-    for one in each:
-        heapq.heapreplace(free, free[0] + one)
-    return max(free)
-
-
 @st.cache_data(max_entries=200, show_spinner=False)
 def seconds(experiment: Experiment) -> float:
-    """Estimate how long an experiment trains, from steps and a snapshot of it, of a shorter one where it is large.
-
-    A step of a few models takes about as long as one of many: so the length is cut first.
-    """
-    task = build_task(experiment)
-    require_memory(experiment, task, training=True)
-    each = 3 * count_cost(experiment, task)["multiply_adds"]
-    length, whole = experiment.length, experiment.task_length
-    if experiment.task != "digits":
-        length = min(whole, max(SHORTEST, int(TRIED / each / experiment.seeds / experiment.batch_size)))
-    batch = max(1, min(experiment.batch_size, int(TRIED / each / (length or whole) / experiment.seeds)))
-    models = max(1, min(experiment.seeds, int(TRIED / each / (length or whole) / batch)))
-    small = experiment.replace(length=length, seeds=models, batch_size=batch)
-    trainer = Trainer(small, build_task(small))
-
-    def measure() -> None:
-        trainer.snapshot_meter.measure(trainer.weights, of=("memory",))
-
-    larger = task.length / trainer.task.length * experiment.seeds / models
-    step = _quickest(trainer.advance) * larger * experiment.batch_size / batch
-    return experiment.steps * step + (experiment.steps / experiment.snapshot_every + LAST) * _quickest(measure) * larger
-
-
-def _quickest(work: Callable[[], object]) -> float:
-    """Return the seconds of the quickest of three, others' not counted; the first makes its buffers."""
-
-    def once() -> float:
-        began = time.thread_time()
-        with one_thread():
-            work()
-        return time.thread_time() - began
-
-    return min(once() for _ in range(3))
+    """Estimate the seconds of a training, once."""
+    return estimate_training(experiment)
 
 
 def duration(seconds: float) -> str:

@@ -360,28 +360,3 @@ def test_an_estimate_is_a_positive_time():
     assert estimate({Experiment(steps=100_000): 0.0}) == "1 cell × 4 seeds, about 1 s"
     assert "this machine has" in estimate({Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096): 1.0})
     assert [duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]
-
-
-def test_trainings_side_by_side_take_as_long_as_the_last_of_them(monkeypatch):
-    monkeypatch.setattr(training.os, "cpu_count", lambda: 2)
-    assert training._side_by_side([3.0, 1.0, 4.0]) == 5.0
-    assert training._side_by_side([2.0]) == 2.0
-
-
-def test_an_estimate_tries_all_models_on_a_shorter_sequence(monkeypatch):
-    from analysis.experiment import Experiment
-
-    tried = []
-
-    class Tried(training.Trainer):
-        def __init__(self, experiment, task):
-            tried.append(experiment)
-            super().__init__(experiment, task)
-
-    monkeypatch.setattr(training, "Trainer", Tried)
-    training.seconds.clear()
-    long = Experiment(hidden_size=64, length=500)
-    training.seconds(long)
-    assert tried[0].length < 250 and tried[0].replace(length=500) == long
-    training.seconds(Experiment(**SMALL))
-    assert tried[1] == Experiment(**SMALL)
