@@ -11,7 +11,17 @@ from analysis.experiment import Experiment
 from analysis.models.errors import UnusableError
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, find_recurrent, read_recurrent
-from analysis.models.limits import LARGEST, MIB, NONLINEARITIES, SEQUENCES, STEPS
+from analysis.models.limits import (
+    LARGEST,
+    LARGEST_VARIANCE,
+    MIB,
+    NONLINEARITIES,
+    RANDOM_SEQUENCES,
+    RANDOM_STEPS,
+    RANDOM_VARIANCE,
+    SEQUENCES,
+    STEPS,
+)
 from analysis.report.commands import record_command
 from analysis.report.markdown import escape_markdown
 from pages.ui import controls, session
@@ -164,15 +174,15 @@ def _choose_random() -> RandomInputs:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         return RandomInputs(
             variance=st.number_input(
-                "Variance", 0.0, 1e6, 1.0, key="model_variance", bind="query-params", width=115,
+                "Variance", 0.0, LARGEST_VARIANCE, RANDOM_VARIANCE, key="model_variance", bind="query-params", width=115,
                 help="Of the random numbers, whose mean is 0.",
             ),
             steps=st.number_input(
-                "Steps", 2, STEPS, 100, key="model_steps", bind="query-params", width=115,
+                "Steps", 2, STEPS, RANDOM_STEPS, key="model_steps", bind="query-params", width=115,
                 help="How long each sequence is.",
             ),
             sequences=st.number_input(
-                "Sequences", 1, SEQUENCES, 16, key="model_sequences", bind="query-params", width=115,
+                "Sequences", 1, SEQUENCES, RANDOM_SEQUENCES, key="model_sequences", bind="query-params", width=115,
                 help="How many are read: medians are over them.",
             ),
         )  # fmt: skip
