@@ -174,8 +174,8 @@ def _choose_random() -> RandomInputs:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         return RandomInputs(
             variance=st.number_input(
-                "Variance", 0.0, LARGEST_VARIANCE, RANDOM_VARIANCE, key="model_variance", bind="query-params", width=115,
-                help="Of the random numbers, whose mean is 0.",
+                "Variance", 0.0, LARGEST_VARIANCE, RANDOM_VARIANCE, key="model_variance", bind="query-params",
+                width=115, help="Of the random numbers, whose mean is 0.",
             ),
             steps=st.number_input(
                 "Steps", 2, STEPS, RANDOM_STEPS, key="model_steps", bind="query-params", width=115,
