@@ -135,13 +135,14 @@ def why_unmeasured(decay: Decay) -> str:
     return "the states or gradients leave the finite range" if decay.excluded else "it is zero"
 
 
-def format_range(values: np.ndarray) -> str:
-    """Write a median with its range over seeds: "0.34 (0.21–0.39)"."""
-    values = values[np.isfinite(values)]
-    if not len(values):
+def format_range(values: np.ndarray | Sequence[float | None]) -> str:
+    """Write a median with its range over seeds, without what is missing or not finite: "0.34 (0.21–0.39)"."""
+    numbers = np.array(values, float)  # None becomes NaN
+    finite = numbers[np.isfinite(numbers)]
+    if not len(finite):
         return "–"
-    low, high = format_number(values.min()), format_number(values.max())
-    return format_number(np.median(values)) + (f" ({low}–{high})" if low != high else "")
+    low, high = format_number(finite.min()), format_number(finite.max())
+    return format_number(np.median(finite)) + (f" ({low}–{high})" if low != high else "")
 
 
 def describe_span(memory: Memory) -> str:

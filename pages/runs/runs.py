@@ -1,12 +1,14 @@
 """Runs: every training that is kept, to look at again, compare, take away or delete."""
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.figures import comparison
 from analysis.history.entry import Progress
 from analysis.report.markdown import escape_markdown
+from analysis.report.tables import runs_tables
 from analysis.results import Run
-from pages.ui import export, history, layout, training, watched
+from pages.ui import export, history, layout, run_actions, runs_table, training, watched
 
 jobs = training.jobs()
 every = {row.id: row for row in jobs.rows()}
@@ -23,17 +25,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Filter", key="filter", bind="query-params", placeholder="lstm recall finished", width=320,
         help="Shows the runs in whose name, settings or status every word occurs.",
     )  # fmt: skip
-    history.take_in()
+    run_actions.show_import()
 if not every and watched.section(jobs.store):
     st.stop()
 if not every:
     st.info("Nothing has been trained yet: press Train on the page below, or import a run that was exported.")
     st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
     st.stop()
-ids = [row.id for row in history.matching(every.values(), words)]
-chosen = [every[id] for id in history.chosen() if id in every]
+ids = [row.id for row in runs_table.matching_rows(every.values(), words)]
+chosen = [every[id] for id in history.chosen_ids() if id in every]
 live = [row.id for row in every.values() if row.live]
-drawn = {}
+pictures: dict[str, go.Figure] = {}  # a download during a training takes the latest
 
 
 def picture() -> dict[str, Run | Progress]:
@@ -43,28 +45,28 @@ def picture() -> dict[str, Run | Progress]:
         st.rerun()
     if not ids:
         st.info("No run has all these words.")
-    history.table([rows[id] for id in ids])
-    seen = history.looks([rows[row.id] for row in chosen])
-    if not seen:
+    runs_table.show_table([rows[id] for id in ids])
+    shown = history.load_runs([rows[row.id] for row in chosen])
+    if not shown:
         return {}
-    drawn["decay"], drawn["timeline"] = comparison.decay(seen), comparison.timeline(seen)
-    layout.chart(drawn["decay"], "decay", "Gradient left against distance, of each run", moves=bool(live))
-    st.markdown(history.said(seen))
+    pictures["decay"], pictures["timeline"] = comparison.decay(shown), comparison.timeline(shown)
+    layout.chart(pictures["decay"], "decay", "Gradient left against distance, of each run", moves=bool(live))
+    st.markdown(history.runs_sentences(shown))
     layout.chart(
-        drawn["timeline"], "timeline", "Horizon and metric against training step, of each run", moves=bool(live)
+        pictures["timeline"], "timeline", "Horizon and metric against training step, of each run", moves=bool(live)
     )
-    if any(isinstance(run, Run) for run in seen.values()):
-        drawn["memory"] = comparison.memory(seen)
-        layout.chart(drawn["memory"], "memory", "What each run answers by distance")
-    return seen
+    if any(isinstance(run, Run) for run in shown.values()):
+        pictures["memory"] = comparison.memory(shown)
+        layout.chart(pictures["memory"], "memory", "What each run answers by distance")
+    return shown
 
 
 toolbar = st.container()
-seen = st.fragment(picture, run_every=training.POLL if live else None)()
+shown = st.fragment(picture, run_every=training.POLL if live else None)()
 with toolbar:
-    history.actions(chosen)
-    history.mention(chosen, hidden=[row for row in chosen if row.id not in ids])
-if seen:
+    run_actions.show_actions(chosen)
+    run_actions.mention_chosen(chosen, hidden=[row for row in chosen if row.id not in ids])
+if shown:
     experiments = {row.id: row.experiment for row in chosen}
-    export.row("runs", drawn, experiments, history.tables(seen), trained=experiments)
+    export.row("runs", pictures, experiments, runs_tables(shown, comparison.decays(shown)), trained=experiments)
 watched.section(jobs.store)

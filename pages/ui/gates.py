@@ -55,12 +55,8 @@ def show_sequences(
 ) -> Tables:
     """Draw the gates of one sequence, or else their means around the symbol; return the tables of both.
 
-    Args:
-        one: whether one sequence is drawn.
-        experiments: by cell; only LSTM and GRU.
-        trained_cells: those with a finished run.
-        is_unfinished: whether any cell is in training, so that what is untrained needs saying.
-        pictures: where the figure is added, for the export.
+    `trained_cells` have a finished run; `is_unfinished` is whether a training was begun. The figure is added to
+    `pictures`.
     """
     untrained_cells = [cell for cell in experiments if cell not in trained_cells]
     trained, view, number = choose_sequence(one, len(untrained_cells) < len(experiments))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,17 @@ from analysis.experiment import SETTINGS
 from analysis.lesson.reading import read_with_model
 from analysis.lesson.repetition import repeat
 from analysis.measures.gate_reading import read_gates
-from analysis.report.tables import bounds_tables, gate_sequence_tables, reading_tables, saturation_tables, vector_csv
+from analysis.report.tables import (
+    bounds_tables,
+    gate_sequence_tables,
+    reading_tables,
+    runs_tables,
+    saturation_tables,
+    vector_csv,
+)
 from analysis.tasks.vocabulary import split_words
+
+SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
 
 
 def rows(write):
@@ -68,3 +78,19 @@ def test_a_repeated_vector_is_written_by_entry_and_step():
     rows = vector_csv(repeat([1.0, 2.0], 3)).splitlines()
     assert rows[0] == "start,step,plain,tanh" and len(rows) == 1 + 2 * 11
     assert float(rows[11].split(",")[2]) == np.float64(3) ** 10
+
+
+def test_runs_are_written_by_label():
+    run = train(Experiment(cell="gru", **SMALL))
+    tables = {name: rows(write) for name, write in runs_tables({"a": run}, {"a": run.after}).items()}
+    assert [float(row["relative"]) for row in tables["decay"]] == run.after.relative.tolist()
+    assert [int(row["step"]) for row in tables["timeline"]] == [each.step for each in run.snapshots]
+    assert [float(row["accuracy"]) for row in tables["memory"]] == run.memory.value.tolist()
+
+
+def test_a_dead_seed_leaves_the_exported_median():
+    run = train(Experiment(cell="gru", **SMALL | {"steps": 4}))
+    last = run.snapshots[-1]
+    dead = replace(run, snapshots=(replace(last, metric=np.array([0.5, np.nan])),))
+    (row,) = rows(runs_tables({"a": dead}, {"a": dead.after})["timeline"])
+    assert float(row["accuracy"]) == 0.5
