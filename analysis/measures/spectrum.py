@@ -56,6 +56,7 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
         return gradient_of(torch.stack(losses).sum(), top)
 
 
+@torch.inference_mode()
 def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
     """Take all T losses back together: at step s, those of t >= s are columns of one product.
 
