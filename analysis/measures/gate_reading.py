@@ -13,7 +13,7 @@ from analysis.results import GateMoments, GateSample
 from analysis.tasks.registry import build_task
 
 SEQUENCES = 16
-LARGEST = 4e6  # numbers of one gate in a recording; a large model reads fewer sequences
+MOST_VALUES = 4e6  # numbers of one gate in a recording; a large model reads fewer sequences
 
 
 def read_gates(
@@ -31,7 +31,7 @@ def read_gates(
     """
     task = build_task(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
-    batch = example_batch(task, max(1, min(SEQUENCES, int(LARGEST / size))))
+    batch = example_batch(task, max(1, min(SEQUENCES, int(MOST_VALUES / size))))
     if trained is None:
         weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
     else:
