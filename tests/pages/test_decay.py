@@ -318,9 +318,9 @@ def damaged(experiment):
 
 
 def test_what_would_take_long_is_asked_about_first(monkeypatch):
-    from pages.ui import untrained
+    from analysis.measures import preview
 
-    monkeypatch.setattr(untrained, "SPEED", 1.0)
+    monkeypatch.setattr(preview, "SPEED", 1.0)
     for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
         at = fine(app(f"pages/{page}.py", **SMALL, show="a real cell"))
         asked = at.button(key="measure_anyway_button")
@@ -333,10 +333,10 @@ def test_what_would_take_long_is_asked_about_first(monkeypatch):
 
 
 def test_fewer_seeds_and_sequences_are_said(monkeypatch):
-    from pages.ui import untrained
+    from analysis.measures import preview
 
     assert not any("fewer sequences" in text.value for text in app(**SMALL).caption)
-    monkeypatch.setattr(untrained, "BUDGET", 1.0)
+    monkeypatch.setattr(preview, "BUDGET", 1.0)
     for page in ("home/home", "measure/decay", "measure/bounds", "measure/gates"):
         at = fine(app(f"pages/{page}.py", **SMALL, show="a real cell"))
         assert any(re.search("fewer sequences.* 8 of 64 .1 of 2 seeds", t.value) for t in at.caption), page
