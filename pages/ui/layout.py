@@ -3,6 +3,8 @@
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui import session
+
 TIGHT = """<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
@@ -38,15 +40,15 @@ def says(sentence: str) -> None:
 def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool = False) -> None:
     """Show a figure; its own menu saves it as SVG under this name, which also is its key.
 
-    Streamlit draws every new figure from nothing. Where one moves, the last one stays below it, in sight until that
-    is done.
+    Streamlit draws every new figure from nothing. Where a figure moves, keep the old one visible until the new one
+    is drawn.
     """
-    above, last, below = st.session_state.get(f"layers-{name}", (0, None, None))
+    above, last, below = session.layers(name).get()
     if last is not None and figure is not last and figure != last:
         above, below = 1 - above, last
     elif not moves:
         below = None
-    st.session_state[f"layers-{name}"] = above, figure if moves else None, below
+    session.layers(name).set((above, figure if moves else None, below))
     with st.container(key=f"layers-{name}"):
         for layer in (0, 1):
             if (shown := figure if layer == above else below) is None:

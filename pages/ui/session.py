@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from analysis.experiment import Experiment
     from analysis.results import Snapshot
-    from pages.ui.player import Held, Player
     from pages.ui.sidebar import Settings
 
 T = TypeVar("T")
@@ -133,18 +132,6 @@ LAST_VECTOR: Key[np.ndarray | None] = Key("last_vector", nothing)
 def layers(chart: str) -> Key[tuple[int, go.Figure | None, go.Figure | None]]:
     """Return the key of a chart's two layers: which of the two lies above, the figure in it, the one below it."""
     return Key(f"layers-{chart}", lambda: (0, None, None))
-
-
-def player(slider: str) -> Key[Player]:
-    """Return the key of what plays a training's snapshots, beside the slider's own key."""
-    from pages.ui.player import Player
-
-    return Key(f"{slider}_player", Player)
-
-
-def held_picture(name: str) -> Key[Held | None]:
-    """Return the key of a picture that is drawn only every few seconds."""
-    return Key(f"{name}_held", nothing)
 
 
 def model_results(subject: str) -> Key[dict[str, Any]]:

@@ -16,9 +16,9 @@ from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import stayed_at_chance
 from analysis.report.wording import join_words
-from analysis.results import Run, Snapshot
+from analysis.results import Run
 from analysis.tasks.registry import build_task
-from pages.ui import sidebar
+from pages.ui import session, sidebar
 from pages.ui.sidebar import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
@@ -50,14 +50,14 @@ def load(id: str) -> Run:
 
 def forget_others(ids: Iterable[str]) -> None:
     """Keep in the session what was seen of these runs alone."""
-    seen = st.session_state.get("seen", {})
+    seen = session.SEEN.get()
     for id in seen.keys() - set(ids):
         del seen[id]
 
 
 def follow(id: str) -> Progress:
     """Return a run as far as it has come; what was seen of it before is not read again."""
-    seen: dict[str, tuple[Snapshot, ...]] = st.session_state.setdefault("seen", {})
+    seen = session.SEEN.get()
     had = seen.get(id, ())
     row, new = jobs().watch(id, had[-1].step if had else -1)
     if had and row.step < had[-1].step:  # it went back to its checkpoint
@@ -82,8 +82,8 @@ def _chance(experiment: Experiment) -> float:
 
 def begin(experiments: Iterable[Experiment]) -> None:
     """Have trained what never was, without a press of the button, once in a visit and if no other has to wait."""
-    if not (st.session_state.get("begun") or jobs().under_way):
-        st.session_state["begun"] = True
+    if not (session.BEGUN.get() or jobs().under_way):
+        session.BEGUN.set(True)
         submit(each for each in experiments if not _find(each))
 
 
@@ -98,7 +98,7 @@ def submit(experiments: Iterable[Experiment]) -> None:
 
 
 def _refused() -> dict[Experiment, str]:
-    return st.session_state.setdefault("refused", {})
+    return session.REFUSED.get()
 
 
 def _find(experiment: Experiment) -> Row | None:
