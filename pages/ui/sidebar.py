@@ -11,6 +11,7 @@ import streamlit as st
 from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
+from pages.ui import session
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
@@ -38,7 +39,7 @@ class Settings:
 
 def settings() -> Settings:
     """Return what the sidebar says; where that can't be, say why and end the page."""
-    chosen = st.session_state["settings"]
+    chosen = session.SETTINGS.get()
     if chosen.error:
         st.error(escape_markdown(chosen.error))
         st.stop()
@@ -46,7 +47,7 @@ def settings() -> Settings:
 
 
 def say_left_out(settings: Settings) -> None:
-    """Say what doesn't apply to a cell: under a picture, which so stays where it is."""
+    """Say what doesn't apply to a cell. Call it below the picture, so that the picture does not move."""
     if settings.left_out:
         st.caption(settings.left_out)
 
@@ -75,11 +76,11 @@ def draw() -> None:
 
 
 def forget_endless_numbers() -> None:
-    """Start again without what is infinite in the URL: Streamlit's whole numbers fail on it."""
+    """Reload the page without URL values that are not finite: Streamlit's number inputs fail on them."""
     url = {name: st.query_params.get_all(name) for name in st.query_params}
     sound = {name: values for name, values in url.items() if name not in SETTINGS or not any(map(endless, values))}
     if len(sound) < len(url):
-        st.switch_page(st.session_state["page"], query_params=sound)
+        st.switch_page(session.PAGE.get(), query_params=sound)
 
 
 def endless(text: str) -> bool:
@@ -182,7 +183,7 @@ def upload() -> str | None:
 
 def with_own_name(experiment: Experiment) -> Experiment:
     """Name an uploaded text as its user does, not by the server's copy."""
-    file = st.session_state.get("upload")
+    file = session.UPLOAD.get()
     return experiment.replace(text_file=file.name) if experiment.text_file and file else experiment
 
 
