@@ -19,13 +19,13 @@ layout.title(
 )
 settings = sidebar.settings()
 gated = {cell: experiment for cell, experiment in settings.experiments.items() if cell in GATED}
-runs, rows, show_estimate = training.row(settings)
+trainings = training.draw_row(settings)
 if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
-    show_estimate()
+    trainings.show_estimate()
     st.stop()
-runs = {cell: run for cell, run in runs.items() if cell in gated}
-unfinished = {cell: row for cell, row in rows.items() if cell in gated}
+runs = {cell: run for cell, run in trainings.runs.items() if cell in gated}
+unfinished = {cell: row for cell, row in trainings.unfinished.items() if cell in gated}
 live = any(row.live for row in unfinished.values())
 
 starting = {cell: experiment for cell, experiment in gated.items() if cell not in runs}
@@ -78,4 +78,4 @@ if carry_tab.open:
         carry = {cell: untrained[cell].decays["carry"] for cell in gated}
         tables |= gates.show_carry(gated, carry, {cell: run.carry for cell, run in runs.items()}, pictures)
 export.row("gates", pictures, gated, tables, trained=runs)
-show_estimate()
+trainings.show_estimate()

@@ -56,7 +56,7 @@ def mention_chosen(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
     """Show why runs that are ticked failed or were interrupted, and which of them the filter hides."""
     for row in rows:
         if row.reason:
-            training.say_why(escape_markdown(run_title(row)), row)
+            training.show_reason(escape_markdown(run_title(row)), row)
     if hidden:
         st.caption(
             f"Ticked too, but hidden by the filter: {join_words([escape_markdown(run_title(row)) for row in hidden])}."

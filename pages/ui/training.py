@@ -1,12 +1,14 @@
-"""Training on a page, in one place: the button, what it costs, how far it is, the runs.
+"""Training on a page: the buttons, what a training costs, how far it is, and the finished runs.
 
-Workers train; a page only asks how far they are. The same settings are the same run, whoever asks for them.
+Workers train; a page only asks how far they are. The same settings are the same run for every visitor.
 """
 
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
@@ -34,9 +36,10 @@ def jobs() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def spare_what_is_loaded() -> None:
-    """Leave what the server has loaded out of garbage collections: Streamlit does a whole one after every run.
+    """Leave what the server has loaded out of garbage collections.
 
-    That takes 0.14 s of every thread, and a page that trains is run every second.
+    Streamlit makes a full one after every run of a page. It takes 0.14 s of every thread, and a page that trains is
+    run every second.
     """
     gc.collect()
     gc.freeze()
@@ -49,14 +52,14 @@ def load(id: str) -> Run:
 
 
 def forget_others(ids: Iterable[str]) -> None:
-    """Keep in the session what was seen of these runs alone."""
+    """Drop from the session the snapshots of all runs but these."""
     seen = session.SEEN.get()
     for id in seen.keys() - set(ids):
         del seen[id]
 
 
 def follow(id: str) -> Progress:
-    """Return a run as far as it has come; what was seen of it before is not read again."""
+    """Return a run as far as it has come; snapshots read before are not read again."""
     seen = session.SEEN.get()
     had = seen.get(id, ())
     row, new = jobs().watch(id, had[-1].step if had else -1)
@@ -67,7 +70,7 @@ def follow(id: str) -> Progress:
 
 
 def _chance_of(row: Row) -> float:
-    """Return what guessing gets; NaN where the run's text, or what it takes, is not here."""
+    """Return the metric of a model that guesses; NaN where the run's text or a library it needs is missing."""
     try:
         row.require_text()
         return _chance(row.experiment)
@@ -81,14 +84,14 @@ def _chance(experiment: Experiment) -> float:
 
 
 def begin(experiments: Iterable[Experiment]) -> None:
-    """Have trained what never was, without a press of the button, once in a visit and if no other has to wait."""
+    """Train what has no run yet without a press of the button: once in a visit, and only if no other run waits."""
     if not (session.BEGUN.get() or jobs().under_way):
         session.BEGUN.set(True)
         submit(each for each in experiments if not _find(each))
 
 
 def submit(experiments: Iterable[Experiment]) -> None:
-    """Have experiments trained; what can't be is remembered with the reason, and loses no other cell's run."""
+    """Submit experiments to the workers; remember why one was refused, and go on with the others."""
     for experiment in experiments:
         _refused().pop(experiment, None)
         try:
@@ -109,7 +112,7 @@ def _find(experiment: Experiment) -> Row | None:
 
 
 def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
-    """Return runs as far as they have come by now; where one was deleted meanwhile, draw the page again."""
+    """Return runs as far as they have come; run the page again where one was deleted meanwhile."""
     forget_others(found.id for found in rows.values())
     try:
         return {cell: follow(found.id) for cell, found in rows.items()}
@@ -117,79 +120,112 @@ def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
         st.rerun()
 
 
-def row(settings: Settings) -> tuple[dict[str, Run], dict[str, Row], Callable[[], None]]:
-    """Draw the buttons, how far the training is, and what went wrong.
+@dataclass(frozen=True)
+class TrainingRow:
+    """What the buttons of a page train: the finished runs by cell, and those that wait, train or stopped.
 
-    Returns by cell the runs that are finished, and those that wait, train or stopped; and what a page calls last: it
-    says what a training will cost, for which it tries a step.
+    `remaining` holds the share that is left of each training that may begin or go on; `place` is where its cost is
+    written.
     """
+
+    runs: dict[str, Run]
+    unfinished: dict[str, Row]
+    remaining: dict[Experiment, float]
+    place: DeltaGenerator
+
+    def show_estimate(self) -> None:
+        """Tell what the remaining trainings cost. Call it last: a step is tried for it."""
+        if self.remaining and not any(row.live for row in self.unfinished.values()):
+            self.place.caption(estimate(self.remaining))
+
+
+def draw_row(settings: Settings) -> TrainingRow:
+    """Draw the buttons, how far the training is, and what went wrong."""
     rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
-    runs = {}
-    with st.container():
-        for cell, found in rows.items():
-            if found and found.status == "finished":
-                try:
-                    runs[cell] = load(found.id)
-                except StoreError as error:
-                    st.error(f"{cell.upper()}: {escape_markdown(error)}. Delete it on the page Runs to train again.")
-    live = [found for found in rows.values() if found and found.live]
-    stopped = {cell: found for cell, found in rows.items() if found and found.stopped}
-    left = {  # of each training that may begin or go on, its share
+    runs = _load_finished(rows)
+    live = [row for row in rows.values() if row and row.live]
+    stopped = {cell: row for cell, row in rows.items() if row and row.stopped}
+    remaining = {
         experiment: 1 - stopped[cell].step / experiment.steps if cell in stopped else 1.0
         for cell, experiment in settings.experiments.items()
         if rows[cell] is None or cell in stopped
     }
-    go_on = "Resume" if stopped and len(stopped) == len(left) else "Train"
+    label = "Resume" if stopped and len(stopped) == len(remaining) else "Train"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            go_on, type="primary", key="train",
-            icon=":material/play_arrow:", disabled=not left, on_click=submit, args=(left,),
-        )  # fmt: skip
-        st.button(
-            "Cancel", icon=":material/stop:", disabled=not live, on_click=_cancel, args=(live,), key="cancel",
-        )  # fmt: skip
-        with st.container():
-            if live:
-                st.fragment(_watch, run_every=POLL)([each.id for each in live])
-            said = st.empty()
-            if not live:
-                diverged = runs and all(run.status == "diverged" for run in runs.values())
-                said.caption("…" if left else "All models diverged." if diverged else "Trained.")
+        place = _draw_buttons(label, remaining, live, runs)
     with st.container():
         _mention_others(rows.values())
-        if cancelled := [each for each in stopped.values() if each.status == "cancelled"]:
-            at = [f"{each.experiment.cell.upper()} at step {each.step}" for each in cancelled]
-            st.caption(
-                f"Cancelled: {join_words(at)} of {cancelled[0].experiment.steps}. Nothing is lost: {go_on} goes on."
-            )
-        for cell, each in stopped.items():
-            if each.status != "cancelled":
-                say_why(cell.upper(), each)
-        for experiment in left:
+        _mention_stopped(stopped, label)
+        for experiment in remaining:
             if why := _refused().get(experiment):
                 st.error(f"{experiment.cell.upper()}: {escape_markdown(why)}")
         _mention_trouble(rows.values())
         _advise(runs)
-    unfinished = {cell: found for cell, found in rows.items() if found and found.status != "finished"}
-    return runs, unfinished, lambda: said.caption(estimate(left)) if left and not live else None
+    unfinished = {cell: row for cell, row in rows.items() if row and row.status != "finished"}
+    return TrainingRow(runs, unfinished, remaining, place)
 
 
-def say_why(name: str, row: Row) -> None:
-    """Say why a run failed or was interrupted."""
-    say = st.error if row.status == "failed" else st.warning
-    say(f"{name}: {row.status} at step {row.step}, {escape_markdown(row.reason)}.")
+def _load_finished(rows: Mapping[str, Row | None]) -> dict[str, Run]:
+    """Return the results of the finished runs by cell; a damaged one is reported and left out."""
+    runs = {}
+    with st.container():
+        for cell, row in rows.items():
+            if row and row.status == "finished":
+                try:
+                    runs[cell] = load(row.id)
+                except StoreError as error:
+                    st.error(f"{cell.upper()}: {escape_markdown(error)}. Delete it on the page Runs to train again.")
+    return runs
+
+
+def _draw_buttons(
+    label: str, remaining: Mapping[Experiment, float], live: list[Row], runs: Mapping[str, Run]
+) -> DeltaGenerator:
+    """Draw Train and Cancel and how far the training is; return the place of the line beside them."""
+    st.button(
+        label, type="primary", key="train",
+        icon=":material/play_arrow:", disabled=not remaining, on_click=submit, args=(remaining,),
+    )  # fmt: skip
+    st.button(
+        "Cancel", icon=":material/stop:", disabled=not live, on_click=_cancel, args=(live,), key="cancel",
+    )  # fmt: skip
+    with st.container():
+        if live:
+            st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
+        place = st.empty()
+        if not live:
+            all_diverged = runs and all(run.status == "diverged" for run in runs.values())
+            place.caption("…" if remaining else "All models diverged." if all_diverged else "Trained.")
+    return place
+
+
+def _mention_stopped(stopped: Mapping[str, Row], label: str) -> None:
+    """Tell which trainings were cancelled, and why the others stopped."""
+    if cancelled := [row for row in stopped.values() if row.status == "cancelled"]:
+        at = [f"{row.experiment.cell.upper()} at step {row.step}" for row in cancelled]
+        whole = cancelled[0].experiment.steps
+        st.caption(f"Cancelled: {join_words(at)} of {whole}. Nothing is lost: {label} goes on.")
+    for cell, row in stopped.items():
+        if row.status != "cancelled":
+            show_reason(cell.upper(), row)
+
+
+def show_reason(name: str, row: Row) -> None:
+    """Tell why a run failed or was interrupted."""
+    show = st.error if row.status == "failed" else st.warning
+    show(f"{name}: {row.status} at step {row.step}, {escape_markdown(row.reason)}.")
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
-    """Say where something else trains or waits, as after a setting was moved, and lead there."""
+    """Mention runs of other settings that train or wait, as after a setting was moved, with a link to them."""
     others = len({*jobs().under_way} - {found.id for found in rows if found})
     if others:
         said = f"{others} run{'s' * (others > 1)} with other settings under way: see Runs"
         st.page_link("pages/runs/runs.py", label=said, icon=":material/history:")
 
 
-def _watch(ids: list[str]) -> None:
-    """Say how far runs are; where one has ended, draw the page again."""
+def _show_progress(ids: list[str]) -> None:
+    """Show how far runs are; once one has ended, run the page again."""
     try:
         rows = [jobs().row(id) for id in ids]
     except NoRunError:
@@ -209,7 +245,7 @@ def _watch(ids: list[str]) -> None:
 
 
 def _left(rows: list[Row]) -> str:
-    """Say about how long runs will take yet; or how many of them wait."""
+    """Return the time that runs still take, roughly, or how many of them wait, as the end of a line."""
     if waiting := sum(each.status == "queued" for each in rows):
         return f"; {waiting} wait{'s' * (waiting == 1)} for a free core"
     if not all(each.step for each in rows):
@@ -227,7 +263,7 @@ def _cancel(rows: list[Row]) -> None:
 
 
 def _mention_trouble(rows: Iterable[Row | None]) -> None:
-    """Say where the history can't be used, or a run is in memory alone."""
+    """Warn where the history can't be used, or a run is kept in memory alone."""
     unsaved = next((found.unsaved for found in rows if found and found.unsaved), None)
     if unsaved or jobs().trouble:
         what = "This training is" if unsaved else "The history can't be used: trainings are"
@@ -235,7 +271,7 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
 
 
 def estimate(left: Mapping[Experiment, float]) -> str:
-    """Say what the share that is left of each training will cost: "3 cells × 4 seeds, about 10 s"."""
+    """Describe what is left of some trainings by its cost: "3 cells × 4 seeds, about 10 s"."""
     count, seeds = len(left), next(iter(left)).seeds
     what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
     try:
@@ -258,7 +294,7 @@ def duration(seconds: float) -> str:
 
 
 def _advise(runs: dict[str, Run | None]) -> None:
-    """Where a gated cell learned nothing, link to a start that may help; name what diverged."""
+    """Name the models that diverged; where a gated cell learned nothing, offer a start that may help."""
     done = {cell: run for cell, run in runs.items() if run is not None}
     for cell, run in done.items():
         if run.diverged:

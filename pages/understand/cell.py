@@ -29,9 +29,9 @@ experiments = ui.next_word_experiments(settings, cell)
 untrained = ui.untrained_readings(experiments, words, squashed)
 picture = st.container()
 training.begin(filter(is_brief, experiments.values()))
-finished, _, show_estimate = training.row(sidebar.Settings(experiments))
+trainings = training.draw_row(sidebar.Settings(experiments))
 st.caption(ui.unused_settings_sentence(settings.any.task))
-runs = {name: run for name, run in finished.items() if weights == "trained"}
+runs = {name: run for name, run in trainings.runs.items() if weights == "trained"}
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
 readings = {name: trained.get(name, untrained[name]) for name in settings.cells}
 reading = readings[cell]
@@ -93,4 +93,4 @@ if costs_tab.open:
 with st.expander("Sources"):
     st.markdown(lesson.SOURCES)
 export.row("cell", pictures, experiments, reading_tables(readings, reading), trained=runs)
-show_estimate()
+trainings.show_estimate()

@@ -1,0 +1,224 @@
+"""What the page of gradient decay shows: the decays at the step that is reached or chosen, their sentences, details."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from analysis.figures.decay import decay, with_memory
+from analysis.figures.timeline import timeline
+from analysis.history.entry import Progress
+from analysis.measures.decay import at_threshold
+from analysis.measures.threshold import horizons_at
+from analysis.report import wording
+from analysis.report.sentences import decay as sentences
+from analysis.report.sentences.progress import progress_sentence
+from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
+from analysis.results import Decay, Snapshot
+from pages.ui import comparison, controls, layout, player, sidebar, training
+from pages.ui.untrained import measure_untrained, mention_sizes
+
+DETAILS = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
+Tables = dict[str, Callable[[], str]]
+
+
+class DecayView:
+    """The decays of the chosen cells, at one threshold.
+
+    `decays`, `phases` and `pictures` are those drawn last: while something trains or plays, the upper part of the page
+    is drawn again and again, and a download takes the latest.
+    """
+
+    def __init__(
+        self,
+        settings: sidebar.Settings,
+        trainings: training.TrainingRow,
+        untrained: Mapping[str, Mapping[str, Decay]],
+        look: controls.Look,
+    ) -> None:
+        self.experiments, self.experiment, self.look = settings.experiments, settings.any, look
+        self.settings, self.untrained = settings, untrained
+        self.runs, self.unfinished = runs, unfinished = trainings.runs, trainings.unfinished
+        self.starting = {cell: each for cell, each in self.experiments.items() if cell not in runs}
+        self.is_live = any(row.live for row in unfinished.values())
+        self.before = {
+            cell: at_threshold(measured, look.threshold)
+            for cell, measured in {
+                **{cell: untrained[cell]["memory"] for cell in unfinished},
+                **{cell: run.before for cell, run in runs.items()},
+            }.items()
+        }
+        self.after = {cell: at_threshold(run.after, look.threshold) for cell, run in runs.items()}
+        self.decays = self.at_the_end("memory")
+        self.phases = {cell: "after" if cell in runs else "before" for cell in self.experiments}
+        self.states = wording.name_states(self.phases)  # of what is trained or not, whatever step is shown
+        self.pictures: dict[str, go.Figure] = {}
+
+    def at_the_end(self, of: str) -> dict[str, Decay]:
+        """Return the decay of each cell that has it: after its training, or untrained."""
+        measured = self.untrained
+        if of not in ("memory", "carry"):  # measured only where a tab asks for it
+            measured = {cell: untrained.decays for cell, untrained in measure_untrained(self.starting).items()}
+        measured = {**measured, **{cell: run.measured_after.decays for cell, run in self.runs.items()}}
+        threshold = self.look.threshold
+        return {cell: at_threshold(measured[cell][of], threshold) for cell in self.experiments if of in measured[cell]}
+
+    def show_moment(self) -> None:
+        """Draw decay, sentences and timeline at the step that the training has reached, or that is chosen."""
+        progress = training.progress(self.unfinished)
+        seen = {cell: run for cell, run in progress.items() if run.snapshots}
+        above = st.container()
+        nothing_trains = self.runs and not self.unfinished
+        reached = max((run.row.step for run in seen.values()), default=None if nothing_trains else 0)
+        step = player.row("step", self.experiment, reached)
+        snapshots = {cell: run.snapshots[-1] for cell, run in seen.items()}
+        earlier = reached is None and step < self.experiment.steps  # the lines and the lower panel are of the end
+        if earlier:
+            snapshots = {cell: player.snapshot(run, step) for cell, run in self.runs.items()}
+        self.decays |= {cell: at_threshold(taken.decay, self.look.threshold) for cell, taken in snapshots.items()}
+        self.phases |= {cell: f"step {taken.step}" for cell, taken in snapshots.items()}
+        with above:
+            carry = self.show_picture(snapshots, earlier)
+        self.show_sentences(progress, earlier)
+        for cell, alone in carry.items():
+            st.caption(sentences.carry_sentence(cell, self.decays[cell], alone, self.states))
+        if self.runs or seen:
+            self.show_timeline(seen, step if reached is None else None)
+
+    def show_picture(self, snapshots: Mapping[str, Snapshot], earlier: bool) -> dict[str, Decay]:
+        """Draw the decays over what trained networks answer; return the carry's, empty where it is not drawn."""
+        look = self.look
+        carry = self.at_the_end("carry") if look.carry and not snapshots and not self.unfinished else {}
+        curves = decay(
+            self.decays,
+            before=self.before,
+            carry=carry,
+            states=wording.name_states(self.phases),
+            spread=look.spread,
+            relative=look.relative,
+            position=look.position,
+            full_depth=look.full_depth,
+        )
+        self.pictures["decay"] = with_memory(
+            curves,
+            {cell: run.memory for cell, run in self.runs.items()},
+            position=look.position,
+            trained="after training" if earlier else "",
+            untrained="Measured when the training is done" if self.unfinished else "Train to see what it remembers",
+        )
+        alt = "Gradient left and answers against distance"
+        layout.chart(self.pictures["decay"], "decay", alt, moves=self.moves)
+        sidebar.say_left_out(self.settings)
+        mention_sizes(self.starting)
+        return carry
+
+    @property
+    def moves(self) -> bool:
+        """Whether the pictures change by themselves."""
+        return self.is_live or player.plays("step")
+
+    def show_sentences(self, progress: Mapping[str, Progress], earlier: bool) -> None:
+        """Write a line for each cell: what it learned, how far its training is, or how far it reaches untrained."""
+        if not self.runs and not self.unfinished:
+            layout.says(sentences.untrained_sentence(self.decays))
+        by_cell = {
+            cell: sentences.training_sentence(cell, run, self.before[cell], self.after[cell])
+            for cell, run in self.runs.items()
+        }
+        by_cell |= {
+            cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
+            for cell, run in progress.items()
+        }
+        lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]
+        if others := {cell: self.decays[cell] for cell in self.starting if by_cell and cell not in by_cell}:
+            lines.append(sentences.untrained_sentence(others))
+        st.markdown(("After training:\n\n" if earlier else "") + "\n".join(f"- {line}" for line in lines))
+        if self.runs:
+            run = next(iter(self.runs.values()))
+            st.caption(sentences.explain_horizon_and_span(run, self.look.threshold))
+
+    def show_timeline(self, seen: Mapping[str, Progress], step: int | None) -> None:
+        """Draw horizon and metric by training step, with the chosen step marked; while something trains, seldom."""
+        through = {**self.runs, **seen}
+
+        def draw() -> go.Figure:
+            return timeline({cell: horizons_at(run, self.look.threshold) for cell, run in through.items()}, step)
+
+        shown = (self.look.threshold, *self.runs, *(run.row.id for run in seen.values()))
+        self.pictures["timeline"] = player.seldom("timeline", shown, draw) if self.is_live else draw()
+        layout.chart(
+            self.pictures["timeline"], "timeline", "Horizon and metric against training step", moves=self.moves
+        )
+        metric = next(iter(through.values())).metric_name
+        tested = " In the table below: on test sequences." if self.runs else ""
+        st.caption(f"Drawn here: {metric} on the training batches.{tested}")
+
+    def mention_unfinished(self) -> None:
+        """Tell which cells stand below as untrained until their training is done."""
+        if self.unfinished:
+            cells = wording.join_words([cell.upper() for cell in self.unfinished])
+            st.caption(f"Below: {cells} untrained, until the training is done.")
+
+    def show_details(self) -> Tables:
+        """Draw the tab that is open; return the tables of what is drawn, to be written when they are asked for."""
+        states = self.states
+        if any(phase.startswith("step") for phase in self.phases.values()):  # the tabs show an end, not that step
+            states = {cell: "trained" if cell in self.runs else "untrained" for cell in self.phases}
+        tables: Tables = {}
+        rates, weights, others = st.tabs(DETAILS, key="details", bind="query-params")
+        if rates.open:
+            with rates:
+                if self.unfinished:
+                    comparison.rates(self.at_the_end("memory"), states)
+                else:
+                    comparison.rates(self.decays, wording.name_states(self.phases))
+        if weights.open:
+            with weights:
+                alt = "What each step adds to the update of the recurrent weights"
+                updates = self.show_decays_of("weights", "weights", alt, states, tables)
+                st.markdown(sentences.update_sentence(updates, states))
+        if others.open:
+            with others:
+                of = controls.state()
+                self.show_decays_of(of, f"gradient-{of}", f"Gradient of the {of} against distance", states, tables)
+        return tables
+
+    def show_decays_of(
+        self, of: str, name: str, alt: str, states: Mapping[str, str], tables: Tables
+    ) -> dict[str, Decay]:
+        """Draw the decays of another gradient under a name, add their table, and return them."""
+        decays = self.at_the_end(of)
+        self.pictures[name] = decay(
+            decays, states=states, spread=self.look.spread, position=self.look.position, height=360
+        )
+        layout.chart(self.pictures[name], name, alt)
+        curves = [
+            (self.experiments[cell], "after" if cell in self.runs else "before", curve)
+            for cell, curve in decays.items()
+        ]
+        tables[name] = partial(decay_csv, *curves)
+        return decays
+
+    def show_comparison(self) -> None:
+        """Compare the trained cells in a table."""
+        st.subheader("Which cell here?", anchor=False)
+        if self.runs:
+            comparison.table(self.runs, self.after)
+        else:
+            when = "When the training is done" if self.unfinished else "Train, and"
+            st.caption(f"{when} this table compares the cells.")
+
+    def tables(self) -> Tables:
+        """Return the tables of the upper part, with horizons at this threshold, to be written when asked for."""
+        tables: Tables = {"decay": self._write_curves}
+        if self.runs:
+            tables |= {"memory": partial(memory_csv, *self.runs.values()), "timeline": self._write_snapshots}
+        return tables
+
+    def _write_curves(self) -> str:
+        drawn = [(self.experiments[cell], self.phases[cell], curve) for cell, curve in self.decays.items()]
+        return decay_csv(*drawn, *((self.experiments[cell], "before", curve) for cell, curve in self.before.items()))
+
+    def _write_snapshots(self) -> str:
+        return snapshots_csv(*(horizons_at(run, self.look.threshold) for run in self.runs.values()))
