@@ -1,6 +1,6 @@
 """Goldfish: how far back does a recurrent network remember, and why?
 
-Each public name is loaded when it is first asked for, so that what needs no torch starts without it.
+Each public name is imported on first use, so that commands which need no torch start without it.
 """
 
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.models.watching import watch
     from analysis.training.trainer import train
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the program that imports it logs
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the importing program sets up logging
 
 __all__ = [
     "Experiment",
@@ -50,7 +50,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name on first use (PEP 562); AttributeError for any other."""
+    """Import a public name on first use (PEP 562); raise AttributeError for any other name."""
     if name not in _MODULES:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}")
     value = getattr(import_module(f"analysis.{_MODULES[name]}"), name)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 CELLS = ("rnn", "lstm", "gru")
-GATES: dict[str, tuple[str, ...]] = {  # of each cell, in the order of torch's weights
+GATES: dict[str, tuple[str, ...]] = {  # each cell's gates, in the order of torch's weights
     "rnn": (),
     "lstm": ("input", "forget", "candidate", "output"),
     "gru": ("reset", "update", "candidate"),
 }
 GATED = tuple(cell for cell, gates in GATES.items() if gates)
-PART_SYMBOLS = {  # of a cell's vectors in formulas and drawings; ₋ is one step before, and a GRU's candidate is n
+PART_SYMBOLS = {  # a cell's vectors in formulas and drawings; ₋ is one step before; a GRU's candidate is n
     "embedded": "x",
     "hidden_before": "h₋",
     "hidden": "h",
@@ -46,7 +46,7 @@ METRICS = {
     "words": "nats per word",
     "digits": "accuracy",
 }
-RECENT_NS = 2 * 10**9  # a file changed within this time is read at every call
+RECENT_NS = 2 * 10**9  # a file changed less than this long ago is read again at every call
 TASK_HELP = (
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
     "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
@@ -56,7 +56,7 @@ TASK_HELP = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of an experiment: its default, what it accepts, and what widgets and options show of it."""
+    """One setting of an experiment: its default, the values it accepts, and how widgets and options show it."""
 
     default: str | int | float | None
     label: str  # name shown to the user
@@ -69,12 +69,12 @@ class Setting:
     choices: tuple[str, ...] | None = None  # accepted words
     applies_to: tuple[str, ...] = CELLS  # cells that have this setting
     tasks: tuple[str, ...] = TASKS  # tasks that have this setting
-    choice_cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # cells of a choice that few cells have
-    fixed: Mapping[str, int] = field(default_factory=dict)  # tasks that accept only this value, or the default
+    choice_cells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by choice: cells that have it
+    fixed: Mapping[str, int] = field(default_factory=dict)  # by task: the one value accepted besides the default
     more: bool = False  # whether a page puts it under "More"
 
     def as_field(self) -> Any:  # noqa: ANN401  (a dataclass field, whose type is that of its annotation)
-        """Return a dataclass field with this default, which carries the setting in its metadata."""
+        """Return a dataclass field with this default, and with the setting in its metadata."""
         return field(default=self.default, metadata={"setting": self})
 
 
@@ -82,7 +82,7 @@ class Setting:
 class Experiment:
     """The settings of one training: which models, on which task, trained how.
 
-    Building one raises a ValueError for a setting that is out of range or doesn't apply; it names what is accepted.
+    A setting that is out of range or doesn't apply raises a ValueError, which names the accepted values.
 
     >>> Experiment(cell="gru", hidden_size=64).replace(seeds=8).as_dict()["seeds"]
     8
@@ -171,7 +171,7 @@ class Experiment:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Build an experiment from settings by name; what is missing keeps its default."""
+        """Build an experiment from settings by name, with defaults for the rest; ValueError for an unknown name."""
         for name in settings:
             if name not in SETTINGS:
                 raise ValueError(f"{name!r}: expected one of {', '.join(SETTINGS)}")
@@ -219,11 +219,11 @@ def _is_text(value: object, setting: Setting) -> bool:
 
 
 def _is_number(value: object, type_: type, setting: Setting) -> bool:
-    """Return whether a value is a number of this type, numpy's among them, in the setting's range; NaN isn't."""
+    """Return whether a value is a number of this type, Python's or numpy's, in the setting's range; NaN is not."""
     assert setting.low is not None and setting.high is not None, "a numeric setting has a range"
     if isinstance(value, bool) or not isinstance(value, Integral if type_ is int else Real):
         return False
-    return bool(value <= setting.high) and not value < setting.low  # NaN fails the first
+    return bool(value <= setting.high) and not value < setting.low  # NaN fails the first comparison
 
 
 def why_not_applicable(name: str, value: object, cell: str, task: str) -> str | None:
@@ -244,7 +244,8 @@ def for_cell(settings: Mapping[str, Any], cell: str) -> tuple[Experiment, list[s
     """Build one cell's experiment from settings made for several cells.
 
     Returns:
-        The experiment, without the settings that don't apply to this cell or task, and the labels of those.
+        The experiment, without the settings that don't apply to this cell or task, and the labels of the
+        settings left out.
 
     Raises:
         ValueError: for a value that no cell accepts, and an unknown setting.
@@ -266,9 +267,9 @@ def higher_is_better(metric_name: str) -> bool:
 
 
 def read_text(text_file: str | None) -> tuple[str, str]:
-    """Return a file's text, or the help texts that every Python carries, and the SHA-256 of its bytes.
+    """Return a text and the SHA-256 of its bytes: that of a file, or without one Python's own help texts.
 
-    A text is read once and kept; a file that changed is read anew.
+    Texts are cached; a file that changed is read again.
 
     Raises:
         ValueError: for a file that can't be read, or isn't UTF-8.
@@ -287,6 +288,7 @@ def read_text(text_file: str | None) -> tuple[str, str]:
 
 @lru_cache(maxsize=1)
 def _built_in_text() -> tuple[str, str]:
+    """Return the help texts that come with Python, as one text, and its hash."""
     from pydoc_data.topics import topics
 
     return _text_and_hash("\n".join(topics[name] for name in sorted(topics)).encode())
@@ -295,14 +297,14 @@ def _built_in_text() -> tuple[str, str]:
 def _version_of(text_file: str) -> tuple[int, ...]:
     """Return numbers that change whenever the file does."""
     about, now = Path(text_file).stat(), time.time_ns()
-    # Two writes shortly after one another may get the same time stamp, and what is no ordinary file has none.
+    # Two writes in quick succession may get the same time stamp; a pipe or a device has size 0 and no useful one.
     reliable = about.st_size > 0 and about.st_mtime_ns < now - RECENT_NS
     return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, 0 if reliable else now
 
 
 @lru_cache(maxsize=4)
 def _read_unchanged(text_file: str, *_version: int) -> tuple[str, str]:
-    """Read a file; equal versions of it are read once."""
+    """Return a file's text and hash, cached by name and version."""
     return _text_and_hash(Path(text_file).read_bytes())
 
 

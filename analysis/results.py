@@ -1,8 +1,8 @@
-"""What was measured: frozen results that carry what they came from.
+"""Frozen results of measuring and training, together with the settings they came from.
 
 Axes: S models (seeds), L layers, T time steps, B sequences, H hidden units, D inputs; arrays are ordered (S, L, T, B,
 H). `hidden[:, :, t]` is the state after reading input t. Distance k is k steps before the step whose output the loss
-reads, index T-1-k where that is the last one. The memory state is an LSTM's cell state, and the others' hidden state.
+reads, index T-1-k where that is the last one. The memory state is the cell state in an LSTM, else the hidden state.
 """
 
 import platform
@@ -14,24 +14,24 @@ import numpy as np
 
 from analysis.experiment import Experiment
 
-GRADIENTS = ("memory", "hidden", "cell", "input", "weights")  # what decay is measured of; "carry" comes besides
-THRESHOLD = 0.01  # the share of the gradient that a horizon asks for, unless another is named
+GRADIENTS = ("memory", "hidden", "cell", "input", "weights")  # kinds that a tape holds; "carry" is derived
+THRESHOLD = 0.01  # default of the share of the gradient that is left at a horizon
 SMALLEST = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller is shown as "below floating point"
 LEVELS = np.array([0.01, 0.5, 0.99, 1.0])  # quantiles of the sizes of states
 
 
 def axes(letters: str, *, whole: bool = False) -> dict[str, object]:
-    """Return metadata of an array: its axes, and whether its numbers are whole. N, E and Q are its object's own."""
+    """Return an array field's metadata: its axes, and whether its numbers are whole. N, E, Q differ by class."""
     return {"axes": tuple(letters.split()), "whole": whole}
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A frozen result. It equals another where all fields do, arrays element by element, NaN to NaN."""
+    """A frozen result. Results are equal if all fields are; arrays compare by element, and NaN equals NaN."""
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
-            if isinstance(value, np.ndarray):  # those in dictionaries stay writable: torch warns of weights that aren't
+            if isinstance(value, np.ndarray):  # not those in dictionaries: torch warns about read-only weights
                 value.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
@@ -51,7 +51,7 @@ def _equal(a: object, b: object) -> bool:
 
 
 def finite_median(values: np.ndarray) -> np.ndarray:
-    """Return the median over the last axis of finite values, as of models that haven't diverged; NaN without any."""
+    """Return the median of the finite values along the last axis (a diverged model's are not); NaN where none is."""
     finite = np.isfinite(values)
     ordered, count = np.sort(np.where(finite, values, np.nan)), finite.sum(-1, keepdims=True)  # NaN last
     middle = np.concatenate([(count - 1) // 2, count // 2], axis=-1)
@@ -62,12 +62,12 @@ def finite_median(values: np.ndarray) -> np.ndarray:
 class Tape(Result):
     """States, gates and total gradients of a run over time.
 
-    Gradients are of each sample's own loss ℓ, and total: through every later step. `hidden_grad` is ∂ℓ/∂h_t with
+    Gradients are total: each is of the sample's own loss ℓ, through every later step. `hidden_grad` is ∂ℓ/∂h_t with
     c_t held, `cell_grad` is ∂ℓ/∂c_t with the path through h_t, `weight_grad` the norm of what step t adds to
     ∂ℓ/∂W_hh of the sample.
 
-    The tape says itself what measures must know of its cell: which gate keeps the memory (h_t or c_t is the gate times
-    the state before, plus something), and between which values each gate lies.
+    Measures read the cell's properties from here: `keep_gate` is the gate that multiplies the memory of the step
+    before (c_t = f c_{t-1} + …), and `ranges` holds the values each gate lies between.
     """
 
     model: str  # rnn, lstm or gru
@@ -81,14 +81,14 @@ class Tape(Result):
     gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
     weight_grad: np.ndarray  # (S, L, T, B)
     keep_gate: str | None  # the gate that keeps the memory where it is open; None where no gate does
-    ranges: dict[str, tuple[float, float] | None]  # by gate: the values it lies between, None where unbounded
-    lengths: np.ndarray  # (B,) steps of each sample; every sample has T today
+    ranges: dict[str, tuple[float, float] | None]  # by gate: lowest and highest value; None where unbounded
+    lengths: np.ndarray  # (B,) steps of each sample; at present T for all
 
     def __post_init__(self) -> None:
         """Leave the arrays writable: they are views of the engine's buffers, which its next run overwrites."""
 
     def require_layer(self, layer: int) -> None:
-        """Raise a ValueError where there is no such layer; -1 is the top one."""
+        """Raise a ValueError if the tape has no such layer; -1 is the top one."""
         L = self.hidden.shape[1]
         if not isinstance(layer, Integral) or not -L <= layer < L:
             raise ValueError(f"layer={layer}: expected {-L} to {L - 1} for {L} layer{'s' * (L > 1)}")
@@ -99,7 +99,7 @@ class Decay(Result):
     """Size of a gradient against the distance k to the step whose output the loss reads; T distances, S models.
 
     `relative` is ‖g_k‖ / ‖g_0‖ of a sample; rates are in nats per step, negative where the gradient decays; horizons
-    and half-lives in steps. What is undefined is NaN. The furthest distance as horizon is censored: "at least".
+    and half-lives in steps. What is undefined is NaN. A horizon at the furthest distance is censored: "at least".
     """
 
     of: str  # memory, hidden, cell, input, weights or carry
@@ -107,7 +107,7 @@ class Decay(Result):
     distance: np.ndarray = field(metadata=axes("T", whole=True))
     norm: np.ndarray = field(metadata=axes("T"))  # median over models and samples of the 2-norm
     mean_square: np.ndarray = field(metadata=axes("T"))  # mean of its square
-    relative: np.ndarray = field(metadata=axes("T"))  # median, as low and high the 5th and 95th percentile
+    relative: np.ndarray = field(metadata=axes("T"))  # median; low and high are the 5th and 95th percentile
     low: np.ndarray = field(metadata=axes("T"))
     high: np.ndarray = field(metadata=axes("T"))
     relatives: np.ndarray = field(metadata=axes("S T"))  # median per model
@@ -116,55 +116,55 @@ class Decay(Result):
     r_squared: float
     half_life: float
     horizon: float  # largest k with relative >= threshold up to k
-    rates: np.ndarray = field(metadata=axes("S"))  # as the next two: the same per model
+    rates: np.ndarray = field(metadata=axes("S"))  # rate, half-life and horizon of each model
     half_lives: np.ndarray = field(metadata=axes("S"))
     horizons: np.ndarray = field(metadata=axes("S"))
     excluded: int  # models that left the finite range
 
     @property
     def furthest(self) -> int:
-        """The largest distance with a gradient: to weights, step 0 adds nothing where the state before it is zero."""
+        """The largest distance with a gradient; step 0 adds none to the weights if the state before it is zero."""
         return int(self.distance[-1]) - bool(self.of == "weights" and self.relative[-1] == 0)
 
     @property
     def censored(self) -> bool:
-        """Whether the horizon is the whole sequence, so that the true one may lie further."""
+        """Whether the horizon reaches the furthest distance, so that the true one may lie beyond."""
         return bool(self.horizon == self.furthest > 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Memory(Result):
-    """What the trained network answers, by distance.
+    """How good a network's answers are, by the distance of what they depend on.
 
-    kind "symbol": the metric where the symbol stood `distance` steps before the last; `span` is the largest distance up
-    to which it stays better than midway between chance and its best. kind "window": the metric where only the steps up
-    to `distance` before the last are seen, from the zero state; `span` is the smallest distance from which it is better
-    than midway, that is how far back half of what the network gains lies.
+    kind "symbol": the metric when the symbol stands `distance` steps before the last. `span` is the largest distance
+    up to which it stays better than midway between chance and its best. kind "window": the metric when the network
+    sees only the last step and `distance` steps before it. `span` is the smallest distance from which it stays better
+    than midway: half of what the network gains comes from no further back.
     """
 
     kind: str
     metric_name: str
     distance: np.ndarray = field(metadata=axes("N", whole=True))
-    # Median over models, low and high their range; of a model that has no task, over sequences.
+    # Median over models, low and high their range. Without a task: median and 5th, 95th percentile over sequences.
     value: np.ndarray = field(metadata=axes("N"))
     low: np.ndarray = field(metadata=axes("N"))
     high: np.ndarray = field(metadata=axes("N"))
     values: np.ndarray = field(metadata=axes("S N"))
     chance: float
-    span: float  # of the median; NaN where nothing better than chance was measured
+    span: float  # of the median curve; NaN if it is nowhere better than chance
     spans: np.ndarray = field(metadata=axes("S"))
 
 
 @dataclass(frozen=True, eq=False)
 class Saturation(Result):
-    """How often a gate is shut or open. None where a relu or identity candidate has no such ends."""
+    """How often a gate is shut or open. A candidate through relu or identity has no ends: left and right are None."""
 
     left: np.ndarray | None = field(metadata=axes("S L H"))  # share of (time, sample) below `low`
     right: np.ndarray | None = field(metadata=axes("S L H"))  # share above `high`
     counts: np.ndarray = field(metadata=axes("N", whole=True))  # in each of N bins
     edges: np.ndarray = field(metadata=axes("E"))  # of the bins, E = N + 1
-    low: float  # the ends themselves; a tanh candidate is left below -high
-    high: float
+    low: float  # values below it are left; -high for a tanh candidate
+    high: float  # values above it are right
 
     @property
     def shares(self) -> np.ndarray:
@@ -182,8 +182,8 @@ class GateSample(Result):
     """The gates of one model while it reads one sequence, and what it reads at which step."""
 
     gates: dict[str, np.ndarray]  # (T, H), units in the same order in all
-    units: np.ndarray  # (H,) that order: by the mean of the gate that keeps, most open last
-    reads: dict[str, np.ndarray]  # steps of what is to be remembered ("symbol") and of the "cue"
+    units: np.ndarray  # (H,) in that order: by the mean of the gate that keeps the memory, most open last
+    reads: dict[str, np.ndarray]  # steps at which it reads what is to be remembered ("symbol") and the "cue"
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,19 +210,19 @@ class Bounds(Result):
 
 @dataclass(frozen=True, eq=False)
 class Repeated(Result):
-    """A vector times a number at every step, as it is and through tanh: a recurrent network at its barest."""
+    """A vector multiplied by one number at each step, without and with tanh: the simplest recurrent network."""
 
     factor: float
-    plain: np.ndarray  # (steps + 1, N), h_t = factor · h_{t-1}, from the vector itself
+    plain: np.ndarray  # (steps + 1, N), h_t = factor · h_{t-1}; h_0 is the vector
     bounded: np.ndarray  # (steps + 1, N), h_t = tanh(factor · h_{t-1})
-    limit: float  # what |h| through tanh tends to, from any start but 0
+    limit: float  # the limit of |h| with tanh, from any start but 0
     overflow: dict[str, int | None]  # by float32, float64: first step whose largest entry is infinite
     underflow: dict[str, int | None]  # first step whose largest entry is below the smallest normal number
 
 
 @dataclass(frozen=True, eq=False)
 class Measured(Result):
-    """One ensemble on the measuring batch: how its gradient decays, and why."""
+    """Measures of one ensemble on the measuring batch: decay of the gradient, gates, and sizes of states."""
 
     loss: np.ndarray = field(metadata=axes("S"))  # of the last step
     decays: dict[str, Decay]  # of memory, hidden, input, weights, and carry where there is a gate
@@ -240,8 +240,8 @@ class Snapshot(Result):
     """The ensemble at one training step."""
 
     step: int
-    loss: np.ndarray = field(metadata=axes("S"))  # mean of the training loss since the snapshot before
-    metric: np.ndarray = field(metadata=axes("S"))  # on those same batches, each seen for the first time
+    loss: np.ndarray = field(metadata=axes("S"))  # mean of the training loss since the last snapshot
+    metric: np.ndarray = field(metadata=axes("S"))  # on the same batches, which are new to the model
     clipped: np.ndarray = field(metadata=axes("S"))  # share of those steps whose gradient was clipped
     decay: Decay
     saturation: dict[str, Saturation]
@@ -266,13 +266,13 @@ class Watched(Result):
 
     @property
     def seeds(self) -> int:
-        """One model, as its arrays have it."""
+        """The size of axis S: a watched module is one model."""
         return 1
 
 
 @dataclass(frozen=True)
 class Diverged:
-    """A model that left the finite range: it stays as it was before that step."""
+    """A model that left the finite range at a step. It keeps its weights from before that step."""
 
     model: int
     step: int
@@ -317,13 +317,13 @@ class Run(Result):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, numpy and torch, by name; torch need not be loaded for it."""
+    """Return the versions of Python, numpy and torch, by name, without importing torch."""
     return {"python": platform.python_version(), "numpy": np.__version__, "torch": version("torch")}
 
 
 @dataclass(frozen=True, eq=False)
 class Reading(Result):
-    """What one model makes of a sentence of T words, E numbers each; H units of its first layer.
+    """How one model reads a sentence of T words, embedded in E numbers each, with H units in its first layer.
 
     `parts` holds what flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM cell,
     cell_before, squashed (φ of the cell), kept (f c₋), stored (i g); of a GRU recalled (r a, where a = W_hn h₋ + b_hn),
@@ -333,7 +333,7 @@ class Reading(Result):
     cell: str
     activation: str
     words: tuple[str, ...]
-    left_out: int  # words beyond the first `MOST`
+    left_out: int  # words beyond the first `lesson.reading.MOST`, which are not read
     known: np.ndarray  # (T,) whether the model knows the word
     embedded: np.ndarray  # (T, E)
     parts: dict[str, np.ndarray]
@@ -341,10 +341,10 @@ class Reading(Result):
     wanted: tuple[str, ...]  # the word that follows; after the last, the predicted one
     predicted: tuple[str, ...]  # the most likely next word
     probability: np.ndarray  # (T, 2) of the predicted and of the wanted word
-    connectivity: np.ndarray  # (T, T) by predicting word, then by word read: ‖∂(logit of wanted)/∂x‖; NaN later on
+    connectivity: np.ndarray  # (T, T) by predicting word, then word read: ‖∂(logit of wanted)/∂x‖; NaN if not yet read
 
     @property
     def relative(self) -> np.ndarray:
-        """Connectivity as a share of the largest of each prediction; NaN where all is zero."""
+        """Connectivity divided by each prediction's largest; NaN where all of a prediction's are zero."""
         largest = np.nanmax(self.connectivity, axis=1, keepdims=True)
         return self.connectivity / np.where(largest > 0, largest, np.nan)

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU: one step forward, and its exact gradient. Knows nothing of tasks or training."""
+"""RNN, LSTM and GRU: one step forward, and its exact gradient. Independent of tasks and training."""
 
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ class RNN(Layer):
         self.activation.slope(self.h[1:], out=self.delta)
 
     def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad`; add to `weight_grad` if asked."""
+        """Complete `grad`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.compute_local_derivatives()
         for step in self._backward_steps:
@@ -72,14 +72,14 @@ class RNN(Layer):
                 dW.baddbmm_(step.column, step.delta_T)
 
     def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
-        """∂ℓ/∂h₋ = Wᵀ (φ' ∂ℓ/∂h)."""
+        """Compute ∂ℓ/∂h₋ = Wᵀ (φ' ∂ℓ/∂h)."""
         (dh,) = grads
         torch.mul(self.delta[t, 0].unsqueeze(1), dh, out=delta)
         dh.flatten(1).addmm_(self.weight[0, :, : self.H].T, delta.flatten(1), beta=0)
 
 
 class LstmForward(NamedTuple):
-    """Views of one step of an LSTM, going forward; names ending in _array are numpy's of the same memory."""
+    """Views of one step of an LSTM, going forward; names ending in _array are numpy views of the same memory."""
 
     column: Tensor
     gate: Tensor
@@ -150,7 +150,7 @@ class LSTM(Layer):
         )
 
     def prepare_backward(self) -> None:
-        """Make the gradient by the cell state, and the views of each step that `backward` uses, the last first."""
+        """Make the cell state's gradient, and the views of each step that `backward` uses, the last step first."""
         T, H = self.T, self.H
         self.dc = zero_buffer(self.c, T + 1, self.S, H, self.B)
         self.exposed = zero_buffer(self.c, T, self.S, H, self.B)  # ∂h/∂c
@@ -195,7 +195,7 @@ class LSTM(Layer):
         slope(self.squashed, out=self.exposed).mul_(o)
 
     def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad` and `dc`; add to `weight_grad` if asked."""
+        """Complete `grad` and `dc`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.compute_local_derivatives()
         for step in self._backward_steps:
@@ -208,12 +208,12 @@ class LSTM(Layer):
                 dW.baddbmm_(step.column, step.delta_T)
 
     def total_memory_grad(self, t: int, grads: list[Tensor]) -> Tensor:
-        """Add to ∂ℓ/∂c with h held the path through h, ∂ℓ/∂h ∂h/∂c, and return the sum."""
+        """Add the path through h, ∂ℓ/∂h ∂h/∂c, to ∂ℓ/∂c with h held; return the sum."""
         dh, dc = grads
         return dc.addcmul_(dh, self.exposed[t, 0].unsqueeze(1))
 
     def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
-        """∂ℓ/∂c₋ = σ(f) ∂ℓ/∂c with h₋ held;  ∂ℓ/∂h₋ = Wᵀ of the gradient by the pre-activations."""
+        """Compute ∂ℓ/∂c₋ = σ(f) ∂ℓ/∂c with h₋ held, and ∂ℓ/∂h₋ = Wᵀ of the gradient by the pre-activations."""
         H = self.H
         dh, dc = grads
         local = self.delta[t, 0].unsqueeze(1)  # (4H, 1, B)
@@ -264,7 +264,7 @@ class GRU(Layer):
     gates = ("reset", "update", "candidate")
 
     def prepare_forward(self) -> None:
-        """Say which rows meet the hidden state and which the input; make the views that `forward` uses."""
+        """Set which rows read the hidden state and which the input; make the views that `forward` uses."""
         T, H = self.T, self.H
         self.hidden_rows = slice(3 * H)
         self.input_rows = torch.tensor([*range(2 * H), *range(3 * H, 4 * H)])
@@ -321,7 +321,7 @@ class GRU(Layer):
         torch.mul(by_m, r, out=by_a)
 
     def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad`; add to `weight_grad` if asked."""
+        """Complete `grad`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
         self.compute_local_derivatives()
         for step in self._backward_steps:
@@ -332,7 +332,7 @@ class GRU(Layer):
                 dW.baddbmm_(step.column, step.delta_T)
 
     def pull_back(self, t: int, grads: list[Tensor], delta: Tensor) -> None:
-        """∂ℓ/∂h₋ = σ(z) ∂ℓ/∂h + Wᵀ of the gradient by the pre-activations of r, z and a."""
+        """Compute ∂ℓ/∂h₋ = σ(z) ∂ℓ/∂h + Wᵀ of the gradient by the pre-activations of r, z and a."""
         H = self.H
         (dh,) = grads
         local = self.delta[t, 0, : 3 * H].unflatten(0, (3, H)).unsqueeze(2)  # (3, H, 1, B)
@@ -342,7 +342,7 @@ class GRU(Layer):
 
 
 def _logistic_slope(s: Tensor, out: Tensor) -> Tensor:
-    """Write σ' = σ - σ², computed from s = σ."""
+    """Write σ' = σ - σ², computed from s = σ, to `out` and return it."""
     return torch.addcmul(s, s, s, value=-1, out=out)
 
 

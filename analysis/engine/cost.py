@@ -1,4 +1,4 @@
-"""What an experiment takes: memory, multiply-adds, milliseconds of one batch."""
+"""What an experiment costs: bytes of memory, multiply-adds, milliseconds of one batch."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ MIB = 2**20
 MEASURED_NORMS = 12  # arrays (S, T, B) alive while a long sequence is measured
 MEASURED_WEIGHTS, TRAINED_WEIGHTS = 5, 8  # copies of all weights and their gradients, in float64 and in float32
 REPEATS = 15  # batches timed
-BRIEF = 2.1e7  # words × units of a training that starts by itself: twice that of the defaults, some 15 s
+BRIEF = 2.1e7  # inputs × units of the longest training that needs no button: twice the defaults, about 15 s
 
 
 def require_memory(experiment: Experiment, task: Task, *, training: bool) -> None:
@@ -35,7 +35,7 @@ def require_memory(experiment: Experiment, task: Task, *, training: bool) -> Non
 
 
 def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
-    """Estimate the bytes that measuring, and training where asked, keep at once."""
+    """Estimate the bytes of memory that measuring needs, and with `training` those of training besides."""
     T, S, M, D = task.length, experiment.seeds, MEASURED, task.inputs
     numbers = numbers_per_step(experiment.cell, D, experiment.hidden_size, experiment.layers)
     if task.every_step:
@@ -58,7 +58,7 @@ def _packed_weights(experiment: Experiment, task: Task) -> int:
 
 
 def memory_bytes() -> int:
-    """Return this machine's memory, or what its container may use of it."""
+    """Return the bytes of this machine's memory, or its container's limit where that is lower."""
     limit = Path("/sys/fs/cgroup/memory.max")
     try:
         contained = int(limit.read_text()) if limit.exists() else 2**63
@@ -67,7 +67,7 @@ def memory_bytes() -> int:
     try:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        physical = 2**63  # a system that does not tell
+        physical = 2**63  # the system does not report its memory
     return min(physical, contained)
 
 
@@ -106,7 +106,7 @@ def _input_sizes(D: int, H: int, layers: int) -> list[int]:
 
 
 def time_cell(experiment: Experiment, task: Task) -> float:
-    """Return the milliseconds of one model's recurrent layers, forward and back over one batch: the best of a few."""
+    """Time one model's recurrent layers, forward and back over one batch; return the fastest run's milliseconds."""
     experiment = experiment.replace(seeds=1)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs)
     T, B = task.length, experiment.batch_size
@@ -125,9 +125,9 @@ def time_cell(experiment: Experiment, task: Task) -> float:
 
 
 def is_brief(experiment: Experiment) -> bool:
-    """Return whether a training is short enough to start without a press of a button."""
-    words = experiment.steps * experiment.batch_size * experiment.task_length
-    return words * experiment.hidden_size <= BRIEF
+    """Return whether a training is short enough to start without a button press."""
+    inputs = experiment.steps * experiment.batch_size * experiment.task_length
+    return inputs * experiment.hidden_size <= BRIEF
 
 
 def measure_cell_cost(experiment: Experiment, task: Task) -> dict[str, float]:

@@ -13,7 +13,7 @@ Weights = dict[str, Tensor]  # torch's parameter names, readout.weight, readout.
 def initial_weights(
     experiment: Experiment, inputs: int, outputs: int, vocabulary: int | None = None
 ) -> tuple[Weights, list[Generator]]:
-    """Draw the weights of every model; return them with the generators, which go on to draw each model's data.
+    """Draw the weights of every model; return them and the generators, which draw each model's data next.
 
     Each model has a generator of its own, seeded seed, seed + 1, …. The default is exactly what
     `torch.manual_seed(seed)`, then `nn.LSTM(D, H, L)`, `nn.Linear(H, O)` and, for words, `nn.Embedding(V, D)` give.
@@ -22,7 +22,7 @@ def initial_weights(
         experiment: gives the cell, its sizes, init, gain, forget_bias and the seeds.
         inputs: D, the size of an input.
         outputs: O, the size of an answer.
-        vocabulary: V, how many words there are; None = inputs are numbers already.
+        vocabulary: V, the number of word classes; None where the inputs are numbers, not words.
     """
     generators = [Generator().manual_seed(experiment.seed + k) for k in range(experiment.seeds)]
     models = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]

@@ -68,7 +68,7 @@ class Layer(ABC):
         self.h, self.x = self.column[:, :, :H], self.column[:T, :, H:-1]
         self.memories = [self.h]  # what one step hands to the next: h, and an LSTM's c
         self.memory_grads: list[Tensor] = []  # their gradients, which one step hands back to the one before
-        # The rows that meet the hidden state, and those that meet the input, each in torch's order.
+        # The rows that read the hidden state, and those that read the input, each in torch's order.
         self.hidden_rows = slice(None)
         self.input_rows: slice | Tensor = slice(None)
         self.prepare_forward()
@@ -86,7 +86,7 @@ class Layer(ABC):
         return buffer[..., k * self.H : (k + 1) * self.H, :]
 
     def gate_ranges(self) -> dict[str, tuple[float, float] | None]:
-        """Return by gate the values it lies between: 0 and 1, or the range of the candidate's activation."""
+        """Return each gate's lowest and highest value: 0 and 1, or the range of the candidate's activation."""
         return {gate: self.activation.range if gate == "candidate" else (0.0, 1.0) for gate in self.gates}
 
     def pack(self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> None:
@@ -124,7 +124,7 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad`, which holds what the loss itself adds at each state; add to `weight_grad` if asked."""
+        """Complete `grad`, which holds the loss's own gradient by each state; add to `weight_grad` if asked."""
 
     def total_memory_grad(self, t: int, grads: list[Tensor]) -> Tensor:
         """Return the total gradient by the memory state after step t, given `grads` as `pull_back` takes them."""
@@ -140,15 +140,15 @@ class Layer(ABC):
             t: the step.
             grads: ∂ℓ/∂h, and of an LSTM ∂ℓ/∂c too, (H, n, B) each; of the memory after step t, and afterwards of
                 the memory before it.
-            delta: room for the gradient by the pre-activations that meet the hidden state, (GH, n, B).
+            delta: a buffer for the gradient by the pre-activations that read the hidden state, (GH, n, B).
         """
 
 
 def zero_buffer(like: Tensor, *shape: int) -> Tensor:
     """Return zeros (..., rows, columns) where each matrix starts at a multiple of 32 numbers.
 
-    Products and sigmoids round by where in memory they write. Aligned, a model's bits do not depend on how many
-    models stand beside it.
+    Products and sigmoids round differently at different memory alignments. With aligned matrices, a model's bits do
+    not depend on the number of models in the ensemble.
     """
     *outer, rows, columns = shape
     block = -(-rows * columns // 32) * 32

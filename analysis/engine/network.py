@@ -25,7 +25,7 @@ def pieces(T: int, longest: int = PIECE) -> list[slice]:
 def embed(weights: Weights, inputs: Tensor) -> Tensor:
     """Return the vectors (T, S, B, D) of words, which are classes (T, B) or (T, S, B).
 
-    Return inputs that are numbers already as they are.
+    Inputs that are numbers already are returned unchanged.
     """
     if inputs.is_floating_point():
         return inputs
@@ -37,7 +37,7 @@ def embed(weights: Weights, inputs: Tensor) -> Tensor:
 def embedding_grad(weights: Weights, inputs: Tensor, input_grad: Tensor) -> dict[str, Tensor]:
     """Return the embedding's gradient (S, V, D), summed over samples, from that of its vectors, (T, S, D, B).
 
-    It is empty unless inputs (T, S, B) are classes of words.
+    The dict is empty unless inputs (T, S, B) are classes of words.
     """
     if inputs.is_floating_point():
         return {}

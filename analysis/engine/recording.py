@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def time_axis(self) -> int:
-        """Which axis of inputs and outputs is time."""
+        """The axis of inputs and outputs that is time."""
         return 1 if self.batch_first else 0
 
     def to_engine(self, inputs: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Layout:
         return outputs.transpose(0, 1) if self.batch_first else outputs
 
     def state_shape(self, L: int, B: int, H: int) -> tuple[int, ...]:
-        """Return the shape of h0 and c0, which batch_first leaves as it is."""
+        """Return the shape of h0 and c0, which is the same with and without batch_first."""
         return (L, B, H) if self.batched else (L, H)
 
 
@@ -109,7 +109,7 @@ def record(
 def run_forward(
     modules: Sequence[Module], inputs: Tensor, state: State | None, dtype: torch.dtype
 ) -> tuple[Unroll, Tensor]:
-    """Unroll modules over inputs; return that and the top layer's states, (T, S, B, H). Raises as `record`."""
+    """Unroll modules over inputs; return the unroll and the top layer's states, (T, S, B, H). Raises as `record`."""
     _refuse_unsupported(modules)
     first = modules[0]
     if dtype not in (torch.float32, torch.float64):
@@ -142,6 +142,7 @@ def cell_name(module: object) -> str:
 
 
 def _refuse_unsupported(modules: Sequence[Module]) -> None:
+    """Raise a TypeError or ValueError for modules that the engine can't unroll together."""
     if not modules:
         raise ValueError("no module: expected at least one nn.RNN, nn.LSTM or nn.GRU")
     for k, module in enumerate(modules):
@@ -157,18 +158,19 @@ def _refuse_unsupported(modules: Sequence[Module]) -> None:
 
 
 def _signature(module: Module) -> tuple:
+    """Return kind, layout, activation and shapes, which must be equal in modules that run together."""
     shapes = [(name, getattr(module, name).shape) for name in _names(module)]
     return cell_name(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
 
 
 def _names(module: Module) -> list[str]:
-    """Return torch's parameter names, which are a module's attributes whatever computes them (weight norm, pruning)."""
+    """Return torch's parameter names; they are attributes of the module even under weight norm or pruning."""
     parts = PARAMETERS if module.bias else PARAMETERS[:2]
     return [f"{part}_l{layer}" for layer in range(module.num_layers) for part in parts]
 
 
 def _initial_state(state: State, module: Module, S: int, layout: Layout, like: Tensor, B: int) -> list[Memory]:
-    """Return h0, or (h0, c0), of a module as `Unroll.start` takes it: by layer, (S, H, B) each.
+    """Convert h0, or (h0, c0), from a module's layout to that of `Unroll.start`: by layer, (S, H, B) each.
 
     Raises:
         ValueError: for another number of tensors than the module takes, and other shapes.
@@ -192,7 +194,7 @@ def unit_vector(H: int, seed: int) -> Tensor:
 
 
 def _loss_grads(loss: Loss, top: Tensor, module: Module, inputs: Tensor) -> Tensor:
-    """Return ∂ℓ/∂output of every model, (T, S, B, H), of outputs of that shape."""
+    """Return ∂ℓ/∂output of every model, (T, S, B, H), for outputs `top` of the same shape."""
     layout, device = Layout.of(module, inputs), next(module.parameters()).device
     return torch.stack([_loss_grad(loss, own, layout, device) for own in top.unbind(1)], 1)
 

@@ -20,7 +20,7 @@ _ZEROS = (0.0, 0.0)  # of h and c
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
 
-    torch has a count for each of Python's threads, so callers in other threads are not affected.
+    torch has one thread count for each Python thread, so callers in other threads are not affected.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -109,8 +109,7 @@ class Unroll:
     def earlier(self) -> list[Memory]:
         """Return a copy of the gradient that flows on into the steps before the first.
 
-        What lies below the smallest normal number becomes zero: subnormal numbers never decay to zero by rounding,
-        and are slow.
+        Subnormal numbers become zero: rounding would keep them from ever decaying to zero, and they are slow.
         """
 
         def flush(gradient: Tensor) -> Tensor:
