@@ -38,10 +38,10 @@ def histograms() -> tuple[Gates, dict[str, str]]:
     """Draw the histograms at the step that is reached or chosen; return what they show, and of which phase it is."""
     seen = {cell: progress for cell, progress in training.progress(unfinished).items() if progress.snapshots}
     reached = max((progress.row.step for progress in seen.values()), default=None if runs and not unfinished else 0)
-    step = player.row("gates_step", settings.any, reached)
+    step = player.row("gates_step", settings.first, reached)
     now, phases = {}, {}
     for cell in gated:
-        if cell in seen or (cell in runs and step < settings.any.steps and reached is None):
+        if cell in seen or (cell in runs and step < settings.first.steps and reached is None):
             snapshot = player.snapshot(seen.get(cell) or runs[cell], step)
             now[cell], phases[cell] = snapshot.saturation, f"step {snapshot.step}"
         elif cell in runs:

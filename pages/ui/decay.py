@@ -37,7 +37,7 @@ class DecayView:
         untrained: Mapping[str, Mapping[str, Decay]],
         look: controls.Look,
     ) -> None:
-        self.experiments, self.experiment, self.look = settings.experiments, settings.any, look
+        self.experiments, self.experiment, self.look = settings.experiments, settings.first, look
         self.settings, self.untrained = settings, untrained
         self.runs, self.unfinished = runs, unfinished = trainings.runs, trainings.unfinished
         self.starting = {cell: each for cell, each in self.experiments.items() if cell not in runs}

@@ -32,8 +32,8 @@ class Settings:
         return tuple(self.experiments)
 
     @property
-    def any(self) -> Experiment:
-        """Return one of the experiments: for what all cells have in common."""
+    def first(self) -> Experiment:
+        """Return the first cell's experiment: for what all cells have in common."""
         return next(iter(self.experiments.values()))
 
 
@@ -57,7 +57,7 @@ def draw() -> None:
     forget_endless_numbers()
     with st.sidebar:
         cells = st.pills(
-            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key="cells",
+            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
             help=SETTINGS["cell"].help, bind="query-params", width="stretch",
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
@@ -69,9 +69,11 @@ def draw() -> None:
         with st.expander("More"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
         st.button("Reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
-    st.session_state["settings"] = build(
-        {name: v for name, v in values.items() if not disabled(name, task, values)},
-        [cell for cell in CELLS if cell in cells],
+    session.SETTINGS.set(
+        build(
+            {name: v for name, v in values.items() if not disabled(name, task, values)},
+            [cell for cell in CELLS if cell in cells],
+        )
     )
 
 
@@ -142,9 +144,9 @@ def put(settings: dict, anew: bool = False) -> None:
     """Set widgets to these values, and where all is to start anew the others to their defaults; for callbacks."""
     if anew:
         defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)}
-        settings = defaults | {"cells": list(CELLS)} | settings
+        settings = defaults | {session.CELLS.name: list(CELLS)} | settings
     for name, value in settings.items():
-        st.session_state[name] = value
+        session.setting(name).set(value)
 
 
 def fits(experiment: Experiment) -> bool:
@@ -156,7 +158,7 @@ def fits(experiment: Experiment) -> bool:
 def take_over(experiment: Experiment) -> None:
     """Set every widget as an experiment says; a text of its own must be uploaded again. For callbacks."""
     settings = {name: value for name, value in experiment.as_dict().items() if name in (*FIRST, *MORE)}
-    put(settings | {"cells": [experiment.cell]}, anew=True)
+    put(settings | {session.CELLS.name: [experiment.cell]}, anew=True)
 
 
 def upload() -> str | None:
@@ -165,7 +167,7 @@ def upload() -> str | None:
         "Your own text",
         type=["txt", "md"],
         max_upload_size=MEGABYTES,
-        key="upload",
+        key=session.UPLOAD.name,
         help=f"UTF-8, up to {MEGABYTES} MB; without one, Python's own help texts.",
     )
     if file is None:

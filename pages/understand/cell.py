@@ -30,7 +30,7 @@ untrained = ui.untrained_readings(experiments, words, squashed)
 picture = st.container()
 training.begin(filter(is_brief, experiments.values()))
 trainings = training.draw_row(sidebar.Settings(experiments))
-st.caption(ui.unused_settings_sentence(settings.any.task))
+st.caption(ui.unused_settings_sentence(settings.first.task))
 runs = {name: run for name, run in trainings.runs.items() if weights == "trained"}
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
 readings = {name: trained.get(name, untrained[name]) for name in settings.cells}

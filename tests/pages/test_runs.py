@@ -134,7 +134,7 @@ def test_a_run_sets_the_sidebar(runs):
 @pytest.mark.parametrize("id", ["", "nothing", "'; drop table runs"])
 def test_a_run_that_is_not_there_changes_nothing(id):
     at = app("pages/measure/decay.py", run=id, hidden_size="16")
-    assert fine(at).session_state["settings"].any.hidden_size == 16
+    assert fine(at).session_state["settings"].first.hidden_size == 16
 
 
 def test_a_run_in_its_middle_is_listed_drawn_and_cancelled():
