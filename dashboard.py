@@ -51,10 +51,10 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import history, presets, sidebar, training
+    from pages.ui import history, presets, session, sidebar, training
 
     waiting.empty()
-    st.session_state["page"] = page  # for links to the page itself
+    session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
     sidebar.draw()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import sidebar
+from pages.ui import session, sidebar
 
 STARTS = {
     "as torch starts it": {"init": "default", "gain": 1.0, "forget_bias": None},
@@ -32,13 +32,15 @@ PRESETS = [
 
 def switch() -> None:
     """Choose one of three ways to start; it sets the sidebar's initialisation, gain and forget bias."""
-    now = {name: st.session_state.get(name) for name in ("init", "gain", "forget_bias")}
-    st.session_state["start"] = next((name for name, start in STARTS.items() if start == now), None)
-    st.segmented_control("Start", list(STARTS), key="start", on_change=_apply, label_visibility="collapsed")
+    now = {name: session.setting(name).get() for name in ("init", "gain", "forget_bias")}
+    session.START.set(next((name for name, start in STARTS.items() if start == now), None))
+    st.segmented_control(
+        "Start", list(STARTS), key=session.START.name, on_change=_apply_start, label_visibility="collapsed"
+    )
 
 
-def _apply() -> None:
-    sidebar.put(STARTS.get(st.session_state["start"], {}))
+def _apply_start() -> None:
+    sidebar.put(STARTS.get(session.START.get() or "", {}))
 
 
 def links() -> None:
@@ -60,6 +62,7 @@ def open_preset() -> None:
         for label, _, settings, _ in PRESETS:
             if label == st.query_params[PRESET]:
                 sidebar.put(settings, anew=True)
-                st.session_state["opened"] = st.session_state.get("opened", 0) + 1
-                top.html(TO_THE_TOP.format(st.session_state["opened"]), unsafe_allow_javascript=True)
+                opened = session.PRESETS_OPENED.get() + 1
+                session.PRESETS_OPENED.set(opened)
+                top.html(TO_THE_TOP.format(opened), unsafe_allow_javascript=True)
         del st.query_params[PRESET]

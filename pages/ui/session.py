@@ -147,7 +147,7 @@ CELLS: Widget[list[str]] = Widget("cells")
 UPLOAD: Widget[UploadedFile] = Widget("upload")
 """The sidebar's text file."""
 
-START: Widget[str] = Widget("start")
+START: Widget[str | None] = Widget("start")
 """Home's three ways to start the cells."""
 
 INSIDE_CELL: Widget[str] = Widget("inside_cell")
@@ -161,5 +161,5 @@ BOUNDS_START: Widget[str] = Widget("bounds_start")
 
 
 def setting(field: str) -> Widget[Any]:
-    """Return the key of the sidebar's widget for a field of `Experiment`, which has the field's name."""
+    """Return the sidebar's widget of a setting, which has the name of the field of `Experiment`, or is `CELLS`."""
     return Widget(field)
