@@ -333,7 +333,7 @@ class Reading(Result):
     cell: str
     activation: str
     words: tuple[str, ...]
-    left_out: int  # words beyond the first `lesson.reading.MOST`, which are not read
+    left_out: int  # words after the longest sentence that is read
     known: np.ndarray  # (T,) whether the model knows the word
     embedded: np.ndarray  # (T, E)
     parts: dict[str, np.ndarray]

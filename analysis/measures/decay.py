@@ -1,4 +1,4 @@
-"""Gradient against distance: its curve, rate, half-life and horizon; of any state, or through the gate that keeps."""
+"""How the gradient decays with distance: curve, rate, half-life and horizon, of a state or through the keeping gate."""
 
 from dataclasses import replace
 from numbers import Real
@@ -17,7 +17,7 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
         of: memory (the cell state of an LSTM, the hidden state of the others), hidden, cell, input, or
             weights (what each step adds to the gradient of the recurrent weights, a norm per sample).
         layer: which layer; -1 is the top one. The input has none.
-        threshold: the share of ‖g_0‖ that the horizon asks for.
+        threshold: the share of ‖g_0‖ that is left at the horizon.
 
     Raises:
         ValueError: for an unknown `of`, a layer or cell state that the tape does not have, or a loss on several
@@ -79,7 +79,7 @@ def _order_by_distance(norms: np.ndarray, loss_step: int, lengths: np.ndarray) -
 def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> Decay:
     """Measure how much of the gradient comes back through the forget (LSTM) or update (GRU) gate alone.
 
-    That is g_0 times the product of the gates on the way, without the recurrent weights.
+    That is g_0 times the product of the gates between, without the recurrent weights.
 
     Raises:
         ValueError: for an RNN, which has no such gate, and as `gradient_decay`.
@@ -188,7 +188,7 @@ def _ratios(norms: np.ndarray) -> np.ndarray | None:
 
 
 def at_threshold(decay: Decay, threshold: float) -> Decay:
-    """Return a decay with the horizons of another threshold."""
+    """Return a decay with its horizons computed for another threshold, a share of the gradient."""
     if threshold == decay.threshold:
         return decay
     horizons = np.array([_horizon(curve, threshold) for curve in decay.relatives])

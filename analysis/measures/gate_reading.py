@@ -13,7 +13,7 @@ from analysis.results import GateMoments, GateSample
 from analysis.tasks.registry import build_task
 
 SEQUENCES = 16
-MOST_VALUES = 4e6  # numbers of one gate in a recording; a large model reads fewer sequences
+MOST_VALUES = 4e6  # of one gate in a recording; a large model reads fewer sequences to stay below
 
 
 def read_gates(

@@ -1,4 +1,4 @@
-"""Gate saturation: how often each gate is shut, open, or in between."""
+"""Gate saturation (how often each gate is shut or open), and gates by time step."""
 
 import numpy as np
 from torch import Tensor
@@ -14,9 +14,9 @@ UNBOUNDED = (-4.0, 4.0)  # the bins of a gate without bounds; values beyond them
 def gate_saturation(tape: Tape, low: float = 0.1, high: float = 0.9) -> dict[str, Saturation]:
     """Return by gate how often it is left- (below `low`) and right-saturated (above `high`).
 
-    The tape says between which values each gate lies. A candidate through tanh lies between -1 and 1: left is below
-    -`high`, right above `high`. A candidate through relu or identity is unbounded: left and right are None. An RNN
-    has no gates: the dict is empty. NaN, which follows an overflow, counts neither as a share nor in the total.
+    A candidate through tanh lies between -1 and 1: left is below -`high`, right above `high`. A candidate through relu
+    or identity is unbounded: left and right are None. An RNN has no gates: the dict is empty. NaN, which follows an
+    overflow, counts neither as a share nor in the total.
     Karpathy, Johnson & Li (2015).
 
     Raises:
@@ -33,7 +33,7 @@ def _saturation(values: np.ndarray, bounds: tuple[float, float] | None, low: flo
     if start < 0:
         low = -high
     edges = np.linspace(start, end, BINS + 1)
-    bins = np.clip(values, start, end)  # the rest is in place: a new array of this size costs more than the arithmetic
+    bins = np.clip(values, start, end)  # then in place: a new array of this size costs more than the arithmetic
     bins -= start
     bins *= BINS / (end - start)
     np.minimum(bins, BINS - 1, out=bins)
@@ -55,7 +55,7 @@ def _saturation(values: np.ndarray, bounds: tuple[float, float] | None, low: flo
 
 
 def example_batch(task: Task, count: int = 16) -> Batch:
-    """Draw sequences to show the gates on. Recall's symbol stands in the middle: there is a before and an after."""
+    """Draw sequences to show the gates on. In recall, the symbol stands in the middle, with blanks on both sides."""
     if task.draw_at is not None:
         return task.at_distance(max(task.length // 2, 1), count, seeded(MEASURING_SEED))
     return task.draw_measuring(count, seeded(MEASURING_SEED))
@@ -137,7 +137,7 @@ def gate_moments(tape: Tape, reads: dict[str, np.ndarray], layer: int = -1) -> G
 
 
 def _moment_masks(reads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return by moment which steps of which sequence belong to it, (T, B).
+    """Return by moment which steps belong to it, (T, B) of booleans.
 
     "before" is before the first step that is to be remembered; "after" is after it and before the cue.
     """
@@ -150,4 +150,5 @@ def _moment_masks(reads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _no_gates(tape: Tape) -> ValueError:
+    """Return the error for a tape of a cell without gates."""
     return ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has gates")

@@ -20,16 +20,16 @@ SAMPLES = 128  # sequences per distance
 
 @torch.no_grad()
 def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: Sequence[int] = ()) -> Memory:
-    """Measure how far back the answers of a network really depend on the input.
+    """Measure how far back a network's answers depend on the input.
 
     In recall, the value is the accuracy by the symbol's distance. In the other tasks it is the metric at the last step
     when the network sees only the steps up to a distance, from the zero state.
 
     Args:
         experiment: gives cell and activation.
-        task: the experiment's.
+        task: the experiment's task.
         weights: torch's parameters by name, (S, ...), with the readout's.
-        exclude: models to leave out; their values are NaN.
+        exclude: indices of models to leave out; their values are NaN.
     """
     by_symbol = task.draw_at is not None
     distances, batches = _symbol_batches(task) if by_symbol else _window_batches(task)
@@ -77,7 +77,7 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
 
     The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences; low and high are the 5th and 95th
     percentile. y is the top layer's last hidden state; y_k is the same when the network sees only the last k + 1 steps,
-    from the zero state. The value is 1 where it sees nothing, which stands for chance, and 0 where it sees all.
+    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU.
@@ -119,14 +119,14 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
 
 
 def _distances(furthest: int) -> np.ndarray:
-    """Return the distances from 1 to the furthest; where these are many, some of them, ever wider apart."""
+    """Return the distances from 1 to the furthest; if there are more than POINTS, a selection with growing gaps."""
     if furthest <= POINTS:
         return np.arange(1, furthest + 1)
     return np.unique(np.rint(np.geomspace(1, furthest, POINTS))).astype(int)
 
 
 def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) -> torch.Tensor:
-    """Return each sequence's part in the metric at the last step, (S, B)."""
+    """Return each sequence's score at the last step, (S, B); the metric is their mean."""
     outputs = torch.cat(list(answers(experiment, weights, batch, last=True)), dim=1)  # (S, B, O)
     if task.every_step:
         return task.score(outputs.unsqueeze(1), batch.targets[None])

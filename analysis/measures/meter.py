@@ -20,7 +20,7 @@ from analysis.results import THRESHOLD, Bounds, Decay, Measured, Saturation, Tap
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Batch, Task
 
-DECAYS = ("memory", "hidden", "input", "weights", "carry")  # what the decay is measured of
+DECAYS = ("memory", "hidden", "input", "weights", "carry")  # kinds of decay that are measured
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class PieceMeasured:
 
 
 class Meter:
-    """Measures one experiment's models again and again, in float64, on the same sequences.
+    """Measures one experiment's models in float64, as often as asked, on the same sequences.
 
     A long sequence is run forward once, piece by piece, keeping the state between pieces; then each piece, the last
-    one first, is run again and back. So memory grows with T by the norms alone.
+    one first, is run again and back. So the only memory that grows with T is that of the norms.
     """
 
     def __init__(self, experiment: Experiment, task: Task, batch: Batch | None = None) -> None:
@@ -61,9 +61,9 @@ class Meter:
         Args:
             weights: torch's parameters by name, (S, ...), with the readout's.
             of: the kinds of decay; an RNN has no carry.
-            threshold: the share of ‖g_0‖ that horizons ask for.
+            threshold: the share of ‖g_0‖ that is left at a horizon.
             on_progress: called with the share that is done.
-            exclude: models to leave out of the decay curves, as models that leave the finite range are.
+            exclude: indices of models to leave out of the decay curves, like models that leave the finite range.
         """
         weights = _as_float64(weights)
         with one_thread(), torch.no_grad():
@@ -99,7 +99,8 @@ class Meter:
             return unroll.tape()
 
     def _measure_piece(self, norms: dict[str, np.ndarray], tape: Tape) -> PieceMeasured:
-        several = len(self.pieces) > 1  # a single piece needs no weights for joining
+        """Measure gates and states of one piece, whose norms are given."""
+        several = len(self.pieces) > 1  # a single piece is not joined, and needs no counts
         counted = {name: (~np.isnan(gate)).sum((2, 3)) for name, gate in tape.gates.items()} if several else {}
         return PieceMeasured(norms, gate_saturation(tape), counted, activation_bounds(tape))
 
@@ -170,7 +171,7 @@ def measure_untrained(
 
     Args:
         experiment: what to measure.
-        threshold: the share of ‖g_0‖ that horizons ask for.
+        threshold: the share of ‖g_0‖ that is left at a horizon.
         on_progress: called with the share that is done.
 
     Raises:
@@ -183,13 +184,14 @@ def measure_untrained(
 
 
 def _as_float64(weights: Weights) -> Weights:
+    """Return detached copies of the weights in float64."""
     return {name: weight.detach().double() for name, weight in weights.items()}
 
 
 def _decays(
     parts: Sequence[dict[str, np.ndarray]], threshold: float = THRESHOLD, exclude: Sequence[int] = ()
 ) -> dict[str, Decay]:
-    """Join norms by kind, (S, k, B) each, of the pieces from the last to the first."""
+    """Join the pieces' norms by kind, (S, k, B) each, the last piece first; return a `Decay` for each kind."""
     decays = {}
     for kind in parts[0]:
         norms = np.concatenate([part[kind] for part in parts], axis=1)

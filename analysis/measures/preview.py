@@ -1,4 +1,4 @@
-"""How much of an untrained experiment is measured for a picture that should come at once, and how long it takes."""
+"""Previews: a quick measurement of an untrained experiment, on fewer models and sequences if it is large."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from analysis.tasks.task import MEASURED, Batch
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
-SPEED = 3e8  # multiply-adds forward a second, of what is large, there and back
+SPEED = 3e8  # forward multiply-adds per second in a large preview, which runs forward and back
 TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "snapshot_every")
 
 
@@ -21,7 +21,7 @@ def without_training(experiment: Experiment) -> Experiment:
 
 
 def preview_sizes(experiment: Experiment) -> tuple[int, int]:
-    """Return how many models are measured, on how many sequences. ValueError if the task can't be built."""
+    """Return how many models a preview measures, and on how many sequences. ValueError if the task can't be built."""
     work = _count_work(experiment)
     models = max(1, min(experiment.seeds, int(BUDGET / work / FEWEST)))
     return models, max(FEWEST, min(MEASURED, int(BUDGET / work / models)))

@@ -1,4 +1,4 @@
-"""The whole gradient over time at once: how every step's loss depends on every earlier state."""
+"""The gradient matrix: how the loss of each step depends on each earlier state."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def gradient_matrix(
 ) -> np.ndarray:
     """Return [t, s] = the median over samples of ‖∂ℓ_t/∂(memory state)_s‖ of the top layer, 0 for s > t.
 
-    NaN from the step on where a state leaves the finite range. All T losses go back together, in one sweep of
+    Rows are NaN from the first step at which a state is not finite. All T losses go back together, in one sweep of
     products with the Jacobians of each step, in float64.
 
     Args:
@@ -58,7 +58,7 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
 
 @torch.inference_mode()
 def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
-    """Take all T losses back together: at step s, those of t >= s are columns of one product.
+    """Take the gradients of all T losses back together: at step s, those of t >= s are columns of one product.
 
     Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from then on it holds ∂ℓ_t/∂h_s.
     """

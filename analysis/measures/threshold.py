@@ -1,4 +1,4 @@
-"""Runs read at another threshold than the one they were measured at."""
+"""Recompute the horizons of runs for another threshold than the measured one."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -11,7 +11,7 @@ R = TypeVar("R", Run, Progress)
 
 
 def horizons_at(run: R, threshold: float) -> R:
-    """Return a run with the horizons of its snapshots at another threshold, a share of the gradient."""
+    """Return a run whose snapshots have their horizons computed for a threshold, a share of the gradient."""
     if all(snapshot.decay.threshold == threshold for snapshot in run.snapshots):
         return run
     return replace(

@@ -1,1 +1,1 @@
-"""What the network must remember."""
+"""Tasks: sequences that hold something to remember, and the targets to answer with."""

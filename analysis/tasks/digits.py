@@ -1,4 +1,4 @@
-"""The task digits: name a handwritten digit of scikit-learn's that is read pixel by pixel."""
+"""The task digits: name a handwritten digit, read pixel by pixel. The images are scikit-learn's."""
 
 from functools import lru_cache, partial
 
@@ -12,7 +12,7 @@ from analysis.tasks.task import HELD_OUT_SEED, Batch, Task, between, seeded
 def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, again: bool) -> Batch:
     """Draw images (N, T) as sequences of single pixels, row by row; the target is the digit's label.
 
-    With `again`, an image may be drawn several times; without it each is drawn once at most, and no more than N are.
+    With `again`, an image may be drawn several times. Without it, an image is drawn at most once, so at most N are.
     Image 0 0 .5 1 … -> label 0 to 9
     """
     if again:

@@ -36,16 +36,16 @@ class Task:
     length: int
     inputs: int
     outputs: int
-    chance: float  # the metric of answers that know nothing of their sequence
-    draw: Draw  # training data
+    chance: float  # the metric of answers that ignore the sequence
+    draw: Draw  # draws training data
     draw_evaluation: Draw
     draw_measuring: Draw
     solved: float | None = None  # the metric from which the task counts as solved; None = there is no such value
-    every_step: bool = False  # whether the loss is of all steps, not of the last alone
+    every_step: bool = False  # whether the loss reads all steps, not the last alone
     squared: bool = False  # squared error in place of cross-entropy
-    bigram: float | None = None  # the metric of predicting by pairs of characters, in text
+    bigram: float | None = None  # in text: the metric of predicting by frequencies of pairs of characters
     text_sha256: str | None = None
-    vocabulary: int | None = None  # classes of words, each of which is embedded in D numbers
+    vocabulary: int | None = None  # number of word classes, each embedded in D numbers; None for other inputs
     draw_at: Callable[..., Batch] | None = (
         None  # as `draw`, with distance=k: what must be remembered stands k steps before the last
     )
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def last_step_chance(self) -> float:
-        """Return chance for the last step alone; in copy, chance is lower over all steps because most are blank."""
+        """Return chance for the last step alone; over all steps, copy's chance is lower: most are blank."""
         return self.chance if self.chance_at_last_step is None else self.chance_at_last_step
 
     def evaluation(self) -> Batch:

@@ -1,4 +1,4 @@
-"""Split a text into words, and number the words that a model knows. Knows nothing of tasks or models."""
+"""Split a text into words, and number the words of a vocabulary. Independent of tasks and models."""
 
 import re
 import unicodedata
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 LONGEST = 40  # characters of one word; a longer one is cut
-CLASSES = 800  # of words: those a model knows, and one for all others
+CLASSES = 800  # of words: those of the vocabulary, and one for all others
 UNKNOWN = "(unknown)"  # shown for all other words; `split_words` never returns it
 
 # Chinese and Japanese put no spaces between words: each of these characters is one.
 ALONE = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-MODIFIERS = r"\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"  # of the emoji before them
-JOINERS = "\u200c\u200d"  # bind letters, and the parts of one emoji
+MODIFIERS = r"\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"  # they modify the emoji before them
+JOINERS = "\u200c\u200d"  # they bind letters, and the parts of one emoji
 
 
 def split_words(text: str) -> list[str]:
@@ -58,23 +58,23 @@ def _pattern(marks: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words a model knows, the most frequent first; all other words are the last class."""
+    """The words that have a class of their own, the most frequent first; all others share the last class."""
 
     words: tuple[str, ...]
 
     @classmethod
     def of(cls, words: Iterable[str], classes: int = CLASSES) -> Self:
-        """Keep the most frequent words; break ties by first occurrence."""
+        """Build the vocabulary of the most frequent words; ties go to the word that occurs first."""
         return cls(tuple(word for word, _ in Counter(map(normalized, words)).most_common(classes - 1)))
 
     @property
     def size(self) -> int:
-        """Return the number of classes, the unknown word among them."""
+        """Return the number of classes, including that of unknown words."""
         return len(self.words) + 1
 
     @property
     def unknown(self) -> int:
-        """Return the class of all words that aren't known."""
+        """Return the class of all words outside the vocabulary."""
         return len(self.words)
 
     @cached_property
@@ -91,7 +91,7 @@ class Vocabulary:
 
 
 def normalized(word: str) -> str:
-    """Return a word in the form that is compared: lower case, straight apostrophes, rows of a sign cut to three."""
+    """Return the form in which words are compared: lower case, straight apostrophes, rows of a sign cut to three."""
     return re.sub(r"^([.…*=~-])\1\1+$", r"\1\1\1", word.lower().replace("’", "'"))
 
 

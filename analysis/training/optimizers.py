@@ -1,6 +1,6 @@
 """One step of torch's optimizers, through the functions that their classes call, with the classes' defaults.
 
-An object of these classes would import torch's compiler, which takes longer than a short training.
+Creating an object of these classes would import torch's compiler, which takes longer than a short training.
 """
 
 import torch

@@ -25,7 +25,7 @@ SNAPSHOT_SAMPLES = 8  # sequences that a snapshot between the first and the last
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint(Result):
-    """All that a training needs to go on as if it had never stopped. P is the number of a model's weights."""
+    """Everything a training needs to continue as if never interrupted. P is the number of weights of one model."""
 
     step: int
     weights: np.ndarray  # (S, P)
@@ -33,8 +33,8 @@ class Checkpoint(Result):
     generators: np.ndarray  # (S, bytes) state of the generator that draws each model's sequences
     seen: np.ndarray  # (n, 3, S) loss, metric and whether clipped, of the n steps since the last snapshot
     diverged: tuple[Diverged, ...]
-    seconds: float = field(default=0.0, compare=False)  # in training steps alone
-    elapsed: float = field(default=0.0, compare=False)  # seconds with everything else
+    seconds: float = field(default=0.0, compare=False)  # spent in training steps
+    elapsed: float = field(default=0.0, compare=False)  # seconds spent in all, measuring included
 
 
 def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None = None) -> Run:
@@ -57,12 +57,12 @@ def resume(
     on_snapshot: Callable[[Snapshot], None] | None = None,
     on_step: Callable[["Trainer"], None] | None = None,
 ) -> Run:
-    """Train from a checkpoint on, or from the start; the result is that of a training never interrupted.
+    """Train on from a checkpoint, or from the start; the result equals that of an uninterrupted training.
 
     Args:
         experiment: what to train.
-        checkpoint: where to go on; None = at the start.
-        snapshots: taken before; those later than the checkpoint are left out, and taken again.
+        checkpoint: where to continue; None = from the start.
+        snapshots: those taken before the interruption; any later than the checkpoint is dropped and taken again.
         on_snapshot: called with each new `Snapshot`.
         on_step: called with the trainer after each step and between the final measurements; may take a `checkpoint`,
             or raise to stop.
@@ -88,7 +88,7 @@ def resume(
 
 
 def _do_nothing(trainer: "Trainer") -> None:
-    pass
+    """Stand in for a missing `on_step`."""
 
 
 def _assemble_run(
@@ -126,7 +126,7 @@ def _assemble_run(
 
 
 class Trainer:
-    """Models in training: their weights, the optimizer's state, the generators, and the step that was reached."""
+    """Models in training: their weights, the optimizer's state, the random generators, and the current step."""
 
     def __init__(self, experiment: Experiment, task: Task) -> None:
         self.experiment, self.task, self.step, self.seconds = experiment, task, 0, 0.0
@@ -142,14 +142,14 @@ class Trainer:
         first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
         self.diverged: list[Diverged] = []
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # what each step since the last snapshot returned
-        self._measured: Measured | None = None  # with the present weights, on the whole measuring batch
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # loss, metric, clipped by step
+        self._measured: Measured | None = None  # by `measure`; None once weights change
         self._elapsed_before = 0.0  # seconds until the checkpoint
-        self._started = time.perf_counter()  # of training, less the seconds until the checkpoint
+        self._started = time.perf_counter()  # clock at the start, moved back by the seconds until the checkpoint
 
     @property
     def elapsed(self) -> float:
-        """Return the seconds this training has taken, also before it was interrupted."""
+        """Return the seconds this training has taken, including those before an interruption."""
         return time.perf_counter() - self._started
 
     def checkpoint(self) -> Checkpoint:
@@ -166,7 +166,7 @@ class Trainer:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over the state of a checkpoint; ValueError where the checkpoint is of another experiment."""
+        """Restore the state of a checkpoint; ValueError where the checkpoint is of another experiment."""
         if checkpoint.weights.shape != self.flat.shape or len(checkpoint.generators) != len(self.generators):
             raise ValueError(
                 f"a checkpoint of weights {checkpoint.weights.shape}: expected one of {tuple(self.flat.shape)}"
@@ -182,6 +182,7 @@ class Trainer:
         self.seen = [(loss, metric, clipped) for loss, metric, clipped in map(torch.tensor, checkpoint.seen)]
 
     def _start_clock(self) -> None:
+        """Start counting `elapsed` from the seconds until the checkpoint."""
         self._started = time.perf_counter() - self._elapsed_before
 
     @property
@@ -208,7 +209,7 @@ class Trainer:
             on_step(self)
 
     def _snapshot(self) -> Snapshot:
-        """Return the means of all steps since the last snapshot, and what the models measure now."""
+        """Return the means over all steps since the last snapshot, and measures of the current models."""
         loss, metric, clipped = (torch.stack(column).mean(0).numpy() for column in zip(*self.seen, strict=True))
         self.seen = []
         loss[self.dead] = metric[self.dead] = np.nan
@@ -219,7 +220,7 @@ class Trainer:
         return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
 
     def measure(self) -> Measured:
-        """Measure the models on the whole measuring batch, once for the same weights."""
+        """Measure the models on the whole measuring batch; the result is cached until the weights change."""
         if self._measured is None:
             self._measured = self.meter.measure(self.weights, exclude=self.dead)
         return self._measured
@@ -249,8 +250,8 @@ class Trainer:
     def _update(self, grad: Tensor, loss: Tensor) -> Tensor:
         """Take one optimizer step with gradients (S, P) summed over samples; return which models were clipped, (S,).
 
-        A model diverges where its loss, last states, gradient or weights after the step are not finite: it keeps the
-        weights it had before the step, and the others go on.
+        A model diverges if its loss, last states, gradient or weights after the step are not finite. It keeps the
+        weights it had before the step, and the others continue.
         """
         grad /= self.experiment.batch_size
         size = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
@@ -267,7 +268,7 @@ class Trainer:
         return clipped
 
     def _end_where_not_finite(self, **values: Tensor) -> None:
-        """Note every model that diverges because one of its values (S, ...) is not finite."""
+        """Record every model as diverged that has a value (S, ...) which is not finite."""
         for what, of_model in values.items():
             for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
                 if model not in self.dead:
@@ -275,5 +276,5 @@ class Trainer:
 
     @property
     def dead(self) -> list[int]:
-        """Return the models that diverged, by their place in the ensemble."""
+        """Return the indices of the models that diverged."""
         return [failure.model for failure in self.diverged]
