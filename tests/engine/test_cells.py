@@ -54,6 +54,14 @@ def step(cell, φ, W_ih, W_hh, b_ih, b_hh, x, h, c=None):
     return (1 - z) * n + z * h, None, (r, z, n)
 
 
+def stacked(table):
+    return torch.stack([torch.stack(row) for row in table])
+
+
+def state_grads(table):  # a state that nothing reads has no gradient at all
+    return stacked([[torch.zeros_like(p) if p.grad is None else p.grad for p in row] for row in table])
+
+
 def textbook(cell, activation, weights, s, inputs, states, output_grad):
     """Model s by autograd: every array of a tape, (L, T, B, H) or (T, B, D), and the weights' gradients."""
     φ, layers = ACTIVATIONS[activation], len(states)
@@ -83,22 +91,15 @@ def textbook(cell, activation, weights, s, inputs, states, output_grad):
         read = hidden[k]
     loss = sum((h.mT * grad).sum() for h, grad in zip(hidden[-1], output_grad[:, s], strict=True))
     loss.backward()
-
-    def stacked(table):
-        return torch.stack([torch.stack(row) for row in table])
-
-    def grads(table):  # a state that nothing reads has no gradient at all
-        return stacked([[torch.zeros_like(p) if p.grad is None else p.grad for p in row] for row in table])
-
     found = {
         "hidden": stacked(hidden),
-        "hidden_grad": grads(hidden),
+        "hidden_grad": state_grads(hidden),
         "input_grad": x.grad,
         "weight_grad": stacked([[W.grad.flatten(1).norm(dim=1) for W in row] for row in recurrent]),
         "start_grad": start,
     }
     if cell == "lstm":
-        found |= {"cell": stacked(cells), "cell_grad": grads(cells)}
+        found |= {"cell": stacked(cells), "cell_grad": state_grads(cells)}
     for g, name in enumerate(GATES[cell]):
         found[name] = stacked([[gate[g] for gate in row] for row in gates])
     for k in range(layers):
