@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from secrets import token_hex
 
-SCHEMA = 1  # raised by a change after which older files can't be read, or new files by an older Goldfish
+SCHEMA = 1  # increased when older files can't be read any more, or new files by an older Goldfish
 APPLICATION = 0x676F6C64  # "gold"; SQLite keeps this number in the file's header
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 10
@@ -41,9 +41,9 @@ class StoreError(Exception):
 
 
 class Database:
-    """One file, made when it isn't there; `:memory:` keeps it in this process alone.
+    """One SQLite file, made when it isn't there; `:memory:` keeps its tables in this process alone.
 
-    Every method, and making one, raises StoreError for a file that can't be used; such a file is left unchanged.
+    The constructor and every method raise StoreError for a file that can't be used; such a file is left unchanged.
     `close` frees the file, or the memory; so does garbage collection.
     """
 
@@ -68,14 +68,14 @@ class Database:
             raise StoreError(f"{self.path}: {error.strerror}: expected a file to keep runs in") from error
         with self.reading() as connection:
             connection.execute("SELECT count(*) FROM runs, blobs WHERE run = id AND id = ''")
-            # Where no connection is left, SQLite moves its log into the file and waits for the disk: 20 ms each time.
+            # It stays open: on closing the last connection, SQLite moves its log into the file, which takes 20 ms.
             keeper = self._connect()
             keeper.execute("SELECT count(*) FROM runs").fetchone()
         self.close = weakref.finalize(self, keeper.close)
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can open it."""
+        """Whether other processes can open the file."""
         return self._memory is None
 
     def _check_header(self) -> None:
@@ -96,7 +96,7 @@ class Database:
             )
 
     def _create(self) -> None:
-        """Make the file under another name and link it to its own, so that two processes can do so at once."""
+        """Make the file under a temporary name and link it to its own, so that two processes can do so at once."""
         new = self.path.with_name(f"{self.path.name}.{token_hex(4)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +120,14 @@ class Database:
         return self._memory is not None or all(os.access(place, os.W_OK) for place in (self.path, self.path.parent))
 
     def require_writable(self) -> None:
-        """Raise a StoreError where it can't be written to."""
+        """Raise a StoreError where the file can't be written to."""
         if not self.writable:
             raise StoreError(f"{self.path} can't be written to: expected a file, and a folder, that can be")
 
     def _connect(self) -> sqlite3.Connection:
+        """Open a connection to the file, for reading alone where it can't be written."""
         mode = "rw"  # never makes a file
-        if not self.writable:  # SQLite can make no log: without one there, it reads a file only as immutable
+        if not self.writable:  # SQLite can't make its log then, and without a log it reads a file only as immutable
             mode = "ro" if self.path.with_name(self.path.name + "-wal").exists() else "ro&immutable=1"
         uri = f"{self.path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -139,13 +140,13 @@ class Database:
         return self._transaction("BEGIN")
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Return a context in which a connection writes, in one transaction, once no other writes."""
+        """Return a context in which a connection writes, in one transaction; it waits while another writes."""
         self.require_writable()
         return self._transaction("BEGIN IMMEDIATE")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        """Run a transaction in a connection of its own; in memory, threads take turns with the only one."""
+        """Run a transaction in a new connection; in memory there is one connection, and threads take turns."""
         with self._turn if self._memory else nullcontext():
             try:
                 connection = self._memory or self._connect()

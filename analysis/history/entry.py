@@ -1,4 +1,4 @@
-"""What the history holds of a run: its row, how far it has come, and the whole of it as one record."""
+"""A run in the history: its row, its progress while it is not finished, and all of it as one record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -17,7 +17,7 @@ Blob = tuple[str, int, bytes]  # kind (snapshot, checkpoint or run), step, encod
 
 @dataclass(frozen=True)
 class Row:
-    """A run at a glance, as a table of runs shows it. What isn't known yet, or is undefined, is None."""
+    """A run as one row of a table of runs. A field that is not known yet, or undefined, is None."""
 
     id: str
     name: str
@@ -34,12 +34,12 @@ class Row:
     horizon_before: float | None
     horizon_after: float | None
     diverged: int | None  # how many models
-    unsaved: str | None = None  # why the run is in this process's memory alone
-    imported: bool = False  # it came from another history: it is shown, and never taken as a result trained here
+    unsaved: str | None = None  # why the run is in this process's memory alone; None where it is in the file
+    imported: bool = False  # whether it came from another history; it is then shown, but never joined
 
     @property
     def live(self) -> bool:
-        """Whether it waits or trains."""
+        """Whether it waits for training or trains."""
         return self.status in LIVE
 
     @property
@@ -49,11 +49,11 @@ class Row:
 
     @property
     def text_missing(self) -> bool:
-        """Whether it was imported without the text it learns from: its `text_file` is then a name, not a path."""
+        """Whether it was imported and learns from a text file: `text_file` is then a name, not a path."""
         return self.imported and self.experiment.text_file is not None
 
     def require_text(self) -> None:
-        """Raise a TextError where the run's text is not here: its `text_file` must not be opened."""
+        """Raise a TextError if `text_missing`: the name in `text_file` must not be opened as a path."""
         if self.text_missing:
             raise TextError(f"run {self.id}: its text is not here: upload it and train again")
 
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run that is not finished, as far as it has come: those fields of a `Run` that exist by then."""
+    """A run that is not finished, with those fields of a `Run` that exist before its end."""
 
     row: Row
     snapshots: tuple[Snapshot, ...]
@@ -79,13 +79,13 @@ class Progress:
 
     @property
     def metric_name(self) -> str:
-        """The metric that the experiment's task is judged by."""
+        """The name of the task's metric."""
         return METRICS[self.experiment.task]
 
 
 @dataclass(frozen=True, eq=False)
 class Record(Result):
-    """A run as one file: its row, its snapshots, and if it is finished its result (whose snapshots are those)."""
+    """All of a run, for one file. `run` is the result of a finished run; its own `snapshots` are empty."""
 
     name: str
     status: str
@@ -100,5 +100,5 @@ class Record(Result):
 
 
 def reports_end(columns: Mapping[str, Any]) -> bool:
-    """Whether columns that are written to a run's row say that it has ended."""
+    """Return whether columns, which are written to a run's row, hold a status with which the run has ended."""
     return columns.get("status", "running") not in LIVE

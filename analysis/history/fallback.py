@@ -1,7 +1,7 @@
-"""The history in its file, or in memory where that can't be read or written.
+"""The history in a file, and in memory where the file can't be read or written.
 
-A run that is trained here is in both until it has ended and is saved in the file. One that could not be written stays
-in memory alone, and is written once the file takes it.
+A run that this process trains is in both until it has ended and is saved in the file. A run that could not be written
+stays in memory, and is saved once the file can be written again.
 """
 
 import logging
@@ -24,22 +24,23 @@ R = TypeVar("R")
 
 
 class FallbackStore:
-    """A `Store` that takes runs to train in any case: in its file, or in memory where that can't be written.
+    """A `Store` that keeps runs in memory while its file can't be written.
 
-    Methods are those of `Store`. They raise NoRunError for a run that is in neither place; a file that fails raises
-    no StoreError where memory can stand in: `trouble` and `Row.unsaved` then tell why. Several threads may use it.
+    Methods are those of `Store`. They raise NoRunError for a run that is in neither place. A file that fails raises no
+    StoreError where memory can replace it: `trouble` and `Row.unsaved` then hold the reason. Several threads may use
+    one FallbackStore.
 
     Args:
         path: of the file; None = `store.default_path()`, ":memory:" = memory alone.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.trouble: str | None = None  # why the file could last not be read or written
-        self.damaged: tuple[str, ...] = ()  # what is wrong with the runs that `rows` last left out
-        self.file: Store | None = None  # None where it can't even be read
-        self._owner: Owner | None = None  # None where nothing can be written
+        self.trouble: str | None = None  # why the file couldn't be read or written the last time
+        self.damaged: tuple[str, ...] = ()  # errors of the damaged runs that `rows` last left out
+        self.file: Store | None = None  # None where it can't be read
+        self._owner: Owner | None = None  # None where the file can't be written
         self._memory = Store(MEMORY)
-        self._unsaved: dict[str, str | None] = {}  # why each run that is in memory alone is not in the file
+        self._unsaved: dict[str, str | None] = {}  # by run in memory alone: why it isn't in the file
         self._lock = threading.RLock()
         path = default_path() if path is None else path
         if str(path) == MEMORY:
@@ -89,7 +90,7 @@ class FallbackStore:
         return row
 
     def watch(self, id: str, since: int = -1) -> tuple[Row, list[Snapshot]]:
-        """Return a run and its snapshots later than a step: cheap enough to ask every second."""
+        """Return a run and its snapshots later than a step; fast enough to be called every second."""
         row, snapshots = self._read(id, lambda store: store.watch(id, since))
         return self._marked(row), snapshots
 
@@ -98,7 +99,7 @@ class FallbackStore:
         return self._read(id, lambda store: store.load(id, snapshots=snapshots))
 
     def progress(self, id: str) -> tuple[bytes | None, list[bytes]]:
-        """Return what it takes to resume a run: its checkpoint if it has one, and its snapshots, undecoded."""
+        """Return what is needed to resume a run: its checkpoint if it has one, and its snapshots, all encoded."""
         return self._read(id, lambda store: store.progress(id))
 
     def export(self, id: str) -> bytes:
@@ -108,17 +109,19 @@ class FallbackStore:
     # Training
 
     def add(self, experiment: Experiment) -> str:
-        """Note a new run, to be trained here; return its id."""
+        """Add a new run, which this process is to train; return its id."""
         return self._begin(experiment, anew=True)[0]
 
     def join(self, experiment: Experiment) -> tuple[str, bool]:
-        """Find the run of an identical experiment, or note a new one.
+        """Find the run of an identical experiment, or add a new one.
 
-        Returns its id, and whether it is now to be trained here: it was neither finished nor under way.
+        Returns its id, and whether this process is to train it: False where it is finished or under way.
         """
         return self._begin(experiment, anew=False)
 
     def _begin(self, experiment: Experiment, *, anew: bool) -> tuple[str, bool]:
+        """Add a run if `anew`, else join one; return its id, and whether this process is to train it."""
+
         def begin(store: Store, owner: str | None = None) -> tuple[str, bool]:
             return (store.add(experiment, owner), True) if anew else store.join(experiment, owner)
 
@@ -139,9 +142,9 @@ class FallbackStore:
             return id, mine
 
     def take(self, id: str) -> bool:
-        """Take over a run that stopped; False where it did not, or another process was first.
+        """Take over a stopped run; return False where it has not stopped, or another process has taken it.
 
-        Raises TextError where its text is not here, or not as it was.
+        Raises TextError where its text is missing or has changed.
         """
         with self._lock:
             self.row(id).require_text()
@@ -165,7 +168,7 @@ class FallbackStore:
             return self._memory.take(id)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
-        """Note what became of a run that is trained here, as `Store.write` does.
+        """Write the progress of a run that this process trains, as `Store.write` does.
 
         Raises StoreError where even memory can't hold it.
         """
@@ -178,13 +181,13 @@ class FallbackStore:
                     self._mark_unsaved(id, error)
             self._memory.write(id, columns, blob)
             if self.file and reports_end(columns):
-                if id in self._unsaved:  # perhaps there is room again
+                if id in self._unsaved:  # the file may be writable again
                     self._save(id)
                 else:
                     self._memory.delete(id)
 
     def save_ended(self) -> None:
-        """Try again to write the runs to the file that ended while it could not be written."""
+        """Try again to save the runs that ended while the file could not be written."""
         with self._lock:
             if self.file is None or not self._unsaved:
                 return
@@ -201,14 +204,14 @@ class FallbackStore:
     def delete(self, id: str) -> None:
         """Delete a run; raises StoreError where it waits or trains, or stays in a file that can't be written."""
         with self._lock:
-            # The file may still list it as training: it must be told of the end before it is deleted there.
+            # The file may still list the run as training, and refuses to delete it then: save its end there first.
             if self._unsaved.get(id) and self._in_file(id) and not self.row(id).live and not self._save(id):
                 raise StoreError(self._unsaved[id])
             self._change(id, lambda store: store.delete(id))
             self._unsaved.pop(id, None)
 
     def import_(self, data: bytes) -> str:
-        """Take in an exported run; return its id. Raises StoreError where the data isn't one."""
+        """Import an exported run; return its id. Raises StoreError for data that isn't an exported run."""
         if self.file is None:
             return self._memory.import_(data)
         try:
@@ -219,7 +222,7 @@ class FallbackStore:
             return id
 
     def close(self) -> None:
-        """Save what can be saved, and let go of the file; what was still trained here counts as interrupted."""
+        """Save what can be saved, and close the file; runs that this process still trained count as interrupted."""
         self.save_ended()
         if self._owner:
             self._owner.release()
@@ -227,7 +230,7 @@ class FallbackStore:
             self.file.close()
         self._memory.close()
 
-    # Which of the two
+    # File or memory
 
     def _read(self, id: str, read: Callable[[Store], R]) -> R:
         """Read a run from memory, or where it isn't there from the file."""
@@ -253,7 +256,7 @@ class FallbackStore:
 
     def _save(self, id: str) -> bool:
         """Move a run that has ended from memory into the file; return False where that can't be written."""
-        assert self.file is not None  # the callers look
+        assert self.file is not None  # callers check this
         try:
             self.file.put(*self._memory.dump(id))
         except StoreError as error:
@@ -265,6 +268,7 @@ class FallbackStore:
         return True
 
     def _in_file(self, id: str) -> bool:
+        """Return whether the file holds a run; False where it can't be read."""
         try:
             return bool(self.file and self.file.row(id))
         except StoreError as error:
@@ -272,20 +276,22 @@ class FallbackStore:
             return False
 
     def _marked(self, row: Row) -> Row:
-        """Return a row that tells why it is in memory alone, if it is."""
+        """Return a row with the reason why it is in memory alone, if it is."""
         reason = self._unsaved.get(row.id)
         return replace(row, unsaved=reason) if reason else row
 
     def _mark_unsaved(self, id: str, error: StoreError) -> None:
+        """Record that a run is in memory alone, and why."""
         self._note_trouble(error)
         self._unsaved[id] = self.trouble
 
     def _note_trouble(self, error: StoreError) -> None:
-        if str(error) != self.trouble:  # a page asks every second
+        """Keep why the file can't be used; log it if it is new."""
+        if str(error) != self.trouble:  # pages read every second
             logger.warning("the history can't be used, runs are kept in memory: %s", error)
         self.trouble = str(error)
 
     def _note_reading(self) -> None:
-        """Forget a failed reading once another succeeds; a file that can't be written stays trouble."""
+        """Clear `trouble` after a successful reading, unless the file can't be written."""
         if self._owner and not self._unsaved:
             self.trouble = None

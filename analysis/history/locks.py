@@ -17,7 +17,7 @@ WINDOWS = sys.platform == "win32"
 
 
 class Owner:
-    """A lock that this process holds while it trains runs, under a name that their rows carry.
+    """A lock that this process holds while it trains runs. Its name is the `owner` in their rows.
 
     Raises StoreError where the folder can't be written.
     """
@@ -28,7 +28,7 @@ class Owner:
         unlocked = folder / f".{self.name}"
         try:
             folder.mkdir(exist_ok=True)
-            for leftover in folder.glob("[!.]*"):  # by processes that were killed
+            for leftover in folder.glob("[!.]*"):  # left by processes that were killed
                 if not lives(folder, leftover.name):
                     leftover.unlink(missing_ok=True)
             self._file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR)
@@ -38,19 +38,19 @@ class Owner:
             raise StoreError(f"{folder}: {error.strerror}") from error
 
     def release(self) -> None:
-        """Free the lock: the runs that this process still trained count as interrupted."""
+        """Free the lock; runs that this process still trained then count as interrupted."""
         os.close(self._file)
         with suppress(OSError):
             self._path.unlink()
 
 
 def lives(folder: Path, owner: str) -> bool:
-    """Whether the process that holds an owner's lock still runs."""
+    """Return whether the process that holds an owner's lock still runs."""
     try:
         file = os.open(folder / owner, os.O_RDWR if WINDOWS else os.O_RDONLY)
     except FileNotFoundError:
         return False
-    except OSError:  # not ours to open
+    except OSError:  # this user may not open it
         return True
     try:
         return not _lock(file, shared=True)

@@ -1,4 +1,4 @@
-"""What the history asks its tables of runs and blobs, in SQL. Each query runs in a transaction of its caller."""
+"""SQL queries of the history's tables of runs and blobs. Each query runs in a transaction of its caller."""
 
 import sqlite3
 from typing import Any
@@ -11,7 +11,7 @@ INSERT_BLOB = "INSERT INTO blobs VALUES (?, ?, ?, ?)"
 
 
 def select_rows(connection: sqlite3.Connection, query: str, *values: str) -> list[Columns]:
-    """Return what a query selects, by the names of its columns."""
+    """Return the rows that a query selects, each by the names of its columns."""
     cursor = connection.execute(query, values)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -23,7 +23,7 @@ def select_run(connection: sqlite3.Connection, id: str) -> Columns | None:
 
 
 def select_identical(connection: sqlite3.Connection, key: str) -> Columns | None:
-    """Return a run of a key: a finished one first, else one under way, else the newest; None where there is none."""
+    """Return the run of a key: a finished one, else one under way, else the newest; None where there is none."""
     query = (
         "SELECT * FROM runs WHERE key = ? "
         "ORDER BY status = 'finished' DESC, status IN ('queued', 'running') DESC, created DESC LIMIT 1"
@@ -32,7 +32,7 @@ def select_identical(connection: sqlite3.Connection, key: str) -> Columns | None
 
 
 def select_column(connection: sqlite3.Connection, id: str, column: str) -> str:
-    """Return one column of a run, a text; raises NoRunError where there is no such run."""
+    """Return one text column of a run; raises NoRunError where there is no such run."""
     row = connection.execute(f"SELECT {column} FROM runs WHERE id = ?", (id,)).fetchone()
     if row is None:
         raise NoRunError(f"no run {id}")
@@ -58,7 +58,7 @@ def insert_run(connection: sqlite3.Connection, columns: Columns) -> None:
 
 
 def return_to_checkpoint(connection: sqlite3.Connection, id: str) -> None:
-    """Set a run back to its checkpoint, or to its start: later snapshots will be taken again."""
+    """Set a run back to its checkpoint, or to its start; delete later snapshots, which will be taken again."""
     row = connection.execute("SELECT step FROM blobs WHERE run = ? AND kind = 'checkpoint'", (id,)).fetchone()
     step, last = (row[0], row[0]) if row else (0, -1)
     connection.execute("UPDATE runs SET step = ? WHERE id = ?", (step, id))

@@ -1,7 +1,7 @@
-"""Results as bytes and back, exactly: a ZIP of one JSON and plain arrays. It knows dataclasses, not their meaning.
+"""Results as bytes and back, exactly: a ZIP of one JSON and plain arrays. It handles any dataclass.
 
 `result.json` holds the fields; an array in it is [dtype, offset, shape] into the array of that dtype, `float64.npy`
-and so on. Nothing is pickled. Whatever isn't exactly such a file raises a ValueError.
+and so on. Nothing is pickled. Anything but exactly such a file raises a ValueError.
 """
 
 import io
@@ -52,7 +52,7 @@ def encode(result: object) -> bytes:
 
     content = {"goldfish": FORMAT, "kind": type(result).__name__, "value": plain(result)}
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:  # ZipInfo: without the time, so that equal results are equal bytes
+    with zipfile.ZipFile(file, "w") as archive:  # ZipInfo has no time, so that equal results are equal bytes
         archive.writestr(zipfile.ZipInfo(JSON), json.dumps(content, allow_nan=False), zipfile.ZIP_DEFLATED, 1)
         for dtype, parts in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{dtype}.npy"), "w", force_zip64=True) as member:
@@ -61,10 +61,10 @@ def encode(result: object) -> bytes:
 
 
 def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
-    """Return the dataclass of a kind that bytes were made of; raises ValueError where they aren't exactly that.
+    """Return the dataclass of a kind that `encode` made bytes of; raises ValueError for all other bytes.
 
-    `largest` is how many bytes they may unpack to; None = as many as `encode` can have made them of, which compresses
-    no arrays.
+    `largest` limits the bytes they may unpack to. None allows as many as bytes by `encode` can unpack to: it compresses
+    the JSON, but no arrays.
     """
     try:
         content, arrays = _read(data, len(data) + LARGEST_JSON if largest is None else largest)
@@ -75,11 +75,12 @@ def decode(kind: type[R], data: bytes, largest: int | None = None) -> R:
         return _value(kind, content["value"], arrays, kind.__name__)
     except ValueError:
         raise
-    except Exception as error:  # whatever zipfile, zlib, json and numpy raise for forged bytes
+    except Exception as error:  # zipfile, zlib, json and numpy raise many kinds for forged bytes
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _read(data: bytes, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the JSON object of a file, and its arrays by dtype."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
         accepted = {JSON, *(f"{dtype}.npy" for dtype in DTYPES)}
@@ -94,10 +95,12 @@ def _read(data: bytes, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 
 def _refuse(constant: str) -> None:
+    """Raise a ValueError for NaN and infinity, which strict JSON doesn't have."""
     raise ValueError(f"its JSON holds {constant}")
 
 
 def _array(dtype: str, data: bytes) -> np.ndarray:
+    """Return the array (N,) of a .npy file; ValueError where it has another dtype or shape."""
     expected = f"expected an array of {dtype} on one axis"
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
@@ -109,7 +112,7 @@ def _array(dtype: str, data: bytes) -> np.ndarray:
 
 
 def _value(hint: Any, value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:  # noqa: ANN401
-    """Return a value of the type that a dataclass declares for it; `path` says where it is, for errors."""
+    """Convert a JSON value to the type that a dataclass declares for it; errors name its `path`."""
     args = get_args(hint)
     wrong = ValueError(f"{path}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
     if isinstance(hint, UnionType):

@@ -2,7 +2,7 @@
 
 A run is a row with its settings and figures, and blobs made by `serialization`: its snapshots as they come, a
 checkpoint while it is unfinished, its result. A process that trains a run holds a file lock, its `Owner`; the operating
-system frees the lock when the process ends, however it ends. Whoever reads the history next marks the run interrupted.
+system frees the lock when the process ends, however it ends. The next reader of the history marks the run interrupted.
 """
 
 import json
@@ -54,7 +54,7 @@ def default_path() -> Path:
 class Store:
     """The history in one file, made when it isn't there; `:memory:` keeps it in this process alone.
 
-    Every method, and making one, raises StoreError for a file that can't be used; such a file is left unchanged.
+    The constructor and every method raise StoreError for a file that can't be used; such a file is left unchanged.
     `close` frees the file, or the memory; so does garbage collection.
     """
 
@@ -67,7 +67,7 @@ class Store:
         self.owners = self.path.with_name(self.path.name + ".owners")
 
     def _interrupt_orphans(self) -> set[str | None]:
-        """Mark the runs interrupted whose owner's process has ended, if that can be written; return those owners."""
+        """Mark runs as interrupted if their owner's process has ended; return these owners, marked or not."""
         if not self._file.shared:
             return set()
         with self._file.reading() as connection:
@@ -76,11 +76,12 @@ class Store:
         if dead:
             try:
                 self._mark_interrupted(dead)
-            except StoreError as error:  # readers see it all the same: `_row` is told who is dead
+            except StoreError as error:  # readers still see them interrupted: `_row` gets `dead`
                 logger.info("runs of ended processes can't be marked: %s", error)
         return dead
 
     def _mark_interrupted(self, owners: set[str | None]) -> None:
+        """Mark the live runs of these owners as interrupted."""
         with self._file.writing() as connection:
             connection.executemany(
                 "UPDATE runs SET status = 'interrupted', reason = ?, owner = NULL WHERE owner IS ? "
@@ -91,15 +92,15 @@ class Store:
     # Writing
 
     def add(self, experiment: Experiment, owner: str | None = None) -> str:
-        """Note a new run as queued by an owner; return its id. Raises ValueError for a text that can't be read."""
+        """Add a new run, queued by an owner; return its id. Raises ValueError for a text that can't be read."""
         key = read_key(experiment)
         with self._file.writing() as connection:
             return _insert_queued(connection, experiment, key, owner)
 
     def join(self, experiment: Experiment, owner: str | None = None) -> tuple[str, bool]:
-        """Find the run of an identical experiment, or note a new one.
+        """Find the run of an identical experiment, or add a new one.
 
-        Returns its id, and whether it is now the caller's to train: it was neither finished nor under way.
+        Returns its id, and whether the caller is to train it: False where it is finished or under way.
         Raises ValueError for a text that can't be read.
         """
         self._interrupt_orphans()
@@ -110,7 +111,7 @@ class Store:
                 return _insert_queued(connection, experiment, key, owner), True
             id, status = run["id"], run["status"]
             mine = status != "finished" and status not in LIVE and _take(connection, id, owner)
-            if mine:  # the text that is here now may have another path
+            if mine:  # the same text may have another path now
                 connection.execute(
                     "UPDATE runs SET experiment = ? WHERE id = ?", (json.dumps(experiment.as_dict()), id)
                 )
@@ -119,18 +120,18 @@ class Store:
     def take(self, id: str, owner: str | None = None) -> bool:
         """Take over a run that was cancelled, failed or interrupted; return False where it is not one of these.
 
-        Raises TextError where its text is not here, or not as it was.
+        Raises TextError where its text is missing or has changed.
         """
         row = self.row(id)
         row.require_text()
         with self._file.writing() as connection:
-            known = select_column(connection, id, "key")
-            if row.stopped and not row.imported and _text_changed(row.experiment, known):
+            key = select_column(connection, id, "key")
+            if row.stopped and not row.imported and _text_changed(row.experiment, key):
                 raise TextError(f"run {id}: its text has changed: train again")
             return _take(connection, id, owner)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:
-        """Note how far a run has come: columns of its row, and a snapshot, a checkpoint or its result."""
+        """Write a run's progress: columns of its row, and perhaps a snapshot, a checkpoint or its result."""
         columns = dict(columns)
         if reports_end(columns):
             columns["owner"] = None
@@ -156,7 +157,7 @@ class Store:
             if (status := select_column(connection, id, "status")) in LIVE:
                 raise StoreError(f"run {id} is {status}: cancel it before deleting it")
             connection.execute("DELETE FROM runs WHERE id = ?", (id,))
-            connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
+            connection.execute("PRAGMA incremental_vacuum").fetchall()  # makes the file smaller
 
     # Reading
 
@@ -215,11 +216,12 @@ class Store:
         return replace(run, snapshots=tuple(self._decode(Snapshot, data, id) for data in encoded))
 
     def progress(self, id: str) -> tuple[bytes | None, list[bytes]]:
-        """Return what it takes to resume a run: its checkpoint if it has one, and its snapshots, undecoded."""
+        """Return what is needed to resume a run: its checkpoint if it has one, and its snapshots, all encoded."""
         with self._file.reading() as connection:
             return select_blob(connection, id, "checkpoint"), select_snapshots(connection, id)
 
     def _row(self, columns: dict[str, Any], dead: set[str | None]) -> Row:
+        """Return a `Row` made of its columns; a live run of a dead owner is interrupted."""
         try:
             parsed: dict[str, Any] = {
                 name: value if value is None else json.loads(value)
@@ -231,11 +233,12 @@ class Store:
             row = Row(**{f.name: columns[f.name] for f in fields(Row) if f.name in columns} | parsed)
         except (ValueError, TypeError) as error:
             raise StoreError(f"{self.path}: run {columns['id']} is damaged: {error}") from error
-        if row.live and self._file.shared and columns["owner"] in dead:  # and that could not be written
+        if row.live and self._file.shared and columns["owner"] in dead:  # not marked: the file is read-only
             return replace(row, status="interrupted", reason=ENDED)
         return row
 
     def _decode(self, kind: type[R], data: bytes, id: str) -> R:
+        """Decode a blob of a run; raise a StoreError where it is damaged."""
         try:
             return decode(kind, data)
         except ValueError as error:
@@ -244,7 +247,7 @@ class Store:
     # Moving runs to other histories
 
     def dump(self, id: str) -> tuple[dict[str, Any], list[Blob]]:
-        """Return a run's columns and blobs as they are kept, for `put` of another history."""
+        """Return a run's columns and blobs as they are stored, for the `put` of another history."""
         with self._file.reading() as connection:
             columns = select_run(connection, id)
             blobs = connection.execute("SELECT kind, step, data FROM blobs WHERE run = ?", (id,)).fetchall()
@@ -253,7 +256,7 @@ class Store:
         return columns, blobs
 
     def put(self, columns: dict[str, Any], blobs: Sequence[Blob]) -> None:
-        """Keep a run that another history dumped, in place of what is here under its id."""
+        """Store a run that another history dumped; replace any run of the same id."""
         with self._file.writing() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (columns["id"],))
             insert_run(connection, columns)
@@ -271,14 +274,14 @@ class Store:
         return pack(self.record(id))
 
     def import_(self, data: bytes) -> str:
-        """Take in a run that was exported, under an id of its own; one that is here already keeps its id.
+        """Import an exported run under a new id and return the id; a run that is here already keeps its id.
 
-        It is there to be shown: `find` and `join` don't return it as the result of the same experiment. Raises
-        StoreError where the data isn't an exported run.
+        An imported run is only shown: `find` and `join` don't return it for the same experiment. Raises StoreError
+        for data that isn't an exported run.
         """
         try:
             columns, blobs = unpack(data)
-        except Exception as error:  # whatever a forged file leads to
+        except Exception as error:  # a forged file may raise any exception
             raise StoreError(f"not a run that Goldfish exported: {error}") from error
         with self._file.reading() as connection:
             known = connection.execute(
@@ -294,10 +297,10 @@ class Store:
         return columns["id"]
 
 
-def _text_changed(experiment: Experiment, known: str) -> bool:
-    """Whether an experiment's text has changed since the run got its key; one that can't be read fails in training."""
+def _text_changed(experiment: Experiment, key: str) -> bool:
+    """Return whether a run's text has changed since it got its key; False if unreadable, which fails in training."""
     try:
-        return experiment.task in SETTINGS["text_file"].tasks and read_key(experiment) != known
+        return experiment.task in SETTINGS["text_file"].tasks and read_key(experiment) != key
     except ValueError:
         return False
 

@@ -1,4 +1,4 @@
-"""A run turned into the history's columns and blobs, and into one file and back; such a file may come from anywhere."""
+"""Convert runs to the history's columns and blobs, and to one file and back. A file may come from anywhere."""
 
 import json
 import math
@@ -15,11 +15,11 @@ from analysis.history.serialization import LARGEST, decode, encode
 from analysis.history.validation import check_record
 from analysis.results import Run
 
-IMPORTED = "imported "  # prefix of an imported run's key, with which no experiment's key can start
+IMPORTED = "imported "  # prefix of an imported run's key; no experiment's key starts with it
 
 
 def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
-    """Return what identical experiments, and no others, have in common; a text counts by its hash.
+    """Return a key that is the same for identical experiments alone; a text is identified by its hash.
 
     Settings at their default are left out, so that a setting added later changes no key. The hash is used for tasks
     that read a text alone; see `read_key`.
@@ -35,7 +35,7 @@ def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
 
 
 def read_key(experiment: Experiment) -> str:
-    """Read the text that an experiment learns from, if it does, and return the experiment's `run_key`.
+    """Return an experiment's `run_key`; read the text that it learns from, if it has one.
 
     Raises ValueError for a text that can't be read.
     """
@@ -43,11 +43,12 @@ def read_key(experiment: Experiment) -> str:
 
 
 def _reads_text(experiment: Experiment) -> bool:
+    """Return whether an experiment's task learns from a text."""
     return experiment.task in SETTINGS["text_file"].tasks
 
 
 def finished_columns(run: Run) -> tuple[dict[str, Any], Blob]:
-    """Return the columns and the blob by which `Store.write` notes that a run is finished."""
+    """Return the columns and the blob that `Store.write` takes for a finished run."""
     columns = {
         "status": "finished",
         "key": run_key(run.experiment, run.text_sha256),  # the text may have changed while the run waited
@@ -70,14 +71,14 @@ def pack(record: Record) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
-    """Return the columns and blobs of a run from a file, under a new id; raises whatever a forged file leads to."""
+    """Return the columns and blobs of a run from a file, under a new id; a forged file may raise any exception."""
     record = decode(Record, data, LARGEST)
     check_record(record)
     return _unpacked(_without_path(record))
 
 
 def _without_path(record: Record) -> Record:
-    """Return a record with the name of its text's file alone: no path out of a record may ever be opened."""
+    """Return a record without its text file's folder: a path from a record must never be opened."""
     if record.experiment.text_file is None:
         return record
     name = PureWindowsPath(record.experiment.text_file).name  # takes both kinds of slashes
@@ -91,7 +92,7 @@ def _printable(text: str) -> str:
 
 
 def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
-    """Return a record under a new id, in columns and blobs."""
+    """Return a record's columns, with a new id, and its blobs."""
     run, experiment = record.run, record.experiment
     columns, result = finished_columns(replace(run, snapshots=record.snapshots)) if run else ({}, None)
     columns |= {

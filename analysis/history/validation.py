@@ -1,4 +1,4 @@
-"""Validates results that were decoded from a file: a damaged or forged one raises a ValueError."""
+"""Validate results that were decoded from a file: a damaged or forged one raises a ValueError."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -25,20 +25,20 @@ from analysis.results import (
 
 TIMING = {"seconds", "ms_per_step", "parameters", "multiply_adds"}
 FINITE = float(np.finfo(float).max)
-STEEPEST = 710.0  # nats per step: from 1, floating point ends after 709
-ROUNDED = 1 + 1e-9
-COUNT = 2**53  # as far as every whole number is a float
+STEEPEST = 710.0  # nats per step; e^710 is beyond floating point
+ROUNDED = 1 + 1e-9  # factor by which rounding may move a percentile
+COUNT = 2**53  # up to here, every whole number is a float
 YEARS = range(1970, 2200)
 
 
 def require(fits: bool, what: str) -> None:
-    """Raise a ValueError that names what doesn't fit."""
+    """Raise a ValueError that names `what`, unless it fits."""
     if not fits:
         raise ValueError(f"unexpected {what}")
 
 
 def check_record(record: Record) -> None:
-    """Raise a ValueError where the parts of a record don't fit each other, or hold what no training gives."""
+    """Raise a ValueError where the parts of a record don't fit each other, or are impossible in a training."""
     run, experiment = record.run, record.experiment
     steps = [snapshot.step for snapshot in record.snapshots]
     measured: list[Snapshot | Measured] = [*record.snapshots]
@@ -80,7 +80,7 @@ def _check_run(record: Record, run: Run) -> None:
 
 
 def check_watched(watched: Watched) -> None:
-    """Raise a ValueError where the parts of a watched model don't fit each other, or hold what no watch gives."""
+    """Raise a ValueError where the parts of a watched model don't fit each other, or are impossible."""
     steps = [snapshot.step for snapshot in watched.snapshots]
     decays = [snapshot.decay for snapshot in watched.snapshots]
     gates = [gate for snapshot in watched.snapshots for gate in snapshot.saturation.values()]
@@ -99,7 +99,7 @@ def check_watched(watched: Watched) -> None:
 
 
 def _check_measured(cell: str, measured: Sequence[Snapshot | Measured], decays: Sequence[Decay]) -> None:
-    """Check which measurements of a cell there are, and the sizes that no axis tells."""
+    """Check that all measures of a cell are there, and the sizes that the axes of fields don't cover."""
     gates = [gate for part in measured for gate in part.saturation.values()]
     bounds = [part.bounds for part in measured]
     require(all({*part.saturation} == {*GATES[cell]} for part in measured), "gates")
@@ -112,7 +112,7 @@ def _check_measured(cell: str, measured: Sequence[Snapshot | Measured], decays: 
 
 
 def _is_time(text: str) -> bool:
-    """Whether a text, ISO 8601, names a time that every calendar knows."""
+    """Return whether an ISO 8601 text is a time from 1970 to 2199, with a time zone."""
     time = datetime.fromisoformat(text)
     return time.tzinfo is not None and time.year in YEARS
 
@@ -120,7 +120,7 @@ def _is_time(text: str) -> bool:
 def check_parts(result: object, experiment: Experiment | Watched) -> None:
     """Raise a ValueError where an array's shape or contents don't fit the experiment or the object it is in.
 
-    Goes through the result, and whatever results it holds.
+    Checks the result, and all results within it.
     """
     if isinstance(result, dict):
         result = tuple(result.values())
@@ -136,7 +136,7 @@ def check_parts(result: object, experiment: Experiment | Watched) -> None:
 
 
 def _check_arrays(result: Result, sizes: dict[str, int]) -> None:
-    """Check the arrays of a result against the axes of its fields; sizes of axes that are not known yet are noted."""
+    """Check the arrays of a result against the axes of its fields; add the sizes of its own axes to `sizes`."""
     for part in fields(result):
         array = getattr(result, part.name)
         if array is None or "axes" not in part.metadata:
@@ -151,12 +151,13 @@ def _check_arrays(result: Result, sizes: dict[str, int]) -> None:
 
 
 def _within(values: np.ndarray | float, low: float, high: float) -> bool:
-    """Whether all values are from low to high, or NaN."""
+    """Return whether all values are from low to high, or NaN."""
     values = np.asarray(values)
     return bool((np.isnan(values) | ((values >= low) & (values <= high))).all())
 
 
 def _rising(values: np.ndarray) -> bool:
+    """Return whether each value is larger than the one before."""
     return bool((values[1:] > values[:-1]).all())
 
 

@@ -20,7 +20,7 @@ class WatchedModels:
         self._file = file
 
     def keep_watched(self, watched: Watched, id: str | None = None) -> str:
-        """Keep a watched model, in place of what is kept under its id if that is given; return the id.
+        """Save a watched model under a new id, or replace the one under `id`; return the id.
 
         Raises StoreError where its parts don't fit together.
         """
@@ -65,10 +65,10 @@ class WatchedModels:
         """Delete a watched model; a loop that saves it again brings it back."""
         with self._file.writing() as connection:
             connection.execute("DELETE FROM watched WHERE id = ?", (id,))
-            connection.execute("PRAGMA incremental_vacuum").fetchall()  # gives the space back
+            connection.execute("PRAGMA incremental_vacuum").fetchall()  # makes the file smaller
 
 
 def _select_watched(connection: sqlite3.Connection, query: str, *values: str) -> list[tuple[Any, ...]]:
-    """Return what a query selects from the table of watched models; nothing where that table is not there yet."""
+    """Return the rows that a query selects from the table of watched models; none where the table doesn't exist yet."""
     table = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'watched'").fetchone()
     return connection.execute(query, values).fetchall() if table else []

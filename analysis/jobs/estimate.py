@@ -12,14 +12,14 @@ from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task
 from analysis.training.trainer import Trainer
 
-TRIED = 5e8  # multiply-adds of the step that is timed, at most
-SHORTEST = 20  # time steps of the sequences in it, at least
-SNAPSHOTS_AROUND = 80  # snapshots that take as long as all that is measured before and after a training
+TRIED = 5e8  # largest number of multiply-adds in the step that is timed
+SHORTEST = 20  # smallest number of time steps of its sequences
+SNAPSHOTS_AROUND = 80  # measuring before and after a training takes as long as this many snapshots
 TRIES = 3
 
 
 def estimate_all(seconds: Sequence[float]) -> float:
-    """Return after how many seconds the last of several trainings ends, with one worker for each core."""
+    """Return the seconds until the last of several trainings ends, with one worker for each core."""
     free = [0.0] * (os.cpu_count() or 1)  # when each worker is free again
     for duration in seconds:
         heapq.heapreplace(free, free[0] + duration)

@@ -1,4 +1,4 @@
-"""Training in worker processes: submit, watch, cancel, resume. Pages and the command line train through it.
+"""Train in worker processes: submit, watch, cancel, resume. Pages and the command line train through this pool.
 
 A worker reports through a pipe; one thread of this process receives the reports and writes them into the history. A
 worker ends at once when this process does.
@@ -28,11 +28,11 @@ from analysis.jobs.worker import CHECKPOINT_SECONDS, perform
 from analysis.results import Run, Snapshot
 
 WAITING = 100  # runs that may wait
-RETRY_SECONDS = 5  # between two tries to save what could not be written
-FOLLOW_SECONDS = 0.3  # between two looks at a run that another process trains
-LISTEN_SECONDS = 0.2  # between two looks at workers that report nothing
-END_SECONDS = 5.0  # that a worker whose pipe is closed has to end by itself
-STARTS = 3  # workers that may fail to start, one after the other, before the pool gives up
+RETRY_SECONDS = 5  # between two attempts to save runs that could not be written
+FOLLOW_SECONDS = 0.3  # between two readings of a run that another process trains
+LISTEN_SECONDS = 0.2  # the longest wait for a report, before other work is done
+END_SECONDS = 5.0  # time for a worker to end by itself once its pipe is closed
+STARTS = 3  # after this many failed starts in a row the pool gives up
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class QueueFullError(Exception):
 class Jobs:
     """A pool of worker processes, and the history of what they and others have trained.
 
-    Where the history can't be used, or can't be written any more, runs go on in memory: `trouble` and `Row.unsaved`
-    say why. Make one per server; `close` it, use it in a `with`, or let the process end. Several threads may use it.
+    Where the history can't be used or written, runs are kept in memory: `trouble` and `Row.unsaved` hold the reason.
+    Make one per server; `close` it, use it in a `with`, or let the process end. Several threads may use it.
 
     Args:
         store: path of the history; None = `store.default_path()`, ":memory:" = in memory alone.
@@ -62,13 +62,13 @@ class Jobs:
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         history = self.history = FallbackStore(store)
-        # The pool answers for its history, so that whoever has the one needs no hold of the other.
+        # Callers read and manage runs through the pool, and need no history besides.
         self.store = history.file
         self.rows, self.row, self.find, self.watch = history.rows, history.row, history.find, history.watch
         self.load, self.export, self.import_ = history.load, history.export, history.import_
         self.rename, self.delete = history.rename, history.delete
         self._queue: deque[str] = deque()
-        self._requeued: set[str] = set()  # runs whose worker died before it reported anything of them
+        self._requeued: set[str] = set()  # runs that were queued again because their worker died before a report
         self._most_waiting, self._checkpoint_seconds = waiting, checkpoint_seconds
         self._lock = threading.RLock()
         self._context: ForkServerContext | SpawnContext
@@ -87,12 +87,12 @@ class Jobs:
 
     @property
     def trouble(self) -> str | None:
-        """Why the history's file could last not be read or written; None where it could."""
+        """Why the history's file couldn't be read or written the last time; None where it could."""
         return self.history.trouble
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """What is wrong with the runs that `rows` last left out."""
+        """The errors of the damaged runs that `rows` last left out."""
         return self.history.damaged
 
     @property
@@ -108,10 +108,10 @@ class Jobs:
     # Training
 
     def submit(self, experiment: Experiment) -> str:
-        """Have an experiment trained; return the id of its run.
+        """Queue an experiment for training; return the id of its run.
 
-        The run of an identical experiment is joined where it is finished or under way, and resumed where it
-        stopped. Raises QueueFullError, and ValueError for a text that can't be read.
+        Where a run of an identical experiment is finished or under way, its id is returned; a stopped one is resumed.
+        Raises QueueFullError, and ValueError for a text that can't be read.
         """
         with self._lock:
             row = self.find(experiment)
@@ -123,9 +123,9 @@ class Jobs:
             return id
 
     def resume(self, id: str) -> None:
-        """Go on with a run that was cancelled, failed or interrupted; nothing happens where it is none of these.
+        """Queue a run that was cancelled, failed or interrupted; leave any other run as it is.
 
-        Raises QueueFullError, and StoreError where its text is not here as it was.
+        Raises QueueFullError, and StoreError where its text is missing or has changed.
         """
         with self._lock:
             if self.row(id).stopped:
@@ -146,7 +146,7 @@ class Jobs:
             for worker in self._workers:
                 if worker.run == id:
                     worker.cancelled = worker.cancelled or time.monotonic()
-                    with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
+                    with contextlib.suppress(OSError):  # it has just died: `_listen` will notice
                         worker.pipe.send((id, None, None, None))
                     return
         if self.row(id).live:
@@ -159,12 +159,12 @@ class Jobs:
         *,
         anew: bool = False,
     ) -> tuple[str, Run]:
-        """Train an experiment in this process, or go on with a run by its id; return id and result.
+        """Train an experiment in this process, or resume a run by its id; return the run's id and result.
 
-        The run of an identical experiment is joined, unless it is to be trained anew: one that is finished gives its
-        result, one that another process trains is followed, one that stopped is gone on with.
+        Unless `anew`, a run of an identical experiment is joined: the result of a finished one is returned, one that
+        another process trains is waited for, and a stopped one is resumed.
 
-        Raises StoreError where a run by its id is finished, or in others' hands, and whatever the training raises.
+        Raises StoreError for the id of a run that has not stopped, and whatever the training raises.
         """
         if isinstance(run, str):
             id, mine = run, self.history.take(run)
@@ -185,13 +185,14 @@ class Jobs:
             checkpoint_seconds=self._checkpoint_seconds,
             on_snapshot=on_snapshot,
         )
-        assert trained is not None  # nobody can cancel it here
+        assert trained is not None  # only runs of workers can be cancelled
         return id, trained
 
     def _follow(self, id: str, on_snapshot: Callable[[Snapshot], None]) -> Run | None:
-        """Wait until another process has trained a run; return its result, None once it is to be trained here.
+        """Wait until another process has trained a run, and return its result.
 
-        It is, where it stopped there, unless it was cancelled: that raises StoreError.
+        Returns None where the run stopped there and this process has taken it over. Raises StoreError where it was
+        cancelled.
         """
         step = -1
         while True:
@@ -214,13 +215,13 @@ class Jobs:
         self.close()
 
     def close(self) -> None:
-        """End the workers; what they trained is interrupted."""
+        """End the workers; the runs they trained are interrupted."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
         atexit.unregister(self.close)
-        if self._thread.ident:  # it was started
+        if self._thread.ident:  # the thread was started
             self._thread.join()
         for worker in self._workers:
             worker.end()
@@ -231,27 +232,30 @@ class Jobs:
     # Giving runs to workers
 
     def _require_room(self) -> None:
+        """Raise QueueFullError where no further run may wait."""
         if self.waiting >= self._most_waiting:
             raise QueueFullError(f"{self.waiting} runs wait already: expected to wait until one has its turn")
 
     def _enqueue(self, id: str) -> None:
+        """Add a run to the queue, and start it if a worker is idle."""
         self._failed_starts = 0  # if workers could not be started, try again
         self._queue.append(id)
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Give each idle worker a run that waits."""
+        """Send a waiting run to each idle worker."""
         for worker in self._workers:
             if self._queue and worker.idle:
                 id = self._queue.popleft()
                 worker.run, worker.begun, worker.cancelled = id, False, None
                 settings = self.row(id).experiment.as_dict()
-                with contextlib.suppress(OSError):  # it died this moment: `_listen` will notice
+                with contextlib.suppress(OSError):  # it has just died: `_listen` will notice
                     worker.pipe.send((id, settings, *self.history.progress(id)))
 
     # The thread that receives what workers report
 
     def _listen(self) -> None:
+        """Start workers, write their reports to the history and kill overdue ones, until the pool is closed."""
         retry = time.monotonic() + RETRY_SECONDS
         while not self._closed:
             if time.monotonic() > retry:
@@ -266,16 +270,16 @@ class Jobs:
                 self._receive(worker)
 
     def _start_missing(self) -> None:
-        """Start workers until there are as many as wanted, or too many have failed to start."""
+        """Start workers until the pool is complete, or too many have failed to start."""
         while len(self._workers) < self._count and self._failed_starts < STARTS and not self._closed:
             try:
                 self._workers.append(WorkerProcess.start(self._context, self._checkpoint_seconds))
-            except Exception as error:  # no memory, no processes left: whatever it is, this thread must go on
+            except Exception as error:  # such as no memory or no processes left: this thread must go on
                 logger.exception("a worker could not be started")
                 self._count_failed_start(f"{type(error).__name__}: {error}")
 
     def _receive(self, worker: WorkerProcess) -> None:
-        """Take one report of a worker, and give it the next run where it is done."""
+        """Write one report of a worker to the history, and send it the next run once this one has ended."""
         try:
             id, columns, blob = worker.pipe.recv()
         except (EOFError, OSError):
@@ -297,7 +301,7 @@ class Jobs:
                 self._dispatch()
 
     def _replace(self, worker: WorkerProcess) -> None:
-        """Clean up after a worker that died, and note what became of its run; `_listen` starts another worker."""
+        """Remove a worker that died, and queue or end its run; `_listen` starts another worker."""
         ending = worker.end(END_SECONDS)
         logger.warning("the worker of run %s %s", worker.run, ending)
         with self._lock:
@@ -305,7 +309,7 @@ class Jobs:
             if worker.run and worker.cancelled:
                 self.history.write(worker.run, {"status": "cancelled"})
             elif worker.run and not (worker.begun or worker.run in self._requeued):
-                self._requeued.add(worker.run)  # no report came of this run yet: queue it again, once
+                self._requeued.add(worker.run)  # the run has not begun: queue it again, but only once
                 self._queue.appendleft(worker.run)
             elif worker.run:
                 self.history.write(worker.run, {"status": "interrupted", "reason": f"its worker {ending}"})
@@ -313,7 +317,7 @@ class Jobs:
                 self._count_failed_start(f"it {ending}")
 
     def _count_failed_start(self, why: str) -> None:
-        """Count a worker that didn't start; once none does, fail the runs that wait."""
+        """Count a worker that didn't start; fail the waiting runs once none starts any more."""
         with self._lock:
             self._failed_starts += 1
             while self._queue and self._failed_starts >= STARTS and not self._workers:

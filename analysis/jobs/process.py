@@ -9,25 +9,25 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Self
 
-CANCEL_SECONDS = 2.0  # after which a worker that has not yet come to its next step is to be killed
+CANCEL_SECONDS = 2.0  # a worker that has not stopped this long after a cancel is killed
 
 
 @dataclass(eq=False)
 class WorkerProcess:
-    """One worker, and what is known of the run that it was given."""
+    """One worker process, and the state of the run that it trains."""
 
     process: BaseProcess
     pipe: Connection
-    ready: bool = False  # whether it has loaded what it trains with
+    ready: bool = False  # whether it has loaded its libraries
     run: str | None = None
-    begun: bool = False  # whether it has reported anything of its run
-    cancelled: float | None = None  # when its run was to stop, in `time.monotonic` seconds
+    begun: bool = False  # whether it has reported progress of its run
+    cancelled: float | None = None  # when its run was cancelled, in `time.monotonic` seconds
 
     @classmethod
     def start(cls, context: ForkServerContext | SpawnContext, checkpoint_seconds: float) -> Self:
-        """Start a process; raises whatever the system has against it."""
+        """Start a process; may raise any error of the system."""
         here, there = context.Pipe()
-        # The function as it is imported now: Streamlit imports modules anew when their files change.
+        # Look the function up now: Streamlit imports modules again when their files change.
         work = importlib.import_module("analysis.jobs.worker").work
         process = context.Process(target=work, args=(there, checkpoint_seconds), daemon=True)
         try:
@@ -38,16 +38,16 @@ class WorkerProcess:
 
     @property
     def idle(self) -> bool:
-        """Whether it can be given a run."""
+        """Whether it is ready for a run."""
         return self.ready and self.run is None
 
     @property
     def overdue(self) -> bool:
-        """Whether its run was cancelled, and it has not stopped in time."""
+        """Whether its run was cancelled and has not stopped in time."""
         return bool(self.run and self.cancelled and time.monotonic() > self.cancelled + CANCEL_SECONDS)
 
     def end(self, patience: float = 0.0) -> str:
-        """Kill it, if it doesn't end by itself within some seconds; return how it ended, to follow "it"."""
+        """Wait `patience` seconds for the process to end, then kill it; return how it ended, to follow "it"."""
         if patience:
             self.process.join(patience)
         self.process.kill()

@@ -1,4 +1,4 @@
-"""What a worker process does: it trains, and reports how far it is. It knows no history."""
+"""The work of a worker process: train runs, and report their progress. It doesn't open the history."""
 
 import contextlib
 import logging
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class _CancelledError(Exception):
-    pass
+    """Stops a training that was cancelled."""
 
 
 def perform(
@@ -44,16 +44,16 @@ def perform(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Run | None:
-    """Train an experiment and report its progress as `Store.write` takes it; return None where it was cancelled.
+    """Train an experiment and report its progress, as `Store.write` takes it; return None where it was cancelled.
 
     Raises what the training raises, after reporting it.
 
     Args:
         experiment: what to train.
         report: takes columns of the run's row, and a blob or None.
-        checkpoint: encoded, where to go on; None = at the start.
-        snapshots: encoded, taken before.
-        cancelled: asked after every step.
+        checkpoint: encoded, where to continue; None = from the start.
+        snapshots: encoded, those taken so far.
+        cancelled: called after every step; the training stops once it returns True.
         checkpoint_seconds: between two checkpoints, at least.
         on_snapshot: called with each new snapshot.
     """
@@ -84,7 +84,7 @@ def perform(
 def _decode_progress(
     checkpoint: bytes | None, snapshots: Sequence[bytes]
 ) -> tuple[Checkpoint | None, Sequence[Snapshot]]:
-    """Return the checkpoint and the snapshots to go on from; None and none where there is no sound checkpoint."""
+    """Decode the checkpoint and the snapshots; return None and no snapshots where there is no intact checkpoint."""
     if not checkpoint:
         return None, ()
     try:
@@ -95,16 +95,16 @@ def _decode_progress(
 
 
 class _Reporter:
-    """Reports how far one training is, sends checkpoints now and then, and stops it once it is cancelled."""
+    """Reports the progress of one training, with checkpoints, and stops the training once it is cancelled."""
 
     def __init__(self, report: Report, cancelled: Callable[[], bool], checkpoint_seconds: float) -> None:
         self.report, self.cancelled, self.checkpoint_seconds = report, cancelled, checkpoint_seconds
-        self.trainer: Trainer | None = None  # known from the first step on
+        self.trainer: Trainer | None = None  # None until the first step
         self.last_report = time.perf_counter()
         self.next_checkpoint = self.last_report + checkpoint_seconds
 
     def report_step(self, trainer: Trainer) -> None:
-        """Report a step if it is time for it; raise _CancelledError, with a checkpoint, where the run is cancelled."""
+        """Report a step if a report is due. Where the run is cancelled, send a checkpoint and raise _CancelledError."""
         self.trainer = trainer
         if self.cancelled():
             self._send_checkpoint(trainer, {"status": "cancelled"})
@@ -125,9 +125,11 @@ class _Reporter:
         self.last_report = time.perf_counter()
 
     def _send_checkpoint(self, trainer: Trainer, columns: dict[str, Any]) -> None:
+        """Report a checkpoint, with these columns besides the position."""
         self.report(columns | self._position(), ("checkpoint", trainer.step, encode(trainer.checkpoint())))
 
     def _position(self) -> dict[str, Any]:
+        """Return the columns of the step and the seconds so far; none before the first step."""
         return {"step": self.trainer.step, "seconds": self.trainer.elapsed} if self.trainer else {}
 
 
@@ -139,12 +141,12 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
     torch.set_num_threads(1)
     _lower_priority()
     threading.Thread(target=_end_with_server, daemon=True).start()
-    perform(WARM, lambda columns, blob: None)  # load now what would be loaded at the first use
+    perform(WARM, lambda columns, blob: None)  # loads libraries now that the first run would have to load
     pipe.send((None, {}, None))  # ready
     with contextlib.suppress(EOFError, OSError):
         while True:
             id, settings, checkpoint, snapshots = pipe.recv()
-            if settings is None:  # a cancel that came after the run's end
+            if settings is None:  # a cancel that arrived after its run's end
                 continue
 
             def cancelled(id: str = id) -> bool:

@@ -44,10 +44,12 @@ def lines_of_unit(reading: Reading, word: int, unit: int) -> tuple[Line, ...]:
 
 
 def _rnn(reading: Reading, word: int, unit: int) -> Iterator[Line]:
+    """Yield the line of an RNN's unit."""
     yield _gate(reading, "hidden", reading.activation, word, unit)
 
 
 def _lstm(reading: Reading, word: int, unit: int) -> Iterator[Line]:
+    """Yield the lines of an LSTM's unit: its gates, its cell state, its hidden state."""
     φ = reading.activation
     f, i, g, o = lines = [
         _gate(reading, name, φ if name == "candidate" else "σ", word, unit)
@@ -62,11 +64,12 @@ def _lstm(reading: Reading, word: int, unit: int) -> Iterator[Line]:
 
 
 def _gru(reading: Reading, word: int, unit: int) -> Iterator[Line]:
+    """Yield the lines of a GRU's unit: its gates, its candidate, its hidden state."""
     r, z = lines = [_gate(reading, name, "σ", word, unit) for name in ("reset", "update")]
     yield from lines
     by_word, by_memory, bias, memory_bias = reading.shares["candidate"][word, unit]
-    own = _sum(rounded(by_word + bias), (r.value, rounded(by_memory + memory_bias)))
-    n = Line("n", "candidate", *_through(reading.activation, *own))
+    sum_ = _sum(rounded(by_word + bias), (r.value, rounded(by_memory + memory_bias)))
+    n = Line("n", "candidate", *_through(reading.activation, *sum_))
     yield n
     before = _value(reading, "hidden_before", word, unit)
     product, h = _sum((rounded(1 - z.value), n.value), (z.value, before))
@@ -92,7 +95,7 @@ def _gate(reading: Reading, name: str, φ: str, word: int, unit: int) -> Line:
 
 
 def _sum(*terms: float | tuple[float, float]) -> tuple[str, float]:
-    """Return a sum of numbers and products, in writing and as a value."""
+    """Return a sum of numbers and products: as text, and rounded."""
     written, total = "", 0.0
     for term in terms:
         if isinstance(term, tuple):
@@ -107,7 +110,7 @@ def _sum(*terms: float | tuple[float, float]) -> tuple[str, float]:
 
 
 def _through(φ: str, written: str, value: float) -> tuple[str, float]:
-    """Return σ, tanh or relu of a sum, in writing and as a value; identity leaves the sum as it is."""
+    """Return σ, tanh or relu of a sum: as text, and rounded. Identity returns the sum unchanged."""
     if φ == "identity":
         return written, value
     result = rounded((1 + tanh(value / 2)) / 2 if φ == "σ" else float(ACTIVATION[φ](value)))

@@ -1,4 +1,4 @@
-"""Read a sentence with one model: all numbers on the way, its predictions, and what each depends on."""
+"""Read a sentence with one model: the numbers at every word, the predictions, and what each prediction depends on."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from analysis.results import Reading, Tape
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import Vocabulary, encode_words
 
-MOST_WORDS = 40  # words of a sentence that are read; those after them are left out
+MOST_WORDS = 40  # words of a sentence that are read; later ones are left out
 ACTIVATION: dict[str, Callable[..., np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),
@@ -26,11 +26,11 @@ ACTIVATION: dict[str, Callable[..., np.ndarray]] = {
 
 
 class _Passes(NamedTuple):
-    """What the model computes: T words read, then one backward pass from each prediction of the word after them."""
+    """Results of one forward pass over T words, and of one backward pass from each prediction of the next word."""
 
     tape: Tape
     embedded: np.ndarray  # (T, E)
-    chances: Tensor  # (T, V) of each word to be the next one
+    chances: Tensor  # (T, V) probability of each word to be the next one
     likely: Tensor  # (T,) the most probable next word
     following: Tensor  # (T,) the next word of the sentence; after the last, the most probable one
     gradient: np.ndarray  # (T, T) norm of the gradient of a following word's logit by each word's numbers
@@ -38,11 +38,11 @@ class _Passes(NamedTuple):
 
 @torch.no_grad()
 def read_sentence(experiment: Experiment, weights: Weights, words: list[str]) -> Reading:
-    """Read the first words of a sentence with the first model, and go back from each of its predictions.
+    """Read the first words of a sentence with the first model; compute how each prediction depends on each word.
 
     Args:
         experiment: a words task; gives the cell, the activation and the text from which the vocabulary comes.
-        weights: of the experiment's models, (S, ...), trained or not.
+        weights: those of the experiment's models, (S, ...), trained or not.
         words: as `split_words` returns them, at least one.
 
     Raises:

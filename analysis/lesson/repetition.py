@@ -64,8 +64,8 @@ def repeat(start: Sequence[float], factor: float = 3.0, steps: int = 10) -> Repe
 def first_beyond(size: float, factor: float, exponent: int) -> int | None:
     """Return the first step k at which size · |factor|^k has passed 2^exponent; None where it never does.
 
-    A factor above 1 passes it upwards, and has passed it when it is reached; a factor below 1 passes it downwards, and
-    must be below it. k = (exponent − log2 size) / log2 |factor|, rounded up.
+    With a factor above 1 the size grows, and has passed the limit when it reaches it. With a factor below 1 it shrinks,
+    and has passed the limit when it is below it. k = (exponent − log2 size) / log2 |factor|, rounded up.
     """
     factor = abs(factor)
     if size == 0 or factor == 1:
