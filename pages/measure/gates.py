@@ -38,7 +38,7 @@ def histograms() -> tuple[Gates, dict[str, str]]:
     """Draw the histograms at the step that is reached or chosen; return what they show, and of which phase it is."""
     seen = {cell: progress for cell, progress in training.progress(unfinished).items() if progress.snapshots}
     reached = max((progress.row.step for progress in seen.values()), default=None if runs and not unfinished else 0)
-    step = player.row("gates_step", settings.first, reached)
+    step = player.draw_row("gates_step", settings.first, reached)
     now, phases = {}, {}
     for cell in gated:
         if cell in seen or (cell in runs and step < settings.first.steps and reached is None):
@@ -50,7 +50,7 @@ def histograms() -> tuple[Gates, dict[str, str]]:
             now[cell], phases[cell] = untrained[cell].saturation, "before"
     pictures["gates"] = figures.histograms(now, before)
     alt = "Histogram of every gate's values, a column per cell"
-    layout.chart(pictures["gates"], "gates", alt, moves=live or player.plays("gates_step"))
+    layout.chart(pictures["gates"], "gates", alt, moves=live or player.is_playing("gates_step"))
     st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
     mention_sizes(starting)
     for cell in gated:

@@ -71,7 +71,7 @@ class DecayView:
         above = st.container()
         nothing_trains = self.runs and not self.unfinished
         reached = max((run.row.step for run in seen.values()), default=None if nothing_trains else 0)
-        step = player.row("step", self.experiment, reached)
+        step = player.draw_row("step", self.experiment, reached)
         snapshots = {cell: run.snapshots[-1] for cell, run in seen.items()}
         earlier = reached is None and step < self.experiment.steps  # the lines and the lower panel are of the end
         if earlier:
@@ -116,7 +116,7 @@ class DecayView:
     @property
     def moves(self) -> bool:
         """Whether the pictures change by themselves."""
-        return self.is_live or player.plays("step")
+        return self.is_live or player.is_playing("step")
 
     def show_sentences(self, progress: Mapping[str, Progress], earlier: bool) -> None:
         """Write a line for each cell: what it learned, how far its training is, or how far it reaches untrained."""
@@ -146,7 +146,7 @@ class DecayView:
             return timeline({cell: horizons_at(run, self.look.threshold) for cell, run in through.items()}, step)
 
         shown = (self.look.threshold, *self.runs, *(run.row.id for run in seen.values()))
-        self.pictures["timeline"] = player.seldom("timeline", shown, draw) if self.is_live else draw()
+        self.pictures["timeline"] = player.held_picture("timeline", shown, draw) if self.is_live else draw()
         layout.chart(
             self.pictures["timeline"], "timeline", "Horizon and metric against training step", moves=self.moves
         )

@@ -1,7 +1,10 @@
-"""Through a training's snapshots: a slider over its steps, play and pause, one snapshot back or on."""
+"""The row below a picture that moves: play and pause, one snapshot back or on, a slider over a training's steps.
+
+`playback` decides what a press, a beat or a move changes; here it is drawn.
+"""
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import streamlit as st
@@ -9,77 +12,80 @@ import streamlit as st
 from analysis.experiment import Experiment
 from analysis.history.entry import Progress
 from analysis.results import Run, Snapshot
+from pages.ui import session
+from pages.ui.playback import Playback, stops_of
 from pages.ui.training import POLL
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
-SELDOM = 3.0  # seconds that `seldom` shows a picture
-STOPS = 200  # of the slider
-STEP = "Which of the training's snapshots is shown."
+HELD = 3.0  # seconds that `held_picture` keeps a picture
+HELP = "Which of the training's snapshots is shown."
 
 R = TypeVar("R")
 
 
-def plays(name: str) -> bool:
-    """Whether snapshots play."""
-    return st.session_state.get(f"{name}_plays", False)
+def is_playing(slider: str) -> bool:
+    """Return whether a slider plays."""
+    return session.playback(slider).get().playing
 
 
-def moving(name: str, draw: Callable[[], R], live: bool) -> R:
-    """Draw what moves while something trains or plays: a fragment of the page. Return what it returns at first."""
-    st.session_state[f"{name}_beats"] = False  # not before the picture has been seen
-    return st.fragment(draw, run_every=POLL if live else BEAT if plays(name) else None)()
-
-
-def seldom(name: str, of: Hashable, draw: Callable[[], R]) -> R:
-    """Return a picture that is too costly for every look at what trains: the last one of the same, for a while."""
-    held, now = st.session_state.get(f"{name}_held"), time.monotonic()
-    if not held or held[0] != of or now > held[1]:
-        held = st.session_state[f"{name}_held"] = of, now + SELDOM, draw()
-    return held[2]
-
-
-def row(name: str, experiment: Experiment, reached: int | None = None) -> int:
-    """Draw the row, inside of what is `moving`; return the step to show.
+def moving(slider: str, draw: Callable[[], R], live: bool) -> R:
+    """Draw a part of the page that is drawn again by itself while something trains or plays; it holds the slider.
 
     Args:
-        name: key of the slider, and its name in the URL.
-        experiment: whose training it is.
-        reached: the step it has come to; None where it is finished, and there is something to play.
+        slider: name of the slider, as in `draw_row`.
+        draw: draws the part, and calls `draw_row`.
+        live: whether something trains.
+
+    Returns:
+        What `draw` returned when the whole page was drawn.
     """
-    if st.session_state.pop(f"{name}_moved", False):
-        st.rerun()  # the rest of the page follows, and a beat starts or ends
-    stops, still = _stops(experiment), reached is not None
-    if still:
-        st.session_state[f"{name}_plays"] = False
-    playing = plays(name)
-    if st.session_state.get(name, stops[0]) not in stops:
-        del st.session_state[name]
-    if playing and st.session_state.get(f"{name}_beats") and _go(name, stops, 1) == stops[-1]:
-        _play(name, stops, False)
-        st.rerun()
-    st.session_state[f"{name}_beats"] = playing
-    if not (still or playing) and st.session_state.pop(f"{name}_played", False):
-        _go(name, stops, 0)  # and with it the URL
-    # Two buttons: a press that meets a beat may be told twice, and the second time find the other one.
-    said, sign = ("Pause", "pause") if playing else ("Play", "play_arrow")
+    session.playback(slider).get().draw_page()
+    every = POLL if live else BEAT if is_playing(slider) else None
+    return st.fragment(draw, run_every=every)()
+
+
+def held_picture(name: str, subject: Hashable, draw: Callable[[], R]) -> R:
+    """Return the picture of a subject, drawn again only after `HELD` seconds: it costs too much for every look.
+
+    Args:
+        name: key of the picture.
+        subject: what the picture is of; the picture of another subject is drawn at once.
+        draw: returns the picture.
+    """
+    held, now = session.held_picture(name).get(), time.monotonic()
+    if held is None or held.subject != subject or now > held.until:
+        held = session.HeldPicture(subject, now + HELD, draw())
+        session.held_picture(name).set(held)
+    return held.picture
+
+
+def draw_row(slider: str, experiment: Experiment, reached: int | None = None) -> int:
+    """Draw the buttons and the slider, inside of what `moving` draws; return the step to show.
+
+    Args:
+        slider: key of the slider, and its name in the URL.
+        experiment: whose training it is.
+        reached: the step that the training has come to; None where it is finished, and its snapshots can be played.
+    """
+    playback, chosen, stops = session.playback(slider).get(), session.chosen_step(slider), stops_of(experiment)
+    _rerun_where_behind(playback)
+    if reached is not None:
+        playback.train()
+    if chosen.get() not in (None, *stops):
+        chosen.forget()
+    if playback.is_due:
+        chosen.set(playback.beat(stops, _step(slider, stops)))
+        _rerun_where_behind(playback)
+    playback.show()
+    if reached is None and playback.catch_up_url():
+        chosen.set(_step(slider, stops))  # Streamlit writes a value that is set into the URL
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        for part, label, icon, help, call, args in (
-            (said.lower(), said, sign, None, _play, (name, stops, not playing)),
-            ("back", "", "skip_previous", "One snapshot back", _step, (name, stops, -1)),
-            ("on", "", "skip_next", "One snapshot on", _step, (name, stops, 1)),
-        ):
-            st.button(
-                label, icon=f":material/{icon}:", help=help, key=f"{name}_{part}", on_click=call, args=args,
-                disabled=still or (playing and part != "pause"),
-            )  # fmt: skip
-        if still:
-            st.session_state[f"{name}_live"] = max(stop for stop in stops if stop <= reached)
-            return st.select_slider("Training step", stops, key=f"{name}_live", disabled=True, help=STEP)
-        # A beat that wrote its step into the URL would undo what another control has just written there.
-        bind = None if playing else "query-params"
-        return st.select_slider(
-            "Training step", stops, stops[-1], key=name, bind=bind, on_change=_note, args=(name,), help=STEP
-        )
+        _draw_buttons(slider, stops, playback.playing, reached is not None)
+        if reached is None:
+            return _draw_slider(slider, stops, playback)
+        live = session.live_step(slider)
+        live.set(max(stop for stop in stops if stop <= reached))
+        return st.select_slider("Training step", stops, key=live.name, disabled=True, help=HELP)
 
 
 def snapshot(run: Run | Progress, step: int) -> Snapshot:
@@ -87,30 +93,60 @@ def snapshot(run: Run | Progress, step: int) -> Snapshot:
     return [each for each in run.snapshots if each.step <= step][-1]
 
 
-def _stops(experiment: Experiment) -> list[int]:
-    """Return the steps at which snapshots are taken, thinned where there are many."""
-    taken = range(0, experiment.steps, experiment.snapshot_every)
-    return [*taken[:: -(-len(taken) // STOPS)], experiment.steps]
+def _rerun_where_behind(playback: Playback) -> None:
+    """Draw the whole page again after a press or a move: the rest follows the slider, and beats start or end."""
+    if playback.catch_up_page():
+        st.rerun()
 
 
-def _play(name: str, stops: list[int], plays: bool) -> None:
-    st.session_state[f"{name}_plays"] = plays
-    st.session_state[f"{name}_played"] = not plays
-    if plays and st.session_state.get(name, stops[-1]) == stops[-1]:
-        st.session_state[name] = stops[0]
-    _note(name)
+def _draw_buttons(slider: str, stops: Sequence[int], playing: bool, disabled: bool) -> None:
+    """Draw Play or Pause, and the buttons of one snapshot back and on, which rest while it plays."""
+    # Play and Pause are two buttons, not one that toggles: Streamlit may report a press twice where it coincides with
+    # a beat, and the second report of a toggle would undo the first.
+    name, icon, press = ("Pause", "pause", _press_pause) if playing else ("Play", "play_arrow", _press_play)
+    st.button(
+        name, icon=f":material/{icon}:", key=f"{slider}_{name.lower()}",
+        on_click=press, args=(slider, stops), disabled=disabled,
+    )  # fmt: skip
+    for key, icon, help, by in (
+        ("back", "skip_previous", "One snapshot back", -1),
+        ("on", "skip_next", "One snapshot on", 1),
+    ):
+        st.button(
+            "", icon=f":material/{icon}:", help=help, key=f"{slider}_{key}",
+            on_click=_press_step, args=(slider, stops, by), disabled=disabled or playing,
+        )  # fmt: skip
 
 
-def _step(name: str, stops: list[int], by: int) -> None:
-    _go(name, stops, by)
-    _note(name)
+def _draw_slider(slider: str, stops: Sequence[int], playback: Playback) -> int:
+    """Draw the slider of a finished training and return its step."""
+    # A beat that wrote its step into the URL would undo what another control has just written there.
+    bind = None if playback.playing else "query-params"
+    return st.select_slider(
+        "Training step", stops, stops[-1], key=slider, bind=bind, on_change=_move, args=(slider,), help=HELP
+    )
 
 
-def _go(name: str, stops: list[int], by: int) -> int:
-    here = stops.index(st.session_state.get(name, stops[-1])) + by
-    st.session_state[name] = stops[min(max(here, 0), len(stops) - 1)]
-    return st.session_state[name]
+def _step(slider: str, stops: Sequence[int]) -> int:
+    """Return the slider's step, the last one where it was not drawn yet."""
+    step = session.chosen_step(slider).get()
+    return stops[-1] if step is None else step
 
 
-def _note(name: str) -> None:
-    st.session_state[f"{name}_moved"] = True
+def _press_play(slider: str, stops: Sequence[int]) -> None:
+    step = _step(slider, stops)
+    start = session.playback(slider).get().press_play(stops, step)
+    if start != step:
+        session.chosen_step(slider).set(start)
+
+
+def _press_pause(slider: str, _stops: Sequence[int]) -> None:
+    session.playback(slider).get().press_pause()
+
+
+def _press_step(slider: str, stops: Sequence[int], by: int) -> None:
+    session.chosen_step(slider).set(session.playback(slider).get().press_step(stops, _step(slider, stops), by))
+
+
+def _move(slider: str) -> None:
+    session.playback(slider).get().move()

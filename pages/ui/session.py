@@ -6,11 +6,13 @@ or set outside of the call that draws it. Widgets that are only drawn have their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import streamlit as st
+
+from pages.ui.playback import Playback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +68,14 @@ class Widget(Generic[T]):
     def forget(self) -> None:
         """Let the widget start at its default."""
         st.session_state.pop(self.name, None)
+
+
+class HeldPicture(NamedTuple):
+    """A picture, what it is of, and until when it is kept, in seconds of the monotonic clock."""
+
+    subject: Hashable
+    until: float
+    picture: Any
 
 
 def nothing() -> None:
@@ -134,6 +144,16 @@ def layers(chart: str) -> Key[tuple[int, go.Figure | None, go.Figure | None]]:
     return Key(f"layers-{chart}", lambda: (0, None, None))
 
 
+def playback(slider: str) -> Key[Playback]:
+    """Return the key of how far the playing of a training's snapshots is, by the name of their slider."""
+    return Key(f"{slider}_playback", Playback)
+
+
+def held_picture(name: str) -> Key[HeldPicture | None]:
+    """Return the key of a picture that is kept for a while."""
+    return Key(f"{name}_held", nothing)
+
+
 def model_results(subject: str) -> Key[dict[str, Any]]:
     """Return the key of what was read or measured of the visitor's own model: of its "file", of the "model"."""
     return Key(f"your_{subject}", dict)
@@ -158,6 +178,16 @@ BOUNDS_CELL: Widget[str] = Widget("bounds_cell")
 
 BOUNDS_START: Widget[str] = Widget("bounds_start")
 """The weights of that cell: those that show the effect, or the sidebar's."""
+
+
+def chosen_step(slider: str) -> Widget[int]:
+    """Return the slider of a finished training's snapshots; its value is the step shown."""
+    return Widget(slider)
+
+
+def live_step(slider: str) -> Widget[int]:
+    """Return the slider that takes its place while something trains; its value is the step reached."""
+    return Widget(f"{slider}_live")
 
 
 def setting(field: str) -> Widget[Any]:

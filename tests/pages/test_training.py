@@ -1,14 +1,16 @@
 """What a page does while something trains, and what it costs the server."""
 
 import gc
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 
 import pytest
 
+from analysis.experiment import Experiment
 from analysis.measures.decay import at_threshold
 from pages.ui import player, training
-from tests.helpers.app import SMALL, app, charts, fine, until
+from tests.helpers.app import SMALL, app, charts, fine, trained, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -30,7 +32,7 @@ def test_a_costly_picture_is_shown_for_a_while_unless_it_is_of_something_else(mo
         (108, "b", 3),
     ):
         monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=lambda now=now: now))
-        assert player.seldom("timeline", of, draw) == wanted
+        assert player.held_picture("timeline", of, draw) == wanted
 
 
 def test_a_training_with_other_settings_is_mentioned_and_a_cancelled_one_told():
@@ -70,10 +72,34 @@ def test_a_press_of_pause_that_is_told_twice_pauses(monkeypatch):
     until(lambda: not training.jobs().under_way)
     at.run()
     pressed = []
-    play = player._play
-    monkeypatch.setattr(player, "_play", lambda *told: (pressed.append(told), play(*told), play(*told)))
+
+    def twice(press, *told):
+        pressed.append(press.__name__)
+        press(*told)
+        press(*told)
+
+    for name in ("_press_play", "_press_pause"):
+        monkeypatch.setattr(player, name, partial(twice, getattr(player, name)))
     at.run()
     for key, plays in (("step_play", True), ("step_pause", False)):
         fine(at.button(key=key).click().run())
-        assert at.session_state["step_plays"] is plays
-    assert [told[-1] for told in pressed] == [True, False]
+        assert at.session_state["step_playback"].playing is plays
+    assert pressed == ["_press_play", "_press_pause"]
+
+
+def test_snapshots_are_stepped_through():
+    at = trained(app("pages/measure/decay.py", **{**SMALL, "snapshot_every": "2"}))
+    at.button(key="step_back").click().run()
+    assert fine(at).select_slider(key="step").value == 8
+    at.button(key="step_back").click().run()
+    assert fine(at).select_slider(key="step").value == 6
+    at.button(key="step_on").click().run()
+    assert fine(at).select_slider(key="step").value == 8
+
+
+def test_an_estimate_is_a_positive_time():
+    estimate = training.estimate
+    assert estimate({Experiment(**SMALL, cell="gru"): 1.0}).startswith("1 cell × 2 seeds, about ")
+    assert estimate({Experiment(steps=100_000): 0.0}) == "1 cell × 4 seeds, about 1 s"
+    assert "this machine has" in estimate({Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096): 1.0})
+    assert [training.duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]
