@@ -13,6 +13,7 @@ from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, 
 from analysis.report.tables import bounds_tables, vector_csv
 from analysis.results import Bounds, Repeated
 from pages.ui import controls, export, layout, session, sidebar
+from pages.ui.settings import Settings
 from pages.ui.untrained import measure_untrained, mention_sizes
 
 ACTIVATIONS = SETTINGS["activation"].choices
@@ -56,7 +57,7 @@ def choose_vector() -> tuple[Repeated, bool]:
     return repeat(parse_vector(DEFAULT) if vector is None else vector, factor), scale == "log"
 
 
-def show_cell(settings: sidebar.Settings) -> None:
+def show_cell(settings: Settings) -> None:
     """Show how large states and gradients of a cell become, with tanh and without."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = choose_cell(settings)
@@ -83,7 +84,7 @@ def show_cell(settings: sidebar.Settings) -> None:
     export.row("bounds", pictures, experiments, bounds_tables(cell, measured))
 
 
-def choose_cell(settings: sidebar.Settings) -> str:
+def choose_cell(settings: Settings) -> str:
     """Ask for one of the sidebar's cells; the first one at first."""
     if session.BOUNDS_CELL.get() not in settings.cells:
         session.BOUNDS_CELL.forget()

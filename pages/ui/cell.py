@@ -17,7 +17,7 @@ from analysis.results import Reading, Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
 from pages.ui import session
-from pages.ui.sidebar import Settings
+from pages.ui.settings import Settings
 
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
 

@@ -17,6 +17,7 @@ from analysis.report.sentences.progress import progress_sentence
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from analysis.results import Decay, Snapshot
 from pages.ui import comparison, controls, layout, player, sidebar, training
+from pages.ui.settings import Settings
 from pages.ui.untrained import measure_untrained, mention_sizes
 
 DETAILS = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
@@ -32,7 +33,7 @@ class DecayView:
 
     def __init__(
         self,
-        settings: sidebar.Settings,
+        settings: Settings,
         trainings: training.TrainingRow,
         untrained: Mapping[str, Mapping[str, Decay]],
         look: controls.Look,

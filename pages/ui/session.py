@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from analysis.experiment import Experiment
     from analysis.results import Snapshot
-    from pages.ui.sidebar import Settings
+    from pages.ui.settings import Settings
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -12,29 +11,12 @@ from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from pages.ui import session
+from pages.ui.settings import Settings
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
 FIRST = ("task", "length", "hidden_size", "init", "gain", "forget_bias", "steps", "seeds")
 MORE = tuple(name for name, setting in SETTINGS.items() if setting.more and name != "text_file")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """One experiment per chosen cell, or what is wrong with them."""
-
-    experiments: dict[str, Experiment]
-    left_out: str = ""  # one line: what doesn't apply to a cell
-    error: str = ""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        return tuple(self.experiments)
-
-    @property
-    def first(self) -> Experiment:
-        """Return the first cell's experiment: for what all cells have in common."""
-        return next(iter(self.experiments.values()))
 
 
 def settings() -> Settings:

@@ -21,7 +21,7 @@ from analysis.report.wording import join_words
 from analysis.results import Run
 from analysis.tasks.registry import build_task
 from pages.ui import session, sidebar
-from pages.ui.sidebar import Settings
+from pages.ui.settings import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory

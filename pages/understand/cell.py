@@ -10,6 +10,7 @@ from analysis.report.sentences import cell as sentences
 from analysis.report.tables import reading_tables
 from pages.ui import cell as ui
 from pages.ui import controls, export, layout, lesson, sidebar, training
+from pages.ui.settings import Settings
 
 layout.title(
     "What happens inside, word by word?",
@@ -29,7 +30,7 @@ experiments = ui.next_word_experiments(settings, cell)
 untrained = ui.untrained_readings(experiments, words, squashed)
 picture = st.container()
 training.begin(filter(is_brief, experiments.values()))
-trainings = training.draw_row(sidebar.Settings(experiments))
+trainings = training.draw_row(Settings(experiments))
 st.caption(ui.unused_settings_sentence(settings.first.task))
 runs = {name: run for name, run in trainings.runs.items() if weights == "trained"}
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}

@@ -1,0 +1,24 @@
+"""What the sidebar is set to. Knows no Streamlit."""
+
+from dataclasses import dataclass
+
+from analysis.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One experiment per chosen cell, or what is wrong with them."""
+
+    experiments: dict[str, Experiment]
+    left_out: str = ""  # one line: what doesn't apply to a cell
+    error: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Return the chosen cells."""
+        return tuple(self.experiments)
+
+    @property
+    def first(self) -> Experiment:
+        """Return the first cell's experiment: for what all cells have in common."""
+        return next(iter(self.experiments.values()))
