@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ import torch
 from analysis.history.store import Store
 from tests.helpers.runs import trained
 
-PATIENCE = 60  # seconds after which a wait is a failure
 # Rooms whose tests take longest, the longest first: started last, they would leave other processes waiting for them.
 LONGEST = ("browser", "jobs", "pages", "models", "cli", "history")
 
@@ -50,17 +48,9 @@ def light_workers():
 @pytest.fixture
 def no_runs():
     """Empty the history of the server that tests of pages share."""
-    from pages.ui import training
+    from tests.helpers.app import delete_runs
 
-    jobs = training.jobs()
-    for row in jobs.rows():
-        jobs.cancel(row.id)
-    end = time.monotonic() + PATIENCE
-    while jobs.under_way:
-        assert time.monotonic() < end, "workers go on with runs that were cancelled"
-        time.sleep(0.01)
-    for row in jobs.rows():
-        jobs.delete(row.id)
+    delete_runs()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
+from analysis.measures.preview import preview_meter, without_training
 from pages.ui import training
 
 DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
@@ -61,3 +62,22 @@ def trained(at):
     fine(at)
     until(lambda: not training.jobs().under_way)
     return fine(at.run())
+
+
+def untrained(at):
+    """Measure a page's cells before any training, as the page does; return the results by cell."""
+    meters = {
+        cell: preview_meter(without_training(experiment))
+        for cell, experiment in at.session_state["settings"].experiments.items()
+    }
+    return {cell: meter.measure(weights) for cell, (meter, weights) in meters.items()}
+
+
+def delete_runs():
+    """Empty the history of the server that tests of pages share."""
+    jobs = training.jobs()
+    for row in jobs.rows():
+        jobs.cancel(row.id)
+    until(lambda: not jobs.under_way)
+    for row in jobs.rows():
+        jobs.delete(row.id)
