@@ -7,7 +7,7 @@ from analysis.experiment import SETTINGS, Experiment
 
 
 def option_name(name: str) -> str:
-    """Return the option of a setting."""
+    """Return the command-line option of a setting, such as "--hidden-size"."""
     return "--" + name.replace("_", "-")
 
 

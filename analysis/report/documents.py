@@ -11,7 +11,7 @@ import numpy as np
 from analysis.experiment import Experiment
 from analysis.results import Measured, Run, versions
 
-# Numbers of steps: whole, and floats only because one may be undefined.
+# These count steps. They are floats only because a count may be undefined; JSON gets integers.
 STEPS = {"horizon", "horizons", "horizon_before", "horizon_after", "span", "spans"}
 
 
@@ -50,7 +50,7 @@ def to_json(result: Any) -> str:  # noqa: ANN401
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """Return what `train` writes as JSON."""
+    """Return the document that `train` writes as JSON."""
     after = run.measured_after
     document = {
         "experiment": run.experiment,
@@ -71,7 +71,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def measured_document(about: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
-    """Return what `decay` and `record` write as JSON; `about` tells what was measured."""
+    """Return the document that `decay` and `record` write as JSON; `about` describes what was measured."""
     return as_plain(
         {
             **about,

@@ -1,4 +1,4 @@
-"""Figures as a page of HTML, and all that a page shows as a ZIP. Figures are passed in: this file draws none."""
+"""Export figures as an HTML page, and all that a page shows as a ZIP. Callers draw the figures."""
 
 import asyncio
 import copy
@@ -15,7 +15,7 @@ from analysis.report.documents import to_json
 
 IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels, where a figure has no size of its own
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
-REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # said of commands.txt
+REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # what commands.txt does
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -110,7 +110,7 @@ def draw_images(figures: Mapping[str, Figure], seconds: float = IMAGE_SECONDS) -
     """Draw figures as PNG and SVG in a browser; stop waiting after `seconds`.
 
     Returns:
-        The images that were finished by then, by file name, and one line on how it went. Nothing is raised.
+        The finished images by file name, and one line on what is missing, if anything. Errors are not raised.
     """
     if not find_spec("kaleido"):
         return {}, f"{NO_BROWSER} (pip install kaleido)."
@@ -123,7 +123,7 @@ def draw_images(figures: Mapping[str, Figure], seconds: float = IMAGE_SECONDS) -
         except Exception as error:
             problems.append(type(error).__name__)
 
-    # The caller's thread may already run an event loop. As a daemon, the thread of a browser that hangs is left behind.
+    # The caller's thread may already run an event loop. A daemon thread may be abandoned when its browser hangs.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)

@@ -1,4 +1,4 @@
-"""Results as CSV: one table, or several that are written only when they are asked for."""
+"""Results as CSV. Functions named *_csv write one table; those named *_tables return functions that write several."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from analysis.results import (
     finite_median,
 )
 
-Curve = tuple[Experiment, str, Decay]  # whose, when (such as before and after), what
+Curve = tuple[Experiment, str, Decay]  # experiment, phase (such as before or after training), decay
 Gates = Mapping[str, Mapping[str, Saturation]]  # by cell, then by gate
 Tables = dict[str, Callable[[], str]]  # by name, functions that write CSV
 
@@ -35,11 +35,11 @@ class Trained(Protocol):
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """What was measured as it trained."""
+        """Its measurements so far."""
 
     @property
     def metric_name(self) -> str:
-        """The name of what its answers are judged by."""
+        """The name of its task's metric."""
 
 
 def csv_table(*blocks: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def csv_table(*blocks: Mapping[str, Any]) -> str:
 
 
 def _by_seed(name: str, experiment: Experiment, values: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Columns of every model's own values, named by its seed."""
+    """Return a column for each model, named by its seed."""
     return {f"{name}_seed_{seed}": own for seed, own in enumerate(values, experiment.seed)}
 
 
@@ -87,7 +87,7 @@ def decay_csv(*curves: Curve) -> str:
 
 
 def memory_csv(*runs: Run) -> str:
-    """Write what trained networks answer by distance as CSV, a row for each distance."""
+    """Write the metric of trained networks by distance as CSV, a row for each distance."""
     return csv_table(
         *(
             {
@@ -107,11 +107,12 @@ def memory_csv(*runs: Run) -> str:
 
 
 def snapshots_csv(*runs: Run) -> str:
-    """Write runs through training as CSV, a row for each snapshot: medians, and every model's own."""
+    """Write runs as CSV, a row for each snapshot: medians, and the values of each model."""
     return csv_table(*map(_through_training, runs))
 
 
 def _through_training(run: Run) -> dict[str, Any]:
+    """Return a run's columns, with a value for each snapshot."""
     columns = {
         "cell": run.experiment.cell,
         "step": np.array([snapshot.step for snapshot in run.snapshots]),
@@ -218,7 +219,7 @@ def vector_csv(repeated: Repeated) -> str:
 
 
 def model_tables(cell: str, decays: Mapping[str, Decay], memory: Memory) -> Tables:
-    """Return every decay of a model of the user's own by kind, and what its last output depends on."""
+    """Return a user's own model: its decays by kind, and how its last output depends on its inputs."""
     curves = [
         {"cell": cell, "of": of} | _columns(decay, "distance", "norm", "relative", "low", "high")
         for of, decay in decays.items()
@@ -228,7 +229,7 @@ def model_tables(cell: str, decays: Mapping[str, Decay], memory: Memory) -> Tabl
 
 
 def runs_tables(runs: Mapping[str, Trained], decays: Mapping[str, Decay]) -> Tables:
-    """Return runs by label: their latest decays, their snapshots, and what those that are finished answer."""
+    """Return runs by label: their latest decays, their snapshots, and the memory of finished runs."""
     curves = [{"run": label} | _columns(decay, "distance", "relative") for label, decay in decays.items()]
     snapshots = [
         {
@@ -249,7 +250,7 @@ def runs_tables(runs: Mapping[str, Trained], decays: Mapping[str, Decay]) -> Tab
 
 
 def watched_tables(model: Watched) -> Tables:
-    """Return a watched model's horizon by pass with what explains it, and the decay of every snapshot."""
+    """Return a watched model's horizon, gates and largest states by pass, and the decay of every snapshot."""
     snapshots = model.snapshots
     through: dict[str, Any] = {
         "cell": model.cell,
@@ -270,7 +271,7 @@ def watched_tables(model: Watched) -> Tables:
 
 
 def reading_tables(readings: Mapping[str, Reading], chosen: Reading) -> Tables:
-    """Return all that flowed through the chosen cell by word and unit, and the connectivity of every cell."""
+    """Return all numbers of the chosen cell by word and unit, and the connectivity of every cell."""
     T, H = chosen.parts["hidden"].shape
     steps, units = np.divmod(np.arange(T * H), H)
     flow: dict[str, Any] = {"model": chosen.cell, "step": steps, "word": np.array(chosen.words)[steps], "unit": units}

@@ -68,7 +68,7 @@ def describe_horizon(decay: Decay) -> str:
 
 
 def gradient_grows(decay: Decay) -> bool:
-    """Whether the gradient at the first step is larger than at the last, in three digits."""
+    """Return whether the gradient at the largest distance is larger than at distance 0, in three digits."""
     return bool(decay.relative[-1] >= 1.005)
 
 
@@ -84,7 +84,7 @@ def describe_reach(decay: Decay) -> str:
 
 
 def name_states(phases: Mapping[str, str]) -> dict[str, str]:
-    """Return each cell's state, untrained or trained, by its phase; nothing where all are the same."""
+    """Return each cell's state, untrained or trained, given its phase; an empty dict where all cells share one."""
     if set(phases.values()) in ({"before"}, {"after"}):
         return {}
     return {cell: {"before": "untrained", "after": "trained"}.get(phase, phase) for cell, phase in phases.items()}
@@ -106,7 +106,7 @@ def describe_horizon_range(decay: Decay) -> str:
 
 
 def threshold_suffix(decay: Decay) -> str:
-    """Return " at 5 %" for a horizon of another threshold than the usual one, else nothing."""
+    """Return " at 5 %" for a horizon at another threshold than the default, else ""."""
     return "" if decay.threshold == THRESHOLD else f" at {format_percent(decay.threshold)}"
 
 
@@ -136,7 +136,7 @@ def why_unmeasured(decay: Decay) -> str:
 
 
 def format_range(values: np.ndarray | Sequence[float | None]) -> str:
-    """Write a median with its range over seeds, without what is missing or not finite: "0.34 (0.21–0.39)"."""
+    """Write a median with its range over seeds, of the values that are finite: "0.34 (0.21–0.39)"."""
     numbers = np.array(values, float)  # None becomes NaN
     finite = numbers[np.isfinite(numbers)]
     if not len(finite):

@@ -1,1 +1,1 @@
-"""What results say in whole sentences, one file per view."""
+"""Results in whole sentences, one file per view."""

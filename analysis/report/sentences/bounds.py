@@ -9,7 +9,7 @@ from analysis.results import SMALLEST, Decay, Measured, Repeated
 
 
 def vector_sentences(repeated: Repeated) -> tuple[str, str]:
-    """Return what multiplying did to a vector's sizes, with tanh and without: one sentence, and details."""
+    """Describe how multiplying changed the sizes of a vector's entries: one sentence, and details."""
     rows = (repeated.plain[0], repeated.plain[-1], repeated.bounded[-1])
     start, end, bounded = (np.abs(row[row != 0]) for row in rows)
     if not len(start):
@@ -31,7 +31,7 @@ def vector_sentences(repeated: Repeated) -> tuple[str, str]:
 
 
 def overflow_sentence(repeated: Repeated) -> str:
-    """Return at which step the vector without tanh leaves floating point."""
+    """Describe at which step the vector without tanh leaves floating point."""
     for event, steps in (
         ("grows beyond", repeated.overflow),
         ("falls below the normal numbers of", repeated.underflow),
@@ -43,9 +43,9 @@ def overflow_sentence(repeated: Repeated) -> str:
 
 
 def tanh_sentences(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:
-    """Return how large state and gradient became with tanh, and with the other activations.
+    """Describe how large state and gradient became: one sentence on tanh, and one on the other activations.
 
-    `measured` is the same experiment by activation, tanh among them.
+    `measured` holds the same experiment with each activation, including tanh.
     """
     largest = {name: result.bounds.hidden[-1].max() for name, result in measured.items()}
     sizes = {

@@ -1,4 +1,4 @@
-"""What one cell makes of a sentence, in words: which model reads, how large its state becomes, what it depends on."""
+"""How a cell reads a sentence, in words: which model reads, how large its state becomes, what it depends on."""
 
 from collections.abc import Mapping
 
@@ -8,15 +8,15 @@ from analysis.report.markdown import quote_word
 from analysis.report.wording import format_number, format_percent, join_words
 from analysis.results import Reading, Run
 
-SMALLEST_SHARE = 0.01  # of the strongest dependence: a word with less no longer counts
+SMALLEST_SHARE = 0.01  # of the strongest dependence; a weaker one doesn't count
 MOST_UNKNOWN = 8  # unknown words that are listed
 
 
 def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
-    """Return which model reads, and what of the sentence it cannot read.
+    """Describe which model reads the sentence, and which words it does not read or know.
 
     Args:
-        reading: what is shown.
+        reading: the reading that is shown.
         run: the training of the model that reads; None where it is untrained.
         waiting: whether a trained model will take its place.
     """
@@ -45,7 +45,7 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
 
 
 def largest_state_sentence(reading: Reading) -> str:
-    """Return how large the hidden state and an LSTM's cell state become, and after which word."""
+    """Describe how large the hidden state and an LSTM's cell state become, and after which word."""
     parts = []
     for state in ("hidden", "cell"):
         if state not in reading.parts:
@@ -62,7 +62,7 @@ def largest_state_sentence(reading: Reading) -> str:
 
 
 def gate_extremes_sentence(reading: Reading, gate: str) -> str:
-    """Return at which words the mean of a gate over all units is highest and lowest; "" for a single word."""
+    """Name the words at which a gate's mean over all units is highest and lowest; "" for a single word."""
     mean = reading.parts[gate].mean(1)  # (T,)
     if len(mean) < 2 or not np.isfinite(mean).all():
         return ""
@@ -74,7 +74,7 @@ def gate_extremes_sentence(reading: Reading, gate: str) -> str:
 
 
 def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
-    """Return how many words back each cell's prediction after a word depends on, to a hundredth of the strongest."""
+    """Describe how many words back each cell's prediction depends on, to 1 % of the strongest dependence."""
     parts = []
     for cell, reading in readings.items():
         counted = np.flatnonzero(reading.relative[word, : word + 1] >= SMALLEST_SHARE)
@@ -87,9 +87,9 @@ def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
 
 
 def savings_sentence(lstm: Mapping[str, float], gru: Mapping[str, float]) -> str:
-    """Return what a GRU saves beside an LSTM of the same size.
+    """Compare the costs of a GRU with those of an LSTM of the same size.
 
-    Both are given by what they cost: their parameters, multiply_adds of one step, and milliseconds of one batch.
+    The costs are parameters, multiply_adds of one step, and milliseconds of one batch.
     """
     parameters, multiply_adds, time = (
         1 - gru[name] / lstm[name] for name in ("parameters", "multiply_adds", "milliseconds")

@@ -22,11 +22,11 @@ from analysis.report.wording import (
 )
 from analysis.results import Decay, Run
 
-LEARNED = 0.05  # of the way from chance to perfect; a model that got less far stayed at chance
+LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at chance
 
 
 def untrained_sentence(decays: Mapping[str, Decay]) -> str:
-    """Say how far back the gradient of untrained cells reaches, where it grows, and where it can't be measured."""
+    """Describe how far back untrained cells' gradients reach, which grow, and which can't be measured."""
     growing = {cell: decay for cell, decay in decays.items() if gradient_grows(decay)}
     parts = _reached({cell: decay for cell, decay in decays.items() if cell not in growing})
     sentences = []
@@ -47,7 +47,7 @@ def untrained_sentence(decays: Mapping[str, Decay]) -> str:
 
 
 def _reached(decays: Mapping[str, Decay]) -> str:
-    """Say per horizon which cells reach it: "7 steps back in the RNN, 8 in LSTM and GRU"."""
+    """List the cells by horizon: "7 steps back in the RNN, 8 in LSTM and GRU"."""
     cells: dict[float, list[str]] = {}
     for cell, decay in decays.items():
         if not np.isnan(decay.horizon):
@@ -62,9 +62,9 @@ def _reached(decays: Mapping[str, Decay]) -> str:
 
 
 def carry_sentence(cell: str, decay: Decay, carry: Decay, states: Mapping[str, str] | None = None) -> str:
-    """Say how much gradient the gate alone would bring to the largest distance, as a multiple of the gradient there.
+    """Compare the gradient through the gate alone with the whole gradient, at the largest distance.
 
-    This compares two sizes; it is not a share of the gradient.
+    The ratio of the two sizes is not a share: it may be larger than 1.
     """
     with np.errstate(over="ignore"):
         share = carry.relative[-1] / decay.relative[-1] if decay.relative[-1] > 0 else np.nan
@@ -87,7 +87,7 @@ def half_update_steps(weights: Decay) -> float:
 
 
 def update_sentence(decays: Mapping[str, Decay], states: Mapping[str, str] | None = None) -> str:
-    """Say how many of the last steps add half of what all steps add to the recurrent weights, by size."""
+    """Describe how many of the last steps add half of what all steps add to the recurrent weights, by size."""
     parts = [
         f"{cell_with_state(cell, states or {})} {format_number(half_update_steps(decay))}"
         for cell, decay in decays.items()
@@ -102,19 +102,19 @@ def update_sentence(decays: Mapping[str, Decay], states: Mapping[str, str] | Non
 
 
 def stayed_at_chance(run: Run) -> bool:
-    """Whether no model of a run got a twentieth of the way from chance to perfect."""
+    """Return whether no model of a run got a twentieth of the way from chance to perfect."""
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
     return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
 
 
 def _diverged_models(run: Run) -> str:
-    """Say how many models of a run diverged; nothing where none did."""
+    """Return how many models of a run diverged, in words; "" where none did."""
     count = int((~np.isfinite(run.metric)).sum())
     return count_diverged(count, len(run.metric)) if count else ""
 
 
 def compare_cells(runs: Mapping[str, Run]) -> str:
-    """Say which cell did best by its metric: one only where no model diverged and ranges over seeds don't overlap."""
+    """Name the cell with the best metric, if no model diverged and its range over seeds overlaps no other's."""
     ranges = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
     metrics = {cell: values for cell, values in ranges.items() if len(values)}
     diverged = "".join(
@@ -144,15 +144,17 @@ def compare_cells(runs: Mapping[str, Run]) -> str:
 
 
 def _names(cells: Sequence[str]) -> str:
+    """Return "LSTM and GRU"."""
     return join_words([cell.upper() for cell in cells])
 
 
 def _the(cells: Sequence[str]) -> str:
+    """Return "the RNN" for one cell, "LSTM and GRU" for several."""
     return _names(cells) if len(cells) > 1 else f"the {_names(cells)}"
 
 
 def training_sentence(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:
-    """Say how far back a trained cell can be taught and how far it remembers, always both.
+    """Describe a trained cell by its metric, its horizon and its memory span.
 
     `before` and `after` are the run's decays with the horizons of another threshold.
     """
@@ -168,7 +170,7 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
 
 
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
-    """Explain horizon and memory span, and how the second can be the larger one."""
+    """Explain what horizon and memory span are, and how the memory span can be the larger one."""
     share = format_percent(threshold)
     span = {
         "symbol": "the distance up to which answers are better than midway between chance and the best",

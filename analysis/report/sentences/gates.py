@@ -1,4 +1,4 @@
-"""Which gates lie at an end and which never leave one, in words."""
+"""Gates in words: which are often shut or open, and how many units stay at one end."""
 
 from collections.abc import Mapping
 
@@ -18,12 +18,12 @@ ENDS = (
 def saturation_sentence(
     name: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None
 ) -> str:
-    """Return which gate of a cell lies most of the time at an end, and how many units never leave one.
+    """Describe which gate of a cell is most often at an end, and how many units are stuck there.
 
     Args:
-        name: how the sentence calls the cell.
+        name: the cell's name in the sentence.
         now: saturation by gate.
-        before: the same before training, to compare with.
+        before: the same before training; None leaves out the comparison.
     """
     gates = [gate for gate in now if gate != "candidate"]
     ends = {gate: _ends(now[gate]) for gate in gates}
@@ -40,12 +40,13 @@ def saturation_sentence(
 
 
 def _ends(saturation: Saturation) -> tuple[float, float]:
+    """Return the shares of all values at the left and at the right end."""
     assert saturation.ends is not None, "only a candidate has no ends"
     return saturation.ends
 
 
 def _size(saturation: Saturation) -> int:
-    """Return of how many units, over models and layers, the saturation is."""
+    """Return the number of units, over models and layers."""
     assert saturation.left is not None, "only a candidate has no ends"
     return saturation.left.size
 

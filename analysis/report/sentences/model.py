@@ -1,4 +1,4 @@
-"""How far back a model of the user's own reaches, in words."""
+"""How far back a user's own model reaches, in words."""
 
 import math
 
@@ -15,7 +15,7 @@ from analysis.results import Decay, Memory
 
 
 def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
-    """Return how far back the gradient and the last output reach."""
+    """Describe how far back the gradient reaches, and on how many steps the last output depends."""
     gradient = f"{cell.upper()}: {_describe_gradient(decay)}"
     if math.isnan(memory.span):
         return f"{gradient}. What the output depends on can't be measured: it is zero or not finite."
@@ -24,6 +24,7 @@ def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
 
 
 def _describe_gradient(decay: Decay) -> str:
+    """Describe how far back the gradient reaches, or how much it grows."""
     share = f"{format_percent(decay.threshold)} of the gradient is left"
     if math.isnan(decay.horizon):
         return "how far back the gradient reaches is not measurable"
@@ -37,7 +38,7 @@ def _describe_gradient(decay: Decay) -> str:
 
 
 def rate_sentence(decay: Decay) -> str:
-    """Return how fast the gradient decays, and how well one rate describes it; "" where it has no rate."""
+    """Describe how fast the gradient decays, and how well one rate fits it; "" where it has no rate."""
     if math.isnan(decay.rate):
         return ""
     half_life = describe_half_life(decay)

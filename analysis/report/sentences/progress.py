@@ -1,4 +1,4 @@
-"""Sentences about runs that are still on their way."""
+"""A sentence about a run that is queued or in training."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from analysis.results import Snapshot
 
 
 def progress_sentence(experiment: Experiment, status: str, snapshots: Sequence[Snapshot], chance: float) -> str:
-    """Say how far a run has come, and what metric and horizon its last snapshot shows.
+    """Describe how far a run has come, with the metric and horizon of its last snapshot.
 
-    `status` is the run's in the history; `chance` is the metric that guessing gets.
+    `status` is that of the run in the history; `chance` is the metric of guessing.
     """
     cell = experiment.cell.upper()
     if not snapshots:

@@ -1,4 +1,4 @@
-"""What several runs say side by side, in words."""
+"""Several runs side by side, in words."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from analysis.results import Decay
 
 
 def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay]) -> str:
-    """Return a Markdown list of runs by label, and below it in which of them the gradient reaches farthest.
+    """Return a Markdown list of runs by label, and below it the `farthest_sentence`.
 
     Args:
-        sentences: what each run says, without its cell.
+        sentences: a sentence on each run, by label.
         decays: each run's latest decay.
     """
     lines = [f"- {escape_markdown(label)}: {sentence}" for label, sentence in sentences.items()]
@@ -21,7 +21,7 @@ def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay]) -> str:
 
 
 def farthest_sentence(decays: Mapping[str, Decay]) -> str:
-    """Return in which runs the gradient reaches farthest back, and in which least far; "" where that isn't known."""
+    """Name the runs whose gradients reach farthest and least far back; "" where that isn't known."""
     horizons = [decay.horizon for decay in decays.values()]
     least, most = min(horizons, default=np.nan), max(horizons, default=np.nan)
     if len(decays) < 2 or not np.isfinite(horizons).all():
