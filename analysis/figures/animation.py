@@ -1,4 +1,4 @@
-"""Buttons and a slider that play the frames of a figure in the browser, without Python. Frame k is named str(k)."""
+"""Buttons and a slider that play a figure's frames in the browser, without Python. Frame k has the name str(k)."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from analysis.figures import style
 
 
 def playback(milliseconds: int = 0, *, redraw: bool = False) -> style.Layout:
-    """Return how plotly plays frames: how long each stays in sight, 0 to jump to one.
+    """Return plotly's options for playing frames, each shown for some milliseconds; 0 jumps to a frame.
 
-    `redraw` is needed where more than scatter traces changes, and takes longer.
+    `redraw` takes longer; it is needed where other traces than scatter traces change.
     """
     return {
         "frame": {"duration": milliseconds, "redraw": redraw},
@@ -23,7 +23,7 @@ def button(label: str, frames: Sequence[str | None] | None, play: style.Layout) 
 
 
 def buttons(items: Sequence[style.Layout], opacity: float) -> style.Layout:
-    """Return a row of buttons at the left edge, on grey of an opacity."""
+    """Return a row of buttons at the left edge, on a grey background of this opacity."""
     return {
         "type": "buttons", "buttons": list(items), "showactive": False, "x": 0, "xanchor": "left",
         "font": {"color": style.NEUTRAL, "size": 14}, "bgcolor": style.faded(style.NEUTRAL, opacity),

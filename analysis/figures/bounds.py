@@ -1,4 +1,4 @@
-"""Bounds: a vector multiplied again and again, and how large a cell's states and gradients become."""
+"""Bounds: a vector multiplied at every step, and how large a cell's states and gradients become."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from analysis.results import SMALLEST, Bounds, Decay, Repeated
 COLOURS = {"tanh": "#0072B2", "relu": "#E69F00", "identity": "#CC79A7"}
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
 ENTRIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#B8A200")
-FLOOR = 1e-4  # the lowest size on the axis before any zoom
+FLOOR = 1e-4  # the lowest size that the axis shows at first
 FRAME_MS = 500  # how long a step stays in sight
 HIGHEST_POWER = 308.25  # of ten: the largest float64
 
@@ -20,7 +20,7 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
     """Draw a vector's entries step by step, without tanh and with it, to be played.
 
     Args:
-        result: the vector times a number, again and again.
+        result: the vector at every step.
         log: sizes on a log axis, the same on both sides; else values, each side on its own axis.
     """
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]

@@ -1,4 +1,4 @@
-"""The cell as textbooks draw it, with the numbers of one sentence moving through it."""
+"""A diagram of a cell, played word by word with the numbers of one sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SHOWN = 64  # units drawn of a vector, the first ones
 ACROSS = 8  # units side by side in a patch
 PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
 LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
-ABOVE = 6  # room above the drawing, for the word that is read and the scale, below the browser's own buttons
+ABOVE = 6  # room above the drawing for the current word and the colour scale
 PACE = 900  # milliseconds per word
 NAMES = {
     "embedded": "the word as numbers, x", "hidden_before": "hidden state before, h₋", "hidden": "hidden state, h",
@@ -120,7 +120,7 @@ DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 def cell(reading: Reading, *, height: int = 560) -> go.Figure:
     """Draw the cell that read a sentence; a frame per word, played in the browser.
 
-    Boxes are what is learned (σ gives 0 to 1, tanh −1 to 1), circles join number by number, and each patch is one
+    Boxes are learned layers (σ gives 0 to 1, tanh −1 to 1), circles are elementwise operations, and each patch is one
     vector, a square per unit.
     """
     drawing = DRAWINGS[reading.cell]
@@ -157,7 +157,7 @@ def _words_trace(drawing: Drawing, reading: Reading) -> go.Scatter:
 def _frame(
     drawing: Drawing, reading: Reading, vectors: Mapping[str, np.ndarray], t: int, changing: list[int]
 ) -> go.Frame:
-    """Return what changes at word t: the patches, the texts, and where the buttons lead."""
+    """Return what changes at word t: the patches, the texts, and the frames that the buttons show."""
     patches = [{"type": "heatmap", "z": _folded(vectors[part][t])} for part in drawing.patches]
     return go.Frame(
         name=str(t),
@@ -168,7 +168,7 @@ def _frame(
 
 
 def shortened(word: str, longest: int = LONGEST) -> str:
-    """Return a word as it may stand in a figure: not too long, and never read as markup."""
+    """Return a word for a figure: cut to a length, and escaped so that it isn't read as markup."""
     return escape(word if len(word) <= longest else word[: longest - 1] + "…", quote=False)
 
 
@@ -192,11 +192,13 @@ def _shapes(drawing: Drawing) -> list[style.Layout]:
 
 
 def _rectangle(place: Point, size: Point) -> style.Layout:
+    """Return a rectangle of a width and height around a point."""
     (x, y), (width, height) = place, size
     return {"type": "rect", "x0": x - width / 2, "x1": x + width / 2, "y0": y - height / 2, "y1": y + height / 2}
 
 
 def _style_of(colour: str, width: float, fill: str = style.CLEAR) -> style.Layout:
+    """Return the line and fill of a shape below the traces."""
     return {"layer": "below", "line": {"color": colour, "width": width}, "fillcolor": fill}
 
 
@@ -216,6 +218,7 @@ def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
 
 
 def _arrowhead(start: Point, end: Point) -> str:
+    """Return the marker that points along the last part of a wire."""
     (x0, y0), (x1, y1) = start, end
     if x0 == x1:
         return "triangle-up" if y1 > y0 else "triangle-down"
@@ -223,7 +226,7 @@ def _arrowhead(start: Point, end: Point) -> str:
 
 
 def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
-    """Return the texts that stay: σ or tanh in the boxes, a symbol beside each patch, and the notes."""
+    """Return the texts that are the same for all words: σ or tanh in boxes, symbols beside patches, and notes."""
     labels = []
     for name, (x, y) in drawing.boxes.items():
         sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
@@ -234,7 +237,7 @@ def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
     for part, (x, y) in drawing.patches.items():
         symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)
         place: style.Layout = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
-        if x in (LEFT_END, RIGHT_END):  # there the symbol stands above its patch
+        if x in (LEFT_END, RIGHT_END):  # at both ends the symbol is above its patch
             place = {"x": x + 1 if x == LEFT_END else x - 1, "y": y + PATCH[1] / 2, "yanchor": "bottom"}
         if symbol:
             labels.append(place | {"text": f"<i>{symbol}</i>", "font": {"size": 15}})
@@ -275,7 +278,7 @@ def _word_texts(reading: Reading, t: int) -> list[str]:
 
 
 def _buttons(t: int, T: int) -> list[style.Layout]:
-    """Return play, pause, and one step back or on from word t: plotly has no button for a single step."""
+    """Return the buttons for word t: play, pause, one step back, one step on. Plotly has none for a single step."""
     play, jump = animation.playback(PACE, redraw=True), animation.playback(redraw=True)
     following = None if t in (0, T - 1) else [str(k) for k in range(t + 1, T)]
     return [

@@ -14,7 +14,7 @@ from analysis.figures.memory import SEEN
 from analysis.figures.timeline import Trained, metric_axis
 from analysis.results import Decay, Run, Snapshot, finite_median
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # in turn, beginning with the cell's own
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # used in this order, from the cell's own on
 
 Curve = tuple[np.ndarray, np.ndarray]  # x and y
 Runs = Mapping[str, Trained]  # by the label that the legend shows
@@ -66,7 +66,7 @@ def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
 
 
 def memory(runs: Runs, *, height: int = 420) -> go.Figure:
-    """Draw what each finished run answers by distance: a panel for each kind of measure."""
+    """Draw each finished run's metric by distance: a panel for each kind of metric."""
     finished = {label: run for label, run in runs.items() if isinstance(run, Run)}
     by_kind = _grouped(finished, lambda run: (run.memory.metric_name, run.memory.kind)) or {("", ""): {}}
     panels, dashes = style.numbers(len(by_kind)), _dashes(runs)
@@ -82,7 +82,7 @@ def memory(runs: Runs, *, height: int = 420) -> go.Figure:
 
 
 def _grouped(runs: Mapping[str, R], key: Callable[[R], G]) -> dict[G, dict[str, R]]:
-    """Return runs by what they have in common, in the order in which it first occurs."""
+    """Group runs by a key, in the order in which the keys first occur."""
     groups: dict[G, dict[str, R]] = {}
     for label, run in runs.items():
         groups.setdefault(key(run), {})[label] = run
@@ -101,7 +101,7 @@ def _by_step(runs: Runs, value: Callable[[Snapshot], float]) -> dict[str, Curve]
 
 
 def _dashes(runs: Runs) -> dict[str, str]:
-    """Return each run's dash: for the first of a cell the cell's own, for further ones those that follow."""
+    """Return each run's dash: the cell's own for the first run of a cell, the following ones for further runs."""
     dashes, count = {}, Counter[str]()
     for label, run in runs.items():
         cell = run.experiment.cell
@@ -125,7 +125,7 @@ def _traces(
 
 
 def _chances(groups: Mapping[str, Runs]) -> style.Layout:
-    """Return a line of chance and its name for each panel, if all runs in it have the same chance."""
+    """Return a line and a label of chance for each panel in which all runs have the same chance."""
     lines, names = [], []
     for panel, group in groups.items():
         chances = {run.chance for run in group.values()}

@@ -19,7 +19,7 @@ TITLES = {
     "carry": "gradient left, by the gate alone",
 }
 DOWN = 1e-300  # where the line below a horizon ends: lower than any axis
-APART = 0.1  # in powers of ten: a line that is closer to a curve is hidden by it
+APART = 0.1  # in powers of ten; a line closer to a curve than this is hidden by it
 
 
 def decay(
@@ -42,14 +42,14 @@ def decay(
         decays: by cell, drawn in full.
         before: by cell, drawn faint beside them, such as before training.
         carry: by cell, through the gate alone, drawn thin.
-        states: by cell, what the legend says it is, such as "untrained".
+        states: by cell, a word for the legend, such as "untrained".
         spread: band (5th to 95th percentile), seeds (a thin line per model) or none.
         relative: as a share of the gradient at distance 0; else the norms themselves.
         position: x is the step in the sequence, T-1-k, instead of the distance k.
         full_depth: show all of the log axis instead of 1e-8 … 3.
         large: letters for a projector.
         height: in pixels.
-        before_name: what the legend calls the faint curves.
+        before_name: the name of the faint curves in the legend.
     """
     size = 20 if large else 14
     return style.figure(
@@ -73,14 +73,14 @@ def with_memory(
     trained: str = "",
     height: int = 620,
 ) -> go.Figure:
-    """Return a figure of `decay` with a second panel below it: what the trained networks answer at the same distances.
+    """Return a figure of `decay` with a second panel below it: the metric of trained networks by distance.
 
     Args:
         figure: made by `decay`.
         memories: by cell.
         position: as in `decay`.
-        untrained: the text in the second panel where there is no memory to draw.
-        trained: the end of the second panel's axis title where there is.
+        untrained: the text in the second panel where `memories` is empty.
+        trained: the end of the second panel's axis title otherwise.
         height: in pixels.
     """
     above, distances = figure.layout, figure.layout.xaxis.range
@@ -106,7 +106,7 @@ def with_memory(
 def _memory_panel(
     memories: Mapping[str, Memory], position: bool, title_end: str
 ) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
-    """Return the traces of a panel of memories, its y axis, and the name of chance."""
+    """Return the traces of a panel of memories, its y axis, and the label of chance."""
     first = next(iter(memories.values()))
     traces = [trace.update(showlegend=False) for trace in memory_figure.traces(memories, position)]
     title = f"{first.metric_name}<br>{title_end}".removesuffix("<br>")
@@ -175,18 +175,18 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
 
 
 def axis_title(position: bool) -> str:
-    """Name the x axis."""
+    """Return the x axis's title."""
     return "step of the sequence" if position else "steps back from the last"
 
 
 def threshold_label(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
-    """Return the threshold's name, beside the picture; none where nothing is drawn."""
+    """Return the threshold's label beside the picture; an empty list where nothing is drawn."""
     share = threshold_of(decays) if decays else 0
     return [style.label(share, f"{100 * share:g} %", size, log=True)] if decays else []
 
 
 def threshold_of(decays: Mapping[str, Decay]) -> float:
-    """Return the threshold that decays have in common."""
+    """Return the threshold, which is the same for all decays."""
     return next(iter(decays.values())).threshold
 
 

@@ -1,4 +1,4 @@
-"""Gates: how their values are distributed, in all, over time, around the symbol, and for each unit."""
+"""Gates: their values as histograms, by time step, around what is to be remembered, and by unit."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from analysis.figures import style
 from analysis.results import GateMoments, GateSample, Saturation
 
-# Gates with the same work stand in one row: keeping the memory, letting input in, the new values, the output.
+# Gates of the same role are in one row: keep the memory, let input in, compute new values, give the output.
 ROWS = (("forget", "update"), ("input", "reset"), ("candidate",), ("output",))
 MARKERS = {
     "input": "diamond", "forget": "circle", "candidate": "square", "output": "triangle-up",
@@ -18,8 +18,8 @@ MARKERS = {
 MOMENTS = ("#BFBFBF", "#E69F00", "#808080", "#CC79A7")  # before, at, after, at the cue
 BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
 HEIGHT = 146  # of a panel with its title, in pixels, where cells stand side by side
-ROOM = 1.45  # of the highest bar: above it stand the shares of the ends
-DOTS = 600  # of one gate in a scatter; of more, evenly spaced ones are shown
+ROOM = 1.45  # height of an axis, in highest bars: above the bars is room for the shares of the ends
+DOTS = 600  # largest number of dots for one gate; of more units, evenly spaced ones are shown
 
 
 class Place(NamedTuple):
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
     @property
     def over(self) -> dict[str, str]:
-        """The axes of a note or a shade over the panel, its height from bottom 0 to top 1."""
+        """The axes of a note or a shade; the panel's height is 0 at the bottom and 1 at the top."""
         return {"xref": f"x{self.panel}", "yref": f"y{self.panel} domain"}
 
 
@@ -48,12 +48,12 @@ def histograms(
     *,
     before_name: str = "before training",
 ) -> go.Figure:
-    """Draw what share of a gate's values lies where, a column per cell, the same axes for all.
+    """Draw histograms of the gates' values, a column per cell, all with the same axes.
 
     Args:
         now: by cell, then by gate, filled bars.
-        before: the same before training, as an outline, of those cells that are trained.
-        before_name: what the legend calls the outlines.
+        before: the same before training, for trained cells, drawn as outlines.
+        before_name: the name of the outlines in the legend.
     """
     phases = (now, before or {})
     highest = max(float(s.shares.max()) for cells in phases for gates in cells.values() for s in gates.values()) or 1.0
@@ -235,7 +235,7 @@ def _panel_figure(
 ) -> go.Figure:
     """Return a figure with a panel for each gate; notes and shapes lie over the traces.
 
-    `across` and `up` name the axes; `lift` leaves as many pixels under the top row's titles.
+    `across` and `up` are the titles of the axes; `lift` is room below the top row's titles, in pixels.
     """
     rows, columns = max(place.row for place in places), max(2, *(place.column for place in places))
     titles = {(place.row, place.column): f"{place.cell.upper()} {place.gate}" for place in places}
@@ -258,6 +258,7 @@ def _panel_figure(
 
 
 def _colour_axis(gate: str) -> str:
+    """Return the colour axis of a gate: 0 to 1, or -1 to 1 for the candidate."""
     return "coloraxis2" if gate == "candidate" else "coloraxis"
 
 

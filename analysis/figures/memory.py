@@ -1,4 +1,4 @@
-"""What a trained network answers, by distance."""
+"""The memory of trained networks: their metric by distance."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def memory(
         memories: by cell.
         position: x is the step in the sequence, T-1-k, instead of the distance k.
         height: in pixels.
-        chance_name: what the line of chance is called. A longer name than "chance" stands below the line, inside the
+        chance_name: the label of the line of chance. A longer one than "chance" stands below the line, inside the
             picture, because the margin has no room for it.
     """
     if not memories:
@@ -73,4 +73,5 @@ def metric_range(memories: Mapping[str, Memory]) -> list[float]:
 
 
 def _last(memories: Mapping[str, Memory]) -> float:
+    """Return the largest distance of all memories."""
     return float(max(result.distance[-1] for result in memories.values()))

@@ -9,7 +9,7 @@ from analysis.figures import style
 from analysis.figures.cell import SHORT, shortened
 from analysis.results import Reading
 
-CROWDED = 18  # words from which every other one is named: a phone has no room for more
+CROWDED = 18  # from this many words on, only some are named: a phone has no room for more
 UNITS = {"title": {"text": "unit"}, "showgrid": False, "showline": False, "nticks": 5}  # the y axis of a map
 STATES = {"hidden": "hidden state h", "cell": "cell state c"}
 
@@ -108,7 +108,7 @@ def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:
 
 
 def _by_word(reading: Reading, panels: list[str]) -> style.Layout:
-    """Name the words along the x axis, below the last panel; every other one where there are many."""
+    """Return x axes, with the words below the last panel; only every second or third of many words."""
     T = len(reading.words)
     named = range(0, T, 1 + T // CROWDED)
     words = {
@@ -122,7 +122,7 @@ def _by_word(reading: Reading, panels: list[str]) -> style.Layout:
 
 
 def _scale(lift: int = 8) -> style.Layout:
-    """Put the scale of colours above the picture, so many pixels, where it takes none of a phone's width."""
+    """Return a colour scale `lift` pixels above the picture, where it takes no width on a phone."""
     bar = {
         "orientation": "h", "thickness": 10, "len": 0.6, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
         "ypad": lift, "outlinewidth": 0, "tickfont": {"size": 12}, **style.SIGNED,

@@ -1,4 +1,4 @@
-"""The gradient matrix: how every step's loss depends on every earlier state."""
+"""The gradient matrix: how the loss of each step depends on each earlier state."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -7,14 +7,14 @@ from analysis.figures import style
 
 
 def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) -> go.Figure:
-    """Draw [t, s], the size of ∂ℓ_t/∂(memory state)_s relative to s = t, by powers of ten from 1e-4 to 1e4.
+    """Draw [t, s], the size of ∂ℓ_t/∂(memory state)_s relative to s = t, as colours from 1e-4 to 1e4.
 
-    Equal bands along the diagonal mean that the network forgets the same way at every step; orange grows on its way
-    back, blue fades.
+    Equal bands along the diagonal mean that the network forgets the same way at every step. Orange is a gradient that
+    grows on its way back, blue one that fades.
 
     Args:
         matrix: (T, T) from `analysis.gradient_matrix`.
-        first: number of the first step, where the matrix is of the last steps of a longer sequence.
+        first: number of the matrix's first step, which isn't 0 where only the last steps of a sequence are measured.
         height: in pixels.
     """
     T = len(matrix)

@@ -22,7 +22,7 @@ GATE_COLOURS = {
 }
 NEUTRAL = "#808080"  # readable on white and on black
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#BFBFBF"], [1.0, "#E69F00"]]  # use with values symmetric about 0
-SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # its ends and middle
+SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # a colour bar's ends and middle
 CLEAR = "rgba(0,0,0,0)"
 LOWEST, HIGHEST = 1e-8, 3.0  # a decay's log axis at first
 
@@ -48,7 +48,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
 
     Args:
         traces: what is drawn.
-        layouts: parts of this figure's layout; a later one overrides earlier ones, and all override what is common.
+        layouts: parts of this figure's layout; a later one overrides earlier ones, and all override the common layout.
         height: in pixels.
         size: of letters, in pixels.
     """
@@ -59,7 +59,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
     common = {
         "height": height,
         "font": {"size": size},
-        # As wide as titles, labels and a line of legend take: where they need more, plotly draws all of it twice.
+        # Wide enough for titles, labels and a line of legend: where these need more, plotly draws everything twice.
         "margin": {"l": 4 * size + 30, "r": 50, "t": 56, "b": 2 * size + 42},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
@@ -76,7 +76,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
 
 
 def merged(one: Layout, other: Layout) -> Layout:
-    """Return two layouts as one; where both have a value, the second's."""
+    """Merge two layouts at every depth; where both have a value, the second's is used."""
     deep = {name for name in one.keys() & other.keys() if isinstance(one[name], dict) and isinstance(other[name], dict)}
     return one | other | {name: merged(one[name], other[name]) for name in deep}
 
@@ -116,7 +116,7 @@ def log_axis(bottom: float, top: float) -> Layout:
 
 
 def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
-    """Return a result's distances, or at `position` the steps of the sequence that lie so far before the last."""
+    """Return a result's distances, or with `position` the steps of the sequence at these distances before the last."""
     return result.distance[-1] - result.distance if position else result.distance
 
 
@@ -128,7 +128,7 @@ def drawable(values: np.ndarray) -> np.ndarray:
 def band(
     x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, name: str, opacity: float = 0.15, **more: str
 ) -> go.Scatter:
-    """Return the filled area between two curves, where both are finite; its outline goes along both."""
+    """Return a filled area between two curves, where both are finite."""
     there = np.isfinite(low) & np.isfinite(high)
     return go.Scatter(
         x=np.concatenate([x[there], x[there][::-1]]), y=np.concatenate([high[there], low[there][::-1]]), name=name,
@@ -138,7 +138,7 @@ def band(
 
 
 def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None = None) -> go.Scatter:
-    """Return the mark of a horizon on a cell's curve, perhaps with a thin line down to some height."""
+    """Return the mark of a horizon on a cell's curve, with a thin line down to the height `down` if given."""
     ends = [y] if down is None else [y, down]
     return go.Scatter(
         x=[x] * len(ends), y=ends, name=name, cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=group,
@@ -170,7 +170,7 @@ def key(name: str, dash: str = "solid", width: float = 2.5, opacity: float = 1.0
 
 
 def label(y: float, text: str, size: int, panel: str = "", log: bool = False) -> Layout:
-    """Return a level's name in the margin to the right of the picture, where no curve crosses it."""
+    """Return a level's label in the margin to the right of the picture, where no curve crosses it."""
     return {
         "x": 1, "y": float(np.log10(y)) if log else y, "xref": f"x{panel} domain", "yref": f"y{panel}",
         "xanchor": "left", "xshift": 3, "yanchor": "middle", "text": text,

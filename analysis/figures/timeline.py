@@ -90,7 +90,7 @@ def _traces(
     median: Sequence[float] | np.ndarray,
     panel: str = "",
 ) -> list[go.Scatter]:
-    """Return a trace with a thin line for each model, from values (snapshots, models), and one of the median."""
+    """Return a trace with a thin line for each model, from values (snapshots, models), and a trace of the median."""
     steps = [snapshot.step for snapshot in run.snapshots]
     place = {"xaxis": f"x{panel}", "yaxis": f"y{panel}"}
     model_steps = np.tile([*steps, steps[-1]], by_model.shape[1])
