@@ -1,4 +1,4 @@
-"""The one error of a user's own model and data, and text from a file made fit to show."""
+"""The error for a user's model or data that can't be used, and text from a file made safe to show."""
 
 
 class UnusableError(ValueError):

@@ -1,7 +1,7 @@
-"""Read a file's bytes as tensors by name, or as one array of numbers. Knows nothing of networks.
+"""Read a file's bytes as tensors by name, or as one array of numbers. Independent of networks.
 
-A file may come from anywhere: nothing in it is executed, and memory and time are bounded by LARGEST, since sizes are
-checked as declared before anything is read, and again while reading. Whatever is wrong raises an UnusableError.
+A file may come from anywhere: nothing in it is executed. LARGEST bounds memory and time: declared sizes are checked
+before anything is read, and actual sizes while reading. Any fault of a file raises an UnusableError.
 """
 
 import csv
@@ -31,7 +31,7 @@ MOST_ENTRIES = 20_000
 DEEPEST, LONGEST = 16, 1000  # levels of dicts, characters of a name
 DELIMITERS = ",;\t"
 
-Fits = Callable[[tuple[int, ...]], bool]  # of a shape
+Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
 
 
 def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:
     Args:
         data: the file's bytes.
         name: the file's name, whose ending says what it is.
-        fits: whether an array's shape is the wanted one; chooses among several arrays in an `.npz`. None fits all.
+        fits: whether a shape is wanted; chooses among the arrays of an `.npz`. None accepts every shape.
 
     Raises:
         UnusableError: for anything else, a file or content too large, and what isn't a finite real number.
@@ -77,7 +77,7 @@ def _reader(name: str, readers: Mapping[str, Callable[[bytes], Any]]) -> Callabl
 
 @contextmanager
 def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
-    """Turn every error of a parser, which forged bytes may bring about, into an UnusableError that names the file."""
+    """Turn every error within into an UnusableError that names the file: forged bytes may raise any kind."""
     try:
         if not data:
             raise UnusableError(f"an empty file: expected {expected}")
@@ -92,7 +92,7 @@ def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
 
 
 def _require(size: int, largest: int, what: str) -> None:
-    """Refuse what is larger than so many bytes."""
+    """Raise an UnusableError for a size above the largest, both in bytes."""
     if size > largest:
         raise UnusableError(f"{what} of {size / MIB:,.1f} MiB: expected at most {largest / MIB:g} MiB")
 
@@ -128,6 +128,7 @@ def _tensors(content: object) -> dict[str, Tensor]:
 
 
 def _safetensors(data: bytes) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file, once its header's size is checked."""
     if len(data) < 8:
         raise UnusableError(f"{len(data)} bytes: expected a safetensors file, which has 8 at least")
     _require(struct.unpack("<Q", data[:8])[0], LARGEST_HEADER, "a header")
@@ -135,7 +136,7 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
 
 
 def _torch_zip(data: bytes) -> object:
-    """Read what torch.save wrote, from a copy of the archive that holds only what was checked here."""
+    """Read what torch.save wrote, from a copy of the archive that holds only checked entries."""
     if not data.startswith(b"PK"):
         raise UnusableError("no archive of torch.save: expected one written by torch 1.6 or newer")
     clean = io.BytesIO()
@@ -176,6 +177,7 @@ def _archive(data: bytes) -> zipfile.ZipFile:
 
 
 def _npy(data: bytes) -> np.ndarray:
+    """Read the array of a .npy file; UnusableError unless it has as many bytes as its header declares."""
     shape, fortran, dtype, start = _npy_header(data)
     count = len(data) - start
     if dtype.itemsize == 0 or np.prod(shape, dtype=object) * dtype.itemsize != count:
@@ -199,6 +201,7 @@ def _npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
 
 
 def _npz(data: bytes, fits: Fits | None) -> np.ndarray:
+    """Read the array of a .npz file; of several, the one that fits."""
     with _archive(data) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         for member in members:
@@ -251,6 +254,7 @@ def _csv(data: bytes) -> np.ndarray:
 
 
 def _is_number(cell: str) -> bool:
+    """Return whether a cell of a table is a number."""
     try:
         float(cell)
     except ValueError:

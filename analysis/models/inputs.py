@@ -18,10 +18,10 @@ from analysis.models.limits import (
     STEPS,
 )
 
-NUMBERS = 20_000_000  # that a recording may keep
-MULTIPLY_ADDS = 3e9  # forward: some seconds on one core
-CORNER = 100  # sequences, steps and inputs that are compared with their neighbours
-ALIKE = 0.8  # steps in the other order must differ by less than this share of what sequences differ by
+NUMBERS = 20_000_000  # the most that a recording may keep
+MULTIPLY_ADDS = 3e9  # the most in a forward pass: some seconds on one core
+CORNER = 100  # how many sequences, steps and inputs are compared with their neighbours
+ALIKE = 0.8  # the other order is likelier if its steps differ by less than this share of its sequences
 
 
 def read_inputs(data: bytes, name: str, stack: RecurrentStack) -> np.ndarray:
@@ -42,10 +42,10 @@ def read_inputs(data: bytes, name: str, stack: RecurrentStack) -> np.ndarray:
 
 
 def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, str]:
-    """Return how inputs are read, "16 sequences of 40 steps, 3 inputs", and the other order where that is likelier.
+    """Return how inputs are read, "16 sequences of 40 steps, 3 inputs", and the other order if it is likelier.
 
-    Steps that follow one another are more alike than sequences are. Where they aren't in either order, the second
-    text is empty.
+    The other order of axes is likelier if neighbouring steps would be more alike in it than neighbouring sequences.
+    If it isn't, the second text is empty.
 
     >>> describe_inputs(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
     ('40 sequences of 16 steps, 3 inputs', '16 sequences of 40 steps')
@@ -61,9 +61,9 @@ def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, 
 
 
 def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: bool = False) -> tuple[Tensor, str]:
-    """Return inputs (N, T, D) as float64, cut to what a recording may take, and a line that says what was cut.
+    """Return inputs (N, T, D) as float64, cut to what a recording may take, and a sentence on what was cut.
 
-    Of long sequences the last steps stay, of many sequences the first.
+    The last steps of long sequences are kept, and the first of many sequences.
 
     Args:
         stack: the layers that are to read them.
@@ -99,6 +99,7 @@ def _affordable(stack: RecurrentStack, N: int, T: int, D: int) -> tuple[int, int
 
 
 def _finite_float64(inputs: np.ndarray | Tensor) -> Tensor:
+    """Return inputs as float64; UnusableError where one is not finite."""
     if isinstance(inputs, Tensor):
         inputs = inputs.double().numpy(force=True)
     with np.errstate(over="ignore"):
@@ -109,7 +110,7 @@ def _finite_float64(inputs: np.ndarray | Tensor) -> Tensor:
 
 
 def _sequences_first(inputs: np.ndarray | Tensor, time_first: bool) -> np.ndarray | Tensor:
-    """Return inputs of whatever order as (N, T, D)."""
+    """Return inputs of either order as (N, T, D)."""
     if inputs.ndim == 2:
         return inputs[None]
     return inputs.swapaxes(0, 1) if time_first else inputs

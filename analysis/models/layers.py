@@ -41,8 +41,8 @@ class RecurrentStack:
     layers: int = 0
     bias: bool = False
     weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
-    part: str = ""  # which of them are measured, where not all are
-    refusal: str = ""  # why they can't be measured
+    part: str = ""  # in words, the part that is measured; empty where all is
+    refusal: str = ""  # why they can't be measured; empty where they can
 
     @property
     def label(self) -> str:
@@ -83,15 +83,15 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     """Find every stack of recurrent layers by the names and shapes of torch's parameters; other entries don't matter.
 
     The cell follows from the rows of `weight_hh`: 1, 3 or 4 times its columns are an RNN, GRU or LSTM. A state dict
-    says neither an RNN's nonlinearity, nor whether a class of the user's own computes something else from weights of
+    doesn't hold an RNN's nonlinearity, nor whether a class of the user's own computes something else from weights of
     these shapes. Of bidirectional layers, the forward direction of the first layer is taken: it alone reads nothing
     but the inputs. Layers with projections, pruned, or with missing or broken weights are returned with a `refusal`.
 
     Raises:
         UnusableError: where there is none.
 
-    >>> [found] = find_recurrent({"encoder." + name: w for name, w in nn.GRU(3, 5, 2).state_dict().items()})
-    >>> found.label
+    >>> [stack] = find_recurrent({"encoder." + name: w for name, w in nn.GRU(3, 5, 2).state_dict().items()})
+    >>> stack.label
     'encoder: GRU, 3 inputs, 5 units, 2 layers'
     """
     stacks: dict[str, dict[str, Tensor]] = {}
@@ -146,14 +146,14 @@ def _usable_stack(name: str, parts: Mapping[str, Tensor]) -> RecurrentStack:
 
 
 def _match(key: str) -> re.Match[str]:
-    """Return what a parameter's name says; `find_recurrent` has left out all other names."""
+    """Return the parts of a parameter's name; `find_recurrent` has left out all other names."""
     match = PARAMETER.fullmatch(key)
     assert match, f"{key} is no recurrent layer's parameter"
     return match
 
 
 def _layer(key: str) -> int:
-    """Return a parameter's layer; the cells of a loop, such as nn.LSTMCell, have one without a number."""
+    """Return a parameter's layer; it is 0 for a name without a number, as in nn.LSTMCell."""
     return int(_match(key)["layer"] or 0)
 
 
@@ -174,7 +174,7 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
 
 
 def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:
-    """Refuse a weight of another shape, and one that isn't finite."""
+    """Raise an UnusableError for a weight of another shape, or one that isn't finite."""
     if tuple(weight.shape) != shape:
         raise UnusableError(f"{key} of shape {tuple(weight.shape)}: expected {shape}")
     if not weight.isfinite().all():
@@ -182,7 +182,7 @@ def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def _forward_direction(parts: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
-    """Return the parameters that read the inputs in their order, and in words which these are; all where all do."""
+    """Return the parameters of the forward direction, and a text on them; all, and "", where none is reversed."""
     if not any(_match(key)["reverse"] for key in parts):
         return parts, ""
     first = {key for key in parts if _layer(key) == 0}
@@ -205,14 +205,14 @@ def _without_weight_norm(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         rows, columns = _shape(v, direction)
         if g.shape not in ((), (rows, 1), (1, columns)):
             raise UnusableError(f"{key} of shape {tuple(g.shape)}: expected a length per row of {(rows, columns)}")
-        axes = [axis for axis in (0, 1) if not g.dim() or g.shape[axis] == 1]  # one length holds for all along these
+        axes = [axis for axis in (0, 1) if not g.dim() or g.shape[axis] == 1]  # along these, a length is shared
         v, dtype = v.double(), v.dtype
         plain[name] = (v * (g.double() / v.norm(dim=axes, keepdim=True))).to(dtype)
     return plain
 
 
 def _parts(bias: bool) -> tuple[str, ...]:
-    """Return what torch's names of a layer's parameters begin with."""
+    """Return the beginnings of torch's names of a layer's parameters, with or without biases."""
     return PARAMETERS if bias else PARAMETERS[:2]
 
 
@@ -225,7 +225,7 @@ def _checked(key: str, tensor: Tensor) -> Tensor:
 
 
 def _shape(weight: Tensor, key: str) -> tuple[int, int]:
-    """Return a matrix's rows and columns; UnusableError where it is none, or empty."""
+    """Return a matrix's rows and columns; UnusableError for an empty one, or another number of axes."""
     if weight.dim() != 2 or not weight.numel():
         raise UnusableError(f"{key} of shape {tuple(weight.shape)}: expected two axes with something in them")
     rows, columns = weight.shape

@@ -1,9 +1,9 @@
-"""How much is read of a user's model and inputs, and which random inputs are the default. Needs no torch."""
+"""Limits of a user's model and inputs, and the defaults of random inputs. Needs no torch."""
 
 MIB = 2**20
 LARGEST = 100 * MIB  # bytes of a file, and of what it unpacks to
-NONLINEARITIES = ("tanh", "relu")  # that torch offers for an RNN
-STEPS, SEQUENCES = 1000, 64  # used of an input, at most
+NONLINEARITIES = ("tanh", "relu")  # those that torch offers for an RNN
+STEPS, SEQUENCES = 1000, 64  # the most that are used of inputs
 LARGEST_VARIANCE = 1e6  # of random inputs
 RANDOM_STEPS, RANDOM_SEQUENCES = 100, 16  # the default of random inputs
 RANDOM_VARIANCE, RANDOM_SEED = 1.0, 0

@@ -11,7 +11,7 @@ from analysis.results import Measured, Tape
 
 
 def measure_module(module: Module, inputs: Tensor, threshold: float = 0.01) -> tuple[Measured, Tape]:
-    """Record a module; return its decays with the carry's, gates and bounds of the top layer, and the recording.
+    """Record a module; return measures of its top layer (decays, carry, gates, bounds), and the tape.
 
     The loss is `record`'s own: the last output projected on one fixed random direction.
     """

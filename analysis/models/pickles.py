@@ -11,9 +11,9 @@ import re
 
 from analysis.models.errors import UnusableError
 
-MOST_VALUES = 500_000  # in a pickle, shared ones counted as often as they appear
+MOST_VALUES = 500_000  # the most in a pickle; a shared value counts each time it appears
 
-# All that a state dict, and a checkpoint of plain values around it, refers to.
+# The names that a state dict refers to, and a checkpoint of plain values around it.
 GLOBALS = re.compile(
     r"collections (OrderedDict|Counter)|torch (Size|device|\w+Storage|b?float\w+|double|half|u?int\d+|long|bool)"
     r"|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.serialization _get_layout"
@@ -25,7 +25,7 @@ Size = list[int]  # how many values a value holds: one number, in a list so that
 
 
 def check_pickle(content: bytes) -> None:
-    """Refuse a pickle that refers to anything but what state dicts are made of, or grows by repeating itself.
+    """Check that a pickle refers only to what state dicts are made of, and doesn't grow by repeating itself.
 
     Raises:
         UnusableError: for such a pickle; another exception for bytes that are no pickle.
@@ -37,7 +37,7 @@ def check_pickle(content: bytes) -> None:
 
 
 def _require_known(instruction: str, argument: object) -> None:
-    """Refuse a reference to a class or function that state dicts don't need."""
+    """Raise an UnusableError for a reference to a class or function that state dicts don't need."""
     hidden = instruction in ("STACK_GLOBAL", "INST")  # the name is built on the stack, or called at once
     if hidden or (instruction == "GLOBAL" and not GLOBALS.fullmatch(str(argument))):
         named = str(argument or "another class").replace(" ", ".")
@@ -56,7 +56,7 @@ class _ShadowStack:
         self.called = 0  # values that were arguments of a call
 
     def follow(self, opcode: pickletools.OpcodeInfo, argument: object) -> None:
-        """Do to the sizes what an instruction does to the values."""
+        """Apply an instruction to the sizes, as an unpickler applies it to the values."""
         if "PUT" in opcode.name or opcode.name == "MEMOIZE":
             self.memo[len(self.memo) if argument is None else argument] = self.stack[-1]
         elif "GET" in opcode.name:

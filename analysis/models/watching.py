@@ -25,8 +25,8 @@ from analysis.measures.gates import gate_saturation
 from analysis.results import Snapshot, Watched, versions
 
 UNKNOWN = np.array([np.nan])
-MOST = 200  # snapshots that are kept
-Gradients = Sequence[Tensor | None]  # of what a call returned: output, h_n and an LSTM's c_n; None where unused
+MOST = 200  # snapshots that are kept at most
+Gradients = Sequence[Tensor | None]  # by what a call returned: output, h_n and an LSTM's c_n; None where unused
 
 
 def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
@@ -36,20 +36,20 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
 
     A backward pass is counted for every call of the module whose output gets a gradient: two for a loss that reads
     two calls, one per window of truncated backpropagation. Calls in eval mode or without gradients don't count, and a
-    second pass over the same graph doesn't. `history` is a list of snapshots, which the figures draw; loss, metric
-    and clipped share, which a watch doesn't know, are NaN in them. When the history is full, every second snapshot is
+    second pass over the same graph doesn't. `history` is a list of snapshots, which the figures draw; in them, loss,
+    metric and clipped share are unknown and NaN. When the history is full, every second snapshot is
     dropped, and n doubles. `save` keeps the history with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
     several steps, the decay is that of the last of them alone, because those of the others would overlap with it.
     Dropout between layers is left out. What can't be measured is counted in `skipped` with the reason: a packed
-    batch, or a call on one step alone, as in a loop that goes step by step, whose gradient has no distance.
+    batch, or a call on a single step, as in a loop over steps, where a gradient has no distance.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
         every: n, how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured, from its first on; fewer take less time.
-        dtype: what is computed in.
+        dtype: the precision of the measurement, torch.float64 or torch.float32.
 
     Raises:
         TypeError, ValueError: as `record`, for a module it doesn't take; ValueError for n or samples below 1.
@@ -94,7 +94,7 @@ class Watch:
             versions=versions(),
         )
         self._saved: str | None = None  # the id of what was saved
-        self._name = ""  # the name it was saved under, whatever name it was given since
+        self._name = ""  # the name of the last save; the page may have changed it since
         self._hook = module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def close(self) -> None:
@@ -141,14 +141,14 @@ class Watch:
         self.close()
 
     def _after_forward(self, module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> None:
-        """Wait for the gradients of what a call of the module returned."""
+        """Register a hook that counts or measures a call once the gradients of its outputs are known."""
         if not module.training:
             return
         returned = _returned_tensors(module, result)
         if not any(part.requires_grad for part in returned):
             return
         call = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        # No copies. Dropped after the first backward pass: then nothing holds the inputs any longer, and a second
+        # These are no copies. They are dropped after the first backward pass: this frees the inputs, and a second
         # pass over the same graph is not counted.
         waiting = [(_detached(call["input"]), _detached_state(call.get("hx")))]
 
@@ -172,7 +172,7 @@ class Watch:
             self.history[1:] = [snapshot for snapshot in self.history[1:] if snapshot.step % self.every == 0]
 
     def _snapshot(self, module: Module, inputs: Tensor, state: State | None, grads: Gradients) -> Snapshot:
-        """Measure one call from the gradients of what it returned; an exception says why that can't be done."""
+        """Measure one call, given the gradients by what it returned; raise an exception where that can't be done."""
         if isinstance(inputs, Tensor) and inputs.dim() == 3:
             inputs, state, grads = _first_sequences(module, inputs, state, grads, self.samples)
         with one_thread(), torch.no_grad():
@@ -202,12 +202,12 @@ def _returned_tensors(module: Module, result: tuple) -> list[Tensor]:
 
 
 def _detached(inputs: Tensor) -> Tensor:
-    """Return inputs without the graph they come from; packed ones as they are, which are refused later."""
+    """Return inputs without their graph. Packed ones are returned unchanged, and refused later."""
     return inputs.detach() if isinstance(inputs, Tensor) else inputs
 
 
 def _detached_state(state: State | None) -> State | None:
-    """Return an initial state without the graph it comes from."""
+    """Return an initial state without its graph."""
     if state is None or isinstance(state, Tensor):
         return None if state is None else state.detach()
     h, c = state
