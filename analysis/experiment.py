@@ -266,13 +266,24 @@ def higher_is_better(metric_name: str) -> bool:
     return metric_name == "accuracy"
 
 
+class TextFileError(ValueError):
+    """A text that can't be learned from: its file, None for Python's help texts, and the reason."""
+
+    def __init__(self, text_file: str | None, reason: str) -> None:
+        super().__init__(text_file, reason)
+        self.text_file, self.reason = text_file, reason
+
+    def __str__(self) -> str:
+        return f"text_file={self.text_file!r}: {self.reason}"
+
+
 def read_text(text_file: str | None) -> tuple[str, str]:
     """Return a text and the SHA-256 of its bytes: that of a file, or without one Python's own help texts.
 
     Texts are cached; a file that changed is read again.
 
     Raises:
-        ValueError: for a file that can't be read, or isn't UTF-8.
+        TextFileError: for a file that can't be read, or isn't UTF-8.
     """
     if text_file is None:
         return _built_in_text()
@@ -280,10 +291,10 @@ def read_text(text_file: str | None) -> tuple[str, str]:
         return _read_unchanged(text_file, *_version_of(text_file))
     except UnicodeDecodeError as error:
         reason = f"{error.reason} at byte {error.start}"
-        raise ValueError(f"text_file={text_file!r}: expected UTF-8: {reason}") from None
+        raise TextFileError(text_file, f"expected UTF-8: {reason}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"text_file={text_file!r}: expected a UTF-8 file: {reason}") from None
+        raise TextFileError(text_file, f"expected a UTF-8 file: {reason}") from None
 
 
 @lru_cache(maxsize=1)

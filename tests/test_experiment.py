@@ -2,13 +2,14 @@ import dataclasses
 import doctest
 import json
 import os
+import pickle
 from hashlib import sha256
 
 import numpy as np
 import pytest
 
 from analysis import experiment
-from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell, read_text
+from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, TextFileError, for_cell, read_text
 
 WHOLE = "expected a whole number from"
 BAD = [
@@ -214,3 +215,10 @@ def test_a_text_is_read_once_until_its_file_changes(tmp_path):
 def test_example_in_the_docstring():
     failed, tried = doctest.testmod(experiment)
     assert (failed, tried > 0) == (0, True)
+
+
+def test_the_error_of_a_text_names_its_file_and_survives_pickling():
+    error = TextFileError("a.txt", "3 characters: expected at least 70")
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        assert str(each) == "text_file='a.txt': 3 characters: expected at least 70"
+        assert (each.text_file, each.reason) == ("a.txt", "3 characters: expected at least 70")

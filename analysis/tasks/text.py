@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from analysis.experiment import Experiment, read_text
+from analysis.experiment import Experiment, TextFileError, read_text
 from analysis.tasks.task import Batch, Task, between, one_hot
 from analysis.tasks.vocabulary import encode_words
 
@@ -71,17 +71,17 @@ def build_text(experiment: Experiment) -> Task:
     """Build the task text. Its metric is nats per character; chance predicts by the characters' frequencies.
 
     Raises:
-        ValueError: for a text that is too short, or of one character alone.
+        TextFileError: for a text that is too short, or of one character alone.
     """
     T = experiment.task_length
     text, text_sha256 = read_text(experiment.text_file)
     if len(text) < 10 * (T + 1):
-        received = f"text_file={experiment.text_file!r}: {len(text)} characters"
-        raise ValueError(f"{received}: expected at least {10 * (T + 1)} for length={T}")
+        reason = f"{len(text)} characters: expected at least {10 * (T + 1)} for length={T}"
+        raise TextFileError(experiment.text_file, reason)
     corpus = encode_characters(text)
     K = corpus.classes
     if K == 1:
-        raise ValueError(f"text_file={experiment.text_file!r}: one character alone: expected at least two")
+        raise TextFileError(experiment.text_file, "one character alone: expected at least two")
     draw = partial(random_windows, codes=corpus.training, length=T, classes=K)
     evaluate = partial(even_windows, codes=corpus.held_out, length=T, classes=K)
     measure = partial(random_windows, codes=corpus.held_out, length=T, classes=K)
@@ -95,15 +95,15 @@ def build_words(experiment: Experiment) -> Task:
     """Build the task words. Its metric is nats per word; chance predicts by the words' frequencies.
 
     Raises:
-        ValueError: for a text that is too short.
+        TextFileError: for a text that is too short.
     """
     T = experiment.task_length
     text, text_sha256 = read_text(experiment.text_file)
     training, held_out, vocabulary, unigram = encode_words(text)
     count = len(training) + len(held_out)
     if count < 10 * (T + 2):
-        received = f"text_file={experiment.text_file!r}: {count} words"
-        raise ValueError(f"{received}: expected at least {10 * (T + 2)} for length={T}")
+        reason = f"{count} words: expected at least {10 * (T + 2)} for length={T}"
+        raise TextFileError(experiment.text_file, reason)
     draw = partial(random_windows, codes=training, length=T)
     evaluate = partial(even_windows, codes=held_out, length=T)
     measure = partial(random_windows, codes=held_out, length=T)

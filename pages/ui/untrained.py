@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.experiment import Experiment
+from analysis.experiment import Experiment, TextFileError
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, without_training
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
@@ -39,10 +39,12 @@ def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment]
         if (seconds := sum(map(preview_seconds, new))) > PATIENCE:
             _ask(seconds, new)
         return {name: measured(start) for name, start in starts.items()}
+    except TextFileError as error:
+        own_name = sidebar.with_own_name(next(iter(starts.values()))).text_file
+        st.error(escape_markdown(TextFileError(own_name, error.reason)))
+        st.stop()
     except (ValueError, ModuleNotFoundError) as error:
-        first = next(iter(starts.values()))
-        named = str(error).replace(repr(first.text_file), repr(sidebar.with_own_name(first).text_file))
-        st.error(escape_markdown(named))
+        st.error(escape_markdown(error))
         st.stop()
 
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from analysis.experiment import TextFileError
 from analysis.jobs.worker import perform
 from tests.helpers.runs import SMALL, trained
 
@@ -16,7 +17,7 @@ def test_a_training_that_fails_is_reported_and_logged_with_its_traceback(tmp_pat
     columns, blob = reports[-1]
     assert columns["status"] == "failed" and columns["reason"].startswith("text_file=") and blob is None
     (record,) = caplog.records
-    assert record.exc_info[0] is ValueError
+    assert record.exc_info[0] is TextFileError
 
 
 def test_a_damaged_checkpoint_is_logged_and_left_out(caplog):
