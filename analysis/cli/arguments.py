@@ -49,7 +49,7 @@ STDOUT = "-"
 
 
 class Parser(ArgumentParser):
-    """An argument parser that raises ValueError with one line where argparse prints the usage and exits."""
+    """An argument parser that raises a ValueError of one line, instead of printing the usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         """Raise ValueError with argparse's message."""
@@ -105,7 +105,7 @@ def _add_record(command: ArgumentParser) -> None:
 
 
 def _add_history_command(verb: str, command: ArgumentParser) -> None:
-    """Add the arguments of a command that looks after kept runs."""
+    """Add the arguments of a command that manages the history."""
     if verb in ("resume", "export", "delete"):
         command.add_argument("id", metavar="ID", help="What `runs` lists it under")
     if verb in ("export", "import"):
@@ -125,7 +125,7 @@ def _add_output(command: ArgumentParser) -> None:
 
 
 def _add_store(command: ArgumentParser, *, with_none: bool = False) -> None:
-    """Add the option that names the history, and perhaps one that leaves it alone."""
+    """Add the option --store, and with `with_none` also --no-store."""
     group = command.add_argument_group("history")
     group.add_argument("--store", metavar="PATH", help="Where runs are kept; unset, GOLDFISH_STORE or the user's data")
     if with_none:
@@ -146,12 +146,12 @@ def _help(name: str) -> str:
 
 
 def experiment_from(arguments: Mapping[str, Any]) -> Experiment:
-    """Return the experiment that was typed; ValueError for a setting that it does not accept."""
+    """Build the experiment of the options that were given; ValueError for a setting that is not accepted."""
     return Experiment.from_dict({name: _read(name, arguments[name]) for name in SETTINGS if name in arguments})
 
 
 def _read(name: str, text: str) -> str | int | float | None:
-    """Return a setting's value in its type; a text that can't be read stays as it is, for `Experiment` to refuse."""
+    """Convert a text to a setting's type; return it unchanged where that fails, for `Experiment` to refuse."""
     type_, optional = setting_type(name)
     if optional and type_ is not str and text == "None":
         return None
@@ -162,7 +162,7 @@ def _read(name: str, text: str) -> str | int | float | None:
 
 
 def parse_threshold(text: str) -> float:
-    """Return the share of the gradient that a horizon asks for; ValueError where it is not above 0 and at most 1."""
+    """Return the threshold of horizons, a share of the gradient; ValueError where it is not above 0 and at most 1."""
     try:
         threshold = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The command line's entry: dispatch to a command, one line for each error, the exit status.
+"""The entry of the command line: run a command, print an error as one line, return the exit status.
 
 A command's module is imported only when it runs, so that help and the list of runs start without torch.
 """

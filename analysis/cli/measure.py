@@ -51,7 +51,7 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
 
 
 def _resume(arguments: Mapping[str, Any]) -> int:
-    """Go on with a run that stopped; write the result and return the exit status."""
+    """Resume a run that stopped; write the result and return the exit status."""
     targets, id = writable_targets(arguments), arguments["id"]
     require_existing_history(arguments["store"])
     with open_jobs(arguments["store"], required=True) as jobs:
@@ -67,7 +67,7 @@ def _resume(arguments: Mapping[str, Any]) -> int:
 
 @contextmanager
 def open_jobs(store: str | None, *, required: bool) -> Iterator[Jobs]:
-    """Open the history for training in this process; at the end, print why a run could not be kept.
+    """Open the history for training in this process; at the end, print why a run could not be saved, if so.
 
     Raises:
         StoreError: where the history can't be used although it is required. Otherwise runs are kept in memory.
@@ -81,7 +81,7 @@ def open_jobs(store: str | None, *, required: bool) -> Iterator[Jobs]:
 
 
 def train_or_join(jobs: Jobs, experiment: Experiment, on_snapshot: Callable[[Snapshot], None]) -> Run:
-    """Train an experiment, or take the run of the same settings from the history, and print which."""
+    """Train an experiment, or join the run of the same settings in the history; print which of these is done."""
     row, anew = jobs.find(experiment), False
     if row and row.status == "finished":
         try:
@@ -146,12 +146,12 @@ def untrained_outcome(experiment: Experiment, threshold: float) -> Outcome:
 
 
 def exit_status(measured: Measured) -> int:
-    """Return the exit status: whether any model stayed in the finite range."""
+    """Return the exit status, which tells whether any model stayed in the finite range."""
     return ALL_DIVERGED if measured.decay.excluded == len(measured.decay.horizons) else FINISHED
 
 
 def decay_curves(experiment: Experiment, phase: str, measured: Measured) -> list[tables.Curve]:
-    """Return the decay of the memory state, and the one through the gate alone where there is a gate."""
+    """Return the decay of the memory state, and that through the gate alone where the cell has one."""
     return [(experiment, phase, measured.decays[of]) for of in ("memory", "carry") if of in measured.decays]
 
 

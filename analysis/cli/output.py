@@ -1,4 +1,4 @@
-"""What a command writes: its result, its files, and lines on standard error. Measures nothing."""
+"""The output of commands: summaries, files, and lines on standard error. Measures nothing."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ class Outcome:
 
 
 def report_failure(line: str, status: int = REFUSED) -> int:
-    """Print what was wrong as one line on standard error; return the exit status."""
+    """Print an error as one line on standard error; return the exit status."""
     print_note(line)
     return status
 

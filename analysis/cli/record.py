@@ -33,19 +33,19 @@ def record_model(arguments: Mapping[str, Any]) -> int:
 
 def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     """Measure the recurrent layers in a file on inputs from another file, or on random ones."""
-    found = chosen_layers(arguments)
-    cell, nonlinearity = found.cell, arguments["nonlinearity"] or "tanh"
+    stack = chosen_layers(arguments)
+    cell, nonlinearity = stack.cell, arguments["nonlinearity"] or "tanh"
     if arguments["nonlinearity"] not in (None, *(NONLINEARITIES if cell == "rnn" else ("tanh",))):
         raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
-    module = to_module(found, nonlinearity)
-    inputs, read, cut, source = chosen_inputs(arguments, found)
+    module = to_module(stack, nonlinearity)
+    inputs, read, cut, source = chosen_inputs(arguments, stack)
     measured, _ = measure_module(module, inputs, threshold)
     about = {
-        "model": _model_document(found, arguments["weights"], nonlinearity),
+        "model": _model_document(stack, arguments["weights"], nonlinearity),
         "inputs": source | {"shape": inputs.shape, "note": cut},
         "memory": output_memory(module, inputs),
     }
-    lines = [read, cut, summary.describe_decay(found.label, measured.decay)]
+    lines = [read, cut, summary.describe_decay(stack.label, measured.decay)]
     return Outcome(
         status=exit_status(measured),
         summary="\n".join(line for line in lines if line),
@@ -55,18 +55,18 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     )
 
 
-def _model_document(found: RecurrentStack, file: str, nonlinearity: str) -> dict[str, Any]:
-    """Return what the JSON tells about a model."""
+def _model_document(stack: RecurrentStack, file: str, nonlinearity: str) -> dict[str, Any]:
+    """Return the description of a model for the JSON."""
     return {
         "file": file,
-        "layer": found.name,
-        "cell": found.cell,
-        "input_size": found.input_size,
-        "hidden_size": found.hidden_size,
-        "layers": found.layers,
-        "bias": found.bias,
+        "layer": stack.name,
+        "cell": stack.cell,
+        "input_size": stack.input_size,
+        "hidden_size": stack.hidden_size,
+        "layers": stack.layers,
+        "bias": stack.bias,
         "nonlinearity": nonlinearity,
-        "part": found.part,
+        "part": stack.part,
     }
 
 
@@ -77,17 +77,17 @@ def chosen_layers(arguments: Mapping[str, Any]) -> RecurrentStack:
         ValueError: where there are several, or none of that name.
     """
     layers = read_recurrent(read_bytes(arguments["weights"], LARGEST), Path(arguments["weights"]).name)
-    usable = [found for found in layers if not found.refusal]
+    usable = [stack for stack in layers if not stack.refusal]
     name = arguments["layer"]
-    chosen = usable or layers if name is None else [found for found in layers if found.name == name]
+    chosen = usable or layers if name is None else [stack for stack in layers if stack.name == name]
     if len(chosen) != 1:
-        names = ", ".join(found.name for found in usable)
+        names = ", ".join(stack.name for stack in usable)
         received = f"{len(chosen)} layers" if name is None else f"layer={name}"
         raise ValueError(f"{received}: expected --layer with one of {names or 'none, as none can be measured'}")
     return chosen[0]
 
 
-def chosen_inputs(arguments: Mapping[str, Any], found: RecurrentStack) -> tuple[Tensor, str, str, dict[str, Any]]:
+def chosen_inputs(arguments: Mapping[str, Any], stack: RecurrentStack) -> tuple[Tensor, str, str, dict[str, Any]]:
     """Read or draw the inputs of a model.
 
     Returns:
@@ -98,11 +98,11 @@ def chosen_inputs(arguments: Mapping[str, Any], found: RecurrentStack) -> tuple[
     """
     options = _random_options(arguments)
     if arguments["data"]:
-        return _inputs_from_file(arguments["data"], found, arguments["time_first"])
+        return _inputs_from_file(arguments["data"], stack, arguments["time_first"])
     if arguments["time_first"]:
         raise ValueError("time-first: expected with --data only")
-    inputs = random_inputs(found, options["steps"], options["sequences"], options["variance"], options["seed"])
-    fitted, cut = fit_inputs(found, inputs)
+    inputs = random_inputs(stack, options["steps"], options["sequences"], options["variance"], options["seed"])
+    fitted, cut = fit_inputs(stack, inputs)
     return fitted, "", cut, options
 
 
@@ -121,10 +121,10 @@ def _random_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _inputs_from_file(file: str, found: RecurrentStack, time_first: bool) -> tuple[Tensor, str, str, dict[str, Any]]:
+def _inputs_from_file(file: str, stack: RecurrentStack, time_first: bool) -> tuple[Tensor, str, str, dict[str, Any]]:
     """Read inputs from a file, in the order of axes that was named."""
-    array = read_inputs(read_bytes(file, LARGEST), Path(file).name, found)
-    inputs, cut = fit_inputs(found, array, time_first)
+    array = read_inputs(read_bytes(file, LARGEST), Path(file).name, stack)
+    inputs, cut = fit_inputs(stack, array, time_first)
     read, likelier = describe_inputs(array, time_first)
     other = f" (likelier {likelier}: {'without' if time_first else 'with'} --time-first)" if likelier else ""
     return inputs, f"Read: {read}{other}.", cut, {"file": file}

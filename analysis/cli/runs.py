@@ -1,4 +1,4 @@
-"""The commands that look after the history: runs, export, import, delete. They need no torch."""
+"""The commands that manage the history: runs, export, import, delete. They need no torch."""
 
 import os
 import sys
@@ -79,14 +79,14 @@ def _watched_lines(store: Store) -> Iterator[str]:
 
 
 def _import(store: Store, arguments: Mapping[str, Any]) -> str:
-    """Take in an exported run; return a message with its id."""
+    """Import an exported run; return a message with its id."""
     known = {row.id for row in store.rows([])}
     id = store.import_(read_bytes(arguments["file"], LARGEST))
     return f"Run {id} is here already." if id in known else f"Imported as run {id}."
 
 
 def _export(store: Store, arguments: Mapping[str, Any]) -> str:
-    """Write a run to a file or to standard output; return a message, nothing in the second case."""
+    """Write a run to a file and return a message, or to standard output and return ""."""
     target = arguments["file"]
     require_other_than_history(target, arguments)
     if target == STDOUT:

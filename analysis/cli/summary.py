@@ -9,7 +9,7 @@ from analysis.results import Decay, Run, Watched
 
 
 def describe_run(run: Run) -> str:
-    """Return what each model learned and how far back its gradient reached, and the medians of all."""
+    """Describe a run: each model's metric and horizons, and their medians."""
     experiment, metric_name = run.experiment, run.metric_name
     lines = [f"{experiment_title(experiment)}, {metric_name} by chance {wording.format_number(run.chance)}:"]
     failures = {failure.model: failure for failure in run.diverged}
@@ -31,7 +31,7 @@ def describe_run(run: Run) -> str:
 
 
 def describe_decay(what: str, decay: Decay) -> str:
-    """Return how far back the gradient reaches in `what` was measured once."""
+    """Describe how far back a gradient reaches; `what` names the model that was measured."""
     share = wording.format_percent(decay.threshold)
     if np.isnan(decay.horizon):
         return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
@@ -40,7 +40,7 @@ def describe_decay(what: str, decay: Decay) -> str:
 
 
 def describe_row(row: Row) -> str:
-    """Return a line on a kept run: its settings, how far it came and its metric."""
+    """Describe a run of the history in one line: its settings, its progress and its metric."""
     learned = [metric for metric in row.metric or () if metric is not None]
     result = ""
     if learned:
@@ -55,7 +55,7 @@ def describe_row(row: Row) -> str:
 
 
 def describe_watched(id: str, model: Watched) -> str:
-    """Return a line on a model that was watched in a user's own training loop."""
+    """Describe a model that was watched in a user's own training loop, in one line."""
     decays = [snapshot.decay for snapshot in model.snapshots]
     horizons = f", horizon {_horizon_range(decays[0])} first, {_horizon_range(decays[-1])} last" if decays else ""
     return f"{_entry(id, model)}{model.cell.upper()}, watched, pass {model.backwards}{horizons}"
@@ -67,7 +67,7 @@ def experiment_title(experiment: Experiment) -> str:
 
 
 def _entry(id: str, kept: Row | Watched) -> str:
-    """Return the start of a line on a kept run or model: its id, when it was made, its name."""
+    """Return the start of a line on a run or watched model: its id, when it was made, its name."""
     return f"{id}  {kept.created[:16]}  " + (f"{kept.name}: " if kept.name else "")
 
 
