@@ -66,11 +66,13 @@ def trained(at):
 
 def untrained(at):
     """Measure a page's cells before any training, as the page does; return the results by cell."""
-    meters = {
-        cell: preview_meter(without_training(experiment))
-        for cell, experiment in at.session_state["settings"].experiments.items()
-    }
-    return {cell: meter.measure(weights) for cell, (meter, weights) in meters.items()}
+    return {cell: preview(experiment) for cell, experiment in at.session_state["settings"].experiments.items()}
+
+
+def preview(experiment):
+    """Measure an experiment before any training, on as many sequences as a page does."""
+    meter, weights = preview_meter(without_training(experiment))
+    return meter.measure(weights)
 
 
 def delete_runs():

@@ -88,12 +88,15 @@ def test_a_newcomer_sees_a_sentence_run_through_an_lstm():
 @pytest.mark.parametrize("sentence", HOSTILE)
 def test_any_sentence_works(sentence):
     at = app(tab=TABS[3], sentence=sentence)
+    experiment = shown(at)["lstm"]
     words = split_words(sentence[:2000])
     assert len(words_drawn(at)) == min(len(words), MOST_WORDS)
     if len(words) > MOST_WORDS:
-        assert f"Only the first {MOST_WORDS} of {len(words)} words are read" in captions(at)
-    shown = next(html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
-    tags, text = parsed(shown)
+        reading = ui.untrained_readings({"lstm": experiment}, words, True)["lstm"]
+        assert reading.left_out == len(words) - MOST_WORDS
+        assert sentences.reader_sentences(reading, None, True) in captions(at)
+    coloured = next(html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
+    tags, text = parsed(coloured)
     assert set(tags) == {"div", "b", "span", "bdi"}
     assert [piece for piece in text if piece.strip()] == [
         piece for cell in ("RNN", "LSTM", "GRU") for piece in (cell, *words[:MOST_WORDS])
@@ -143,7 +146,9 @@ def test_every_tab_of_every_cell(cell, tab):
         at.number_input(key="unit").set_value(5)
         assert fine(at.run()).code[0].value.splitlines() != lines
     if tab == TABS[4]:
-        assert any("25 % fewer parameters" in text.value for text in at.markdown)
+        lstm, gru = (ui.cell_cost(shown(at)[name]) for name in ("lstm", "gru"))
+        assert gru["parameters"] == 0.75 * lstm["parameters"]
+        assert sentences.savings_sentence(lstm, gru) in [text.value for text in at.markdown]
 
 
 def test_the_lesson_speaks_of_the_chosen_cell():

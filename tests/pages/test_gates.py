@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from analysis import Experiment, measure_untrained
+from analysis.lesson.repetition import parse_vector, repeat
 from analysis.measures.gate_reading import SEQUENCES
+from analysis.report import tables
 from analysis.report.sentences.gates import saturation_sentence
 from pages.ui import gates, training
 from tests.helpers.app import SMALL, charts, fine, trained, until
@@ -31,8 +33,16 @@ def test_every_cell_and_activation(cell, activation):
     assert saturation_sentence(cell.upper(), saturation, saturation) in texts(at)
 
 
+@pytest.fixture
+def written(monkeypatch):
+    """Return a list that names a table as often as one is written."""
+    names, write = [], tables.csv_table
+    monkeypatch.setattr(tables, "csv_table", lambda *blocks: names.append("table") or write(*blocks))
+    return names
+
+
 @pytest.mark.parametrize("tab", TABS)
-def test_every_tab_and_the_histograms_above_it(tab):
+def test_every_tab_and_the_histograms_above_it(tab, written):
     at = fine(opened(PAGE, **SMALL, gates_tab=tab))
     pictures = charts(at)
     assert len(pictures) == 2
@@ -41,7 +51,9 @@ def test_every_tab_and_the_histograms_above_it(tab):
     for bar in bars:
         y = bar["y"]
         assert (np.sum(y) if isinstance(y, list) else 1) == pytest.approx(1)
-    assert at.get("download_button")
+    assert at.get("download_button") and not written  # tables are written when they are downloaded
+    tables.vector_csv(repeat(parse_vector("1"), 2.0))
+    assert written
 
 
 def test_an_rnn_alone_has_no_gates_and_says_so():

@@ -14,6 +14,8 @@ from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.gates import ENDS
+from analysis.report.sentences.model import reach_sentence
+from pages.ui import session
 from tests.helpers.app import DASHBOARD, charts, fine
 from tests.helpers.files import DATA, WEIGHTS, npy, saved
 
@@ -52,10 +54,17 @@ def texts(at):
     return " ".join(element.value for element in [*at.markdown, *at.caption, *at.info, *at.error])
 
 
+def reach(at, cell):
+    """Return the sentence on what the page measured of the model."""
+    results = at.session_state[session.model_results("model").name]
+    measured, _ = results["measured"]
+    return reach_sentence(cell, measured.decay, results["memory"])
+
+
 def test_empty_it_says_what_to_do_and_shows_an_example():
     at = fine(opened())
     assert "Shown until you add yours: an untrained LSTM" in texts(at)
-    assert "1 % of the gradient is left" in texts(at)
+    assert reach(at, "lstm") in texts(at)
     assert len(charts(at)) == 6
     assert at.get("download_button")
 
@@ -107,7 +116,7 @@ def test_one_of_several_layers_is_chosen_and_the_refused_are_listed():
     assert box.options == ["a: LSTM, 3 inputs, 4 units, 1 layer", "b: RNN, 4 inputs, 5 units, 1 layer"]
     assert "c: with projections (weight_hr), not supported" in texts(at).replace("\\", "")
     at = fine(box.select_index(1).run())
-    assert "RNN: 1 % of the gradient" in texts(at) and "An RNN has no gates" in texts(at)
+    assert reach(at, "rnn") in texts(at) and "An RNN has no gates" in texts(at)
     [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
     at = fine(phi.set_value("relu").run())
     assert [t for t in charts(at)[-1]["data"] if t.get("name") == "relu"]
@@ -197,7 +206,8 @@ def test_what_leaves_the_finite_range_is_said():
     [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
     at = phi.set_value("relu").run()
     assert not at.exception
-    assert "can't be measured" in texts(at)
+    said = reach(at, "rnn")
+    assert "can't be measured" in said and said in texts(at)
 
 
 def test_text_from_a_file_is_not_markdown():

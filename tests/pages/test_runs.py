@@ -10,7 +10,7 @@ from analysis.figures import comparison
 from analysis.history.database import StoreError
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.decay import training_sentence
-from analysis.report.wording import describe_experiment, describe_horizon_range
+from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range
 from pages.ui import run_actions, runs_table, sidebar, training
 from tests.helpers.app import SMALL, app, charts, fine, trained, until
 
@@ -50,12 +50,14 @@ def test_the_table_says_what_came_of_each(runs):
     assert sorted(table["Run"]) == ["GRU", "LSTM", "RNN"]
     assert set(table["Status"]) == {"finished"}
     assert set(table["By chance"]) == {"0.125"}
-    assert all("Hidden size 4" in said and "LSTM" not in said for said in table["Settings"])
+    for name, said in zip(table["Run"], table["Settings"], strict=True):
+        (row,) = (row for row in training.jobs().rows() if row.experiment.cell.upper() == name)
+        assert f"{name}, {said}" == describe_experiment(row.experiment)
     for row in training.jobs().rows():
         run = training.load(row.id)
         wanted = f"{describe_horizon_range(run.before)} → {describe_horizon_range(run.after)}"
         said = table["Horizon"][[row.id for row in training.jobs().rows()].index(row.id)]
-        assert said == wanted.replace(", the whole sequence", "")
+        assert said == wanted.replace(WHOLE, "")
     assert not charts(at)
 
 

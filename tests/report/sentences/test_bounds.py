@@ -35,6 +35,16 @@ def test_the_lesson_is_stated_only_where_it_was_measured():
     assert re.search(r"29 steps back the gradient is ×", tanh_sentences("rnn", shrunk)[0])
 
 
+def test_a_state_and_a_gradient_beyond_floating_point_are_told():
+    wild = Experiment(cell="rnn", init="identity", gain=3, seeds=1, length=900, hidden_size=2)
+    measured = {a: measure_untrained(wild.replace(activation=a)) for a in ACTIVATIONS}
+    sentence, others = tanh_sentences("rnn", measured)
+    assert sentence.startswith("RNN: with tanh |h| stays within ")
+    assert "identity |h| reaches beyond floating point" in others
+    lstm = {a: measure_untrained(wild.replace(cell="lstm", activation=a, length=6)) for a in ACTIVATIONS}
+    assert tanh_sentences("lstm", lstm)[0].startswith("LSTM: with tanh |h| stays within ")
+
+
 def test_growth_that_does_not_show_in_three_digits_is_none():
     measured = {
         a: measure_untrained(Experiment(cell="rnn", activation=a, seeds=1, length=2, hidden_size=4))

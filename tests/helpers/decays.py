@@ -1,0 +1,21 @@
+"""Decays and runs made up for the tests of words."""
+
+import numpy as np
+
+from analysis.experiment import Experiment
+from analysis.measures.decay import decay_of_norms
+from analysis.results import Run
+
+
+def decay(factor, T=30, S=2, of="memory"):
+    """Return the decay of a gradient that each step back leaves this share of."""
+    return decay_of_norms(np.tile((factor ** np.arange(T))[None, :, None], (S, 1, 3)), of)
+
+
+def run(cell, metric, chance=0.125, metric_name="accuracy"):
+    """Return a run with only what sentences read."""
+    return Run(
+        experiment=Experiment(cell=cell, seeds=len(metric)), status="finished", snapshots=(), loss=np.array(metric),
+        metric=np.array(metric), metric_name=metric_name, chance=chance, solved=None, measured_before=None,
+        measured_after=None, memory=None, weights={}, diverged=(), versions={},
+    )  # fmt: skip
