@@ -73,7 +73,7 @@ class Setting:
     fixed: Mapping[str, int] = field(default_factory=dict)  # by task: the one value accepted besides the default
     more: bool = False  # whether a page puts it under "More"
 
-    def as_field(self) -> Any:  # noqa: ANN401  (a dataclass field, whose type is that of its annotation)
+    def as_field(self) -> Any:  # noqa: ANN401  (a dataclass field has the type of its annotation)
         """Return a dataclass field with this default, and with the setting in its metadata."""
         return field(default=self.default, metadata={"setting": self})
 
@@ -267,7 +267,7 @@ def higher_is_better(metric_name: str) -> bool:
 
 
 class TextFileError(ValueError):
-    """A text that can't be learned from: its file, None for Python's help texts, and the reason."""
+    """A text can't be learned from. `text_file` is its file, None for Python's help texts."""
 
     def __init__(self, text_file: str | None, reason: str) -> None:
         super().__init__(text_file, reason)
@@ -278,7 +278,7 @@ class TextFileError(ValueError):
 
 
 def read_text(text_file: str | None) -> tuple[str, str]:
-    """Return a text and the SHA-256 of its bytes: that of a file, or without one Python's own help texts.
+    """Return the text of a file, or without a file Python's own help texts, and the SHA-256 of its bytes.
 
     Texts are cached; a file that changed is read again.
 

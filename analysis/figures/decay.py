@@ -206,14 +206,14 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
 def _named(cell: str, decay: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
     """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches.
 
-    A decay of what steps add to the weights has no reach: it is not a gradient that goes back.
+    A decay of what steps add to the weights has no reach, because that gradient isn't carried back.
     """
     name = cell_with_state(cell, states) + (f": {describe_reach(decay)}" if relative and decay.of != "weights" else "")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 
 def _apart(line: Decay, curve: Decay, relative: bool) -> bool:
-    """Whether a line can be told from a cell's curve: somewhere in the picture they are apart."""
+    """Return whether a line is visible beside a cell's curve, somewhere within the picture."""
     one, other = (style.drawable(decay.relative if relative else decay.norm) for decay in (line, curve))
     in_picture = (one > style.LOWEST) & (other > style.LOWEST)
     return bool((np.abs(np.log10(one[in_picture] / other[in_picture])) > APART).any())
@@ -222,6 +222,7 @@ def _apart(line: Decay, curve: Decay, relative: bool) -> bool:
 def _curve(
     cell: str, decay: Decay, relative: bool, position: bool, state: str, colour: str, width: float, dash: str = ""
 ) -> go.Scatter:
+    """Return a cell's gradient by distance as a line; the legend doesn't show it."""
     name = f"{cell.upper()} {state}".strip()
     return go.Scatter(
         x=style.along_x(decay, position), y=style.drawable(decay.relative if relative else decay.norm), name=name,
@@ -231,6 +232,7 @@ def _curve(
 
 
 def _thin(cell: str, decay: Decay, own: np.ndarray, model: int, position: bool) -> go.Scatter:
+    """Return one model's own gradient as a thin line."""
     return go.Scatter(
         x=style.along_x(decay, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
         line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, legendgroup=cell, showlegend=False,
@@ -239,12 +241,13 @@ def _thin(cell: str, decay: Decay, own: np.ndarray, model: int, position: bool) 
 
 
 def _band(cell: str, decay: Decay, position: bool) -> go.Scatter:
+    """Return the area between the 5th and the 95th percentile."""
     low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (decay.low, decay.high))
     name = f"{cell.upper()} 5th to 95th percentile"
     return style.band(style.along_x(decay, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
 
 
 def _dot(cell: str, decay: Decay, position: bool) -> go.Scatter:
-    """Mark a horizon, with a thin line down to the axis unless it is the end of the axis."""
+    """Return the mark of a horizon, with a thin line down to the axis if the horizon isn't at its end."""
     x, y = (float(values[int(decay.horizon)]) for values in (style.along_x(decay, position), decay.relative))
     return style.dot(cell, x, y, f"{cell.upper()} horizon", cell, down=None if decay.censored else DOWN)

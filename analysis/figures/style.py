@@ -47,7 +47,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
     during a training a page draws its figures again every second.
 
     Args:
-        traces: what is drawn.
+        traces: the traces to draw.
         layouts: parts of this figure's layout; a later one overrides earlier ones, and all override the common layout.
         height: in pixels.
         size: of letters, in pixels.
@@ -97,12 +97,12 @@ def panels(
 
 
 def numbers(count: int) -> list[str]:
-    """Return the suffixes of x, y, xaxis and yaxis that name so many panels: nothing, 2, 3 and so on."""
+    """Return the suffixes of x, y, xaxis and yaxis for `count` panels: "", "2", "3" and so on."""
     return ["", *map(str, range(2, count + 1))]
 
 
 def log_range(highest: float, lowest: float, full_depth: bool = False) -> list[float]:
-    """Return a log axis's range, in powers of ten: 1e-8 … 3, higher where something grows, lower if asked."""
+    """Return a log axis's range, in powers of ten: 1e-8 … 3, higher for larger values, lower with `full_depth`."""
     bottom = np.log10(max(min(LOWEST, lowest), SMALLEST)) if full_depth else np.log10(LOWEST)
     top = np.log10(HIGHEST)
     if np.isfinite(highest) and highest > HIGHEST:

@@ -1,1 +1,1 @@
-"""The runs that are kept, in one file that several processes share."""
+"""The history: finished and unfinished runs in one file, which several processes share."""

@@ -49,7 +49,7 @@ class FallbackStore:
             self.file = Store(path)
             self.file.require_writable()
             self._owner = Owner(self.file.owners)
-        except StoreError as error:  # perhaps it can still be read
+        except StoreError as error:  # the file may still be readable
             self._note_trouble(error)
 
     # Reading

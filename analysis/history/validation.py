@@ -162,6 +162,7 @@ def _rising(values: np.ndarray) -> bool:
 
 
 def _check_decay(decay: Decay) -> None:
+    """Check the numbers of a decay: ranges, order of percentiles, horizons within the sequence."""
     T = decay.distance.size
     curves = (decay.norm, decay.relative, decay.low, decay.high, decay.relatives)
     horizons = np.append(decay.horizons, decay.horizon)
@@ -183,6 +184,7 @@ def _check_decay(decay: Decay) -> None:
 
 
 def _check_memory(memory: Memory) -> None:
+    """Check the numbers of a memory: rising distances, spans within them."""
     values = (memory.value, memory.low, memory.high, memory.values)
     require(_rising(memory.distance) and bool((memory.distance >= 0).all()), "Memory.distance")
     require(all(_within(value, 0, inf) for value in values), "Memory.value")
@@ -190,6 +192,7 @@ def _check_memory(memory: Memory) -> None:
 
 
 def _check_saturation(gate: Saturation) -> None:
+    """Check the numbers of a saturation: shares, counts, rising edges around both ends."""
     counts, edges = gate.counts, gate.edges
     require(gate.left is None or _within(gate.left, 0, 1), "Saturation.left")
     require(gate.right is None or _within(gate.right, 0, 1), "Saturation.right")
@@ -199,6 +202,7 @@ def _check_saturation(gate: Saturation) -> None:
 
 
 def _check_bounds(bounds: Bounds) -> None:
+    """Check the numbers of bounds: levels, sizes of at least 0, an overflow within the sequence."""
     overflow = bounds.overflow_step
     require(np.array_equal(bounds.levels, LEVELS), "Bounds.levels")
     require(bool((bounds.hidden >= 0).all()), "Bounds.hidden")

@@ -30,8 +30,8 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step that the loss reads.
 
     A norm is 0 below the smallest normal number of the tape, where rounding stops a decay. It is NaN before a
-    sample's first step, and for a whole model whose states leave the finite range: its gradient may come back as
-    zeros, through a relu.
+    sample's first step, and for a whole model with states that are not finite: a relu may turn its
+    gradient into zeros.
 
     Raises:
         ValueError: as `gradient_decay`.

@@ -50,7 +50,7 @@ def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:
 
     Args:
         data: the file's bytes.
-        name: the file's name, whose ending says what it is.
+        name: the file's name; its ending gives the format.
         fits: whether a shape is wanted; chooses among the arrays of an `.npz`. None accepts every shape.
 
     Raises:
