@@ -7,10 +7,10 @@ from analysis.engine.recording import Module, record, unit_vector
 from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_decay, gradient_decay
 from analysis.measures.gates import gate_saturation
-from analysis.results import Measured, Tape
+from analysis.results import THRESHOLD, Measured, Tape
 
 
-def measure_module(module: Module, inputs: Tensor, threshold: float = 0.01) -> tuple[Measured, Tape]:
+def measure_module(module: Module, inputs: Tensor, threshold: float = THRESHOLD) -> tuple[Measured, Tape]:
     """Record a module; return measures of its top layer (decays, carry, gates, bounds), and the tape.
 
     The loss is `record`'s own: the last output projected on one fixed random direction.
