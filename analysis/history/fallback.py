@@ -149,22 +149,22 @@ class FallbackStore:
         with self._lock:
             self.row(id).require_text()
             if self.file and id not in self._unsaved:
-                taken = False
-                if self._owner is None:
-                    self._unsaved[id] = self.trouble
-                else:
+                taken, trouble = False, self.trouble
+                if self._owner:
                     try:
                         taken = self.file.take(id, self._owner.name)
                     except (NoRunError, TextError):
                         raise
                     except StoreError as error:  # the file can't be written
-                        self._mark_unsaved(id, error)
+                        self._note_trouble(error)
+                        trouble = str(error)
                     else:
                         if not taken:
                             return False
-                self._memory.put(*self.file.dump(id))
+                self._memory.put(*self.file.dump(id))  # where the file can't be read either, nothing has changed
                 if taken:
                     return True
+                self._unsaved[id] = trouble
             return self._memory.take(id)
 
     def write(self, id: str, columns: dict[str, Any], blob: Blob | None = None) -> None:

@@ -74,6 +74,34 @@ def test_a_stopped_run_is_taken_once(history, run):
     assert checkpoint is None and snapshots == []
 
 
+def test_a_stopped_run_that_could_not_be_read_is_taken_later(history, monkeypatch):
+    id = history.add(SMALL)
+    history.write(id, {"status": "cancelled"})
+
+    def fail(*_):
+        raise StoreError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(history.file, "take", fail)
+        patch.setattr(history.file, "dump", fail)
+        with pytest.raises(StoreError, match="gone"):
+            history.take(id)
+    assert history.row(id).unsaved is None
+    assert history.take(id) and history.file.row(id).live
+
+
+def test_a_stopped_run_is_taken_in_memory_while_the_file_is_read_only(history, monkeypatch):
+    id = history.add(SMALL)
+    history.write(id, {"status": "cancelled"})
+
+    def refuse(*_):
+        raise StoreError("read-only")
+
+    monkeypatch.setattr(history.file, "take", refuse)
+    assert history.take(id)
+    assert history.row(id).unsaved == history.trouble == "read-only"
+
+
 def test_a_closed_history_leaves_what_was_trained_to_others(tmp_path):
     history = FallbackStore(tmp_path / "runs.sqlite")
     id = history.add(SMALL)
