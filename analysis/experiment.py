@@ -309,8 +309,9 @@ def _version_of(text_file: str) -> tuple[int, ...]:
     """Return numbers that change whenever the file does."""
     about, now = Path(text_file).stat(), time.time_ns()
     # Two writes in quick succession may get the same time stamp; a pipe or a device has size 0 and no useful one.
-    reliable = about.st_size > 0 and about.st_mtime_ns < now - RECENT_NS
-    return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, 0 if reliable else now
+    # Programs that copy files may set an old time of writing, but not st_ctime.
+    reliable = about.st_size > 0 and max(about.st_mtime_ns, about.st_ctime_ns) < now - RECENT_NS
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, 0 if reliable else now
 
 
 @lru_cache(maxsize=4)
