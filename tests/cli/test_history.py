@@ -211,6 +211,17 @@ def test_a_run_is_imported_into_a_new_history(path, tmp_path, capsys):
     assert other.exists()
 
 
+def test_a_history_that_cannot_be_written_imports_nothing(path, tmp_path, capsys, monkeypatch):
+    main(["train", *SMALL])
+    (row,) = rows(capsys)
+    file, other = str(tmp_path / "run.zip"), tmp_path / "other.sqlite"
+    main(["export", row["id"], file])
+    Store(other).close()
+    monkeypatch.setattr("analysis.history.database.os.access", lambda *_: False)  # of no use to root
+    assert "can't be written to" in refusal(["import", file, "--store", str(other)], capsys)
+    assert Store(other).rows() == []
+
+
 def test_horizons_are_whole_numbers(path, tmp_path, capsys):
     main(["train", *SMALL, "--json", str(tmp_path / "out.json")])
     (row,) = rows(capsys)
