@@ -23,9 +23,9 @@ def pieces(T: int, longest: int = PIECE) -> list[slice]:
 
 
 def embed(weights: Weights, inputs: Tensor) -> Tensor:
-    """Return the vectors (T, S, B, D) of words, which are classes (T, B) or (T, S, B).
+    """Look up the vectors (T, S, B, D) of words given as class numbers, (T, B) or (T, S, B).
 
-    Inputs that are numbers already are returned unchanged.
+    Inputs that are vectors already, floating-point numbers, are returned unchanged.
     """
     if inputs.is_floating_point():
         return inputs

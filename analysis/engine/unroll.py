@@ -82,14 +82,16 @@ class Unroll:
     def backward(
         self, output_grad: Tensor | None, later: Sequence[Memory] | None = None, *, by_weights: bool = False
     ) -> None:
-        """Run back from the loss's gradient by the top layer's hidden states.
+        """Propagate the loss's gradient back through all steps and layers, after `forward`.
 
-        The gradients by state, gate and input are each sample's own; those by the weights are their sum.
+        The results stay in the layers' buffers: `tape` and `weight_grads` return them. Gradients with respect to
+        states, gates and inputs are each sample's own; those with respect to weights are summed over samples.
 
         Args:
-            output_grad: (S, H, B) of the last step, or (T, S, H, B) of all; None = the loss reads none of them.
-            later: the gradient that flows in from the steps after the last, as `earlier` returned it for them.
-            by_weights: whether to compute the gradients by the weights too.
+            output_grad: ∂ℓ/∂(top layer's hidden state), (S, H, B) at the last step or (T, S, H, B) at all steps; None
+                where the loss reads none of them.
+            later: where these T steps are a piece of a longer sequence: what `earlier` returned for the piece after it.
+            by_weights: whether to compute the gradients with respect to the weights.
         """
         for k, layer in enumerate(self.layers):
             layer.grad.zero_()
@@ -101,7 +103,7 @@ class Unroll:
         if output_grad is not None:
             target = top[-1] if output_grad.dim() == 3 else top[1:]
             target += output_grad
-        for layer, above in zip(self.layers[::-1], [None, *self.layers[:0:-1]], strict=True):
+        for layer, above in zip(self.layers[::-1], [None, *self.layers[:0:-1]], strict=True):  # the top layer first
             if above:
                 layer.dh[1:] += above.dx
             layer.backward(by_weights)

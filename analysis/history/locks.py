@@ -17,7 +17,7 @@ WINDOWS = sys.platform == "win32"
 
 
 class Owner:
-    """A lock that this process holds while it trains runs. Its name is the `owner` in their rows.
+    """A lock that this process holds while it trains runs; its name is the `owner` in the rows of these runs.
 
     Raises StoreError where the folder can't be written.
     """

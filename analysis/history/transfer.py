@@ -71,7 +71,10 @@ def pack(record: Record) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
-    """Return the columns and blobs of a run from a file, under a new id; a forged file may raise any exception."""
+    """Decode and check a run from a file; return its columns and blobs under a new id.
+
+    A forged file may raise any exception: `Store.import_` turns it into a StoreError.
+    """
     record = decode(Record, data, LARGEST)
     check_record(record)
     return _unpacked(_without_path(record))

@@ -29,9 +29,9 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
 def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarray:
     """Return every sample's gradient norm by distance, (S, k, B), k = 0 … the step that the loss reads.
 
-    A norm is 0 below the smallest normal number of the tape, where rounding stops a decay. It is NaN before a
-    sample's first step, and for a whole model with states that are not finite: a relu may turn its
-    gradient into zeros.
+    A norm below the smallest normal number of the tape's precision is set to 0, since rounding there stops a decay.
+    It is NaN before a sample's first step. All norms of a model are NaN if any of its states is not finite: its
+    gradient can't be trusted then, as a relu may turn it into zeros.
 
     Raises:
         ValueError: as `gradient_decay`.
@@ -79,7 +79,7 @@ def _order_by_distance(norms: np.ndarray, loss_step: int, lengths: np.ndarray) -
 def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> Decay:
     """Measure how much of the gradient comes back through the forget (LSTM) or update (GRU) gate alone.
 
-    That is g_0 times the product of the gates between, without the recurrent weights.
+    At distance k that is g_0 times the product of the gate over the k steps in between, without the recurrent weights.
 
     Raises:
         ValueError: for an RNN, which has no such gate, and as `gradient_decay`.

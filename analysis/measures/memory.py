@@ -22,8 +22,8 @@ SAMPLES = 128  # sequences per distance
 def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: Sequence[int] = ()) -> Memory:
     """Measure how far back a network's answers depend on the input.
 
-    In recall, the value is the accuracy by the symbol's distance. In the other tasks it is the metric at the last step
-    when the network sees only the steps up to a distance, from the zero state.
+    In recall, the value at distance k is the accuracy where the symbol stood k steps before the last. In the other
+    tasks it is the metric at the last step of a network that starts from the zero state k steps before it.
 
     Args:
         experiment: gives cell and activation.
@@ -39,7 +39,7 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
     values = scores.mean(-1).numpy()  # (S, N)
     errors = scores.std(-1).numpy() / scores.shape[-1] ** 0.5
     counted = np.isfinite(values).all(axis=1)
-    counted |= not counted.any()
+    counted |= not counted.any()  # where no model is finite, all count: the curve is NaN
     value = np.median(values[counted], axis=0)
     return Memory(
         kind="symbol" if by_symbol else "window",

@@ -36,8 +36,9 @@ class PieceMeasured:
 class Meter:
     """Measures one experiment's models in float64, as often as asked, on the same sequences.
 
-    A long sequence is run forward once, piece by piece, keeping the state between pieces; then each piece, the last
-    one first, is run again and back. So the only memory that grows with T is that of the norms.
+    A long sequence is cut into pieces. They are run forward once, keeping the states between them; then, the last
+    piece first, each is run forward again and back. So recordings take the memory of one piece, whatever T is: only
+    inputs, norms, quantiles of states and the states between pieces grow with T.
     """
 
     def __init__(self, experiment: Experiment, task: Task, batch: Batch | None = None) -> None:
@@ -60,7 +61,7 @@ class Meter:
 
         Args:
             weights: torch's parameters by name, (S, ...), with the readout's.
-            of: the kinds of decay; an RNN has no carry.
+            of: the kinds of decay; "carry" is left out for an RNN, which has none.
             threshold: the share of ‖g_0‖ that is left at a horizon.
             on_progress: called with the share that is done.
             exclude: indices of models to leave out of the decay curves, like models that leave the finite range.

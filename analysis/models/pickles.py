@@ -25,10 +25,11 @@ Size = list[int]  # how many values a value holds: one number, in a list so that
 
 
 def check_pickle(content: bytes) -> None:
-    """Check that a pickle refers only to what state dicts are made of, and doesn't grow by repeating itself.
+    """Check that a pickle refers only to what state dicts are made of, and holds no more values than they do.
 
     Raises:
-        UnusableError: for such a pickle; another exception for bytes that are no pickle.
+        UnusableError: for a pickle that refers to anything else, or grows large by repeating shared values. Bytes
+            that are no pickle raise another exception.
     """
     shadow = _ShadowStack()
     for opcode, argument, _ in pickletools.genops(content):

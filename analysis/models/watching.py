@@ -30,24 +30,24 @@ Gradients = Sequence[Tensor | None]  # by what a call returned: output, h_n and 
 
 
 def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
-    """Measure a module while the user's own loop trains it: the batch of every n-th backward pass.
+    """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
     The loop isn't affected: its results, gradients, modes and random numbers are those without `watch`.
 
-    A backward pass is counted for every call of the module whose output gets a gradient: two for a loss that reads
-    two calls, one per window of truncated backpropagation. Calls in eval mode or without gradients don't count, and a
-    second pass over the same graph doesn't. `history` is a list of snapshots, which the figures draw; in them, loss,
-    metric and clipped share are unknown and NaN. When the history is full, every second snapshot is
-    dropped, and n doubles. `save` keeps the history with the runs, where the page Runs shows it.
+    Each call of the module whose output gets a gradient counts as one backward pass. So a loss that reads two calls
+    counts twice, and truncated backpropagation once per window. Calls in eval mode, calls without gradients, and a
+    second pass over the same graph are not counted. `history` is a list of snapshots, which the figures draw; in them,
+    loss, metric and clipped share are unknown and NaN. Beyond 200 snapshots, every second one but the first is
+    dropped, and `every` doubles. `save` keeps the history with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
-    several steps, the decay is that of the last of them alone, because those of the others would overlap with it.
+    several steps, only the gradient from the last of them is measured: the gradients from several steps would overlap.
     Dropout between layers is left out. What can't be measured is counted in `skipped` with the reason: a packed
     batch, or a call on a single step, as in a loop over steps, where a gradient has no distance.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
-        every: n, how many backward passes there are from one measurement to the next.
+        every: how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured, from its first on; fewer take less time.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
 

@@ -55,6 +55,11 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def join_cells(cells: Sequence[str]) -> str:
+    """Join the names of cells: "RNN, LSTM and GRU"."""
+    return join_words([cell.upper() for cell in cells])
+
+
 def format_steps(count: float) -> str:
     """Write a number of steps: "1 step", "7 steps"."""
     return f"{format_number(count)} step" + ("" if format_number(count) == "1" else "s")

@@ -1,4 +1,8 @@
-"""Build an experiment's task by its name."""
+"""Build an experiment's task by its name.
+
+A new task is a builder, an entry in `BUILDERS`, and its defaults in analysis/experiment.py (DEFAULT_LENGTH, METRICS,
+TASK_HELP). Where it has steps to be remembered, `steps_read` in analysis/measures/gates.py names them.
+"""
 
 from collections.abc import Callable
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from analysis.report import wording
-from analysis.report.sentences import decay as sentences
+from analysis.report.sentences.training import compare_cells
 from analysis.report.wording import format_number
 from analysis.results import Decay, Run
 from pages.ui import layout
@@ -30,7 +30,7 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
         hide_index=True,
         border="horizontal",
     )
-    layout.says(sentences.compare_cells(runs))
+    layout.says(compare_cells(runs))
     st.caption(
         "In brackets: the range over seeds. Multiply-adds: of one model, for one step of one sequence. Milliseconds: "
         "a training step of all seeds together, on this machine, where cells that train at once slow one another: "

@@ -14,6 +14,7 @@ from analysis.measures.threshold import horizons_at
 from analysis.report import wording
 from analysis.report.sentences import decay as sentences
 from analysis.report.sentences.progress import progress_sentence
+from analysis.report.sentences.training import explain_horizon_and_span, training_sentence
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from analysis.results import Decay, Snapshot
 from pages.ui import comparison, controls, layout, player, sidebar, training
@@ -124,8 +125,7 @@ class DecayView:
         if not self.runs and not self.unfinished:
             layout.says(sentences.untrained_sentence(self.decays))
         by_cell = {
-            cell: sentences.training_sentence(cell, run, self.before[cell], self.after[cell])
-            for cell, run in self.runs.items()
+            cell: training_sentence(cell, run, self.before[cell], self.after[cell]) for cell, run in self.runs.items()
         }
         by_cell |= {
             cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
@@ -137,7 +137,7 @@ class DecayView:
         st.markdown(("After training:\n\n" if earlier else "") + "\n".join(f"- {line}" for line in lines))
         if self.runs:
             run = next(iter(self.runs.values()))
-            st.caption(sentences.explain_horizon_and_span(run, self.look.threshold))
+            st.caption(explain_horizon_and_span(run, self.look.threshold))
 
     def show_timeline(self, seen: Mapping[str, Progress], step: int | None) -> None:
         """Draw horizon and metric by training step, with the chosen step marked; while something trains, seldom."""
@@ -158,7 +158,7 @@ class DecayView:
     def mention_unfinished(self) -> None:
         """Tell which cells stand below as untrained until their training is done."""
         if self.unfinished:
-            cells = wording.join_words([cell.upper() for cell in self.unfinished])
+            cells = wording.join_cells(list(self.unfinished))
             st.caption(f"Below: {cells} untrained, until the training is done.")
 
     def show_details(self) -> Tables:

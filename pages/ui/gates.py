@@ -11,7 +11,7 @@ from analysis.figures import gates as figures
 from analysis.figures.decay import decay
 from analysis.measures.gate_reading import SEQUENCES, read_gates
 from analysis.report.tables import Gates, Tables, decay_csv, gate_sequence_tables
-from analysis.report.wording import cell_with_state, join_words, name_states
+from analysis.report.wording import cell_with_state, join_cells, join_words, name_states
 from analysis.results import Decay, GateMoments, GateSample
 from pages.ui import controls, layout, training
 
@@ -79,7 +79,7 @@ def show_sequences(
     else:
         st.caption(f"Task {experiment.task}: every step is to be remembered, there is no before and after.")
     if untrained_cells and (trained or is_unfinished):
-        names = join_words([cell.upper() for cell in untrained_cells])
+        names = join_cells(untrained_cells)
         st.caption(f"Not trained{' to the end' if is_unfinished else ''}, and drawn untrained: {names}.")
     st.caption(f"The model with seed {experiment.seed}, its top layer; units in the same order for all its gates.")
     return gate_sequence_tables(samples, moments)

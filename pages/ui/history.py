@@ -9,9 +9,9 @@ from analysis.figures import comparison
 from analysis.history.database import StoreError
 from analysis.history.entry import Progress, Row
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.decay import training_sentence
 from analysis.report.sentences.progress import progress_sentence
 from analysis.report.sentences.runs import runs_list
+from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import describe_experiment
 from analysis.results import Run
 from pages.ui import session, sidebar, training

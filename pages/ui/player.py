@@ -29,7 +29,7 @@ def is_playing(slider: str) -> bool:
 
 
 def moving(slider: str, draw: Callable[[], R], live: bool) -> R:
-    """Draw a part of the page that is drawn again by itself while something trains or plays; it holds the slider.
+    """Draw the part of the page that holds the slider, and repeat it while something trains or the slider plays.
 
     Args:
         slider: name of the slider, as in `draw_row`.
@@ -60,12 +60,12 @@ def held_picture(name: str, subject: Hashable, draw: Callable[[], R]) -> R:
 
 
 def draw_row(slider: str, experiment: Experiment, reached: int | None = None) -> int:
-    """Draw the buttons and the slider, inside of what `moving` draws; return the step to show.
+    """Draw the buttons and the slider, from within the function that `moving` repeats; return the step to show.
 
     Args:
         slider: key of the slider, and its name in the URL.
         experiment: whose training it is.
-        reached: the step that the training has come to; None where it is finished, and its snapshots can be played.
+        reached: the step that an unfinished training has come to; None for a finished one, which can be played.
     """
     playback, chosen, stops = session.playback(slider).get(), session.chosen_step(slider), stops_of(experiment)
     _rerun_where_behind(playback)
@@ -78,7 +78,7 @@ def draw_row(slider: str, experiment: Experiment, reached: int | None = None) ->
         _rerun_where_behind(playback)
     playback.show()
     if reached is None and playback.catch_up_url():
-        chosen.set(_step(slider, stops))  # Streamlit writes a value that is set into the URL
+        chosen.set(_step(slider, stops))  # setting the value makes Streamlit write it into the URL
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         _draw_buttons(slider, stops, playback.playing, reached is not None)
         if reached is None:
@@ -94,13 +94,13 @@ def snapshot(run: Run | Progress, step: int) -> Snapshot:
 
 
 def _rerun_where_behind(playback: Playback) -> None:
-    """Draw the whole page again after a press or a move: the rest follows the slider, and beats start or end."""
+    """Run the whole page again after a press or a move: its other parts show that step, and beats start or end."""
     if playback.catch_up_page():
         st.rerun()
 
 
 def _draw_buttons(slider: str, stops: Sequence[int], playing: bool, disabled: bool) -> None:
-    """Draw Play or Pause, and the buttons of one snapshot back and on, which rest while it plays."""
+    """Draw Play or Pause, and the buttons of one snapshot back and on, disabled while it plays."""
     # Play and Pause are two buttons, not one that toggles: Streamlit may report a press twice where it coincides with
     # a beat, and the second report of a toggle would undo the first.
     name, icon, press = ("Pause", "pause", _press_pause) if playing else ("Play", "play_arrow", _press_play)

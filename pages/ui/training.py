@@ -16,8 +16,8 @@ from analysis.history.entry import Progress, Row
 from analysis.jobs.estimate import estimate_all, estimate_training
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.decay import stayed_at_chance
-from analysis.report.wording import join_words
+from analysis.report.sentences.training import stayed_at_chance
+from analysis.report.wording import join_cells, join_words
 from analysis.results import Run
 from analysis.tasks.registry import build_task
 from pages.ui import session, sidebar
@@ -308,6 +308,6 @@ def _advise(runs: dict[str, Run | None]) -> None:
     if not gated:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{join_words([cell.upper() for cell in stuck])} stayed at chance. Try")
+        st.markdown(f"{join_cells(stuck)} stayed at chance. Try")
         for label, start in ADVICE.items():
             st.button(label, on_click=sidebar.put, args=(start,), type="tertiary")

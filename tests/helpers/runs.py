@@ -14,6 +14,7 @@ from analysis.history.serialization import encode
 from analysis.history.transfer import finished_columns
 from analysis.report import documents, wording
 from analysis.report.sentences import decay as sentences
+from analysis.report.sentences.training import compare_cells, training_sentence
 from analysis.results import Watched
 from analysis.training.trainer import resume
 
@@ -140,8 +141,8 @@ def describe_run(cell, run):
     summary.describe_run(run)
     documents.to_json(documents.run_document(run))
     documents.to_json(finished_columns(run)[0])
-    sentences.compare_cells({cell: run})
-    sentences.training_sentence(cell, run)
+    compare_cells({cell: run})
+    training_sentence(cell, run)
     wording.describe_factor_range(run.after)
     sentences.update_sentence({cell: run.measured_after.decays["weights"]})
     if run.carry:

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.measures.decay import at_threshold
-from analysis.report.sentences.decay import explain_horizon_and_span, training_sentence
+from analysis.report.sentences.training import explain_horizon_and_span, training_sentence
 from analysis.report.wording import cell_with_state, describe_horizon_range, threshold_suffix
 from pages.ui import training
 from tests.helpers.app import SMALL, app, charts, delete_runs, fine, trained

@@ -9,7 +9,7 @@ from analysis import Experiment, train
 from analysis.figures import comparison
 from analysis.history.database import StoreError
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.decay import training_sentence
+from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range
 from pages.ui import run_actions, runs_table, sidebar, training
 from tests.helpers.app import SMALL, app, charts, fine, trained, until

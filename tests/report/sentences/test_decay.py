@@ -1,23 +1,14 @@
+"""Sentences on decays: what they say of the gradient, and what they leave unsaid."""
+
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from analysis import measure_untrained
 from analysis.experiment import CELLS, Experiment
 from analysis.measures.decay import decay_of_norms
-from analysis.report.sentences.decay import (
-    carry_sentence,
-    compare_cells,
-    explain_horizon_and_span,
-    half_update_steps,
-    stayed_at_chance,
-    training_sentence,
-    untrained_sentence,
-    update_sentence,
-)
-from analysis.results import Memory
-from tests.helpers.decays import decay, run
+from analysis.report.sentences.decay import carry_sentence, half_update_steps, untrained_sentence, update_sentence
+from tests.helpers.decays import decay
 
 
 def test_the_cells_of_the_lesson_reach_7_and_8_steps():
@@ -25,32 +16,6 @@ def test_the_cells_of_the_lesson_reach_7_and_8_steps():
     assert untrained_sentence(decays) == (
         "Untrained, 1 % of the gradient is left 7 steps back in the RNN, 8 in LSTM and GRU."
     )
-
-
-def test_what_is_remembered_names_its_threshold():
-    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
-    before, after = (replace(decay(0.5), threshold=0.1, horizons=np.array([k, 9.0])) for k in (5.0, 6.0))
-    said = training_sentence("gru", replace(run("gru", [0.5, 0.75]), memory=memory), before, after)
-    assert said == (
-        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; the horizon at 10 % went from 6 (5–9) to 6 (6–9); "
-        "memory span 3 steps."
-    )
-
-
-@pytest.mark.parametrize(("kind", "span"), [("symbol", "the distance up to"), ("window", "how many steps before")])
-def test_horizon_and_memory_span_are_explained(kind, span):
-    memory = Memory(kind, "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
-    said = explain_horizon_and_span(replace(run("gru", [0.5]), memory=memory), 0.1)
-    assert said.startswith(f"Horizon: steps back to which 10 % of the gradient is left now. Memory span: {span}")
-
-
-def test_what_is_remembered_counts_the_models_that_diverged():
-    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
-    some, all_ = (replace(run("gru", metric), memory=memory) for metric in ([0.5, np.nan], [np.nan, np.nan]))
-    said = training_sentence("gru", some, decay(0.5), decay(0.5))
-    assert said.startswith("GRU: accuracy 0.5, chance 0.125; ")
-    assert said.endswith("; memory span 3 steps; 1 of 2 models diverged.")
-    assert training_sentence("gru", all_, decay(0.5), decay(np.nan)) == "GRU: 2 of 2 models diverged."
 
 
 def test_untrained_groups_cells_by_horizon():
@@ -99,47 +64,3 @@ def test_carry_is_compared_with_the_gradient():
     assert "alone would bring 0.5 times" in said and "rest" not in said
     assert carry_sentence("gru", decay(np.nan), decay(0.9)) == ""
     assert carry_sentence("gru", decay(1e-11), decay(1.0)) == ""  # a quotient beyond floating point
-
-
-@pytest.mark.parametrize(
-    ("metrics", "said"),
-    [
-        ({"rnn": [0.2, 0.3], "lstm": [0.9, 1.0]}, "LSTM did best here: its 2 seeds all beat those of RNN."),
-        ({"rnn": [0.2, 0.95], "lstm": [0.9, 1.0]}, "No clear winner between LSTM and RNN"),
-        ({"rnn": [0.12, 0.13], "lstm": [0.12, 0.12]}, "No clear winner: all stayed at chance."),
-        ({"rnn": [0.2], "lstm": [0.9]}, "one seed each says little"),
-        ({"rnn": [0.2, 0.3]}, ""),
-        ({"rnn": [0.2, 0.3], "gru": [np.nan, np.nan]}, "No comparison. GRU: 2 of 2 models diverged."),
-        ({"rnn": [0.9, np.nan], "gru": [0.5, 0.5]}, "No clear winner. RNN: 1 of 2 models diverged."),
-        ({"rnn": [0.9, 1.0], "lstm": [0.2, 0.2], "gru": [np.nan] * 2}, "No clear winner. GRU: 2 of 2 models diverged."),
-        ({"gru": [np.nan, np.nan]}, ""),
-    ],
-)
-def test_which_cell_claims_no_more_than_the_ranges(metrics, said):
-    sentence = compare_cells({cell: run(cell, values) for cell, values in metrics.items()})
-    assert said in sentence
-    assert bool(sentence) == bool(said)
-
-
-def test_which_cell_where_less_is_better():
-    runs = {cell: run(cell, m, 1 / 6, "mse") for cell, m in {"rnn": [0.16, 0.17], "gru": [0.01, 0.02]}.items()}
-    assert compare_cells(runs).startswith("GRU did best")
-
-
-def test_chance():
-    assert stayed_at_chance(run("gru", [0.13, 0.12]))
-    assert stayed_at_chance(run("gru", [np.nan]))
-    assert not stayed_at_chance(run("gru", [0.13, 0.5]))
-    assert stayed_at_chance(run("gru", [0.166], 1 / 6, "mse"))
-    assert not stayed_at_chance(run("gru", [0.1], 1 / 6, "mse"))
-    assert stayed_at_chance(run("gru", [0.0], 0.0, "nats per character"))  # where chance is perfect
-
-
-def test_cells_that_overlap_the_best_alone_are_not_said_to_overlap_each_other():
-    runs = {
-        "rnn": run("rnn", [0.62, 0.96, 1]),
-        "lstm": run("lstm", [0.85, 0.9, 0.95]),
-        "gru": run("gru", [0.5, 0.55, 0.63]),
-    }
-    said = "No clear winner between RNN, LSTM and GRU, whose ranges over seeds overlap that of RNN (3 seeds each)."
-    assert compare_cells(runs) == said
