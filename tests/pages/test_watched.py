@@ -12,7 +12,6 @@ from torch import nn
 
 from analysis import watch
 from analysis.cli.main import main
-from analysis.history.store import Store
 from analysis.report.sentences.gates import ENDS
 from analysis.report.tables import watched_tables
 from pages.ui import training
@@ -113,8 +112,8 @@ def test_many_are_read_once_each(store, monkeypatch):
     [record] = [store.load_watched(id) for id in store.watched()]
     for k in range(50):
         store.keep_watched(replace(record, name=str(k)))
-    read, load = [], Store.load_watched
-    monkeypatch.setattr(Store, "load_watched", lambda self, id: read.append(id) or load(self, id))
+    read, load = [], store.load_watched
+    monkeypatch.setattr(store, "load_watched", lambda id: read.append(id) or load(id))
     at = fine(opened())
     assert len(at.dataframe[0].value) == len(read) == 51
     fine(at.run())
