@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from analysis.history.store import Store
+from analysis.jobs.worker import lower_priority
 from tests.helpers.runs import trained
 
 # Rooms whose tests take longest, the longest first: started last, they would leave other processes waiting for them.
 LONGEST = ("browser", "jobs", "pages", "models", "cli", "history")
 
 torch.set_num_threads(1)
+lower_priority()  # as workers run: where every core runs tests, workers at idle priority would hardly get a turn
 histories = tempfile.mkdtemp(prefix="goldfish-tests-")
 atexit.register(shutil.rmtree, histories, ignore_errors=True)
 os.environ["GOLDFISH_STORE"] = str(Path(histories, "runs.sqlite"))

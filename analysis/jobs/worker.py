@@ -139,7 +139,7 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
     if level := os.environ.get(LOG):
         logging.basicConfig(level=level.upper())
     torch.set_num_threads(1)
-    _lower_priority()
+    lower_priority()
     threading.Thread(target=_end_with_server, daemon=True).start()
     perform(WARM, lambda columns, blob: None)  # loads libraries now that the first run would have to load
     pipe.send((None, {}, None))  # ready
@@ -159,7 +159,7 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
                 perform(Experiment.from_dict(settings), report, checkpoint, snapshots, cancelled, checkpoint_seconds)
 
 
-def _lower_priority() -> None:
+def lower_priority() -> None:
     """Run at idle priority, as far as the system allows, so that pages stay responsive while all cores train."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(19)
