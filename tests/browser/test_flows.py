@@ -13,6 +13,7 @@ from tests.helpers.browser import CURVE, IN_SIGHT, PICTURE, Server, button, curv
 
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, LONG = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=50"
+ENDLESS = f"{SMALL}&steps=20000&snapshot_every=200"  # no machine is through before a test has stopped it
 CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
@@ -143,31 +144,40 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     expect(page).to_have_url(re.compile("step="))
 
 
+def stopped_at(page, said):
+    """Return the step at which the GRU stopped, once the page says so and offers to go on."""
+    expect(button(page, "train")).to_have_text(re.compile("Resume"))
+    return int(re.search(r"GRU[a-z: ]* at step (\d+)", page.get_by_text(said).inner_text())[1])
+
+
+def resume(page, step):
+    """Go on, and cancel once the GRU is beyond the step at which it stopped."""
+    button(page, "train").click()
+    page.wait_for_function("step => document.body.innerText.match(/GRU (\\d+)[^.]* of 20000/)?.[1] > step", arg=step)
+    button(page, "cancel").click()
+    assert stopped_at(page, "Cancelled:") > step
+    expect(button(page, "cancel")).to_be_disabled()  # all cells have stopped
+
+
 def test_cancel_and_resume(server, visit):
-    page = visit(server.url("decay", f"{LONG}&seed=2"))
+    page = visit(server.url("decay", f"{ENDLESS}&seed=2"))
     train(page)
     expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
     button(page, "cancel").click()
-    expect(button(page, "train")).to_have_text(re.compile("Resume"))
-    expect(button(page, "cancel")).to_be_disabled()  # all cells have stopped
-    button(page, "train").click()
-    is_trained(page)
+    resume(page, stopped_at(page, "Cancelled:"))
 
 
 def test_a_killed_server_loses_nothing(visit, tmp_path):
     server = Server(tmp_path)
     try:
-        page = visit(server.url("decay", LONG))
+        page = visit(server.url("decay", ENDLESS))
         train(page)
         expect(page.get_by_text(re.compile("GRU at step [1-9]"))).to_be_visible()
         server.kill()
         page.context.close()
         server.start()
-        page = visit(server.url("decay", LONG))
-        expect(page.get_by_text("GRU: interrupted at step")).to_be_visible()
-        expect(button(page, "train")).to_have_text(re.compile("Resume"))
-        button(page, "train").click()
-        is_trained(page)
+        page = visit(server.url("decay", ENDLESS))
+        resume(page, stopped_at(page, "GRU: interrupted at step"))
     finally:
         server.kill()
 
