@@ -107,7 +107,7 @@ class Experiment:
         tasks=("text", "words"), more=True,
     ).as_field()  # fmt: skip
     hidden_size: int = Setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1).as_field()
-    layers: int = Setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1, more=True).as_field()
+    layers: int = Setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1).as_field()
     activation: str = Setting(
         "tanh", "Activation",
         "What the RNN's state, the candidate of LSTM and GRU and the LSTM's cell state pass through.",
@@ -129,22 +129,20 @@ class Experiment:
         0, "First seed", "Seed of the first model; the others count up from it.",
         0, 2**31 - 1, step=1, more=True,
     ).as_field()  # fmt: skip
-    batch_size: int = Setting(
-        32, "Batch size", "Sequences in one training step.", 1, 4096, step=1, more=True
-    ).as_field()
-    steps: int = Setting(500, "Steps", "Number of training steps.", 1, 100_000, step=50).as_field()
+    batch_size: int = Setting(32, "Batch size", "Sequences in one update.", 1, 4096, step=1, more=True).as_field()
+    steps: int = Setting(500, "Updates", "Number of updates in a training.", 1, 100_000, step=50).as_field()
     learning_rate: float = Setting(
-        5e-3, "Learning rate", "Size of a training step.", 1e-6, 1, step=1e-3, more=True,
+        5e-3, "Learning rate", "Size of an update.", 1e-6, 1, step=1e-3, more=True,
     ).as_field()  # fmt: skip
     optimizer: str = Setting(
-        "adam", "Optimizer", "The rule that turns gradients into steps.",
+        "adam", "Optimizer", "The rule that turns gradients into updates.",
         choices=("adam", "sgd", "rmsprop"), more=True,
     ).as_field()  # fmt: skip
     clip: float = Setting(
         1.0, "Clip", "Largest gradient norm of a model; 0 never clips.", 0, 1000, step=0.1, more=True,
     ).as_field()  # fmt: skip
     snapshot_every: int = Setting(
-        10, "Snapshot every", "Training steps between two measurements.", 1, 100_000, step=1, more=True,
+        10, "Snapshot every", "Updates between two measurements.", 1, 100_000, step=1, more=True,
     ).as_field()  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -126,7 +126,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
     traces.append(style.level((0, max(result.distance[-1] for result in decays.values())), 1.0, "as at the last step"))
     bottom = np.log10(max(min(bottoms), style.LOWEST)) - 0.3
     layout = {
-        "xaxis": {"title": {"text": "distance (steps back from the last)"}},
+        "xaxis": {"title": {"text": "distance (time steps back from the last)"}},
         "yaxis": {"title": {"text": "gradient, × the last step's"}} | _powers(bottom, np.log10(max(tops) * 3)),
         "annotations": [_note(f"{', '.join(lost)}: beyond floating point")] if lost else [],
     }

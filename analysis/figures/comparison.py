@@ -59,7 +59,7 @@ def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
         axes[f"yaxis{panel}"] = metric_axis(metric)
     steps = max((run.experiment.steps for run in runs.values()), default=1)
     axes |= {f"xaxis{panel}": {"range": [0, steps]} for panel in panels}
-    axes[f"xaxis{panels[-1]}"]["title"] = {"text": "training step"}
+    axes[f"xaxis{panels[-1]}"]["title"] = {"text": "update"}
     grid = style.panels(len(panels), shared_xaxes=True, vertical_spacing=0.06)
     chances = _chances(dict(zip(panels[1:], by_metric.values(), strict=True)))
     return style.figure(traces, grid, axes, chances, height=height)

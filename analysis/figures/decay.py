@@ -35,6 +35,7 @@ def decay(
     large: bool = False,
     height: int = 420,
     before_name: str = "before training",
+    answers: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
@@ -50,10 +51,11 @@ def decay(
         large: letters for a projector.
         height: in pixels.
         before_name: the name of the faint curves in the legend.
+        answers: by cell, what it answers, for the legend: a horizon alone would look like memory.
     """
     size = 20 if large else 14
     return style.figure(
-        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name),
+        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name, answers or {}),
         {
             "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(decays.values())},
             "yaxis": size_axis([*decays.values(), *(before or {}).values()], relative, full_depth),
@@ -69,9 +71,9 @@ def with_memory(
     memories: Mapping[str, Memory],
     *,
     position: bool = False,
-    untrained: str = "Train to see what it remembers",
+    untrained: str = "Measured when the training is done",
     trained: str = "",
-    height: int = 620,
+    height: int = 440,
 ) -> go.Figure:
     """Return a figure of `decay` with a second panel below it: the metric of trained networks by distance.
 
@@ -87,7 +89,7 @@ def with_memory(
     below, y_axis, note = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
     x_title = axis_title(position)
     if memories and next(iter(memories.values())).kind == "window":
-        seen = "the first step seen" if position else "how many of the last steps were seen"
+        seen = "the first time step seen" if position else "how many of the last time steps were seen"
         x_title += f"<br>(lower picture: {seen})"
     return style.figure(
         [*figure.data, *(trace.update(xaxis="x2", yaxis="y2") for trace in below)],
@@ -133,6 +135,7 @@ def traces(
     relative: bool,
     position: bool,
     before_name: str,
+    answers: Mapping[str, str],
 ) -> list[go.Scatter]:
     """Return the traces of a decay picture: spread, before, carry, curves, threshold, horizons, legend."""
     lines: list[go.Scatter] = []
@@ -146,7 +149,7 @@ def traces(
     for cell, decay in carry.items():
         lines.append(_curve(cell, decay, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
     lines += [_curve(cell, decay, relative, position, "", style.COLOURS[cell], 3) for cell, decay in decays.items()]
-    lines += [_named(cell, decay, states, relative) for cell, decay in decays.items()]
+    lines += [_named(cell, decay, states, relative, answers.get(cell, "")) for cell, decay in decays.items()]
     if before:
         lines.append(style.key(before_name, width=1.5, opacity=0.6))
     if any(_apart(decay, decays[cell], relative) for cell, decay in carry.items()):
@@ -176,7 +179,7 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
 
 def axis_title(position: bool) -> str:
     """Return the x axis's title."""
-    return "step of the sequence" if position else "steps back from the last"
+    return "time step of the sequence" if position else "time steps back from the last"
 
 
 def threshold_label(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
@@ -203,12 +206,16 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
     return [{"text": f"below floating point: {', '.join(starts)}"} | corner | look] if starts else []
 
 
-def _named(cell: str, decay: Decay, states: Mapping[str, str], relative: bool) -> go.Scatter:
-    """Return a cell's entry in the legend: its name, its state, and how far its gradient reaches.
+def _named(cell: str, decay: Decay, states: Mapping[str, str], relative: bool, answer: str) -> go.Scatter:
+    """Return a cell's entry in the legend: its name, its state, what it answers, how far its gradient reaches.
 
     A decay of what steps add to the weights has no reach, because that gradient isn't carried back.
     """
-    name = cell_with_state(cell, states) + (f": {describe_reach(decay)}" if relative and decay.of != "weights" else "")
+    reach = describe_reach(decay) if relative and decay.of != "weights" else ""
+    if answer and reach:
+        reach = f"{answer}, horizon {reach.partition(' time step')[0]}"
+    said = reach or answer
+    name = f"{cell_with_state(cell, states)}: {said}".removesuffix(": ")
     return go.Scatter(x=[None], y=[None], name=name, legendgroup=cell, mode="lines", line=style.line(cell, 3))
 
 

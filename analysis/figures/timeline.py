@@ -53,7 +53,7 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
             metrics = np.array([snapshot.metric for snapshot in run.snapshots])
             traces += _traces(cell, run, metrics, finite_median(metrics), "2")
     last = 0
-    step_title = "training step" if len(panels) > 1 else "backward pass"
+    step_title = "update" if len(panels) > 1 else "backward pass"
     axes: style.Layout = {f"xaxis{panels[-1]}": {"title": {"text": step_title}}}
     if runs:
         last = max(run.backwards if isinstance(run, Watched) else run.experiment.steps for run in runs.values())

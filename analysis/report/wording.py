@@ -1,4 +1,4 @@
-"""Numbers of results in words, such as "≥ 29 steps". Whole sentences are in `report.sentences`."""
+"""Numbers of results in words, such as "≥ 29 time steps". Whole sentences are in `report.sentences`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -60,9 +60,14 @@ def join_cells(cells: Sequence[str]) -> str:
     return join_words([cell.upper() for cell in cells])
 
 
+def the_cells(cells: Sequence[str]) -> str:
+    """Join the names of cells with articles: "the RNN", "the LSTM and the GRU"."""
+    return join_words([f"the {cell.upper()}" for cell in cells])
+
+
 def format_steps(count: float) -> str:
-    """Write a number of steps: "1 step", "7 steps"."""
-    return f"{format_number(count)} step" + ("" if format_number(count) == "1" else "s")
+    """Write a number of time steps: "1 time step", "7 time steps"."""
+    return f"{format_number(count)} time step" + ("" if format_number(count) == "1" else "s")
 
 
 def describe_horizon(decay: Decay) -> str:
@@ -78,7 +83,7 @@ def gradient_grows(decay: Decay) -> bool:
 
 
 def describe_reach(decay: Decay) -> str:
-    """Return a horizon in a few words: "7 steps", "≥ 29 steps"; or "grows ×1.1e6" where the gradient does."""
+    """Return a horizon in a few words: "7 time steps", "≥ 29 time steps"; or "grows ×1.1e6" where the gradient does."""
     if np.isnan(decay.horizon):
         return "not measurable"
     if not decay.censored:
@@ -116,18 +121,18 @@ def threshold_suffix(decay: Decay) -> str:
 
 
 def describe_rate(decay: Decay) -> str:
-    """Return the share of the gradient that is left one step further back, if one rate describes the curve."""
+    """Return the share of the gradient that is left one time step further back, if one rate describes the curve."""
     if np.isnan(decay.rate):
         return "not measurable"
     if decay.rate > 0 and gradient_grows(decay):
         return f"grows ×{format_number(decay.relative[-1])}"
     if decay.r_squared < FITS:
         return "no single rate"
-    return f"×{format_number(decay.factor)} kept per step ({format_number(decay.rate)} nats)"
+    return f"×{format_number(decay.factor)} kept per time step ({format_number(decay.rate)} nats)"
 
 
 def describe_half_life(decay: Decay) -> str:
-    """Return the steps after which half of the gradient is left, if one rate describes the curve."""
+    """Return the time steps after which half of the gradient is left, if one rate describes the curve."""
     never = np.isinf(decay.half_life)
     halved = (decay.relative < 0.5).any()
     if np.isnan(decay.half_life) or (halved if never else decay.r_squared < FITS):

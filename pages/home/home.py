@@ -12,21 +12,20 @@ from pages.ui import export, layout, presets, sidebar
 from pages.ui.untrained import measure_decays, mention_sizes
 
 layout.title(
-    "How far back can it be taught?",
-    "A network learns from a past step only through the gradient that comes back to it: "
-    "this is how much is left, by distance.",
+    "How far back can the network learn from?",
+    "It learns from a past time step only through the gradient that comes back to it: this is how much is left.",
 )
 presets.switch()
-settings = sidebar.settings()
+settings = sidebar.settings(sidebar.START)
 decays = {cell: each["memory"] for cell, each in measure_decays(settings.experiments).items()}
-figure = decay(decays, large=True, height=430)
+figure = decay(decays, spread="none", large=True, height=430)
 layout.chart(figure, "untrained-decay")
 with st.container():  # always drawn: without it the links below would move up, and a click could open another one
     sidebar.say_left_out(settings)
     mention_sizes(settings.experiments)
 layout.says(sentences.untrained_sentence(decays))
 st.caption(
-    "Lines are medians over seeds and sequences; a band holds nine of ten of them. "
+    "Lines are medians over seeds and sequences. "
     f"{wording.format_percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
 )
 presets.links()

@@ -7,18 +7,21 @@ from pages.ui.decay import DecayView
 from pages.ui.untrained import measure_decays
 
 layout.title(
-    "How far back can it be taught, and how far does it remember?",
-    "Above: how much of the gradient comes back to a step. Below: what the trained network still answers about it.",
+    "How far back can it learn from, and how far does it remember?",
+    "Gradient: how far back a small change can still be taught. Answers: how far back it depends on what it read.",
 )
 settings = sidebar.settings()
-trainings = training.draw_row(settings)
+row = st.container(horizontal=True, vertical_alignment="center")
+trainings = training.draw_row(settings, row)
+with row:
+    look = controls.decay()
 untrained = measure_decays({cell: each for cell, each in settings.experiments.items() if cell not in trainings.runs})
 
 
 @st.fragment
 def page() -> None:
     """Draw all that stands below the buttons: its controls are answered without the sidebar's being drawn again."""
-    view = DecayView(settings, trainings, untrained, controls.decay())
+    view = DecayView(settings, trainings, untrained, look)
     player.moving("step", view.show_moment, view.is_live)
     with st.container():
         view.mention_unfinished()

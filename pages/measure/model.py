@@ -17,12 +17,13 @@ from analysis.report.sentences.gates import ENDS, saturation_sentence
 from analysis.report.sentences.model import rate_sentence, reach_sentence
 from analysis.report.tables import model_tables
 from analysis.results import GateSample, Measured
-from pages.ui import controls, export, layout, model
+from pages.ui import controls, export, layout, model, sidebar
 
 layout.title(
     "How far back does your model remember?",
     "Files stay in this session's memory alone, and nothing in them is executed. The sidebar doesn't apply here.",
 )
+sidebar.show()  # nothing of it
 chosen = model.choose()
 cell, inputs = chosen.stack.cell, chosen.inputs
 module = to_module(chosen.stack, chosen.nonlinearity)

@@ -8,8 +8,9 @@ from analysis.history.entry import Progress
 from analysis.report.markdown import escape_markdown
 from analysis.report.tables import runs_tables
 from analysis.results import Run
-from pages.ui import export, history, layout, run_actions, runs_table, training, watched
+from pages.ui import export, history, layout, run_actions, runs_table, sidebar, training, watched
 
+sidebar.show()  # nothing of it
 jobs = training.jobs()
 every = {row.id: row for row in jobs.rows()}
 several = ", two or more to compare them" if len(every) > 1 else ""

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import streamlit as st
 
 from analysis.report import wording
-from analysis.report.sentences.training import compare_cells
+from analysis.report.sentences.training import start_sentence
 from analysis.report.wording import format_number
 from analysis.results import Decay, Run
-from pages.ui import layout
 
 
 def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
@@ -22,27 +21,26 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
         f"horizon after training{at}": lambda cell, run: wording.describe_horizon_range(decays[cell]),
         "memory span": lambda cell, run: wording.describe_span(run.memory),
         "parameters": lambda cell, run: f"{run.timing['parameters']:,}",
-        "multiply-adds per step": lambda cell, run: f"{run.timing['multiply_adds']:,}",
-        "ms per training step": lambda cell, run: format_number(run.timing["ms_per_step"]),
+        "multiply-adds per time step": lambda cell, run: f"{run.timing['multiply_adds']:,}",
+        "ms per update": lambda cell, run: format_number(run.timing["ms_per_step"]),
     }
     st.table(
         {"": list(rows)} | {cell.upper(): [of(cell, run) for of in rows.values()] for cell, run in runs.items()},
         hide_index=True,
         border="horizontal",
     )
-    layout.says(compare_cells(runs))
     st.caption(
-        "In brackets: the range over seeds. Multiply-adds: of one model, for one step of one sequence. Milliseconds: "
-        "a training step of all seeds together, on this machine, where cells that train at once slow one another: "
-        "they do not rank the cells."
+        "In brackets: the range over seeds. Multiply-adds: of one model, for one time step of one sequence. "
+        "Milliseconds: an update of all seeds together, on this machine, where cells that train at once slow one "
+        "another: they do not rank the cells. " + start_sentence(runs)
     )
 
 
 def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
-    """Show what one rate per step says, and how well it describes the curve."""
+    """Show what one rate per time step says, and how well it describes the curve."""
     st.table(
         {
-            "": ["rate", "half-life", "r²", "over seeds, kept per step"],
+            "": ["rate", "half-life", "r²", "over seeds, kept per time step"],
             **{
                 wording.cell_with_state(cell, states): [
                     wording.describe_rate(found),

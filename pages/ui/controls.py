@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from analysis.report.wording import format_percent
+from pages.ui import links
 
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
 STATES = {"hidden state": "hidden", "memory state (LSTM: cell)": "memory", "input": "input"}
-SPREADS = {"5–95 %": "band", "seeds": "seeds", "none": "none"}
+SPREADS = {"none": "none", "5–95 %": "band", "seeds": "seeds"}
 
 
 @dataclass(frozen=True)
@@ -24,33 +25,33 @@ class Look:
 
 
 def decay() -> Look:
-    """Draw one row of controls."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    """Draw a button that opens all the controls of a decay's picture."""
+    with st.popover("Display", icon=":material/tune:", help="Threshold, axes, spread: how the picture is drawn."):
         threshold = st.select_slider(
-            "Threshold", THRESHOLDS, 0.01, format_func=format_percent, key="threshold", bind="query-params", width=220,
+            "Threshold", THRESHOLDS, 0.01, format_func=format_percent, key="threshold", bind="query-params",
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",
         )  # fmt: skip
         axis = choice(
-            "Axis", ("distance", "position"), "axis", "Steps back from the last, or the step's place in the sequence."
+            "Axis", ("distance", "position"), "axis", "Time steps back from the last, or the place in the sequence."
         )
         size = choice(
             "Gradient",
             ("relative", "absolute"),
             "size",
-            "As a share of the gradient at the last step, or its own size.",
+            "As a share of the gradient at the last time step, or its own size.",
         )
-        with st.popover("More", icon=":material/tune:"):
-            spread = choice("Spread", tuple(SPREADS), "spread", "What lies around a median: nine of ten, or each seed.")
-            carry = st.toggle(
-                "gate alone", value=True, key="carry", bind="query-params",
-                help="What would come back through the forget or update gate, without the recurrent weights.",
-            )  # fmt: skip
-            full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
+        spread = choice("Spread", tuple(SPREADS), "spread", "What lies around a median: nine of ten, or each seed.")
+        carry = st.toggle(
+            "gate alone", value=True, key="carry", bind="query-params",
+            help="What would come back through the forget or update gate, without the recurrent weights.",
+        )  # fmt: skip
+        full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
     return Look(threshold, size == "relative", axis == "position", full_depth, carry, SPREADS[spread])
 
 
 def choice(label: str, options: tuple[str, ...], key: str, help: str) -> str:
     """Choose one of a few words, the first at first, and where a link says none."""
+    links.check(key, options)
     chosen = st.segmented_control(
         label, options, default=options[0], required=True, key=key, bind="query-params", help=help
     )
@@ -59,4 +60,4 @@ def choice(label: str, options: tuple[str, ...], key: str, help: str) -> str:
 
 def state() -> str:
     """Choose whose gradient is drawn."""
-    return STATES[choice("Gradient of the", tuple(STATES), "state", "Where the gradient is taken, at every step.")]
+    return STATES[choice("Gradient of the", tuple(STATES), "state", "Where the gradient is taken, at every time step.")]

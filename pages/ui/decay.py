@@ -1,11 +1,14 @@
 """What the page of gradient decay shows: the decays at the step that is reached or chosen, their sentences, details."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from analysis.experiment import METRICS
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from analysis.history.entry import Progress
@@ -14,7 +17,7 @@ from analysis.measures.threshold import horizons_at
 from analysis.report import wording
 from analysis.report.sentences import decay as sentences
 from analysis.report.sentences.progress import progress_sentence
-from analysis.report.sentences.training import explain_horizon_and_span, training_sentence
+from analysis.report.sentences.training import compare_cells, explain_horizon_and_span, training_sentence
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from analysis.results import Decay, Snapshot
 from pages.ui import comparison, controls, layout, player, sidebar, training
@@ -67,22 +70,24 @@ class DecayView:
         return {cell: at_threshold(measured[cell][of], threshold) for cell in self.experiments if of in measured[cell]}
 
     def show_moment(self) -> None:
-        """Draw decay, sentences and timeline at the step that the training has reached, or that is chosen."""
+        """Draw sentences, decay and timeline at the step that the training has reached, or that is chosen."""
         progress = training.progress(self.unfinished)
         seen = {cell: run for cell, run in progress.items() if run.snapshots}
-        above = st.container()
         nothing_trains = self.runs and not self.unfinished
         reached = max((run.row.step for run in seen.values()), default=None if nothing_trains else 0)
-        step = player.draw_row("step", self.experiment, reached)
+        with st.container(key="verdict"):
+            self.show_verdict()
+        lines = st.container()
+        step = player.draw_row("step", self.experiment, reached) if self.runs or self.is_live else reached or 0
         snapshots = {cell: run.snapshots[-1] for cell, run in seen.items()}
         earlier = reached is None and step < self.experiment.steps  # the lines and the lower panel are of the end
         if earlier:
             snapshots = {cell: player.snapshot(run, step) for cell, run in self.runs.items()}
         self.decays |= {cell: at_threshold(taken.decay, self.look.threshold) for cell, taken in snapshots.items()}
-        self.phases |= {cell: f"step {taken.step}" for cell, taken in snapshots.items()}
-        with above:
-            carry = self.show_picture(snapshots, earlier)
-        self.show_sentences(progress, earlier)
+        self.phases |= {cell: f"update {taken.step}" for cell, taken in snapshots.items()}
+        with lines:
+            self.show_lines(progress, earlier)
+        carry = self.show_picture(snapshots, earlier)
         for cell, alone in carry.items():
             st.caption(sentences.carry_sentence(cell, self.decays[cell], alone, self.states))
         if self.runs or seen:
@@ -101,29 +106,45 @@ class DecayView:
             relative=look.relative,
             position=look.position,
             full_depth=look.full_depth,
+            answers={} if earlier else self.answers(snapshots),
         )
-        self.pictures["decay"] = with_memory(
-            curves,
-            {cell: run.memory for cell, run in self.runs.items()},
-            position=look.position,
-            trained="after training" if earlier else "",
-            untrained="Measured when the training is done" if self.unfinished else "Train to see what it remembers",
+        memories = {cell: run.memory for cell, run in self.runs.items()}
+        trained = "after training" if earlier else ""
+        has_lower = self.runs or self.is_live  # from the start of a training on, so that nothing moves when it ends
+        self.pictures["decay"] = (
+            with_memory(curves, memories, position=look.position, trained=trained) if has_lower else curves
         )
-        alt = "Gradient left and answers against distance"
+        alt = "Gradient left against distance" + (", and answers" if has_lower else "")
         layout.chart(self.pictures["decay"], "decay", alt, moves=self.moves)
         sidebar.say_left_out(self.settings)
         mention_sizes(self.starting)
         return carry
+
+    def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
+        """Return by cell what it answers, in a few words, where that was measured."""
+        metrics = {cell: taken.metric for cell, taken in snapshots.items()}
+        metrics |= {cell: run.metric for cell, run in self.runs.items()}
+        name = METRICS[self.experiment.task]
+        return {
+            cell: f"{name} {wording.format_number(np.nanmedian(metric))}"
+            for cell, metric in metrics.items()
+            if np.isfinite(metric).any()
+        }
 
     @property
     def moves(self) -> bool:
         """Whether the pictures change by themselves."""
         return self.is_live or player.is_playing("step")
 
-    def show_sentences(self, progress: Mapping[str, Progress], earlier: bool) -> None:
-        """Write a line for each cell: what it learned, how far its training is, or how far it reaches untrained."""
+    def show_verdict(self) -> None:
+        """Say in large letters which cell did best, or untrained how far back each can learn from."""
         if not self.runs and not self.unfinished:
             layout.says(sentences.untrained_sentence(self.decays))
+        elif len(self.runs) == len(self.experiments):
+            layout.says(compare_cells(self.runs))
+
+    def show_lines(self, progress: Mapping[str, Progress], earlier: bool) -> None:
+        """Write a line for each cell: what it learned, or how far its training is."""
         by_cell = {
             cell: training_sentence(cell, run, self.before[cell], self.after[cell]) for cell, run in self.runs.items()
         }
@@ -134,10 +155,8 @@ class DecayView:
         lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]
         if others := {cell: self.decays[cell] for cell in self.starting if by_cell and cell not in by_cell}:
             lines.append(sentences.untrained_sentence(others))
-        st.markdown(("After training:\n\n" if earlier else "") + "\n".join(f"- {line}" for line in lines))
-        if self.runs:
-            run = next(iter(self.runs.values()))
-            st.caption(explain_horizon_and_span(run, self.look.threshold))
+        listed = "\n".join("- " + re.sub(r"^(RNN|LSTM|GRU)\b", r"**\1**", line) for line in lines)
+        st.markdown(("After training:\n\n" if earlier else "") + listed)
 
     def show_timeline(self, seen: Mapping[str, Progress], step: int | None) -> None:
         """Draw horizon and metric by training step, with the chosen step marked; while something trains, seldom."""
@@ -148,12 +167,13 @@ class DecayView:
 
         shown = (self.look.threshold, *self.runs, *(run.row.id for run in seen.values()))
         self.pictures["timeline"] = player.held_picture("timeline", shown, draw) if self.is_live else draw()
-        layout.chart(
-            self.pictures["timeline"], "timeline", "Horizon and metric against training step", moves=self.moves
-        )
+        layout.chart(self.pictures["timeline"], "timeline", "Horizon and metric against update", moves=self.moves)
         metric = next(iter(through.values())).metric_name
         tested = " In the table below: on test sequences." if self.runs else ""
         st.caption(f"Drawn here: {metric} on the training batches.{tested}")
+        if self.runs:
+            run = next(iter(self.runs.values()))
+            st.caption(explain_horizon_and_span(run, self.look.threshold))
 
     def mention_unfinished(self) -> None:
         """Tell which cells stand below as untrained until their training is done."""
@@ -164,7 +184,7 @@ class DecayView:
     def show_details(self) -> Tables:
         """Draw the tab that is open; return the tables of what is drawn, to be written when they are asked for."""
         states = self.states
-        if any(phase.startswith("step") for phase in self.phases.values()):  # the tabs show an end, not that step
+        if any(phase.startswith("update") for phase in self.phases.values()):  # the tabs show an end, not that update
             states = {cell: "trained" if cell in self.runs else "untrained" for cell in self.phases}
         tables: Tables = {}
         rates, weights, others = st.tabs(DETAILS, key="details", bind="query-params")
@@ -176,7 +196,7 @@ class DecayView:
                     comparison.rates(self.decays, wording.name_states(self.phases))
         if weights.open:
             with weights:
-                alt = "What each step adds to the update of the recurrent weights"
+                alt = "What each time step adds to the update of the recurrent weights"
                 updates = self.show_decays_of("weights", "weights", alt, states, tables)
                 st.markdown(sentences.update_sentence(updates, states))
         if others.open:
@@ -203,12 +223,9 @@ class DecayView:
 
     def show_comparison(self) -> None:
         """Compare the trained cells in a table."""
-        st.subheader("Which cell here?", anchor=False)
         if self.runs:
+            st.subheader("Which cell here?", anchor=False)
             comparison.table(self.runs, self.after)
-        else:
-            when = "When the training is done" if self.unfinished else "Train, and"
-            st.caption(f"{when} this table compares the cells.")
 
     def tables(self) -> Tables:
         """Return the tables of the upper part, with horizons at this threshold, to be written when asked for."""

@@ -6,10 +6,18 @@ import streamlit as st
 from pages.ui import session
 
 TIGHT = """<style>
-.stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }
+.stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-top: 3.5rem; }
+  .st-key-line { display: none; }
+  [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
+}
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
 .stMainBlockContainer h3 { font-size: clamp(1.25rem, 1.85vw, 2.2rem); }
-.stMainBlockContainer h4 { font-size: clamp(1.2rem, 1.8vw, 2.1rem); }
+.stMainBlockContainer h4 { font-size: clamp(1.1rem, 1.5vw, 1.9rem); }
+.stMainBlockContainer .stMarkdown ul { margin: 0 0 .6rem; padding-left: 0; list-style: none; }
+.stMainBlockContainer .stMarkdown li { margin: 0; padding: 0; line-height: 1.5; font-size: .95rem; }
+.js-plotly-plot .plotly :is([class*=tick], [class*=title], .annotation) text { fill: currentColor !important; }
 [class*="st-key-layers-"] { display: grid; grid-template-columns: 100%; }
 [class*="st-key-layers-"] > * { grid-area: 1 / 1; }
 [class*="st-key-layers-"]:has(.above-0):has(
@@ -29,7 +37,8 @@ def title(question: str, line: str = "") -> None:
     st.html(TIGHT)
     st.title(question, anchor=False)
     if line:
-        st.caption(line)
+        with st.container(key="line"):
+            st.caption(line)
 
 
 def says(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The row below a picture that moves: play and pause, one snapshot back or on, a slider over a training's steps.
+"""The row above a picture that moves: play and pause, one snapshot back or on, a slider over a training's steps.
 
 `playback` decides what a press, a beat or a move changes; here it is drawn.
 """
@@ -14,11 +14,10 @@ from analysis.history.entry import Progress
 from analysis.results import Run, Snapshot
 from pages.ui import session
 from pages.ui.playback import Playback, stops_of
-from pages.ui.training import POLL
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
 HELD = 3.0  # seconds that `held_picture` keeps a picture
-HELP = "Which of the training's snapshots is shown."
+LIVE = 1.0  # seconds between two pictures of what trains
 
 R = TypeVar("R")
 
@@ -40,7 +39,7 @@ def moving(slider: str, draw: Callable[[], R], live: bool) -> R:
         What `draw` returned when the whole page was drawn.
     """
     session.playback(slider).get().draw_page()
-    every = POLL if live else BEAT if is_playing(slider) else None
+    every = LIVE if live else BEAT if is_playing(slider) else None
     return st.fragment(draw, run_every=every)()
 
 
@@ -79,13 +78,13 @@ def draw_row(slider: str, experiment: Experiment, reached: int | None = None) ->
     playback.show()
     if reached is None and playback.catch_up_url():
         chosen.set(_step(slider, stops))  # setting the value makes Streamlit write it into the URL
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _draw_buttons(slider, stops, playback.playing, reached is not None)
         if reached is None:
             return _draw_slider(slider, stops, playback)
         live = session.live_step(slider)
         live.set(max(stop for stop in stops if stop <= reached))
-        return st.select_slider("Training step", stops, key=live.name, disabled=True, help=HELP)
+        return st.select_slider("Update", stops, key=live.name, disabled=True, label_visibility="collapsed")
 
 
 def snapshot(run: Run | Progress, step: int) -> Snapshot:
@@ -108,14 +107,15 @@ def _draw_buttons(slider: str, stops: Sequence[int], playing: bool, disabled: bo
         name, icon=f":material/{icon}:", key=f"{slider}_{name.lower()}",
         on_click=press, args=(slider, stops), disabled=disabled,
     )  # fmt: skip
-    for key, icon, help, by in (
-        ("back", "skip_previous", "One snapshot back", -1),
-        ("on", "skip_next", "One snapshot on", 1),
+    for label, key, icon, help, by in (
+        ("Back", "back", "skip_previous", "One snapshot back", -1),
+        ("Next", "on", "skip_next", "One snapshot on", 1),
     ):
         st.button(
-            "", icon=f":material/{icon}:", help=help, key=f"{slider}_{key}",
+            label, icon=f":material/{icon}:", help=help, key=f"{slider}_{key}",
             on_click=_press_step, args=(slider, stops, by), disabled=disabled or playing,
         )  # fmt: skip
+    st.markdown("Update", width="content")
 
 
 def _draw_slider(slider: str, stops: Sequence[int], playback: Playback) -> int:
@@ -123,7 +123,14 @@ def _draw_slider(slider: str, stops: Sequence[int], playback: Playback) -> int:
     # A beat that wrote its step into the URL would undo what another control has just written there.
     bind = None if playback.playing else "query-params"
     return st.select_slider(
-        "Training step", stops, stops[-1], key=slider, bind=bind, on_change=_move, args=(slider,), help=HELP
+        "Update",
+        stops,
+        stops[-1],
+        key=slider,
+        bind=bind,
+        on_change=_move,
+        args=(slider,),
+        label_visibility="collapsed",
     )
 
 

@@ -93,6 +93,9 @@ SETTINGS: Key[Settings] = Key("settings")
 PRESETS_OPENED: Key[int] = Key("opened", int)
 """How many presets were opened in this session."""
 
+IGNORED: Key[list[str]] = Key("ignored", list)
+"""What a link said that no widget can show, to be told once."""
+
 # Trainings
 
 SEEN: Key[dict[str, tuple[Snapshot, ...]]] = Key("seen", dict)
@@ -188,6 +191,11 @@ def chosen_step(slider: str) -> Widget[int]:
 def live_step(slider: str) -> Widget[int]:
     """Return the slider that takes its place while something trains; its value is the step reached."""
     return Widget(f"{slider}_live")
+
+
+def setting_slider(field: str) -> Widget[Any]:
+    """Return the slider beside a setting that may be unset, which is typed."""
+    return Widget(f"{field}_slider")
 
 
 def setting(field: str) -> Widget[Any]:

@@ -10,6 +10,7 @@ class Settings:
     """One experiment per chosen cell, or what is wrong with them."""
 
     experiments: dict[str, Experiment]
+    uploaded_text: str | None = None  # path of the server's copy, whether or not the task reads it
     left_out: str = ""  # one line: what doesn't apply to a cell
     error: str = ""
 

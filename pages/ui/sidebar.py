@@ -1,31 +1,56 @@
 """The sidebar: a widget for every setting of an Experiment, its value in the URL."""
 
 import hashlib
-import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
-from pages.ui import session
+from pages.ui import links, session
 from pages.ui.settings import Settings
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
-FIRST = ("task", "length", "hidden_size", "init", "gain", "forget_bias", "steps", "seeds")
+FIRST = ("task", "length", "hidden_size", "layers", "init", "gain", "forget_bias", "steps", "seeds")
 MORE = tuple(name for name, setting in SETTINGS.items() if setting.more and name != "text_file")
+STOPS = {  # of the slider of a number that may be unset, besides the number itself
+    "length": (*range(2, 10), *range(10, 30, 2), *range(30, 60, 5), *range(60, 100, 10), *range(100, 200, 20),
+               *range(200, 500, 50), *range(500, 1001, 100)),
+    "forget_bias": tuple(number / 2 for number in range(-20, 21)),
+}  # fmt: skip
+# What pages read of the sidebar: all of it; how models start; how one model starts, whose cell and activation the page
+# asks for; a small model that learns the next word of a text.
+EVERYTHING = (session.CELLS.name, session.UPLOAD.name, *FIRST, *MORE)
+TRAINING = ("steps", "batch_size", "learning_rate", "optimizer", "clip", "snapshot_every")
+START = tuple(name for name in EVERYTHING if name not in TRAINING)
+ONE_CELL = tuple(name for name in START if name not in (session.CELLS.name, "activation"))
+NEXT_WORD = (session.UPLOAD.name, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
 
 
-def settings() -> Settings:
-    """Return what the sidebar says; where that can't be, say why and end the page."""
+def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
+    """Return what the sidebar says, and let it show only what the page reads; where it is wrong, end the page."""
+    show(read)
     chosen = session.SETTINGS.get()
     if chosen.error:
         st.error(escape_markdown(chosen.error))
         st.stop()
     return chosen
+
+
+def show(read: tuple[str, ...] = ()) -> None:
+    """Let the sidebar show only what the page reads. The rest keeps its values there, and in the URL."""
+    hidden = [name for name in EVERYTHING if name not in read]
+    if "task" in read and session.setting("task").get() not in SETTINGS["text_file"].tasks:
+        hidden.append(session.UPLOAD.name)
+    hidden += ["more"] * (not set(MORE) & set(read)) + ["reset"] * (not read)
+    if hidden:
+        wrappers = ", ".join(f"[data-testid=stLayoutWrapper]:has(> .st-key-sidebar-{name})" for name in hidden)
+        st.html(f"<style>{wrappers} {{ display: none }}</style>")
 
 
 def say_left_out(settings: Settings) -> None:
@@ -36,43 +61,32 @@ def say_left_out(settings: Settings) -> None:
 
 def draw() -> None:
     """Draw the sidebar and keep what it says for `settings`."""
-    forget_endless_numbers()
+    links.mend()
     with st.sidebar:
-        cells = st.pills(
-            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
-            help=SETTINGS["cell"].help, bind="query-params", width="stretch",
-        )  # fmt: skip
+        with _place(session.CELLS.name):
+            cells = st.pills(
+                "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
+                help=SETTINGS["cell"].help, bind="query-params", width="stretch",
+            )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        if task in SETTINGS["text_file"].tasks:
-            values["text_file"] = upload()
+        with _place(session.UPLOAD.name):
+            text = upload()  # drawn at every run: what a visitor uploaded stays
         for name in FIRST[1:]:
             values[name] = widget(name, task, values.get("init", ""))
-        with st.expander("More"):
+        with _place("more"), st.expander("More"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
-        st.button("Reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
-    session.SETTINGS.set(
-        build(
-            {name: v for name, v in values.items() if not disabled(name, task, values)},
-            [cell for cell in CELLS if cell in cells],
-        )
-    )
+        with _place("reset"):
+            st.button("Reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
+    if task in SETTINGS["text_file"].tasks:
+        values["text_file"] = text
+    values = {name: value for name, value in values.items() if not disabled(name, task, values)}
+    session.SETTINGS.set(build(values, [cell for cell in CELLS if cell in cells], text))
 
 
-def forget_endless_numbers() -> None:
-    """Reload the page without URL values that are not finite: Streamlit's number inputs fail on them."""
-    url = {name: st.query_params.get_all(name) for name in st.query_params}
-    sound = {name: values for name, values in url.items() if name not in SETTINGS or not any(map(endless, values))}
-    if len(sound) < len(url):
-        st.switch_page(session.PAGE.get(), query_params=sound)
-
-
-def endless(text: str) -> bool:
-    """Whether a text is a number that isn't finite."""
-    try:
-        return not math.isfinite(float(text))
-    except ValueError:
-        return False
+def _place(name: str) -> DeltaGenerator:
+    """Return the place of a widget in the sidebar, which `show` can hide."""
+    return st.container(key=f"sidebar-{name}")
 
 
 def disabled(name: str, task: str, values: dict) -> bool:
@@ -83,43 +97,67 @@ def disabled(name: str, task: str, values: dict) -> bool:
     return bool(task) and (task not in about.tasks or task in about.fixed)
 
 
-def widget(name: str, task: str, init: str):
+def widget(name: str, task: str, init: str) -> str | float | None:
     """Draw one setting's widget and return its value."""
     about, default = SETTINGS[name], SETTINGS[name].default
-    type_, optional = setting_type(name)
-    shared = {
-        "label": about.label,
-        "help": about.help,
-        "key": name,
-        "bind": "query-params",
-        "disabled": disabled(name, task, {"init": init}),
-    }
-    if about.choices:
-        return st.selectbox(**shared, options=about.choices, index=about.choices.index(default))
+    shared = {"label": about.label, "help": about.help, "disabled": disabled(name, task, {"init": init})}
+    with _place(name):
+        if about.choices:
+            return st.selectbox(
+                **shared, options=about.choices, index=about.choices.index(default), key=name, bind="query-params"
+            )
+        if name in STOPS:
+            return _slider_and_field(name, task, shared)
+        type_, _ = setting_type(name)
+        low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
+        numbers = {"min_value": low, "max_value": high, "step": step, "value": default, "key": name}
+        if (high - low) / step <= SLIDER_STOPS:
+            return st.slider(**shared, **numbers, bind="query-params")
+        return st.number_input(**shared, **numbers, bind="query-params", format="%d" if type_ is int else "%g")
+
+
+def _slider_and_field(name: str, task: str, shared: dict[str, Any]) -> float | None:
+    """Draw a number that may be unset as a slider, and as a field that holds it; return it."""
+    about, (type_, _) = SETTINGS[name], setting_type(name)
     low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
-    numbers = {"min_value": low, "max_value": high, "step": step, "value": default}
-    if not optional and (high - low) / step <= SLIDER_STOPS:
-        return st.slider(**shared, **numbers)
-    placeholder = None
-    if optional:
-        placeholder = f"task's own ({DEFAULT_LENGTH[task]})" if name == "length" else "as initialised"
-    value = st.number_input(**shared, **numbers, placeholder=placeholder, format="%d" if type_ is int else "%g")
+    own = DEFAULT_LENGTH[task] if name == "length" else 0.0  # where the slider stands while the number is unset
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        left, right = st.container(), st.container(width=80)
+        with right:
+            value = st.number_input(
+                f"{about.label}, typed", low, high, None, step, key=name,
+                bind="query-params", placeholder=f"{own:g}" if name == "length" else "–", disabled=shared["disabled"],
+                format="%d" if type_ is int else "%g", label_visibility="collapsed",
+            )  # fmt: skip
+        slider, shown = session.setting_slider(name), own if value is None else value
+        if slider.get() != shown:
+            slider.set(shown)
+        with left:
+            st.select_slider(
+                **shared, options=sorted({*STOPS[name], shown}), key=slider.name, on_change=_slide, args=(name,),
+                format_func=lambda number: f"{number:g}",
+            )  # fmt: skip
     return value
 
 
-def build(values: dict, cells: list[str]) -> Settings:
-    """Make one experiment per cell, leaving out what doesn't apply to it."""
+def _slide(name: str) -> None:
+    session.setting(name).set(session.setting_slider(name).get())
+
+
+def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
+    """Make one experiment per cell, leaving out what doesn't apply to it; keep the path of an uploaded text."""
     if not cells:
-        return Settings({}, error="Choose at least one cell in the sidebar.")
+        return Settings({}, text, error="Choose at least one cell in the sidebar.")
     experiments, left_out = {}, []
     try:
         for cell in cells:
             experiments[cell], labels = for_cell(values, cell)
             if labels:
-                left_out.append(f"{join_words(labels)} ({cell.upper()})")
+                verb = "is" if len(labels) == 1 else "are"
+                left_out.append(f"The {cell.upper()} has no gates, so {join_words(labels)} {verb} ignored for it.")
     except ValueError as error:
-        return Settings({}, error=str(error))
-    return Settings(experiments, f"Doesn't apply and is left out: {', '.join(left_out)}." if left_out else "")
+        return Settings({}, text, error=str(error))
+    return Settings(experiments, text, " ".join(left_out))
 
 
 def put(settings: dict, anew: bool = False) -> None:

@@ -139,8 +139,8 @@ class TrainingRow:
             self.place.caption(estimate(self.remaining))
 
 
-def draw_row(settings: Settings) -> TrainingRow:
-    """Draw the buttons, how far the training is, and what went wrong."""
+def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingRow:
+    """Draw the buttons, in a row of the page if it has one, how far the training is, and what went wrong."""
     rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
     runs = _load_finished(rows)
     live = [row for row in rows.values() if row and row.live]
@@ -151,7 +151,7 @@ def draw_row(settings: Settings) -> TrainingRow:
         if rows[cell] is None or cell in stopped
     }
     label = "Resume" if stopped and len(stopped) == len(remaining) else "Train"
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with row or st.container(horizontal=True, vertical_alignment="center"):
         place = _draw_buttons(label, remaining, live, runs)
     with st.container():
         _mention_others(rows.values())

@@ -17,7 +17,7 @@ layout.title(
     "Type a sentence and press play: one cell reads it, word after word, and carries its memory on.",
 )
 st.html(lesson.STRONG)
-settings = sidebar.settings()
+settings = sidebar.settings(sidebar.NEXT_WORD)
 words = ui.choose_sentence()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     cell = ui.choose_cell(settings)

@@ -52,7 +52,7 @@ def test_decay_draws_what_was_measured(decays):
         dot = named(figure, f"{cell.upper()} horizon")
         assert dot.x == (found.horizon,) * 2
         assert dot.y[0] == found.relative[int(found.horizon)] and dot.marker.size == (12, 0)
-        assert f"{cell.upper()}: {found.horizon:.0f} steps" in legend(figure)
+        assert f"{cell.upper()}: {found.horizon:.0f} time steps" in legend(figure)
     assert named(figure, "threshold").y == (0.01, 0.01)
     assert coloured(figure)
     np.testing.assert_allclose(figure.layout.yaxis.range, [-8, np.log10(3)])
@@ -78,7 +78,7 @@ def test_before_is_faint_and_the_carry_thin(decays):
     figure = decay(decays, before=decays, carry={"lstm": decays["lstm"]})
     assert named(figure, "LSTM before").line.color.startswith("rgba")
     assert named(figure, "LSTM by the gate alone").line.dash == "dashdot"
-    reached = [f"{cell.upper()}: {found.horizon:.0f} steps" for cell, found in decays.items()]
+    reached = [f"{cell.upper()}: {found.horizon:.0f} time steps" for cell, found in decays.items()]
     assert legend(figure) == [*reached, "before training"]
 
 
@@ -92,8 +92,8 @@ def test_the_legend_names_the_gate_alone_only_where_it_is_seen():
 def test_the_legend_says_what_state_a_cell_is_in(decays):
     found = steep(0.5)
     figure = decay({"rnn": found, "gru": found}, states={"rnn": "untrained"})
-    assert legend(figure) == ["RNN (untrained): 6 steps", "GRU: 6 steps"]
-    assert legend(decay({"rnn": found}, states={"rnn": "step 40"}, relative=False)) == ["RNN (step 40)"]
+    assert legend(figure) == ["RNN (untrained): 6 time steps", "GRU: 6 time steps"]
+    assert legend(decay({"rnn": found}, states={"rnn": "update 40"}, relative=False)) == ["RNN (update 40)"]
 
 
 def test_what_floating_point_cannot_hold_is_a_gap_and_named():
@@ -126,7 +126,7 @@ def test_a_memory_that_left_the_finite_range_draws(runs):
 
 def test_a_horizon_at_the_end_says_at_least_and_a_growing_gradient_how_much():
     figure = decay({"lstm": steep(0.99), "gru": steep(1.0), "rnn": steep(2.0)})
-    assert legend(figure) == ["LSTM: ≥ 39 steps", "GRU: ≥ 39 steps", "RNN: grows ×5.5e11"]
+    assert legend(figure) == ["LSTM: ≥ 39 time steps", "GRU: ≥ 39 time steps", "RNN: grows ×5.5e11"]
 
 
 def test_memory_and_chance(runs):
@@ -142,14 +142,23 @@ def test_memory_and_chance(runs):
 
 def test_a_window_is_explained_below_the_axis(runs, decays):
     memories = {cell: replace(run.memory, kind="window") for cell, run in runs.items()}
-    for position, seen in ((False, "last steps were seen"), (True, "first step seen")):
+    for position, seen in ((False, "last time steps were seen"), (True, "first time step seen")):
         figure = with_memory(decay(decays, position=position), memories, position=position)
         assert seen in figure.layout.xaxis2.title.text
 
 
-def test_memory_panel_stays_before_training(decays):
+def test_memory_panel_is_there_while_training(decays):
     figure = with_memory(decay(decays), {})
-    assert any(note.text == "Train to see what it remembers" for note in figure.layout.annotations)
+    assert any(note.text == "Measured when the training is done" for note in figure.layout.annotations)
+
+
+def test_a_horizon_stands_beside_what_the_cell_answers_once_that_is_known():
+    found = {"rnn": steep(0.5), "gru": steep(0.99)}
+    assert legend(decay(found, answers={"rnn": "accuracy 0.3", "gru": "accuracy 1"})) == [
+        "RNN: accuracy 0.3, horizon 6",
+        "GRU: accuracy 1, horizon ≥ 39",
+    ]
+    assert legend(decay({"rnn": steep(0.5)}, answers={"rnn": "mse 0.1"}, relative=False)) == ["RNN: mse 0.1"]
 
 
 def test_timeline_draws_every_snapshot(runs):

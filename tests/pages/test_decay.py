@@ -55,7 +55,7 @@ def test_decay_page_survives_hostile_controls(key, value):
 def test_models_that_diverged_are_said_and_drawn():
     wild = {"activation": "identity", "init": "orthogonal", "gain": 3, "length": 100, "cells": "RNN"}
     at = trained(app(PAGE, **SMALL | wild))
-    assert any(f"RNN: {count_diverged(2, 2)}." in text.value for text in at.markdown)
+    assert any(f"**RNN**: {count_diverged(2, 2)}." in text.value for text in at.markdown)
     assert not at.error
     assert len(charts(at)) == 2
     (experiment,) = at.session_state["settings"].experiments.values()

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.measures.decay import at_threshold
-from analysis.report.sentences.training import explain_horizon_and_span, training_sentence
+from analysis.report.sentences.training import compare_cells, explain_horizon_and_span, training_sentence
 from analysis.report.wording import cell_with_state, describe_horizon_range, threshold_suffix
 from pages.ui import training
 from tests.helpers.app import SMALL, app, charts, delete_runs, fine, trained
@@ -12,6 +12,11 @@ PAGE = "pages/measure/decay.py"
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def line(cell, *run_and_decays):
+    """Return the line of a trained cell, as the page shows it."""
+    return f"- **{cell.upper()}**{training_sentence(cell, *run_and_decays).removeprefix(cell.upper())}"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,14 @@ def test_a_training_adds_the_timeline_and_the_comparison(after_training):
     assert len(after_training.table) == 2
 
 
+def test_what_the_cells_learned_stands_above_the_picture(after_training, runs):
+    said = [text.value for text in after_training.markdown]
+    assert f"#### {compare_cells(runs)}" in said
+    assert all(line(cell, run) in "\n".join(said) for cell, run in runs.items())
+    names = [trace.get("name", "") for trace in charts(after_training)[0]["data"]]
+    assert all(any(name.startswith(f"{cell.upper()}: accuracy ") for name in names) for cell in runs)
+
+
 def test_horizon_and_span_are_explained_once_there_are_both(after_training, runs):
     said = explain_horizon_and_span(runs["rnn"], runs["rnn"].after.threshold)
     assert said.startswith("Horizon: ") and said in [text.value for text in after_training.caption]
@@ -55,10 +68,9 @@ def test_an_earlier_step_leaves_the_horizon_after_training(page, runs):
     page.select_slider(key="step").set_value(0).run()
     fine(page)
     assert page.table[-1].value.equals(after)
-    said = f"After training:\n\n- {training_sentence('rnn', runs['rnn'])}"
-    assert any(text.value.startswith(said) for text in page.markdown)
+    assert any(text.value.startswith(f"After training:\n\n{line('rnn', runs['rnn'])}") for text in page.markdown)
     assert charts(page)[0]["layout"]["yaxis2"]["title"]["text"] == "accuracy<br>after training"
-    assert cell_with_state("rnn", {"rnn": "step 0"}) in page.table[0].value.columns
+    assert cell_with_state("rnn", {"rnn": "update 0"}) in page.table[0].value.columns
 
 
 def test_at_an_earlier_step_the_details_show_the_trained_cells(page):
@@ -76,7 +88,7 @@ def test_another_threshold_changes_the_horizons_of_table_and_sentences(page, run
     assert f"horizon after training{threshold_suffix(after['rnn'])}" in fine(page).table[-1].value.to_string()
     lines = [line for text in page.markdown for line in text.value.splitlines()]
     for cell, run in runs.items():
-        assert f"- {training_sentence(cell, run, before[cell], after[cell])}" in lines
+        assert line(cell, run, before[cell], after[cell]) in lines
     assert any(describe_horizon_range(before[cell]) != describe_horizon_range(after[cell]) for cell in runs)
 
 

@@ -61,7 +61,7 @@ def test_beside_trained_cells_an_untrained_one_is_called_so(without_lstm):
     at = without_lstm
     lstm = untrained(at)["lstm"]
     said = carry_sentence("lstm", lstm.decay, lstm.decays["carry"], STATES)
-    assert said.startswith(cell_with_state("lstm", STATES))
+    assert said.endswith(f"the gradient of the {cell_with_state('lstm', STATES)}.")
     assert said in [text.value for text in at.caption]
     at.session_state["details"] = "What trains the weights"
     measured = {"rnn": runs(at)["rnn"].measured_after, "lstm": lstm, "gru": runs(at)["gru"].measured_after}
@@ -93,7 +93,7 @@ def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
     fine(at.run())
     snapshots = at.session_state["seen"][id]
     said = progress_sentence(experiment, "running", snapshots, build_task(experiment).chance)
-    assert snapshots and f"- {said}" in [text.value for text in at.markdown]
+    assert snapshots and f"- **LSTM**{said.removeprefix('LSTM')}" in [text.value for text in at.markdown]
     assert len(charts(at)) == 2
     assert at.button(key="train").disabled and at.button(key="step_play").disabled
     at.button(key="cancel").click().run()

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from analysis.experiment import CELLS, SETTINGS
-from pages.ui.sidebar import FIRST, MORE
+from pages.ui.sidebar import EVERYTHING, FIRST, MORE, TRAINING
 from tests.helpers.app import SMALL, app, charts, fine
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
@@ -74,7 +74,7 @@ def test_a_path_never_comes_from_the_url():
 
 def test_a_setting_that_does_not_apply_is_named():
     at = fine(app(forget_bias="3", **SMALL))
-    assert any("Forget bias (RNN)" in text.value for text in at.caption)
+    assert "The RNN has no gates, so Forget bias is ignored for it." in [text.value for text in at.caption]
     assert at.session_state["settings"].experiments["gru"].forget_bias == 3
 
 
@@ -82,6 +82,49 @@ def test_chrono_takes_the_forget_bias_over():
     at = fine(app(forget_bias="3", init="chrono", **SMALL))
     assert not at.error
     assert at.number_input(key="forget_bias").disabled
+
+
+def test_the_slider_of_a_number_that_may_be_unset_shows_the_one_in_use():
+    at = fine(app(**{name: str(value) for name, value in SMALL.items() if name != "length"}))
+    assert (at.number_input(key="length").value, at.select_slider(key="length_slider").value) == (None, 30)
+    fine(at.select_slider(key="length_slider").set_value(20).run())
+    assert at.number_input(key="length").value == 20
+    assert {each.length for each in at.session_state["settings"].experiments.values()} == {20}
+    fine(at.number_input(key="length").set_value(37).run())  # between two stops
+    assert at.select_slider(key="length_slider").value == 37
+    at.number_input(key="length").set_value(None)
+    fine(at.selectbox(key="task").set_value("copy").run())
+    assert at.select_slider(key="length_slider").value == 50  # the task's own
+
+
+def test_a_link_is_read_in_any_case_and_without_what_no_widget_can_show():
+    settings = {**SMALL, "cells": "lstm", "task": "RECALL", "hidden_size": "9000", "gain": "nan", "batch_size": "1.5"}
+    at = fine(app(**{name: str(value) for name, value in settings.items()}))
+    assert (at.session_state["cells"], at.session_state["task"]) == (["lstm"], "recall")
+    (said,) = [toast.value for toast in at.toast]
+    assert said.startswith("Ignored in the link: ") and "SMALL" not in said
+    for left_out in (
+        "hidden\\_size=9000, expected a whole number from 1 to 512",
+        "gain=nan, expected a number from 0.1 to 3",
+        "batch\\_size=1.5, expected a whole number from 1 to 4096",
+    ):
+        assert left_out.replace("\\", "") in said.replace("\\", "")
+    assert not at.run().toast  # once
+
+
+def test_a_page_hides_what_it_does_not_read_and_keeps_it():
+    at = fine(app(**{name: str(value) for name, value in SMALL.items()}))
+
+    def hidden():
+        styles = [each.proto.body for each in at.get("html") if "st-key-sidebar-" in each.proto.body]
+        return {name for name in EVERYTHING if any(f".st-key-sidebar-{name})" in style for style in styles)}
+
+    assert hidden() == {*TRAINING, "upload"}
+    fine(at.switch_page("pages/measure/decay.py").run())
+    assert hidden() == {"upload"}
+    fine(at.switch_page("pages/runs/runs.py").run())
+    assert hidden() == {*EVERYTHING}
+    assert at.session_state["hidden_size"] == 4 and at.query_params["hidden_size"] == "4"
 
 
 def test_reset_gives_every_setting_its_default():

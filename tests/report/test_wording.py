@@ -32,13 +32,13 @@ def test_words_are_joined():
     assert wording.join_words(["RNN"]) == "RNN"
     assert wording.join_words(["RNN", "LSTM", "GRU"]) == "RNN, LSTM and GRU"
     assert wording.join_words([]) == ""
-    assert (wording.format_steps(1), wording.format_steps(np.float64(7))) == ("1 step", "7 steps")
+    assert (wording.format_steps(1), wording.format_steps(np.float64(7))) == ("1 time step", "7 time steps")
     assert (wording.format_percent(0.01), wording.format_percent(0.003)) == ("1 %", "0.3 %")
 
 
 def test_rate_says_what_is_kept_first():
-    assert wording.describe_rate(decay(0.57)) == "×0.57 kept per step (−0.562 nats)"
-    assert wording.describe_half_life(decay(0.5)) == "1 step"
+    assert wording.describe_rate(decay(0.57)) == "×0.57 kept per time step (−0.562 nats)"
+    assert wording.describe_half_life(decay(0.5)) == "1 time step"
 
 
 def test_rate_refuses_a_bad_fit():
@@ -59,7 +59,8 @@ def test_horizon_at_the_end_is_censored():
 
 
 def test_reach_is_brief_and_says_what_grows():
-    said = {0.5: "6 steps", 0.005: "0 steps", 0.99: "≥ 29 steps", 1.0001: "≥ 29 steps", np.nan: "not measurable"}
+    said = {0.5: "6 time steps", 0.005: "0 time steps", 0.99: "≥ 29 time steps", 1.0001: "≥ 29 time steps"}
+    said[np.nan] = "not measurable"
     assert {factor: wording.describe_reach(decay(factor)) for factor in said} == said
     assert wording.describe_reach(decay(2.0, T=21)) == "grows ×1.05e6"
     assert wording.describe_rate(decay(1.0001)).startswith("×1 kept")
@@ -68,7 +69,7 @@ def test_reach_is_brief_and_says_what_grows():
 def test_states_are_said_where_they_differ():
     assert wording.name_states({"rnn": "before", "gru": "before"}) == wording.name_states({"rnn": "after"}) == {}
     assert wording.name_states({"rnn": "before", "gru": "after"}) == {"rnn": "untrained", "gru": "trained"}
-    assert wording.name_states({"gru": "step 40"}) == {"gru": "step 40"}
+    assert wording.name_states({"gru": "update 40"}) == {"gru": "update 40"}
     assert wording.cell_with_state("lstm", {"lstm": "untrained"}) == "LSTM (untrained)"
     assert wording.cell_with_state("lstm", {}) == "LSTM"
 

@@ -19,7 +19,7 @@ def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
     gradient = f"{cell.upper()}: {_describe_gradient(decay)}"
     if math.isnan(memory.span):
         return f"{gradient}. What the output depends on can't be measured: it is zero or not finite."
-    last = "step alone decides" if memory.span == 0 else f"{format_steps(memory.span + 1)} alone decide"
+    last = "time step alone decides" if memory.span == 0 else f"{format_steps(memory.span + 1)} alone decide"
     return f"{gradient}; the last {last} more than half of its last output."
 
 
@@ -29,7 +29,7 @@ def _describe_gradient(decay: Decay) -> str:
     if math.isnan(decay.horizon):
         return "how far back the gradient reaches is not measurable"
     if decay.horizon == 0:
-        return f"less than {share} 1 step back"
+        return f"less than {share} 1 time step back"
     if not decay.censored:
         return f"{share} {describe_reach(decay)} back"
     if gradient_grows(decay):

@@ -18,6 +18,6 @@ def progress_sentence(experiment: Experiment, status: str, snapshots: Sequence[S
     last = snapshots[-1]
     metric = f"{METRICS[experiment.task]} {format_range(last.metric)} on training batches"
     return (
-        f"{cell} at step {last.step} of {experiment.steps}: {metric}, chance {format_number(chance)}; "
+        f"{cell} after {last.step} of {experiment.steps} updates: {metric}, chance {format_number(chance)}; "
         f"horizon {describe_horizon_range(last.decay)}."
     )

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.experiment import higher_is_better
+from analysis.experiment import GATED, higher_is_better
 from analysis.report.wording import (
+    WHOLE,
     count_diverged,
+    describe_horizon,
     describe_horizon_range,
     describe_span,
     format_number,
     format_percent,
     format_range,
     join_cells,
+    join_words,
+    the_cells,
     threshold_suffix,
 )
 from analysis.results import Decay, Run
@@ -41,31 +45,47 @@ def compare_cells(runs: Mapping[str, Run]) -> str:
     )
     if len(metrics) < 2:
         return f"No comparison.{diverged}" if diverged and len(runs) > 1 else ""
-    run = next(iter(runs.values()))
     if all(stayed_at_chance(runs[cell]) for cell in metrics):
-        return f"No clear winner: all stayed at chance.{diverged}"
+        return f"None has learned it yet: all stayed at chance.{diverged}"
     if diverged:
         return f"No clear winner.{diverged}"
-    sign = 1 if higher_is_better(run.metric_name) else -1
+    first = next(iter(runs.values()))
+    ranking = _ranking(metrics, higher_is_better(first.metric_name))
+    return f"After {first.experiment.steps:,} updates {ranking}."
+
+
+def _ranking(metrics: Mapping[str, np.ndarray], higher: bool) -> str:
+    """Name the best of several cells by their metrics over seeds, those as good as it, and those that did worse."""
+    sign, seeds = (1 if higher else -1), len(next(iter(metrics.values())))
     ordered = sorted(metrics, key=lambda cell: -sign * np.median(metrics[cell]))
     best = ordered[0]
-    tied = [c for c in ordered if (sign * metrics[c]).max() >= (sign * metrics[best]).min()]
-    models = f"{run.experiment.seeds} seed{'' if run.experiment.seeds == 1 else 's'} each"
-    if len(tied) == 1 and run.experiment.seeds > 1:
-        return (
-            f"{best.upper()} did best here: its {models.split()[0]} seeds all beat those of {join_cells(ordered[1:])}."
-        )
+    tied = [cell for cell in ordered if (sign * metrics[cell]).max() >= (sign * metrics[best]).min()]
+    worse = [cell for cell in ordered if cell not in tied]
+    if len(tied) == 1 and seeds == 1:
+        return f"the {best.upper()} did best, but one seed each says little"
     if len(tied) == 1:
-        return f"{best.upper()} did best here, but one seed each says little: train more."
-    behind = [cell for cell in ordered if cell not in tied]
-    tail = f"; {join_cells(behind)} {'lies' if len(behind) == 1 else 'lie'} behind" if behind else ""
-    all_overlap = min(metrics[cell].max() for cell in tied) >= max(metrics[cell].min() for cell in tied)
-    whose = "" if all_overlap else f" that of {best.upper()}"
-    return f"No clear winner between {join_cells(tied)}, whose ranges over seeds overlap{whose} ({models}){tail}."
+        return f"the {best.upper()} did best: each of its {seeds} seeds beat those of {the_cells(worse)}"
+    models = f"({seeds} seed{'s' * (seeds > 1)} each)"
+    tail = f"; {the_cells(worse)} did worse" if worse else ""
+    medians = [np.median(metrics[cell]) for cell in tied]
+    if all(metrics[cell].min() <= min(medians) and max(medians) <= metrics[cell].max() for cell in tied):
+        return f"{join_cells(tied)} did equally well {models}{tail}"
+    return f"no clear winner: the seeds of {the_cells(tied[1:])} overlap those of the {best.upper()} {models}{tail}"
+
+
+def start_sentence(runs: Mapping[str, Run]) -> str:
+    """Describe how the cells started, which a comparison rests on besides the cells."""
+    experiment = next(iter(runs.values())).experiment
+    gated = next((run.experiment for run in runs.values() if run.experiment.cell in GATED), experiment)
+    starts = [f"{gated.init} initialisation"] * (gated.init != "default")
+    starts += [f"gain {format_number(gated.gain)}"] * (gated.gain != 1)
+    starts += [f"forget bias {format_number(gated.forget_bias)}"] if gated.forget_bias is not None else []
+    how = f"with {join_words(starts)}" if starts else "as torch starts them"
+    return f"The cells started {how}; another start, or more updates, can rank them otherwise."
 
 
 def training_sentence(cell: str, run: Run, before: Decay | None = None, after: Decay | None = None) -> str:
-    """Describe a trained cell by its metric, its horizon and its memory span.
+    """Describe a trained cell by its metric, its memory span and its horizon.
 
     `before` and `after` are the run's decays with the horizons of another threshold.
     """
@@ -74,10 +94,20 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
         return f"{cell.upper()}: {diverged}."
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
-    was, now = describe_horizon_range(before), describe_horizon_range(after)
-    went = f"stayed at {now}" if was == now else f"went from {was} to {now}"
-    ends = f"memory span {describe_span(run.memory)}" + (f"; {diverged}" if diverged else "")
-    return f"{cell.upper()}: {metric}; the horizon{threshold_suffix(after)} {went}; {ends}."
+    was, now = describe_horizon(before).removesuffix(WHOLE), describe_horizon_range(after).removesuffix(WHOLE)
+    horizon = f"horizon{threshold_suffix(after)} {now}, untrained {was}"
+    ends = f"; {diverged}" if diverged else ""
+    return f"{cell.upper()}{_mark(run)}: {metric}; memory span {describe_span(run.memory)}; {horizon}{ends}."
+
+
+def _mark(run: Run) -> str:
+    """Return a mark for a cell that has not learned its task, whose horizon would look like memory; else ""."""
+    if stayed_at_chance(run):
+        return ", not learned yet"
+    sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
+    can_be_perfect = run.experiment.task not in ("text", "words")  # in prose nobody knows what comes next
+    wrong = sign * (np.nanmedian(run.metric) - (run.chance + perfect) / 2) < 0
+    return ", mostly wrong" if can_be_perfect and wrong else ""
 
 
 def explain_horizon_and_span(run: Run, threshold: float) -> str:

@@ -32,7 +32,7 @@ def test_the_lesson_is_stated_only_where_it_was_measured():
     shrunk = measured(gain=0.5)
     assert shrunk["tanh"].decay.relative[-1] < 1
     assert "not the gradient" not in tanh_sentences("rnn", shrunk)[1]
-    assert re.search(r"29 steps back the gradient is ×", tanh_sentences("rnn", shrunk)[0])
+    assert re.search(r"29 time steps back the gradient is ×", tanh_sentences("rnn", shrunk)[0])
 
 
 def test_a_state_and_a_gradient_beyond_floating_point_are_told():
@@ -57,10 +57,10 @@ def test_growth_that_does_not_show_in_three_digits_is_none():
         return tanh_sentences("rnn", measured | {"tanh": replace(tanh, decays=tanh.decays | {"memory": decay})})
 
     sentence, lesson = sentences(1.0, 1.0003)
-    assert sentence.endswith(", and 1 step back the gradient is ×1.") and "not the gradient" not in lesson
+    assert sentence.endswith(", and 1 time step back the gradient is ×1.") and "not the gradient" not in lesson
     sentence, lesson = sentences(1.0, 1.006)
-    assert sentence.endswith(", yet 1 step back the gradient has grown ×1.01.") and "not the gradient" in lesson
-    assert sentences(np.nan, np.nan)[0].endswith(", and 1 step back the gradient is zero.")
+    assert sentence.endswith(", yet 1 time step back the gradient has grown ×1.01.") and "not the gradient" in lesson
+    assert sentences(np.nan, np.nan)[0].endswith(", and 1 time step back the gradient is zero.")
 
 
 def test_a_vector_that_leaves_floating_point_names_the_step():

@@ -14,23 +14,27 @@ from tests.helpers.decays import decay
 def test_the_cells_of_the_lesson_reach_7_and_8_steps():
     decays = {cell: measure_untrained(Experiment(cell=cell)).decay for cell in CELLS}
     assert untrained_sentence(decays) == (
-        "Untrained, 1 % of the gradient is left 7 steps back in the RNN, 8 in LSTM and GRU."
+        "Before training, the learning signal falls below 1 % after 7 time steps in the RNN and after 8 in the LSTM "
+        "and the GRU."
     )
 
 
 def test_untrained_groups_cells_by_horizon():
+    signal = "Before training, the learning signal"
     decays = {"rnn": decay(0.5), "lstm": decay(0.55), "gru": decay(0.55)}
-    assert (
-        untrained_sentence(decays)
-        == "Untrained, 1 % of the gradient is left 6 steps back in the RNN, 7 in LSTM and GRU."
+    falls = "falls below 1 % after 6 time steps in the RNN and after 7 in the LSTM and the GRU"
+    assert untrained_sentence(decays) == f"{signal} {falls}."
+    stays = "stays above 1 % over all 29 time steps in the GRU"
+    assert untrained_sentence(decays | {"lstm": decay(0.001), "gru": decay(0.99)}) == (
+        f"{signal} falls below 1 % at once in the LSTM and after 6 time steps in the RNN and {stays}."
     )
 
 
 def test_untrained_tells_whole_sequence_growth_and_nothing():
     assert untrained_sentence({"gru": decay(0.99)}) == (
-        "Untrained, 1 % of the gradient is left at least 29 steps back in the GRU, the whole sequence."
+        "Before training, the learning signal stays above 1 % over all 29 time steps in the GRU."
     )
-    assert untrained_sentence({"rnn": decay(2.0, T=21)}) == "In the RNN the gradient grows ×1.05e6 over 20 steps."
+    assert untrained_sentence({"rnn": decay(2.0, T=21)}) == "In the RNN the gradient grows ×1.05e6 over 20 time steps."
 
 
 def test_untrained_says_what_can_not_be_measured_and_why():
@@ -39,10 +43,10 @@ def test_untrained_says_what_can_not_be_measured_and_why():
     assert untrained_sentence({"rnn": gone}) == f"In the RNN no gradient can be measured: {finite}."
     assert untrained_sentence({"rnn": zero}) == "In the RNN no gradient can be measured: it is zero."
     assert untrained_sentence({"rnn": gone, "lstm": zero, "gru": decay(0.5)}) == (
-        "Untrained, 1 % of the gradient is left 6 steps back in the GRU. "
+        "Before training, the learning signal falls below 1 % after 6 time steps in the GRU. "
         f"In the RNN no gradient can be measured: {finite}. In the LSTM no gradient can be measured: it is zero."
     )
-    assert untrained_sentence({"rnn": gone, "lstm": gone}).startswith("In RNN and LSTM no gradient")
+    assert untrained_sentence({"rnn": gone, "lstm": gone}).startswith("In the RNN and the LSTM no gradient")
 
 
 def test_half_of_the_update():
@@ -58,9 +62,11 @@ def test_half_of_the_update():
 
 def test_carry_is_compared_with_the_gradient():
     said = carry_sentence("lstm", decay(0.9), decay(0.9, of="carry"))
-    assert said == "LSTM: at distance 29 the forget gate alone would bring 1 times what comes in fact."
-    assert carry_sentence("lstm", decay(0.9), decay(0.9), {"lstm": "untrained"}).startswith("LSTM (untrained): at ")
+    assert said == "29 time steps back, the forget gates alone account for 100 % of the gradient of the LSTM."
+    assert carry_sentence("lstm", decay(0.9), decay(0.9), {"lstm": "untrained"}).endswith("of the LSTM (untrained).")
     said = carry_sentence("gru", decay(0.5, T=2), decay(0.25, T=2, of="carry"))
-    assert "alone would bring 0.5 times" in said and "rest" not in said
+    assert said == "1 time step back, the update gates alone account for 50 % of the gradient of the GRU."
+    said = carry_sentence("gru", decay(0.25, T=2), decay(0.5, T=2, of="carry"))
+    assert said == "1 time step back, the update gates alone would bring 2 times the gradient of the GRU."
     assert carry_sentence("gru", decay(np.nan), decay(0.9)) == ""
     assert carry_sentence("gru", decay(1e-11), decay(1.0)) == ""  # a quotient beyond floating point

@@ -9,11 +9,15 @@ from analysis.report.sentences.model import rate_sentence, reach_sentence
 
 SENTENCES = [
     (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence; the last"),
-    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 step back; the last"),
-    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 step back; the last"),
+    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 time step back; the last"),
+    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 time step back; the last"),
     (1.0, 1.0, "RNN: at least 1 % of the gradient is left over the whole sequence; the last"),
     (1e40, 1.0, "RNN: how far back the gradient reaches is not measurable. What the output depends on can't be"),
-    (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 step back. What the output depends on can't be measured"),
+    (
+        0.5,
+        -1.0,
+        "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on",
+    ),
 ]
 
 

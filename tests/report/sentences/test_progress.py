@@ -11,5 +11,5 @@ def test_a_run_without_snapshots_is_described_by_its_status():
 def test_a_run_in_its_middle_is_described_by_its_last_snapshot():
     run = trained("lstm")
     sentence = progress_sentence(run.experiment, "running", run.snapshots[:2], run.chance)
-    assert sentence.startswith("LSTM at step 10 of 20: accuracy ")
+    assert sentence.startswith("LSTM after 10 of 20 updates: accuracy ")
     assert "on training batches, chance 0.125; horizon " in sentence and sentence.endswith(".")

@@ -16,10 +16,11 @@ def test_the_sentence_names_which_gradient_reaches_farthest():
 
     runs = {"a": reaching(3.0), "b": reaching(end), "c": reaching(1.0), "d": reaching(1.0)}
     assert farthest_sentence(runs) == (
-        f"1 % of the gradient is left farthest back, at least {end:g} steps, in “b”; least far, 1 step, in “c” and “d”."
+        f"1 % of the gradient is left farthest back, at least {end:g} time steps, in “b”; "
+        "least far, 1 time step, in “c” and “d”."
     )
     assert farthest_sentence({"c": runs["c"], "d": runs["d"]}) == (
-        "In all of them 1 % of the gradient is left just as far back: 1 step."
+        "In all of them 1 % of the gradient is left just as far back: 1 time step."
     )
     wide = reaching(4.0, horizons=np.array([2.0, 4.0]))
     assert farthest_sentence({"wide": wide, "a": runs["a"]}).endswith("in “a”; their ranges over seeds overlap.")

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.experiment import Experiment
 from analysis.report.sentences.training import (
     compare_cells,
     explain_horizon_and_span,
+    start_sentence,
     stayed_at_chance,
     training_sentence,
 )
@@ -20,8 +22,7 @@ def test_what_is_remembered_names_its_threshold():
     before, after = (replace(decay(0.5), threshold=0.1, horizons=np.array([k, 9.0])) for k in (5.0, 6.0))
     said = training_sentence("gru", replace(run("gru", [0.5, 0.75]), memory=memory), before, after)
     assert said == (
-        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; the horizon at 10 % went from 6 (5–9) to 6 (6–9); "
-        "memory span 3 steps."
+        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; memory span 3 time steps; horizon at 10 % 6 (6–9), untrained 6."
     )
 
 
@@ -36,17 +37,23 @@ def test_what_is_remembered_counts_the_models_that_diverged():
     memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
     some, all_ = (replace(run("gru", metric), memory=memory) for metric in ([0.5, np.nan], [np.nan, np.nan]))
     said = training_sentence("gru", some, decay(0.5), decay(0.5))
-    assert said.startswith("GRU: accuracy 0.5, chance 0.125; ")
-    assert said.endswith("; memory span 3 steps; 1 of 2 models diverged.")
+    assert said.startswith("GRU, mostly wrong: accuracy 0.5, chance 0.125; memory span 3 time steps; horizon 6, ")
+    assert said.endswith("; 1 of 2 models diverged.")
     assert training_sentence("gru", all_, decay(0.5), decay(np.nan)) == "GRU: 2 of 2 models diverged."
 
 
 @pytest.mark.parametrize(
     ("metrics", "said"),
     [
-        ({"rnn": [0.2, 0.3], "lstm": [0.9, 1.0]}, "LSTM did best here: its 2 seeds all beat those of RNN."),
-        ({"rnn": [0.2, 0.95], "lstm": [0.9, 1.0]}, "No clear winner between LSTM and RNN"),
-        ({"rnn": [0.12, 0.13], "lstm": [0.12, 0.12]}, "No clear winner: all stayed at chance."),
+        (
+            {"rnn": [0.2, 0.3], "lstm": [0.9, 1.0]},
+            "s the LSTM did best: each of its 2 seeds beat those of the RNN.",
+        ),
+        (
+            {"rnn": [0.2, 0.95], "lstm": [0.9, 1.0]},
+            "no clear winner: the seeds of the RNN overlap those of the LSTM (2",
+        ),
+        ({"rnn": [0.12, 0.13], "lstm": [0.12, 0.12]}, "None has learned it yet: all stayed at chance."),
         ({"rnn": [0.2], "lstm": [0.9]}, "one seed each says little"),
         ({"rnn": [0.2, 0.3]}, ""),
         ({"rnn": [0.2, 0.3], "gru": [np.nan, np.nan]}, "No comparison. GRU: 2 of 2 models diverged."),
@@ -63,7 +70,7 @@ def test_which_cell_claims_no_more_than_the_ranges(metrics, said):
 
 def test_which_cell_where_less_is_better():
     runs = {cell: run(cell, m, 1 / 6, "mse") for cell, m in {"rnn": [0.16, 0.17], "gru": [0.01, 0.02]}.items()}
-    assert compare_cells(runs).startswith("GRU did best")
+    assert compare_cells(runs).endswith(" updates the GRU did best: each of its 2 seeds beat those of the RNN.")
 
 
 def test_chance():
@@ -81,5 +88,40 @@ def test_cells_that_overlap_the_best_alone_are_not_said_to_overlap_each_other():
         "lstm": run("lstm", [0.85, 0.9, 0.95]),
         "gru": run("gru", [0.5, 0.55, 0.63]),
     }
-    said = "No clear winner between RNN, LSTM and GRU, whose ranges over seeds overlap that of RNN (3 seeds each)."
-    assert compare_cells(runs) == said
+    said = " no clear winner: the seeds of the LSTM and the GRU overlap those of the RNN (3 seeds each)."
+    assert compare_cells(runs).endswith(said)
+
+
+def test_cells_that_all_overlap_did_equally_well():
+    runs = {"rnn": run("rnn", [0.2, 0.3]), "lstm": run("lstm", [0.9, 1.0]), "gru": run("gru", [0.95, 1.0])}
+    assert compare_cells(runs).endswith(" updates GRU and LSTM did equally well (2 seeds each); the RNN did worse.")
+
+
+@pytest.mark.parametrize(
+    ("metric", "chance", "name", "mark"),
+    [
+        ([0.13, 0.12], 0.125, "accuracy", ", not learned yet"),
+        ([0.3, 0.4], 0.125, "accuracy", ", mostly wrong"),
+        ([0.6, 0.7], 0.125, "accuracy", ""),
+        ([0.15, 0.14], 1 / 6, "mse", ", mostly wrong"),
+        ([0.01, 0.02], 1 / 6, "mse", ""),
+    ],
+)
+def test_a_cell_that_fails_is_marked_whatever_its_horizon(metric, chance, name, mark):
+    memory = Memory("symbol", name, *[np.zeros(1)] * 4, np.zeros((2, 1)), chance, 3.0, np.zeros(2))
+    failing = replace(run("rnn", metric, chance, name), memory=memory)
+    assert training_sentence("rnn", failing, decay(0.5), decay(0.99)).startswith(f"RNN{mark}: {name} ")
+
+
+def test_no_text_is_mostly_wrong():
+    memory = Memory("window", "nats per character", *[np.zeros(1)] * 4, np.zeros((2, 1)), 3.2, 3.0, np.zeros(2))
+    prose = replace(run("gru", [2.0], 3.2, memory.metric_name), experiment=Experiment(task="text"), memory=memory)
+    assert training_sentence("gru", prose, decay(0.5), decay(0.5)).startswith("GRU: nats per character 2, ")
+
+
+def test_the_start_of_the_cells_is_named():
+    runs = {"rnn": run("rnn", [0.2]), "gru": run("gru", [0.9])}
+    assert "as torch starts them" in start_sentence(runs)
+    own = Experiment(cell="gru", init="orthogonal", gain=1.5, forget_bias=2.0)
+    other = {"rnn": runs["rnn"], "gru": replace(runs["gru"], experiment=own)}
+    assert "with orthogonal initialisation, gain 1.5 and forget bias 2;" in start_sentence(other)
