@@ -74,5 +74,5 @@ def runs_sentences(runs: Mapping[str, Run | Progress]) -> str:
             sentence = training_sentence(cell, run)
         else:
             sentence = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
-        sentences[label] = sentence.removeprefix(cell.upper()).lstrip(": ")  # the label names the cell
+        sentences[label] = sentence.removeprefix(cell.upper()).lstrip(":, ")  # the label names the cell
     return runs_list(sentences, comparison.decays(runs))

@@ -83,7 +83,7 @@ def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
         said = "\n".join(text.value for text in opened(*chosen).markdown)
         for id in chosen:
             run = training.load(id)
-            told = training_sentence(run.experiment.cell, run).partition(": ")[2]
+            told = training_sentence(run.experiment.cell, run).removeprefix(run.experiment.cell.upper()).lstrip(":, ")
             assert f"- {escape_markdown(describe_experiment(run.experiment))}: {told}" in said
 
 
