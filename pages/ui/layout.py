@@ -61,7 +61,8 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
     with st.container(key=f"layers-{name}"):
         for layer in (0, 1):
             if (shown := figure if layer == above else below) is None:
-                st.empty()
+                if layer < above:
+                    st.empty()  # what lies above keeps its place
                 continue
             st.plotly_chart(
                 shown, width="stretch", key=f"chart-{name}-layer{layer}", theme="streamlit",
@@ -71,4 +72,5 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
                     "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
                 },
             )  # fmt: skip
-        st.html(f'<i class="above-{above}"></i>')  # once that is drawn, the other one is hidden
+        if below is not None:
+            st.html(f'<i class="above-{above}"></i>')  # once that is drawn, the other one is hidden

@@ -198,6 +198,11 @@ def setting_slider(field: str) -> Widget[Any]:
     return Widget(f"{field}_slider")
 
 
+def setting_place(field: str) -> str:
+    """Return the key of the row that holds this slider and that field."""
+    return f"{field}_row"
+
+
 def setting(field: str) -> Widget[Any]:
     """Return the sidebar's widget of a setting, which has the name of the field of `Experiment`, or is `CELLS`."""
     return Widget(field)

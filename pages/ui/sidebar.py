@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
 from analysis.report.markdown import escape_markdown
@@ -47,10 +46,11 @@ def show(read: tuple[str, ...] = ()) -> None:
     hidden = [name for name in EVERYTHING if name not in read]
     if "task" in read and session.setting("task").get() not in SETTINGS["text_file"].tasks:
         hidden.append(session.UPLOAD.name)
+    hidden = [session.setting_place(name) if name in STOPS else name for name in hidden]
     hidden += ["more"] * (not set(MORE) & set(read)) + ["reset"] * (not read)
     if hidden:
-        wrappers = ", ".join(f"[data-testid=stLayoutWrapper]:has(> .st-key-sidebar-{name})" for name in hidden)
-        st.html(f"<style>{wrappers} {{ display: none }}</style>")
+        keys = ", ".join(f".st-key-{name}" for name in hidden)
+        st.html(f"<style>:is({keys}), [data-testid=stLayoutWrapper]:has(> :is({keys})) {{ display: none }}</style>")
 
 
 def say_left_out(settings: Settings) -> None:
@@ -63,30 +63,22 @@ def draw() -> None:
     """Draw the sidebar and keep what it says for `settings`."""
     links.mend()
     with st.sidebar:
-        with _place(session.CELLS.name):
-            cells = st.pills(
-                "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
-                help=SETTINGS["cell"].help, bind="query-params", width="stretch",
-            )  # fmt: skip
+        cells = st.pills(
+            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
+            help=SETTINGS["cell"].help, bind="query-params", width="stretch",
+        )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        with _place(session.UPLOAD.name):
-            text = upload()  # drawn at every run: what a visitor uploaded stays
+        text = upload()  # drawn at every run: what a visitor uploaded stays
         for name in FIRST[1:]:
             values[name] = widget(name, task, values.get("init", ""))
-        with _place("more"), st.expander("More"):
+        with st.expander("More", key="more"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
-        with _place("reset"):
-            st.button("Reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
+        st.button("Reset", key="reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
     if task in SETTINGS["text_file"].tasks:
         values["text_file"] = text
     values = {name: value for name, value in values.items() if not disabled(name, task, values)}
     session.SETTINGS.set(build(values, [cell for cell in CELLS if cell in cells], text))
-
-
-def _place(name: str) -> DeltaGenerator:
-    """Return the place of a widget in the sidebar, which `show` can hide."""
-    return st.container(key=f"sidebar-{name}")
 
 
 def disabled(name: str, task: str, values: dict) -> bool:
@@ -101,43 +93,38 @@ def widget(name: str, task: str, init: str) -> str | float | None:
     """Draw one setting's widget and return its value."""
     about, default = SETTINGS[name], SETTINGS[name].default
     shared = {"label": about.label, "help": about.help, "disabled": disabled(name, task, {"init": init})}
-    with _place(name):
-        if about.choices:
-            return st.selectbox(
-                **shared, options=about.choices, index=about.choices.index(default), key=name, bind="query-params"
-            )
-        if name in STOPS:
-            return _slider_and_field(name, task, shared)
-        type_, _ = setting_type(name)
-        low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
-        numbers = {"min_value": low, "max_value": high, "step": step, "value": default, "key": name}
-        if (high - low) / step <= SLIDER_STOPS:
-            return st.slider(**shared, **numbers, bind="query-params")
-        return st.number_input(**shared, **numbers, bind="query-params", format="%d" if type_ is int else "%g")
-
-
-def _slider_and_field(name: str, task: str, shared: dict[str, Any]) -> float | None:
-    """Draw a number that may be unset as a slider, and as a field that holds it; return it."""
-    about, (type_, _) = SETTINGS[name], setting_type(name)
+    if about.choices:
+        return st.selectbox(
+            **shared, options=about.choices, index=about.choices.index(default), key=name, bind="query-params"
+        )
+    type_, _ = setting_type(name)
     low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
+    numbers = {"min_value": low, "max_value": high, "step": step, "key": name, "bind": "query-params"}
+    form = "%d" if type_ is int else "%g"
+    if name not in STOPS:
+        if (high - low) / step <= SLIDER_STOPS:
+            return st.slider(**shared, **numbers, value=default)
+        return st.number_input(**shared, **numbers, value=default, format=form)
     own = DEFAULT_LENGTH[task] if name == "length" else 0.0  # where the slider stands while the number is unset
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        left, right = st.container(), st.container(width=80)
-        with right:
-            value = st.number_input(
-                f"{about.label}, typed", low, high, None, step, key=name,
-                bind="query-params", placeholder=f"{own:g}" if name == "length" else "–", disabled=shared["disabled"],
-                format="%d" if type_ is int else "%g", label_visibility="collapsed",
-            )  # fmt: skip
-        slider, shown = session.setting_slider(name), own if value is None else value
-        if slider.get() != shown:
-            slider.set(shown)
-        with left:
-            st.select_slider(
-                **shared, options=sorted({*STOPS[name], shown}), key=slider.name, on_change=_slide, args=(name,),
-                format_func=lambda number: f"{number:g}",
-            )  # fmt: skip
-    return value
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=session.setting_place(name)):
+        _draw_slider(name, own, shared)
+        return st.number_input(
+            f"{about.label}, typed", **numbers, value=None, format=form, placeholder=f"{own:g}", width=80,
+            disabled=shared["disabled"], label_visibility="collapsed",
+        )  # fmt: skip
+
+
+def _draw_slider(name: str, own: float, shared: dict[str, Any]) -> None:
+    """Draw the slider of a number that may be unset; the field beside it holds the number."""
+    number, slider = session.setting(name), session.setting_slider(name)
+    in_link = st.query_params.get(name) if name not in st.session_state else None
+    shown = type(own)(in_link) if in_link else own if number.get() is None else number.get()
+    if slider.get() != shown:
+        slider.set(shown)
+    st.select_slider(
+        **shared, options=sorted({*STOPS[name], shown}), key=slider.name, on_change=_slide, args=(name,),
+        format_func=lambda number: f"{number:g}",
+    )  # fmt: skip
 
 
 def _slide(name: str) -> None:

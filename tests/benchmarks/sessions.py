@@ -50,6 +50,7 @@ class Session:
         self.widgets: dict[str, str] = {}  # id by key
         self.repeats: dict[str, float] = {}  # seconds between two runs of a fragment, by its id
         self.states: dict[str, list[float]] = {}
+        self.received = 0  # bytes of the last answer
 
     async def rerun(self, fragment: str = "") -> None:
         """Ask for the page, or one fragment of it, and read until its script has finished."""
@@ -65,10 +66,11 @@ class Session:
         await self.socket.send(message.SerializeToString())
         if not fragment:
             self.repeats = {}
-        finished = False
+        finished, self.received = False, 0
         while not finished:
-            answer = ForwardMsg()
-            answer.ParseFromString(await asyncio.wait_for(self.socket.recv(), PATIENCE))
+            answer, content = ForwardMsg(), await asyncio.wait_for(self.socket.recv(), PATIENCE)
+            answer.ParseFromString(content)
+            self.received += len(content)
             finished = self.hear(answer)
         self.tally.reruns.append(time.perf_counter() - began)
 
@@ -185,7 +187,7 @@ def main() -> None:
         server = Server(Path(folder))
         try:
             if not arguments.idle:
-                start_training(server)
+                press_train(server, "steps=20000")
             tally = asyncio.run(measure(server, arguments.sessions, arguments.seconds, arguments.pause))
         finally:
             server.kill()
@@ -198,14 +200,14 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(figures) + "\n")
 
 
-def start_training(server: Server) -> None:
-    """Open the page Gradient decay and press Train for all three cells, long enough to last."""
+def press_train(server: Server, settings: str) -> None:
+    """Open the page Gradient decay with these settings in the URL, press Train, and wait until it has begun."""
 
     async def press() -> None:
         address = f"ws://127.0.0.1:{server.port}/_stcore/stream"
         async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:
             message = BackMsg()
-            message.rerun_script.page_name, message.rerun_script.query_string = "decay", "steps=20000"
+            message.rerun_script.page_name, message.rerun_script.query_string = "decay", settings
             await socket.send(message.SerializeToString())
             button = ""
             while True:

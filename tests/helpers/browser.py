@@ -33,15 +33,15 @@ DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
 class Server:
     """`streamlit run dashboard.py` in a process group of its own."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, script="dashboard.py"):
+        self.folder, self.script = folder, script
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless", "true"]
+        command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.headless", "true"]
         command += ["--server.port", str(self.port), "--server.address", "127.0.0.1"]
         environment = os.environ | {"GOLDFISH_STORE": str(self.folder / "runs.sqlite"), "OMP_NUM_THREADS": "1"}
         with (self.folder / "log").open("a") as log:

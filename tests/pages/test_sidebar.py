@@ -1,5 +1,6 @@
 """The sidebar: every setting at both ends, values from the URL, settings that do not apply."""
 
+import re
 from itertools import product
 
 import pytest
@@ -116,8 +117,8 @@ def test_a_page_hides_what_it_does_not_read_and_keeps_it():
     at = fine(app(**{name: str(value) for name, value in SMALL.items()}))
 
     def hidden():
-        styles = [each.proto.body for each in at.get("html") if "st-key-sidebar-" in each.proto.body]
-        return {name for name in EVERYTHING if any(f".st-key-sidebar-{name})" in style for style in styles)}
+        styles = [each.proto.body for each in at.get("html") if "display: none }" in each.proto.body]
+        return {name for name in EVERYTHING if any(re.search(rf"\.st-key-{name}(_row)?\b", style) for style in styles)}
 
     assert hidden() == {*TRAINING, "upload"}
     fine(at.switch_page("pages/measure/decay.py").run())
