@@ -18,7 +18,7 @@ layout.title(
 presets.switch()
 settings = sidebar.settings(sidebar.START)
 decays = {cell: each["memory"] for cell, each in measure_decays(settings.experiments).items()}
-figure = decay(decays, spread="none", large=True, height=430)
+figure = layout.kept(f"home {settings.experiments}", lambda: decay(decays, spread="none", large=True, height=430))
 layout.chart(figure, "untrained-decay")
 with st.container():  # always drawn: without it the links below would move up, and a click could open another one
     sidebar.say_left_out(settings)

@@ -59,6 +59,7 @@ class DecayView:
         self.phases = {cell: "after" if cell in runs else "before" for cell in self.experiments}
         self.states = wording.name_states(self.phases)  # of what is trained or not, whatever step is shown
         self.pictures: dict[str, go.Figure] = {}
+        self.subject = f"{self.experiments} {[*runs]} {look}"  # what the figures of an end show
 
     def at_the_end(self, of: str) -> dict[str, Decay]:
         """Return the decay of each cell that has it: after its training, or untrained."""
@@ -95,30 +96,36 @@ class DecayView:
 
     def show_picture(self, snapshots: Mapping[str, Snapshot], earlier: bool) -> dict[str, Decay]:
         """Draw the decays over what trained networks answer; return the carry's, empty where it is not drawn."""
-        look = self.look
-        carry = self.at_the_end("carry") if look.carry and not snapshots and not self.unfinished else {}
-        curves = decay(
-            self.decays,
-            before=self.before,
-            carry=carry,
-            states=wording.name_states(self.phases),
-            spread=look.spread,
-            relative=look.relative,
-            position=look.position,
-            full_depth=look.full_depth,
-            answers={} if earlier else self.answers(snapshots),
-        )
-        memories = {cell: run.memory for cell, run in self.runs.items()}
-        trained = "after training" if earlier else ""
+        carry = self.at_the_end("carry") if self.look.carry and not snapshots and not self.unfinished else {}
         has_lower = self.runs or self.is_live  # from the start of a training on, so that nothing moves when it ends
-        self.pictures["decay"] = (
-            with_memory(curves, memories, position=look.position, trained=trained) if has_lower else curves
-        )
+
+        def draw() -> go.Figure:
+            curves = self.draw_curves(carry, {} if earlier else self.answers(snapshots))
+            memories = {cell: run.memory for cell, run in self.runs.items()}
+            trained = "after training" if earlier else ""
+            return with_memory(curves, memories, position=self.look.position, trained=trained) if has_lower else curves
+
+        at_an_end = not snapshots and not self.unfinished
+        self.pictures["decay"] = layout.kept(f"decay {self.subject}", draw) if at_an_end else draw()
         alt = "Gradient left against distance" + (", and answers" if has_lower else "")
         layout.chart(self.pictures["decay"], "decay", alt, moves=self.moves)
         sidebar.say_left_out(self.settings)
         mention_sizes(self.starting)
         return carry
+
+    def draw_curves(self, carry: Mapping[str, Decay], answers: Mapping[str, str]) -> go.Figure:
+        """Return the figure of the decays alone."""
+        return decay(
+            self.decays,
+            before=self.before,
+            carry=carry,
+            states=wording.name_states(self.phases),
+            spread=self.look.spread,
+            relative=self.look.relative,
+            position=self.look.position,
+            full_depth=self.look.full_depth,
+            answers=answers,
+        )
 
     def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
         """Return by cell what it answers, in a few words, where that was measured."""
@@ -165,8 +172,13 @@ class DecayView:
         def draw() -> go.Figure:
             return timeline({cell: horizons_at(run, self.look.threshold) for cell, run in through.items()}, step)
 
-        shown = (self.look.threshold, *self.runs, *(run.row.id for run in seen.values()))
-        self.pictures["timeline"] = player.held_picture("timeline", shown, draw) if self.is_live else draw()
+        if self.is_live:
+            shown = (self.look.threshold, *self.runs, *(run.row.id for run in seen.values()))
+            self.pictures["timeline"] = player.held_picture("timeline", shown, draw)
+        else:
+            self.pictures["timeline"] = layout.kept(
+                f"timeline {self.subject} {[(cell, run.row.step) for cell, run in seen.items()]} {step}", draw
+            )
         layout.chart(self.pictures["timeline"], "timeline", "Horizon and metric against update", moves=self.moves)
         metric = next(iter(through.values())).metric_name
         tested = " In the table below: on test sequences." if self.runs else ""
@@ -210,8 +222,9 @@ class DecayView:
     ) -> dict[str, Decay]:
         """Draw the decays of another gradient under a name, add their table, and return them."""
         decays = self.at_the_end(of)
-        self.pictures[name] = decay(
-            decays, states=states, spread=self.look.spread, position=self.look.position, height=360
+        self.pictures[name] = layout.kept(
+            f"{name} {self.subject}",
+            lambda: decay(decays, states=states, spread=self.look.spread, position=self.look.position, height=360),
         )
         layout.chart(self.pictures[name], name, alt)
         curves = [

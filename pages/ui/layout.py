@@ -1,5 +1,7 @@
 """How a page looks: its question, its pictures, its sentences."""
 
+from collections.abc import Callable
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -29,6 +31,7 @@ TIGHT = """<style>
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen, and a picture lies over the one that it replaces
 
+KEPT = 300  # figures in the server's memory
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 
 
@@ -44,6 +47,12 @@ def title(question: str, line: str = "") -> None:
 def says(sentence: str) -> None:
     """Say in large letters what the numbers say."""
     st.markdown(f"#### {sentence}" if sentence else "")
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def kept(subject: str, _draw: Callable[[], go.Figure]) -> go.Figure:
+    """Return the figure of a subject, which the server draws once; `subject` says all that the figure shows."""
+    return _draw()
 
 
 def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool = False) -> None:

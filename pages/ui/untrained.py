@@ -71,13 +71,13 @@ def _ask(seconds: float, experiments: Iterable[Experiment]) -> None:
     st.stop()
 
 
-@st.cache_data(max_entries=100, show_spinner="Measuring …")
+@st.cache_resource(max_entries=200, show_spinner="Measuring …", hash_funcs={Experiment: repr})
 def _untrained(experiment: Experiment) -> Measured:
     meter, weights = preview_meter(experiment)
     return meter.measure(weights)
 
 
-@st.cache_data(max_entries=100, show_spinner="Measuring …")
+@st.cache_resource(max_entries=200, show_spinner="Measuring …", hash_funcs={Experiment: repr})
 def _decays(experiment: Experiment) -> dict[str, Decay]:
     meter, weights = preview_meter(experiment)
     return meter.decays(weights)

@@ -1,0 +1,100 @@
+"""What a rerun of each page costs the server when nothing has changed, beside a bare Streamlit page.
+
+The bare page has 18 widgets and a chart of nine lines. Plain websocket clients ask both servers in turn, before and
+after a training. Prints the median in ms, its ratio to the bare page's, and the kB that are sent.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import websockets
+
+from tests.benchmarks.sessions import PAGES, Session, Tally, press_train
+from tests.helpers.browser import Server
+
+BARE = """
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+st.title("Bare")
+for k in range(18):
+    st.sidebar.slider(f"Widget {k}", 0, 100, 50, key=f"widget{k}", bind="query-params", help="One of 18.")
+x = np.arange(30)
+st.plotly_chart(go.Figure([go.Scatter(x=x, y=x + k, name=str(k)) for k in range(9)]), key="chart")
+"""
+TRAINING = "steps=50"  # settings of the training between the two rounds
+
+
+async def measure(bare: Server, dashboard: Server, rounds: int) -> dict[str, tuple[list[float], float]]:
+    """Return the seconds of unchanged reruns by page, "bare" for the bare one, and the bytes of one."""
+    found = {}
+    async with asyncio.TaskGroup() as group:
+        for name in ("bare", *PAGES):
+            server = bare if name == "bare" else dashboard
+            found[name] = group.create_task(open_page(server, "" if name == "bare" else name))
+    sessions = {name: task.result() for name, task in found.items()}
+    for _ in range(rounds):
+        for session in sessions.values():
+            await session.rerun()
+    result = {}
+    for name, session in sessions.items():
+        await session.socket.close()
+        result[name] = session.tally.reruns[-rounds:], session.received
+    return result
+
+
+async def open_page(server: Server, page: str) -> Session:
+    """Open a page until it no longer asks to be run again."""
+    address = f"ws://127.0.0.1:{server.port}/_stcore/stream"
+    socket = await websockets.connect(address, subprotocols=["streamlit"], max_size=None, ping_timeout=None)
+    session = Session(socket, Tally())
+    session.page, session.settings = page, dict(pair.split("=") for pair in TRAINING.split("&"))
+    for _ in range(3):
+        await session.rerun()
+    return session
+
+
+def table(found: dict[str, tuple[list[float], float]]) -> list[dict[str, float | str]]:
+    """Return a row for each page: ms, ratio to the bare page, kB."""
+    bare = np.median(found["bare"][0])
+    return [
+        {"page": name or "home", "ms": 1e3 * float(np.median(times)), "ratio": float(np.median(times) / bare),
+         "kB": received / 1e3}
+        for name, (times, received) in found.items()
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print, and write the figures where they are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        Path(other, "bare.py").write_text(BARE)
+        bare, dashboard = Server(Path(other), Path(other, "bare.py")), Server(Path(folder))
+        try:
+            for when in ("untrained", "trained"):
+                figures[when] = table(asyncio.run(measure(bare, dashboard, arguments.rounds)))
+                print(f"{when}\n{'page':>8} {'ms':>7} {'ratio':>6} {'kB':>7}")
+                for row in figures[when]:
+                    print(f"{row['page']:>8} {row['ms']:7.1f} {row['ratio']:6.2f} {row['kB']:7.1f}")
+                if when == "untrained":
+                    press_train(dashboard, TRAINING)
+                    time.sleep(20)
+        finally:
+            bare.kill()
+            dashboard.kill()
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(figures) + "\n")
+
+
+if __name__ == "__main__":
+    main()
