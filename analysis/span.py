@@ -23,6 +23,11 @@ def trained_distances(experiment: Experiment, distance: np.ndarray) -> np.ndarra
     return distance == distance[-1]
 
 
+def had_in_training(memory: Memory) -> np.ndarray:
+    """Return at which distances the training had what a memory asks for, (N,); all, where that is not known."""
+    return np.ones(len(memory.distance), bool) if memory.trained is None else memory.trained
+
+
 def memory_spans(memory: Memory, errors: np.ndarray) -> tuple[float, np.ndarray]:
     """Return `Memory.span` and `Memory.spans` for a memory's values; NaN where nothing is better than chance.
 
@@ -44,7 +49,7 @@ def finite_models(values: np.ndarray) -> np.ndarray:
 
 def _span(memory: Memory, value: np.ndarray, error: np.ndarray) -> float:
     """Return the span of one curve (N,) with its standard errors (N,)."""
-    trained = np.ones(len(value), bool) if memory.trained is None else memory.trained
+    trained = had_in_training(memory)
     gain = (value - memory.chance) * (1 if higher_is_better(memory.metric_name) else -1)
     if not np.isfinite(gain).all() or not trained.any():
         return np.nan
