@@ -79,7 +79,8 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
 
     The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences; low and high are the 5th and 95th
     percentile. y is the top layer's last hidden state; y_k is the same when the network sees only the last k + 1 steps,
-    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance.
+    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance. Whether its training
+    had such starts is not known: `trained` is None.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU.
