@@ -48,7 +48,10 @@ def finite_models(values: np.ndarray) -> np.ndarray:
 
 
 def _span(memory: Memory, value: np.ndarray, error: np.ndarray) -> float:
-    """Return the span of one curve (N,) with its standard errors (N,)."""
+    """Return the span of one curve (N,) with its standard errors (N,).
+
+    A distance of recall counts only where it is SURE better than chance: of many guesses, some look better by luck.
+    """
     trained = had_in_training(memory)
     gain = (value - memory.chance) * (1 if higher_is_better(memory.metric_name) else -1)
     if not np.isfinite(gain).all() or not trained.any():
