@@ -136,10 +136,9 @@ class Decay(Result):
 class Memory(Result):
     """How good a network's answers are, by the distance of what they depend on.
 
-    kind "symbol": the metric when the symbol stands `distance` steps before the last. `span` is the largest distance
-    up to which it stays better than midway between chance and its best. kind "window": the metric when the network
-    sees only the last step and `distance` steps before it. `span` is the smallest distance from which it stays better
-    than midway: half of what the network gains comes from no further back.
+    kind "symbol": the metric when the symbol stands `distance` steps before the last. `span` is the furthest trained
+    distance answered better than midway between chance and the best. kind "window": the metric when the network sees
+    only the last `distance` + 1 steps; `span` is the smallest distance from which it stays better than midway.
     """
 
     kind: str
@@ -153,6 +152,7 @@ class Memory(Result):
     chance: float
     span: float  # of the median curve; NaN if it is nowhere better than chance
     spans: np.ndarray = field(metadata=axes("S"))
+    trained: np.ndarray | None = None  # (N,) of booleans: whether the training had such a case; None = not known
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import decay as decay_figure
+from analysis.figures import memory as memory_figure
 from analysis.figures import style
-from analysis.figures.memory import SEEN
 from analysis.figures.timeline import Trained, metric_axis
 from analysis.results import Decay, Run, Snapshot, finite_median
+from analysis.span import had_in_training
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # used in this order, from the cell's own on
 
@@ -73,9 +74,15 @@ def memory(runs: Runs, *, height: int = 420) -> go.Figure:
     traces: list[go.Scatter] = []
     axes: style.Layout = {}
     for panel, ((metric, kind), group) in zip(panels, by_kind.items(), strict=True):
-        xy = {label: (run.memory.distance, run.memory.value) for label, run in group.items()}
-        traces += _traces(group, xy, dashes, panel)
-        axes |= {f"xaxis{panel}": {"title": {"text": SEEN.get(kind, "")}}, f"yaxis{panel}": metric_axis(metric)}
+        for label, run in group.items():
+            looks = _looks(label, run, dashes, panel)
+            traces += memory_figure.answers(run.memory, escape(label), style.COLOURS[run.experiment.cell], looks)
+        axes |= {
+            f"xaxis{panel}": {"title": {"text": memory_figure.SEEN.get(kind, "")}},
+            f"yaxis{panel}": metric_axis(metric),
+        }
+    if any(not had_in_training(run.memory).all() for run in finished.values()):
+        traces.append(memory_figure.untrained_key())
     grid = style.panels(len(panels), vertical_spacing=0.2)
     chances = _chances(dict(zip(panels, by_kind.values(), strict=True)))
     return style.figure(traces, grid, axes, chances, height=height)
@@ -116,12 +123,19 @@ def _traces(
     """Return a line for each run."""
     return [
         go.Scatter(
-            x=curves[label][0], y=curves[label][1], name=escape(label), mode="lines", legendgroup=label,
-            showlegend=legend, line=style.line(run.experiment.cell, dash=dashes[label]), hovertemplate="%{y:.3g}",
-            xaxis=f"x{panel}", yaxis=f"y{panel}",
+            x=curves[label][0], y=curves[label][1], name=escape(label), mode="lines",
+            **_looks(label, run, dashes, panel, legend),
         )
         for label, run in runs.items()
     ]  # fmt: skip
+
+
+def _looks(label: str, run: Trained, dashes: Mapping[str, str], panel: str = "", legend: bool = True) -> style.Layout:
+    """Return how a run's line looks, and in which panel."""
+    return {
+        "legendgroup": label, "showlegend": legend, "line": style.line(run.experiment.cell, dash=dashes[label]),
+        "hovertemplate": "%{y:.3g}", "xaxis": f"x{panel}", "yaxis": f"y{panel}",
+    }  # fmt: skip
 
 
 def _chances(groups: Mapping[str, Runs]) -> style.Layout:

@@ -110,7 +110,9 @@ def _memory_panel(
 ) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
     """Return the traces of a panel of memories, its y axis, and the label of chance."""
     first = next(iter(memories.values()))
-    traces = [trace.update(showlegend=False) for trace in memory_figure.traces(memories, position)]
+    traces = memory_figure.traces(memories, position)
+    for trace in traces:
+        trace.showlegend = trace.name == memory_figure.UNTRAINED
     title = f"{first.metric_name}<br>{title_end}".removesuffix("<br>")
     y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
     return traces, y_axis, style.label(first.chance, "chance", 13, "2")

@@ -7,8 +7,11 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.results import Memory
+from analysis.span import had_in_training
 
-SEEN = {"symbol": "steps back from the last", "window": "steps seen before the last"}
+SEEN = {"symbol": "time steps back from the last", "window": "time steps seen before the last"}
+UNTRAINED = "a case that training never had"
+OPEN = {"symbol": "circle-open", "size": 5}
 
 
 def memory(
@@ -41,26 +44,40 @@ def memory(
 
 
 def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Scatter]:
-    """Return the traces of a memory picture: range over seeds, median, chance."""
+    """Return the traces of a memory picture: range over seeds, median, what was never trained, chance."""
     lines: list[go.Scatter] = []
     for cell, result in memories.items():
         name = f"{cell.upper()} lowest to highest"
         lines.append(style.band(style.along_x(result, position), result.low, result.high, style.COLOURS[cell], name))
     for cell, result in memories.items():
-        lines.append(
-            go.Scatter(
-                x=style.along_x(result, position),
-                y=result.value,
-                name=cell.upper(),
-                mode="lines",
-                line=style.line(cell, 3),
-                hovertemplate="%{y:.3g}",
-            )
-        )
+        looks = {"line": style.line(cell, 3), "hovertemplate": "%{y:.3g}"}
+        lines += answers(result, cell.upper(), style.COLOURS[cell], looks, position)
+    if any(not had_in_training(result).all() for result in memories.values()):
+        lines.append(untrained_key())
     if memories:
         first = next(iter(memories.values()))
         lines.append(style.level((0, _last(memories)), first.chance, "chance"))
     return lines
+
+
+def answers(result: Memory, name: str, colour: str, looks: style.Layout, position: bool = False) -> list[go.Scatter]:
+    """Return a memory's median as a line, and as open marks where the training had no such case.
+
+    Where there are open marks, the trained distances get dots: one alone would be no line.
+    """
+    x, trained = style.along_x(result, position), had_in_training(result)
+    line = go.Scatter(x=x, y=np.where(trained, result.value, np.nan), name=name, mode="lines", **looks)
+    if trained.all():
+        return [line]
+    line.update(mode="lines+markers", marker={"color": colour, "size": 9}, cliponaxis=False)
+    marks = {"mode": "markers", "marker": OPEN | {"color": colour}, "showlegend": False}
+    untrained = go.Scatter(x=x[~trained], y=result.value[~trained], name=f"{name}, {UNTRAINED}", **looks | marks)
+    return [untrained, line]
+
+
+def untrained_key() -> go.Scatter:
+    """Return the legend's entry for open marks, without data."""
+    return go.Scatter(x=[None], y=[None], name=UNTRAINED, mode="markers", marker=OPEN | {"color": style.NEUTRAL})
 
 
 def metric_range(memories: Mapping[str, Memory]) -> list[float]:

@@ -37,6 +37,7 @@ from analysis.history.serialization import decode
 from analysis.history.transfer import IMPORTED, pack, read_key, unpack
 from analysis.history.watched import WatchedModels
 from analysis.results import Run, Snapshot, versions
+from analysis.span import marked
 
 ENDED = "the process that worked on it ended"
 
@@ -212,7 +213,7 @@ class Store:
             encoded = select_snapshots(connection, id) if snapshots else []
         if result is None:
             raise StoreError(f"run {id} is {status}: only a finished run has a result")
-        run = self._decode(Run, result, id)
+        run = marked(self._decode(Run, result, id))
         return replace(run, snapshots=tuple(self._decode(Snapshot, data, id) for data in encoded))
 
     def progress(self, id: str) -> tuple[bytes | None, list[bytes]]:

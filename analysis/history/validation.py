@@ -188,6 +188,10 @@ def _check_memory(memory: Memory) -> None:
     values = (memory.value, memory.low, memory.high, memory.values)
     require(_rising(memory.distance) and bool((memory.distance >= 0).all()), "Memory.distance")
     require(all(_within(value, 0, inf) for value in values), "Memory.value")
+    require(
+        memory.trained is None or (memory.trained.dtype == bool and memory.trained.shape == memory.distance.shape),
+        "Memory.trained",
+    )
     require(_within(np.append(memory.spans, memory.span), 0, memory.distance[-1]), "Memory.span")
 
 

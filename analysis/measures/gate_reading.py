@@ -31,7 +31,7 @@ def read_gates(
     """
     task = build_task(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
-    batch = example_batch(task, max(1, min(SEQUENCES, int(MOST_VALUES / size))))
+    batch = example_batch(experiment, task, max(1, min(SEQUENCES, int(MOST_VALUES / size))))
     if trained is None:
         weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
     else:

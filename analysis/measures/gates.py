@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from analysis.experiment import Experiment
 from analysis.results import GateMoments, GateSample, Saturation, Tape
 from analysis.tasks.symbolic import COPIED
 from analysis.tasks.task import MEASURING_SEED, Batch, Task, seeded
@@ -54,9 +55,12 @@ def _saturation(values: np.ndarray, bounds: tuple[float, float] | None, low: flo
     )
 
 
-def example_batch(task: Task, count: int = 16) -> Batch:
-    """Draw sequences to show the gates on. In recall, the symbol stands in the middle, with blanks on both sides."""
-    if task.draw_at is not None:
+def example_batch(experiment: Experiment, task: Task, count: int = 16) -> Batch:
+    """Draw sequences of an experiment's task to show the gates on.
+
+    In recall, the symbol stands in the middle, with blanks on both sides; where training had it first alone, first.
+    """
+    if task.draw_at is not None and experiment.position == "anywhere":
         return task.at_distance(max(task.length // 2, 1), count, seeded(MEASURING_SEED))
     return task.draw_measuring(count, seeded(MEASURING_SEED))
 

@@ -1,6 +1,7 @@
 """How far back a network's answers depend on its inputs: its metric by distance."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,12 +11,12 @@ from analysis.engine.network import answers
 from analysis.engine.norms import norm
 from analysis.engine.recording import Layout, Module, run_forward
 from analysis.engine.unroll import one_thread
-from analysis.experiment import Experiment, higher_is_better
+from analysis.experiment import Experiment
 from analysis.results import Memory
+from analysis.span import SAMPLES, finite_models, memory_spans, trained_distances
 from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
 
 POINTS = 60  # distances measured at most
-SAMPLES = 128  # sequences per distance
 
 
 @torch.no_grad()
@@ -38,21 +39,22 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
     scores[list(exclude)] = torch.nan
     values = scores.mean(-1).numpy()  # (S, N)
     errors = scores.std(-1).numpy() / scores.shape[-1] ** 0.5
-    counted = np.isfinite(values).all(axis=1)
-    counted |= not counted.any()  # where no model is finite, all count: the curve is NaN
-    value = np.median(values[counted], axis=0)
-    return Memory(
+    counted = finite_models(values)
+    memory = Memory(
         kind="symbol" if by_symbol else "window",
         metric_name=task.metric_name,
         distance=distances,
-        value=value,
+        value=np.median(values[counted], axis=0),
         low=values[counted].min(axis=0),
         high=values[counted].max(axis=0),
         values=values,
         chance=task.last_step_chance,
-        span=_span(value, distances, task, errors[counted].max(axis=0)),
-        spans=np.array([_span(own, distances, task, error) for own, error in zip(values, errors, strict=True)]),
+        span=np.nan,
+        spans=np.full(len(values), np.nan),
+        trained=trained_distances(experiment, distances),
     )
+    span, spans = memory_spans(memory, errors)
+    return replace(memory, span=span, spans=spans)
 
 
 def _symbol_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
@@ -77,7 +79,8 @@ def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
 
     The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences; low and high are the 5th and 95th
     percentile. y is the top layer's last hidden state; y_k is the same when the network sees only the last k + 1 steps,
-    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance.
+    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance. Whether its training
+    had such starts is not known: `trained` is None.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU.
@@ -131,18 +134,3 @@ def _scores(experiment: Experiment, task: Task, weights: Weights, batch: Batch) 
     if task.every_step:
         return task.score(outputs.unsqueeze(1), batch.targets[None])
     return task.score(outputs, batch.targets)
-
-
-def _span(value: np.ndarray, distance: np.ndarray, task: Task, error: np.ndarray) -> float:
-    """Return `Memory.span` of one curve (N,); NaN where it is not better than chance by 4 standard errors."""
-    gain = (value - task.last_step_chance) * (1 if higher_is_better(task.metric_name) else -1)
-    best = gain.argmax()
-    if not np.isfinite(gain).all() or gain[best] <= 4 * error[best]:
-        return np.nan
-    worse = np.flatnonzero(gain <= gain[best] / 2)
-    by_symbol = task.draw_at is not None
-    if not len(worse):
-        return float(distance[-1] if by_symbol else distance[0])
-    if by_symbol:
-        return float(distance[worse[0] - 1]) if worse[0] else 0.0
-    return float(distance[worse[-1] + 1]) if worse[-1] + 1 < len(distance) else np.nan

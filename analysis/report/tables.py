@@ -96,6 +96,7 @@ def memory_csv(*runs: Run) -> str:
                 "metric": run.memory.metric_name,
                 "chance": run.memory.chance,
                 "distance": run.memory.distance,
+                "trained": run.memory.trained,
                 "value": run.memory.value,
                 "low": run.memory.low,
                 "high": run.memory.high,
@@ -241,7 +242,12 @@ def runs_tables(runs: Mapping[str, Trained], decays: Mapping[str, Decay]) -> Tab
         for label, run in runs.items()
     ]
     answers = [
-        {"run": label, "distance": run.memory.distance, run.metric_name: run.memory.value}
+        {
+            "run": label,
+            "distance": run.memory.distance,
+            "trained": run.memory.trained,
+            run.metric_name: run.memory.value,
+        }
         for label, run in runs.items()
         if isinstance(run, Run)
     ]

@@ -156,8 +156,18 @@ def format_range(values: np.ndarray | Sequence[float | None]) -> str:
 
 
 def describe_span(memory: Memory) -> str:
-    """Return the memory span: how far back the answers depend on the input."""
-    return "none measured" if np.isnan(memory.span) else format_steps(memory.span)
+    """Return the memory span with its range over seeds: "29 time steps", "2 time steps (none to 21)"."""
+    spans = memory.spans[np.isfinite(memory.values).all(axis=1)]
+    known = spans[np.isfinite(spans)]
+    if not len(spans):
+        return "not measurable"
+    if not len(known) and np.isnan(memory.span):
+        return "none: answers no better than chance"
+    median = "none" if np.isnan(memory.span) else format_steps(memory.span)
+    if not len(known) or (spans == known[0]).all():
+        return median
+    low = f"{format_number(known.min())}–" if len(known) == len(spans) else "none to "
+    return f"{median} ({low}{format_number(known.max())})"
 
 
 def count_diverged(count: int, seeds: int) -> str:

@@ -60,7 +60,10 @@ memory_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(names, key="model_tab", 
 with memory_tab:
     pictures["memory"] = memory_figure({cell: memory}, chance_name="nothing seen")
     layout.chart(pictures["memory"], "memory", "Change of the last output by the number of steps seen")
-    st.caption("How far the last output is from the true one when the network starts from zero this many steps before.")
+    st.caption(
+        "How far the last output is from the true one when the network starts from zero this many time steps before. "
+        "Its training may never have had such a start."
+    )
 with gates_tab:
     if sample is None:
         st.caption("An RNN has no gates.")

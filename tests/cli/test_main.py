@@ -160,6 +160,14 @@ def test_train_writes_what_it_found(tmp_path, capsys):
     assert lines[4] == "The horizon is the number of steps back to which 1 % of the gradient is left."
 
 
+def test_json_and_html_tell_which_distances_the_training_had(tmp_path, capsys):
+    written = [tmp_path / name for name in ("out.json", "out.html")]
+    outputs = [word for path in written for word in (f"--{path.suffix[1:]}", str(path))]
+    assert main(["train", "--position", "first", *SMALL, *outputs]) == 0
+    assert strict(written[0].read_text())["memory"]["trained"] == [False, False, False, False, True]
+    assert "a case that training never had" in written[1].read_text()
+
+
 def test_decay_to_standard_output(capsys):
     assert main(["decay", *SMALL, "--forget-bias", "-1", "--threshold", ".5", "--json", "-"]) == 0
     out, err = capsys.readouterr()

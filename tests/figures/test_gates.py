@@ -18,7 +18,7 @@ def look(cell, task="recall", **settings):
     """Return a tape and what its sequences show."""
     experiment = Experiment(cell=cell, task=task, length=12, hidden_size=5, seeds=2, **settings)
     built = build_task(experiment)
-    batch = example_batch(built, 4)
+    batch = example_batch(experiment, built, 4)
     weights, _ = initial_weights(experiment, built.inputs, built.outputs)
     return Meter(experiment, built, batch).tape(weights), steps_read(built, batch.inputs), batch
 

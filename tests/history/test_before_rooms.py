@@ -72,6 +72,7 @@ def test_its_runs_are_listed(old):
 def test_a_finished_run_is_found_and_equals_one_trained_anew(old):
     id = old.find(FINISHED).id
     run = old.load(id)
+    assert run.memory.trained.all() and len(run.memory.trained) == len(run.memory.distance)
     assert_same(run, train(FINISHED))
     shown(id, run)
 

@@ -170,6 +170,7 @@ CONTENTS = {
     "Decay.rate": lambda run: {"measured_after": _memory_decay(run, rates=np.full(2, 1e300))},
     "Decay.excluded": lambda run: {"measured_after": _memory_decay(run, excluded=3)},
     "Memory.distance": lambda run: {"memory": replace(run.memory, distance=run.memory.distance[::-1])},
+    "Memory.trained": lambda run: {"memory": replace(run.memory, trained=np.ones(3, bool))},
     "Memory.span": lambda run: {"memory": replace(run.memory, span=1e9)},
     "Saturation.edges": lambda run: {"measured_after": _saturation(run, edges=np.zeros(41))},
     "Saturation.counts": lambda run: {"measured_after": _saturation(run, counts=np.full(40, -1))},

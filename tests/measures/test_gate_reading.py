@@ -18,6 +18,14 @@ def test_one_sequence_is_read_by_the_first_model():
     assert np.array_equal(beyond.gates["update"], other.gates["update"])
 
 
+@pytest.mark.parametrize(("position", "step"), [("anywhere", 2), ("first", 0)])
+def test_the_symbol_stands_where_the_training_had_it(position, step):
+    sample, moments = read_gates(EXPERIMENT.replace(position=position), 1)
+    assert sample.reads["symbol"].tolist() == [step]
+    assert sample.reads["cue"].tolist() == [5]
+    assert np.isnan(moments.mean["update"]).tolist() == [step == 0, False, False, False]  # nothing is before the first
+
+
 def test_a_runs_weights_are_read_where_they_are_given():
     run = train(EXPERIMENT)
     trained, untrained = read_gates(EXPERIMENT, 1, run.weights)[1], read_gates(EXPERIMENT, 1)[1]

@@ -11,21 +11,29 @@ import analysis.measures.memory
 from analysis import Experiment, memory_curve
 from analysis.engine.initialization import initial_weights
 from analysis.experiment import higher_is_better
-from analysis.measures.memory import _distances, _span, output_memory
+from analysis.measures.memory import _distances, output_memory
+from analysis.results import Memory
+from analysis.span import memory_spans, trained_distances
 from analysis.tasks.registry import build_task
+from analysis.tasks.task import seeded
 from tests.helpers.modules import MODULES
 
 K = 4
-SPANS = [  # task, value by distance, wanted span
-    ("recall", [1, 1, 1, 1], 4),
-    ("recall", [1, 1, 0.3, 0.3], 2),
-    ("recall", [1, 0.3, 1, 1], 1),
-    ("recall", [0.3, 1, 1, 1], 0),
-    ("order", [0.25, 0.25, 1, 1], 3),
-    ("order", [0.25, 1, 0.25, 1], 4),
-    ("order", [1, 1, 1, 1], 1),
-    ("adding", [1 / 6, 1 / 6, 0.01, 0.01], 3),
-    ("adding", [1 / 6, 0.01, 0.01, 0.01], 2),
+SPANS = [  # task, value by distance, trained distances (None = as the task trains), wanted span
+    ("recall", [1, 1, 1, 1], None, 4),
+    ("recall", [1, 1, 0.3, 0.3], None, 2),
+    ("recall", [1, 0.3, 1, 1], None, 4),
+    ("recall", [0.3, 1, 1, 0.3], None, 3),
+    ("recall", [0.1, 0.1, 0.1, 1], [4], 4),
+    ("recall", [1, 1, 1, 0.3], [4], 4),
+    ("recall", [1, 1, 1, 0.125], [4], np.nan),
+    ("recall", [0.4, 0.16, 0.16, 0.16], None, 1),
+    ("order", [0.25, 0.25, 1, 1], None, 3),
+    ("order", [0.25, 1, 0.25, 1], None, 4),
+    ("order", [1, 1, 1, 1], None, 1),
+    ("order", [0.3, 1, 0.6, 0.6], None, 2),
+    ("adding", [1 / 6, 1 / 6, 0.01, 0.01], None, 3),
+    ("adding", [1 / 6, 0.01, 0.01, 0.01], None, 2),
 ]
 
 
@@ -120,11 +128,79 @@ def test_adding_by_hand_needs_the_whole_sequence():
     assert found.value[int(found.span)] < half <= found.value[int(found.span) - 1]
 
 
-@pytest.mark.parametrize(("task", "value", "span"), SPANS)
-def test_span(task, value, span):
-    built = build_task(Experiment(task=task))
-    found = _span(np.array(value, float), np.arange(1, len(value) + 1), built, np.full(len(value), 0.01))
-    assert found == span
+def spans(task, value, distance=None, error=0.01, trained=None):
+    """Return the span of one curve, by the rule that `memory_curve` uses."""
+    experiment = Experiment(task=task)
+    value, distance = np.array(value, float), np.arange(1, len(value) + 1) if distance is None else distance
+    built = build_task(experiment)
+    memory = Memory(
+        kind="window" if built.draw_at is None else "symbol", metric_name=built.metric_name, distance=distance,
+        value=value, low=value, high=value, values=value[None], chance=built.last_step_chance, span=np.nan,
+        spans=np.full(1, np.nan),
+        trained=trained_distances(experiment, distance) if trained is None else np.isin(distance, trained),
+    )  # fmt: skip
+    span, (own,) = memory_spans(memory, np.full((1, len(value)), error))
+    np.testing.assert_array_equal(span, own)
+    return span
+
+
+@pytest.mark.parametrize(("task", "value", "trained", "span"), SPANS)
+def test_span(task, value, trained, span):
+    np.testing.assert_array_equal(spans(task, value, trained=trained), span)
+
+
+def test_an_answer_hardly_better_than_chance_is_none():
+    """In a network that nearly guesses, 2 of 30 distances are better than midway by luck alone."""
+    assert spans("recall", [0.4, 0.3, 0.125, 0.125, 0.27], error=0.04) == 2
+    assert spans("recall", [0.4, 0.3, 0.125, 0.125, 0.27], error=0.03) == 5
+
+
+def seen_in_training(experiment):
+    """Return the distances at which the training's own sequences show the symbol."""
+    batch = build_task(experiment).draw(2000, seeded(0))
+    steps = batch.inputs[..., : experiment.symbols].sum(-1).argmax(0)  # where a symbol's channel is on
+    return {int(experiment.task_length - 1 - step) for step in steps}
+
+
+@pytest.mark.parametrize("position", ["anywhere", "first"])
+def test_distances_of_the_training_are_marked(position):
+    experiment, task = recall(position=position)
+    found = memory_curve(experiment, task, remembering(0.9))
+    assert set(found.distance[found.trained]) == seen_in_training(experiment)
+
+
+@pytest.mark.parametrize("task", ["adding", "order", "copy", "digits"])
+def test_a_sequence_that_starts_in_the_middle_was_never_trained(task):
+    assert trained_distances(Experiment(task=task), np.arange(5)).tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("task", ["text", "words"])
+def test_text_is_trained_from_any_start(task):
+    assert trained_distances(Experiment(task=task), np.arange(5)).all()
+
+
+def reading_the_first_step_alone():
+    """A relu RNN: a clock that is 1 from the first step on hides every later symbol, and 2 h - 1 keeps an h of 1."""
+    hh = 2 * torch.eye(K + 1)
+    hh[:, K], hh[K, K] = -1, 0
+    clock = torch.zeros(1, K + 1)
+    clock[:, K] = 1
+    return {
+        "weight_ih_l0": torch.eye(K + 1, K + 2)[None] * (1 - clock[..., None]), "weight_hh_l0": hh[None],
+        "bias_ih_l0": clock, "bias_hh_l0": torch.zeros(1, K + 1),
+        "readout.weight": torch.eye(K, K + 1)[None], "readout.bias": torch.zeros(1, K),
+    }  # fmt: skip
+
+
+def test_the_span_is_of_the_distance_that_was_trained():
+    """At every nearer distance, none of which the training had, it answers the first symbol always."""
+    experiment, task = recall(position="first")
+    experiment = experiment.replace(activation="relu", hidden_size=K + 1)
+    found = memory_curve(experiment, task, reading_the_first_step_alone())
+    assert found.value[-1] == 1
+    assert (found.value[:-1] < 0.5).all()
+    assert found.span == 11
+    np.testing.assert_array_equal(found.spans, [11])
 
 
 @pytest.mark.parametrize("task", ["recall", "order", "adding"])
@@ -134,13 +210,12 @@ def test_no_better_than_chance_has_no_span(task, gap):
     sign = 1 if higher_is_better(built.metric_name) else -1
     value = np.full(5, built.last_step_chance + sign * gap)
     for error in (0.01, 0.0) if gap <= 0 else (0.01,):
-        assert np.isnan(_span(value, np.arange(5), built, np.full(5, error)))
+        assert np.isnan(spans(task, value, np.arange(5), error))
 
 
 def test_a_window_that_only_harms_has_no_span():
     """The last step alone answers and the whole sequence doesn't: from no distance on is it better than midway."""
-    task, error = build_task(Experiment(task="order")), np.full(4, 0.01)
-    assert np.isnan(_span(np.array([1, 1, 0.25, 0.25]), np.arange(4), task, error))
+    assert np.isnan(spans("order", [1, 1, 0.25, 0.25]))
 
 
 def test_one_broken_model_doesnt_hide_that_the_others_guess():

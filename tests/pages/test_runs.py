@@ -7,6 +7,7 @@ import pytest
 
 from analysis import Experiment, train
 from analysis.figures import comparison
+from analysis.figures.memory import UNTRAINED
 from analysis.history.database import StoreError
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.training import training_sentence
@@ -253,12 +254,14 @@ def test_runs_of_one_cell_are_told_apart_and_kinds_get_rows():
         lines = [trace for trace in picture.data if trace.name in runs]
         assert {(line.name, line.line.dash) for line in lines} == {("a", "dash"), ("b", b.line.dash), ("c", "dot")}
         assert sorted(line.name for line in lines if line.showlegend) == ["a", "b", "c"]
-    for picture in (decay, timeline, memory):  # a dot is a horizon, and nothing else
+    for picture in (decay, timeline):  # a dot is a horizon, and nothing else
         dots = [trace for trace in picture.data if "markers" in trace.mode]
         wanted = [run.after.horizon for run in runs.values()] if picture is decay else []
         assert [dot.x[0] for dot in dots] == wanted
+    dotted = {trace.name for trace in memory.data if "markers" in trace.mode}  # never trained, and beside it trained
+    assert dotted == {"c", f"c, {UNTRAINED}", UNTRAINED}
     assert {trace.yaxis for trace in timeline.data} == {"y", "y2", "y3"}
-    assert {trace.yaxis for trace in memory.data} == {"y", "y2"}
+    assert {trace.yaxis for trace in memory.data if trace.y[0] is not None} == {"y", "y2"}
 
 
 def test_what_the_sidebar_cannot_show():

@@ -171,6 +171,7 @@ def test_memory_csv_is_the_arrays(runs):
     for name in ("distance", "value", "low", "high"):
         assert [float(row[name]) for row in rows] == getattr(run.memory, name).tolist()
     assert [float(row["value_seed_6"]) for row in rows] == run.memory.values[1].tolist()
+    assert [row["trained"] for row in rows] == [str(had) for had in run.memory.trained]
     assert {(row["cell"], row["kind"], row["metric"], row["chance"]) for row in rows} == {
         ("gru", "symbol", "accuracy", "0.125")
     }

@@ -86,6 +86,7 @@ def test_runs_are_written_by_label():
     assert [float(row["relative"]) for row in tables["decay"]] == run.after.relative.tolist()
     assert [int(row["step"]) for row in tables["timeline"]] == [each.step for each in run.snapshots]
     assert [float(row["accuracy"]) for row in tables["memory"]] == run.memory.value.tolist()
+    assert [row["trained"] for row in tables["memory"]] == [str(had) for had in run.memory.trained]
 
 
 def test_a_dead_seed_leaves_the_exported_median():

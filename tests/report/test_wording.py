@@ -6,6 +6,7 @@ import pytest
 from analysis.experiment import Experiment
 from analysis.measures.decay import decay_of_norms
 from analysis.report import wording
+from analysis.results import Memory
 from tests.helpers.decays import decay
 
 
@@ -114,3 +115,27 @@ def test_what_falls_below_half_and_rises_again_is_not_said_never_to_halve():
 def test_what_is_kept_per_step_is_a_range_only_where_seeds_differ():
     assert wording.describe_factor_range(decay(0.67, S=1)) == wording.describe_factor_range(decay(0.67)) == "×0.67"
     assert wording.describe_factor_range(over_seeds([0.1, 0.2], 30)) == "×0.819–0.905"
+
+
+@pytest.mark.parametrize(
+    ("span", "spans", "words"),
+    [
+        (29.0, [29.0, 29.0, 29.0], "29 time steps"),
+        (1.0, [1.0, 1.0, 1.0], "1 time step"),
+        (2.0, [2.0, 21.0, 8.0], "2 time steps (2–21)"),
+        (20.0, [np.nan, 21.0, 20.0], "20 time steps (none to 21)"),
+        (np.nan, [np.nan, 21.0, np.nan], "none (none to 21)"),
+        (np.nan, [np.nan, np.nan, np.nan], "none: answers no better than chance"),
+        (3.0, [np.nan, np.nan, np.nan], "3 time steps"),
+    ],
+)
+def test_a_span_stands_with_its_range(span, spans, words):
+    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((3, 1)), 0.125, span, np.array(spans))
+    assert wording.describe_span(memory) == words
+
+
+def test_the_span_of_a_model_that_diverged_is_not_counted():
+    values = np.array([[np.nan], [0.5], [0.6]])
+    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, values, 0.125, 7.0, np.array([np.nan, 7.0, 7.0]))
+    assert wording.describe_span(memory) == "7 time steps"
+    assert wording.describe_span(replace(memory, values=values * np.nan)) == "not measurable"

@@ -34,6 +34,11 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
         later = "; a trained model takes its place once there is one" if waiting else ""
         sentences = [f"Untrained: the weights are random, and so are its predictions{later}."]
     T = len(reading.words)
+    if run and run.experiment.task_length < T:
+        trained = run.experiment.task_length
+        sentences.append(
+            f"Its training read {trained} words at a time: what it says after word {trained} was never trained."
+        )
     if reading.left_out:
         sentences.append(f"Only the first {T} of {T + reading.left_out} words are read.")
     unknown = list(dict.fromkeys(word for word, known in zip(reading.words, reading.known, strict=True) if not known))

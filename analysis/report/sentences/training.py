@@ -20,6 +20,7 @@ from analysis.report.wording import (
     threshold_suffix,
 )
 from analysis.results import Decay, Run
+from analysis.span import had_in_training
 
 LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at chance
 
@@ -111,13 +112,18 @@ def _mark(run: Run) -> str:
 
 
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
-    """Explain what horizon and memory span are, and how the memory span can be the larger one."""
-    share = format_percent(threshold)
+    """Explain what horizon and memory span are, and what the open marks of a memory's picture are."""
     span = {
-        "symbol": "the distance up to which answers are better than midway between chance and the best",
-        "window": "how many steps before the last it must see to answer better than midway between chance and its best",
+        "symbol": "the furthest trained distance answered",
+        "window": "the time steps before the last that it must see to answer",
+    }[run.memory.kind]
+    open_marks = {
+        "symbol": "distances that its training never had: they don't count",
+        "window": "it starts in the middle of a sequence, as never in its training: it may depend on fewer",
     }[run.memory.kind]
     return (
-        f"Horizon: steps back to which {share} of the gradient is left now. Memory span: {span}. Memory can "
-        f"reach further: less than {share} still teaches, and what was learned while more came back stays."
+        f"Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
+        f"left). Memory span: how far back its answers depend on what it read, {span} better "
+        "than midway between chance and its best."
+        + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )

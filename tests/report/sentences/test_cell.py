@@ -55,6 +55,13 @@ def test_the_reader_is_untrained_or_a_run(reading):
     assert "That is with tanh." in reader_sentences(replace(reading, activation="identity"), run, True)
 
 
+def test_a_sentence_longer_than_those_of_the_training_is_told(reading):
+    experiment = Experiment(cell="lstm", **SMALL, steps=1, batch_size=2)
+    said = {n: reader_sentences(reading, train(experiment.replace(length=n)), False) for n in (2, 3)}
+    assert "Its training read 2 words at a time: what it says after word 2 was never trained." in said[2]
+    assert "never trained" not in said[3]
+
+
 def test_words_beyond_the_first_are_counted():
     reading = read_with_model(Experiment(cell="gru", **SMALL), ["the"] * (MOST_WORDS + 2))
     assert reader_sentences(reading, None, False).endswith(

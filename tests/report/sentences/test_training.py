@@ -26,11 +26,35 @@ def test_what_is_remembered_names_its_threshold():
     )
 
 
-@pytest.mark.parametrize(("kind", "span"), [("symbol", "the distance up to"), ("window", "how many steps before")])
-def test_horizon_and_memory_span_are_explained(kind, span):
-    memory = Memory(kind, "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, 3.0, np.zeros(2))
-    said = explain_horizon_and_span(replace(run("gru", [0.5]), memory=memory), 0.1)
-    assert said.startswith(f"Horizon: steps back to which 10 % of the gradient is left now. Memory span: {span}")
+@pytest.mark.parametrize(
+    ("kind", "span", "marks"),
+    [
+        ("symbol", "the furthest trained distance answered better", "distances that its training never had"),
+        ("window", "the time steps before the last that it must see to answer better", "it starts in the middle"),
+    ],
+)
+def test_horizon_and_memory_span_are_explained(kind, span, marks):
+    memory = Memory(kind, "accuracy", *[np.zeros(2)] * 4, np.zeros((1, 2)), 0.125, 3.0, np.zeros(1))
+    said, marked, all_trained = (
+        explain_horizon_and_span(replace(run("gru", [0.5]), memory=replace(memory, trained=trained)), 0.1)
+        for trained in (None, np.array([False, True]), np.ones(2, bool))
+    )
+    assert said.startswith(
+        "Horizon: how far back a small change can still be taught now (10 % of the gradient is left). "
+    )
+    assert f" Memory span: how far back its answers depend on what it read, {span} than midway between chance" in said
+    assert said == all_trained and "Open marks" not in said
+    assert marked.startswith(f"{said} Open marks: {marks}")
+
+
+def test_a_network_at_chance_does_not_look_as_if_it_remembered():
+    nothing = np.full(2, np.nan)
+    memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, np.nan, nothing)
+    said = training_sentence("rnn", replace(run("rnn", [0.12, 0.13]), memory=memory), decay(0.5), decay(0.95))
+    assert said == (
+        "RNN, not learned yet: accuracy 0.125 (0.12–0.13), chance 0.125; memory span none: answers no better than "
+        "chance; horizon ≥ 29, untrained 6."
+    )
 
 
 def test_what_is_remembered_counts_the_models_that_diverged():
