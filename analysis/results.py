@@ -137,7 +137,7 @@ class Memory(Result):
     """How good a network's answers are, by the distance of what they depend on.
 
     kind "symbol": the metric when the symbol stands `distance` steps before the last. `span` is the furthest trained
-    distance answered better than midway between chance and the best. kind "window": the metric when the network sees
+    distance answered better than midway between chance and all right. kind "window": the metric when the network sees
     only the last `distance` + 1 steps; `span` is the smallest distance from which it stays better than midway.
     """
 

@@ -8,7 +8,7 @@ from analysis.experiment import Experiment, higher_is_better
 from analysis.results import Memory, Run
 
 EVERY_START = ("text", "words")  # tasks whose sequences start anywhere, and whose loss reads every step
-SURE = 4  # standard errors by which an answer must be better than chance
+SURE = 4  # standard errors by which the best answers must be better than chance
 SAMPLES = 128  # sequences per distance of recall
 
 
@@ -50,7 +50,8 @@ def finite_models(values: np.ndarray) -> np.ndarray:
 def _span(memory: Memory, value: np.ndarray, error: np.ndarray) -> float:
     """Return the span of one curve (N,) with its standard errors (N,).
 
-    A distance of recall counts only where it is SURE better than chance: of many guesses, some look better by luck.
+    In recall all answers can be right, so a distance counts where more than midway from chance to that are. Elsewhere
+    the network's own best stands for what can be reached.
     """
     trained = had_in_training(memory)
     gain = (value - memory.chance) * (1 if higher_is_better(memory.metric_name) else -1)
@@ -59,10 +60,10 @@ def _span(memory: Memory, value: np.ndarray, error: np.ndarray) -> float:
     best = np.where(trained, gain, -np.inf).argmax()
     if gain[best] <= SURE * error[best]:
         return np.nan
-    answered = gain > gain[best] / 2
     if memory.kind == "symbol":
-        return float(memory.distance[answered & trained & (gain > SURE * error)][-1])
-    missed = np.flatnonzero(~answered)
+        answered = memory.distance[trained & (gain > (1 - memory.chance) / 2)]
+        return float(answered[-1]) if len(answered) else np.nan
+    missed = np.flatnonzero(gain <= gain[best] / 2)
     start = missed[-1] + 1 if len(missed) else 0
     return float(memory.distance[start]) if start < len(value) else np.nan
 

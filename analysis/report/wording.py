@@ -162,7 +162,7 @@ def describe_span(memory: Memory) -> str:
     if not len(spans):
         return "not measurable"
     if not len(known) and np.isnan(memory.span):
-        return "none: answers no better than chance"
+        return "none"
     median = "none" if np.isnan(memory.span) else format_steps(memory.span)
     if not len(known) or (spans == known[0]).all():
         return median

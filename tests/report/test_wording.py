@@ -125,7 +125,7 @@ def test_what_is_kept_per_step_is_a_range_only_where_seeds_differ():
         (2.0, [2.0, 21.0, 8.0], "2 time steps (2–21)"),
         (20.0, [np.nan, 21.0, 20.0], "20 time steps (none to 21)"),
         (np.nan, [np.nan, 21.0, np.nan], "none (none to 21)"),
-        (np.nan, [np.nan, np.nan, np.nan], "none: answers no better than chance"),
+        (np.nan, [np.nan, np.nan, np.nan], "none"),
         (3.0, [np.nan, np.nan, np.nan], "3 time steps"),
     ],
 )

@@ -114,8 +114,9 @@ def _mark(run: Run) -> str:
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
     """Explain what horizon and memory span are, and what the open marks of a memory's picture are."""
     span = {
-        "symbol": "the furthest trained distance answered",
-        "window": "the time steps before the last that it must see to answer",
+        "symbol": "the furthest trained distance answered better than midway between chance and all right",
+        "window": "the time steps before the last that it must see to answer better than midway between chance and its "
+        "best",
     }[run.memory.kind]
     open_marks = {
         "symbol": "distances that its training never had: they don't count",
@@ -123,7 +124,6 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
     }[run.memory.kind]
     return (
         f"Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
-        f"left). Memory span: how far back its answers depend on what it read, {span} better "
-        "than midway between chance and its best."
+        f"left). Memory span: how far back its answers depend on what it read, {span}."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )

@@ -51,10 +51,8 @@ def test_a_network_at_chance_does_not_look_as_if_it_remembered():
     nothing = np.full(2, np.nan)
     memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, np.nan, nothing)
     said = training_sentence("rnn", replace(run("rnn", [0.12, 0.13]), memory=memory), decay(0.5), decay(0.95))
-    assert said == (
-        "RNN, not learned yet: accuracy 0.125 (0.12–0.13), chance 0.125; memory span none: answers no better than "
-        "chance; horizon ≥ 29, untrained 6."
-    )
+    metric = "accuracy 0.125 (0.12–0.13), chance 0.125"
+    assert said == f"RNN, not learned yet: {metric}; memory span none; horizon ≥ 29, untrained 6."
 
 
 def test_what_is_remembered_counts_the_models_that_diverged():
