@@ -96,6 +96,11 @@ def train(page):
     button(page, "train").click()
 
 
+def open_display(page):
+    """Open the controls of the picture."""
+    page.get_by_role("button", name="Display").click()
+
+
 def is_trained(page):
     expect(page.get_by_text("Trained.")).to_be_visible()
-    expect(page.get_by_text(re.compile("GRU: accuracy .*; memory span"))).to_be_visible()
+    expect(page.get_by_text(re.compile("GRU.*: accuracy .*; memory span"))).to_be_visible()
