@@ -98,10 +98,9 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
         units = slice(None, None, -(-values.size // SQUARES))
         traces.append(
             go.Heatmap(
-                z=np.clip(values.T[units], -LARGEST, LARGEST).astype(np.float32),
-                y=[f"unit {unit}" for unit in sample.units[units]], name=f"{place.cell} {place.gate}",
-                coloraxis=_colour_axis(place.gate), **place.on,
-                hovertemplate="time step %{x}, %{y}: %{z:.3f}<extra></extra>",
+                z=_map_values(place.gate, values.T[units]), y=[f"unit {unit}" for unit in sample.units[units]],
+                name=f"{place.cell} {place.gate}", coloraxis=_colour_axis(place.gate), **place.on,
+                hovertemplate=f"time step %{{x}}, %{{y}}: {_hover(place.gate)}<extra></extra>",
             )
         )  # fmt: skip
         bare = {"showgrid": False, "showline": False, "ticks": ""}
@@ -110,6 +109,21 @@ def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
     notes, lines = _read_marks(samples, places, "#000000")
     bars, titles = _colour_bars(samples)
     return panel_figure(places, MAPS, traces, layout | bars, [*notes, *titles], lines, "time step", "unit")
+
+
+def _map_values(gate: str, values: np.ndarray) -> np.ndarray:
+    """Return what a map draws: a gate in whole percent, a byte each; a candidate, which has no bounds, as floats."""
+    if gate == "candidate":
+        return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
+    percent = np.rint(100 * values)
+    return percent.astype(np.uint8 if np.isfinite(percent).all() else np.float32)
+
+
+def _hover(gate: str) -> str:
+    """Return how a map names a value of a gate: "keeps 52 %", "52 % open"; of a candidate the number."""
+    if gate == "candidate":
+        return "%{z:.3f}"
+    return "keeps %{z:.0f} %" if gate in LOSES else "%{z:.0f} % open"
 
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
@@ -226,8 +240,8 @@ def _colour_bars(samples: Mapping[str, GateSample]) -> tuple[style.Layout, list[
     """Return the colour axes of gates and candidates, with bars side by side below the panels, and the bars' titles."""
     bar = {"orientation": "h", "thickness": 10, "tickfont": {"size": 12}, "outlinewidth": 0, "xanchor": "left"}
     bar |= {"yref": "container", "y": 0, "yanchor": "bottom"}
-    ticks = {"tickvals": [0, 0.5, 1], "ticktext": ["0", "0.5", "1"], "x": 0, "len": 0.55}
-    gate = {"cmin": 0, "cmax": 1, "colorscale": style.GATE_SCALE, "colorbar": bar | ticks}
+    ticks = {"tickvals": [0, 50, 100], "ticktext": ["0", "0.5", "1"], "x": 0, "len": 0.55}
+    gate = {"cmin": 0, "cmax": 100, "colorscale": style.GATE_SCALE, "colorbar": bar | ticks}
     signed = {"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING}
     signed["colorbar"] = bar | style.SIGNED | {"x": 0.6, "len": 0.4}
     loses = join_words([LOSES[gate] for sample in samples.values() for gate in sample.gates if gate in LOSES], "/")
@@ -240,7 +254,7 @@ def _colour_bars(samples: Mapping[str, GateSample]) -> tuple[style.Layout, list[
 
 
 def _colour_axis(gate: str) -> str:
-    """Return the colour axis of a gate: 0 to 1, or -1 to 1 for the candidate."""
+    """Return the colour axis of a gate: 0 to 100 %, or -1 to 1 for the candidate."""
     return "coloraxis2" if gate == "candidate" else "coloraxis"
 
 

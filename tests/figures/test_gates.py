@@ -89,7 +89,8 @@ def test_a_sequence_is_drawn_unit_by_unit_or_as_their_mean(tapes, cells):
         for gate in GATES[cell]:
             values = tape.gates[gate][1, -1, :, 2]
             drawn = traces(maps, "heatmap")[f"{cell} {gate}"]
-            np.testing.assert_allclose(drawn.z, values[:, order].T, rtol=1e-6)
+            percent = 1 if gate == "candidate" else 100  # half a percent is not seen
+            np.testing.assert_allclose(drawn.z / percent, values[:, order].T, atol=0.0051)
             assert [*drawn.y] == [f"unit {unit}" for unit in order]
             np.testing.assert_allclose(traces(lines, "scatter")[f"{cell} {gate}"].y, values.mean(1))
         symbol = int(np.flatnonzero(batch.inputs[:, 2, :-2].sum(-1))[0])
@@ -131,14 +132,18 @@ def test_a_large_map_is_thinned_and_small(tapes):
     for trace in figure.data:
         units = [int(name.removeprefix("unit ")) for name in trace.y]
         assert len(set(np.diff(units))) == 1 and np.array(trace.z).size <= figures.SQUARES
-        np.testing.assert_allclose(trace.z[1], gates["update"][:, units[1]], atol=1e-3)
-    assert len(figure.to_json()) < 350_000
+        percent = 1 if "candidate" in trace.name else 100
+        np.testing.assert_allclose(trace.z[1] / percent, gates["update"][:, units[1]], atol=0.0051)
+    assert len(figure.to_json()) < 200_000
 
 
 def test_values_beyond_single_precision_are_drawn():
     candidate = np.array([[1e300, -1e300], [0.5, np.nan]])
-    sample = GateSample(gates={"candidate": candidate, "update": candidate}, units=np.arange(2), reads={})
-    assert np.isfinite(figures.sample_map({"gru": sample}).data[0].z[0][0])
+    update = np.array([[0.2, 0.4], [0.5, np.nan]])
+    sample = GateSample(gates={"candidate": candidate, "update": update}, units=np.arange(2), reads={})
+    update, drawn = figures.sample_map({"gru": sample}).data
+    assert (update.name, drawn.name) == ("gru update", "gru candidate")
+    assert np.isfinite(drawn.z[0][0]) and np.isnan(update.z[1][1])
 
 
 def test_axes_say_what_they_are(tapes, saturations):
