@@ -18,8 +18,8 @@ MARKERS = {
 MOMENTS = (0.35, 1, 0.65, 1)  # before, at, after, at the cue: opacity of bars, whose colours are those of the gates
 BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
 BARS = Sizes(panel=56, alone=120, gap=46, top=26, bottom=44)
-LINES = Sizes(panel=84, alone=150, gap=24, top=42, bottom=44, lift=14)
-MAPS = LINES._replace(bottom=132)  # for the colour bars
+LINES = Sizes(panel=78, alone=150, gap=36, top=42, bottom=44, lift=14)
+MAPS = Sizes(panel=84, alone=150, gap=24, top=42, bottom=132, lift=14)  # below are the colour bars
 ROOM = 1.45  # height of an axis, in highest bars: above the bars is room for the shares of the ends
 DOTS = 600  # largest number of dots for one gate; of more units, evenly spaced ones are shown
 LARGEST = float(np.finfo(np.float32).max)
