@@ -1,45 +1,29 @@
 """Gates: their values as histograms, by time step, around what is to be remembered, and by unit."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
+from analysis.figures.gate_panels import ROWS, Place, Sizes, legend_place, lowest, panel_figure, places_of
+from analysis.report.sentences.gates import LOSES, name_ends
+from analysis.report.wording import join_words
 from analysis.results import GateMoments, GateSample, Saturation
 
-# Gates of the same role are in one row: keep the memory, let input in, compute new values, give the output.
-ROWS = (("forget", "update"), ("input", "reset"), ("candidate",), ("output",))
 MARKERS = {
     "input": "diamond", "forget": "circle", "candidate": "square", "output": "triangle-up",
     "reset": "diamond", "update": "circle",
 }  # fmt: skip
-MOMENTS = ("#BFBFBF", "#E69F00", "#808080", "#CC79A7")  # before, at, after, at the cue
+MOMENTS = (0.35, 1, 0.65, 1)  # before, at, after, at the cue: opacity of bars, whose colours are those of the gates
 BELOW = {"y": -0.15, "yanchor": "top"}  # a legend of many entries, which wraps on a phone
-HEIGHT = 146  # of a panel with its title, in pixels, where cells stand side by side
+BARS = Sizes(panel=56, alone=120, gap=46, top=26, bottom=44)
+LINES = Sizes(panel=78, alone=150, gap=36, top=42, bottom=44, lift=14)
+MAPS = Sizes(panel=84, alone=150, gap=24, top=42, bottom=132, lift=14)  # below are the colour bars
 ROOM = 1.45  # height of an axis, in highest bars: above the bars is room for the shares of the ends
 DOTS = 600  # largest number of dots for one gate; of more units, evenly spaced ones are shown
-
-
-class Place(NamedTuple):
-    """Where a gate is drawn: its row and column, and the suffix of its panel's axes in plotly."""
-
-    cell: str
-    gate: str
-    row: int
-    column: int
-    panel: str
-
-    @property
-    def on(self) -> dict[str, str]:
-        """The axes of a trace."""
-        return {"xaxis": f"x{self.panel}", "yaxis": f"y{self.panel}"}
-
-    @property
-    def over(self) -> dict[str, str]:
-        """The axes of a note or a shade; the panel's height is 0 at the bottom and 1 at the top."""
-        return {"xref": f"x{self.panel}", "yref": f"y{self.panel} domain"}
+LARGEST = float(np.finfo(np.float32).max)
+SQUARES = 16_000  # largest number of squares of one gate's map, about as many as its panel has pixels
 
 
 def histograms(
@@ -57,26 +41,30 @@ def histograms(
     """
     phases = (now, before or {})
     highest = max(float(s.shares.max()) for cells in phases for gates in cells.values() for s in gates.values()) or 1.0
-    places = _places(now)
+    places = places_of(now)
     traces: list[go.Bar | go.Scatter] = []
     axes: style.Layout = {}
     shades, notes = [], []
     for place in places:
         saturation, old = now[place.cell][place.gate], (before or {}).get(place.cell, {}).get(place.gate)
         traces += _histogram(saturation, old, place)
-        axes[f"xaxis{place.panel}"] = {"range": [saturation.edges[0], saturation.edges[-1]]}
+        axes[f"xaxis{place.panel}"] = {
+            "range": [saturation.edges[0], saturation.edges[-1]], "nticks": 3, "showticklabels": False,
+        }  # fmt: skip
         axes[f"yaxis{place.panel}"] = {
-            "matches": "y", "range": [0, ROOM * highest], "tickformat": ".0%", "nticks": 4,
+            "matches": "y", "range": [0, ROOM * highest], "tickformat": ".0%", "nticks": 3,
             "showticklabels": place.column != 2,
         }  # fmt: skip
+        notes += _end_names(saturation, place)
         for shade, note in _end_shades(saturation, old, place):
             shades.append(shade)
-            notes.append(note)
+            notes += note
     if before:
-        axes["margin"] = {"b": 118}  # for the legend
         traces.append(style.key(before_name, width=1.5))
-        traces.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.faded(style.NEUTRAL, 0.75)}))
-    return _panel_figure(places, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
+        traces.append(go.Bar(x=[None], y=[None], name="now", marker={"color": style.NEUTRAL}))
+        axes["legend"] = legend_place(places)
+    sizes = BARS._replace(top=50) if before and "x" not in axes["legend"] else BARS  # a legend above needs a line
+    return panel_figure(places, sizes, traces, axes | {"bargap": 0}, notes, shades, "value", "share")
 
 
 def _histogram(now: Saturation, before: Saturation | None, place: Place) -> list[go.Bar | go.Scatter]:
@@ -84,7 +72,7 @@ def _histogram(now: Saturation, before: Saturation | None, place: Place) -> list
     edges, name = now.edges, f"{place.cell} {place.gate}"
     bars = go.Bar(
         x=(edges[:-1] + edges[1:]) / 2, y=now.shares, width=np.diff(edges), name=name,
-        marker={"color": style.faded(style.GATE_COLOURS[place.gate], 0.75), "line": {"width": 0}}, showlegend=False,
+        marker={"color": style.GATE_COLOURS[place.gate], "line": {"width": 0}}, showlegend=False,
         hovertemplate="value %{x:.3g}: share %{y:.3g}<extra></extra>", **place.on,
     )  # fmt: skip
     if before is None:
@@ -97,34 +85,50 @@ def _histogram(now: Saturation, before: Saturation | None, place: Place) -> list
 
 
 def sample_map(samples: Mapping[str, GateSample]) -> go.Figure:
-    """Draw every unit's gate at every step of one sequence, from shut (blue) to open (orange)."""
-    places = _places({cell: sample.gates for cell, sample in samples.items()})
+    """Draw every unit's gate at every time step of one sequence, from 0 (dark) to 1 (orange).
+
+    Of more units than `SQUARES` leaves room for, evenly spaced ones are drawn.
+    """
+    places = places_of({cell: sample.gates for cell, sample in samples.items()})
     traces: list[go.Heatmap] = []
     layout: style.Layout = {}
     for place in places:
-        cell, gate, *_ = place
-        values = samples[cell].gates[gate]
+        sample = samples[place.cell]
+        values = sample.gates[place.gate]
+        units = slice(None, None, -(-values.size // SQUARES))
         traces.append(
             go.Heatmap(
-                z=values.T, name=f"{cell} {gate}", coloraxis=_colour_axis(gate), **place.on,
-                hovertemplate="step %{x}, unit %{customdata}: %{z:.3g}<extra></extra>",
-                customdata=np.broadcast_to(samples[cell].units[:, None], values.T.shape),
+                z=_map_values(place.gate, values.T[units]), y=[f"unit {unit}" for unit in sample.units[units]],
+                name=f"{place.cell} {place.gate}", coloraxis=_colour_axis(place.gate), **place.on,
+                hovertemplate=f"time step %{{x}}, %{{y}}: {_hover(place.gate)}<extra></extra>",
             )
         )  # fmt: skip
         bare = {"showgrid": False, "showline": False, "ticks": ""}
-        layout |= {f"xaxis{place.panel}": bare, f"yaxis{place.panel}": bare | {"showticklabels": False}}
-    bar = {"thickness": 12, "len": 0.48, "tickfont": {"size": 12}, "x": 1.01, "outlinewidth": 0}
-    for name, lowest, title, y in (("coloraxis", 0, "gate", 0.77), ("coloraxis2", -1, "candidate", 0.23)):
-        scale = {"cmin": lowest, "cmax": 1, "colorscale": style.DIVERGING}
-        layout[name] = scale | {"colorbar": bar | {"title": {"text": title}, "y": y}}
-    layout["margin"] = {"l": 46}
+        layout[f"xaxis{place.panel}"] = bare | {"showticklabels": place.panel in lowest(places)}
+        layout[f"yaxis{place.panel}"] = bare | {"type": "category", "showticklabels": False}
     notes, lines = _read_marks(samples, places, "#000000")
-    return _panel_figure(places, traces, layout, notes, lines, "time step", "unit", lift=14)
+    bars, titles = _colour_bars(samples)
+    return panel_figure(places, MAPS, traces, layout | bars, [*notes, *titles], lines, "time step", "unit")
+
+
+def _map_values(gate: str, values: np.ndarray) -> np.ndarray:
+    """Return what a map draws: a gate in whole percent, a byte each; a candidate, which has no bounds, as floats."""
+    if gate == "candidate":
+        return np.clip(values, -LARGEST, LARGEST).astype(np.float32)
+    percent = np.rint(100 * values)
+    return percent.astype(np.uint8 if np.isfinite(percent).all() else np.float32)
+
+
+def _hover(gate: str) -> str:
+    """Return how a map names a value of a gate: "keeps 52 %", "52 % open"; of a candidate the number."""
+    if gate == "candidate":
+        return "%{z:.3f}"
+    return "keeps %{z:.0f} %" if gate in LOSES else "%{z:.0f} % open"
 
 
 def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
-    """Draw the mean over units of each gate at every step of one sequence."""
-    places = _places({cell: sample.gates for cell, sample in samples.items()})
+    """Draw the mean over units of each gate at every time step of one sequence."""
+    places = places_of({cell: sample.gates for cell, sample in samples.items()})
     traces: list[go.Scatter] = []
     axes: style.Layout = {}
     for place in places:
@@ -135,13 +139,14 @@ def sample_mean(samples: Mapping[str, GateSample]) -> go.Figure:
             go.Scatter(
                 x=np.arange(len(values)), y=values, name=f"{cell} {gate}", mode="lines", showlegend=False,
                 line={"color": style.GATE_COLOURS[gate], "width": 2.5}, **place.on,
-                hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
+                hovertemplate="time step %{x}: %{y:.3g}<extra></extra>",
             )
         )  # fmt: skip
         ticks = len(samples) == 1 or place.column == 1  # cells side by side share them
+        axes[f"xaxis{place.panel}"] = {"showticklabels": place.panel in lowest(places)}
         axes[f"yaxis{place.panel}"] = {"range": _mean_range(gate, values), "nticks": 3, "showticklabels": ticks}
     notes, lines = _read_marks(samples, places, style.NEUTRAL)
-    return _panel_figure(places, traces, axes, notes, lines, "time step", "mean", lift=14)
+    return panel_figure(places, LINES, traces, axes, notes, lines, "time step", "mean")
 
 
 def moments(results: Mapping[str, GateMoments]) -> go.Figure:
@@ -150,26 +155,39 @@ def moments(results: Mapping[str, GateMoments]) -> go.Figure:
     for panel, result in zip(style.numbers(len(results)), results.values(), strict=True):
         gates = [gate for row in ROWS for gate in row if gate in result.mean]
         for k, moment in enumerate(result.moments):
+            colours = [style.faded(style.GATE_COLOURS[gate], MOMENTS[k]) for gate in gates]
             mean, low, high = (
                 np.array([values[gate][k] if np.isfinite(values[gate][k]) else np.nan for gate in gates])
                 for values in (result.mean, result.low, result.high)
             )
             traces.append(
                 go.Bar(
-                    x=gates, y=mean, name=moment, legendgroup=moment, showlegend=not panel,
-                    xaxis=f"x{panel}", yaxis=f"y{panel}", marker={"color": MOMENTS[k]},
+                    x=gates, y=mean, name=moment, offsetgroup=moment, showlegend=False,
+                    xaxis=f"x{panel}", yaxis=f"y{panel}", marker={"color": colours} | _stripes(k),
                     hovertemplate="%{x}: %{y:.3g}<extra>" + moment + "</extra>",
                     error_y={"array": high - mean, "arrayminus": mean - low, "color": style.NEUTRAL, "thickness": 1.2,
                              "width": 3},
                 )
             )  # fmt: skip
-    grid = style.panels(1, len(results), titles=tuple(map(str.upper, results)), shared_yaxes=True)
-    own = {"yaxis": {"title": {"text": "mean of the gate"}}, "barmode": "group", "hovermode": "closest"}
-    return style.figure(traces, grid, own | {"legend": BELOW}, height=380)
+    named = max((result.moments for result in results.values()), key=len)
+    for k, moment in enumerate(named):
+        look = {"color": style.faded(style.NEUTRAL, MOMENTS[k])} | _stripes(k)
+        traces.append(go.Bar(x=[None], y=[None], name=moment, offsetgroup=moment, marker=look))
+    count = len(results)
+    grid = style.panels(count, titles=tuple(map(str.upper, results)), vertical_spacing=0.2)
+    axes = {f"yaxis{panel}": {"title": {"text": "mean"}, "nticks": 5} for panel in style.numbers(count)}
+    legend = {"x": 0, "xref": "container", "y": 0, "yref": "container", "yanchor": "bottom"}
+    own = {"barmode": "group", "hovermode": "closest", "legend": legend, "margin": {"b": 90}}
+    return style.figure(traces, grid, axes, own, height=190 * count + 120)
+
+
+def _stripes(moment: int) -> style.Layout:
+    """Return the pattern of the bars of a moment: those at the cue are striped."""
+    return {"pattern": {"shape": "/", "solidity": 0.4}} if moment == len(MOMENTS) - 1 else {}
 
 
 def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
-    """Draw how often each unit is at the left and at the right end: a dot per unit, none beyond x + y = 1.
+    """Draw how often each unit's gates are near 0 and near 1: a dot per unit, none beyond x + y = 1.
 
     Karpathy, Johnson & Li (2015).
     """
@@ -192,73 +210,51 @@ def saturated_units(now: Mapping[str, Mapping[str, Saturation]]) -> go.Figure:
                 go.Scatter(
                     x=saturation.right.ravel()[thin], y=saturation.left.ravel()[thin], name=gate,
                     legendgroup=gate, showlegend=gate not in named, mode="markers", cliponaxis=False, **on,
-                    marker={"color": style.faded(style.GATE_COLOURS[gate], 0.7), "symbol": MARKERS[gate], "size": 8},
-                    hovertemplate=gate + ": right %{x:.1%}, left %{y:.1%}<extra></extra>",
+                    marker={"color": style.GATE_COLOURS[gate], "symbol": MARKERS[gate], "size": 8},
+                    hovertemplate="{}: {} %{{y:.1%}}, {} %{{x:.1%}}<extra></extra>".format(gate, *name_ends(gate)),
                 )
             )  # fmt: skip
             named.add(gate)
         share = {"range": [-0.02, 1.02], "tickformat": ".0%"}
-        axes[f"xaxis{panel}"] = share | {"nticks": 3, "title": {"text": "right-saturated"}}
-        axes[f"yaxis{panel}"] = share | ({} if panel else {"title": {"text": "left-saturated"}})
+        axes[f"xaxis{panel}"] = share | {"nticks": 3, "title": {"text": "near 1: keeps"}}
+        axes[f"yaxis{panel}"] = share
+    loses = " or ".join(LOSES[gate] for gates in now.values() for gate in gates if gate in LOSES)
+    axes["yaxis"] = axes["yaxis"] | {"title": {"text": f"near 0: {loses}"}}
     titles = tuple(map(str.upper, now))
-    grid = style.panels(1, len(now), titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
+    grid = style.panels(1, len(now), titles=titles, shared_yaxes=True, horizontal_spacing=0.12)
     return style.figure(traces, grid, axes, {"hovermode": "closest", "legend": BELOW | {"y": -0.24}}, height=420)
 
 
-def _places(cells: Mapping[str, Mapping]) -> list[Place]:
-    """Return a panel for each gate: a column per cell, or two columns where there is one cell."""
-    if len(cells) == 1:
-        ((cell, gates),) = cells.items()
-        names = [gate for row in ROWS for gate in row if gate in gates]
-        spots = [(cell, gate, k // 2 + 1, k % 2 + 1) for k, gate in enumerate(names)]
-    else:
-        rows = [names for names in ROWS if any(gate in gates for gates in cells.values() for gate in names)]
-        spots = [
-            (cell, gate, row, column)
-            for row, names in enumerate(rows, 1)
-            for column, (cell, gates) in enumerate(cells.items(), 1)
-            for gate in names
-            if gate in gates
-        ]
-    return [Place(*spot, panel) for spot, panel in zip(spots, style.numbers(len(spots)), strict=True)]
+def _end_names(saturation: Saturation, place: Place) -> list[style.Layout]:
+    """Return what a gate does at both ends of its axis, below it; of a candidate, the axis's ends."""
+    names = name_ends(place.gate) if place.gate != "candidate" else ("", "")
+    beyond = ("≤ ", "≥ ") if saturation.ends is None else ("", "")
+    return [
+        {"text": f"{more}{edge:g} {name}".replace("-", "−").strip(), "x": edge, "y": 0, "showarrow": False,
+         "xanchor": side, "yanchor": "top", "yshift": -8, "font": {"size": 12}} | place.over
+        for edge, name, more, side in zip(saturation.edges[[0, -1]], names, beyond, ("left", "right"), strict=True)
+    ]  # fmt: skip
 
 
-def _panel_figure(
-    places: list[Place],
-    traces: list,
-    layout: style.Layout,
-    notes: list[style.Layout],
-    shapes: list[style.Layout],
-    across: str,
-    up: str,
-    lift: int = 0,
-) -> go.Figure:
-    """Return a figure with a panel for each gate; notes and shapes lie over the traces.
-
-    `across` and `up` are the titles of the axes; `lift` is room below the top row's titles, in pixels.
-    """
-    rows, columns = max(place.row for place in places), max(2, *(place.column for place in places))
-    titles = {(place.row, place.column): f"{place.cell.upper()} {place.gate}" for place in places}
-    grid = style.panels(
-        rows, columns, titles=tuple(titles.get((r + 1, c + 1)) for r in range(rows) for c in range(columns)),
-        horizontal_spacing=0.1, vertical_spacing=0.48 / rows,
-    )  # fmt: skip
-    lifted = [t | {"font": {"size": 14}, "yshift": lift * (t["y"] > 0.99)} for t in grid["annotations"]]
-    lowest = {place.column: place.panel for place in places}  # the last of a column is its lowest
-    return style.figure(
-        traces,
-        grid,
-        {f"xaxis{panel}": {"title": {"text": across}} for panel in lowest.values()},
-        {f"yaxis{place.panel}": {"title": {"text": up}} for place in places if place.column == 1},
-        {"annotations": [*lifted, *notes], "shapes": shapes, "hovermode": "closest"},
-        {"legend": BELOW, "margin": {"l": 82, "r": 30, "t": 50 + lift}},
-        layout,
-        height=rows * (HEIGHT if len({place.cell for place in places}) > 1 else 2 * HEIGHT - 60) + 70,
-    )
+def _colour_bars(samples: Mapping[str, GateSample]) -> tuple[style.Layout, list[style.Layout]]:
+    """Return the colour axes of gates and candidates, with bars side by side below the panels, and the bars' titles."""
+    bar = {"orientation": "h", "thickness": 10, "tickfont": {"size": 12}, "outlinewidth": 0, "xanchor": "left"}
+    bar |= {"yref": "container", "y": 0, "yanchor": "bottom"}
+    ticks = {"tickvals": [0, 50, 100], "ticktext": ["0", "0.5", "1"], "x": 0, "len": 0.55}
+    gate = {"cmin": 0, "cmax": 100, "colorscale": style.GATE_SCALE, "colorbar": bar | ticks}
+    signed = {"cmin": -1, "cmax": 1, "colorscale": style.DIVERGING}
+    signed["colorbar"] = bar | style.SIGNED | {"x": 0.6, "len": 0.4}
+    loses = join_words([LOSES[gate] for sample in samples.values() for gate in sample.gates if gate in LOSES], "/")
+    titles = [
+        {"text": text, "x": x, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
+         "yshift": 50 - MAPS.bottom, "align": "left", "showarrow": False, "font": {"size": 12}}
+        for text, x in ((f"1: keeps, open<br>0: {loses}, shut", 0.02), ("candidate", 0.62))
+    ]  # fmt: skip
+    return {"coloraxis": gate, "coloraxis2": signed}, titles
 
 
 def _colour_axis(gate: str) -> str:
-    """Return the colour axis of a gate: 0 to 1, or -1 to 1 for the candidate."""
+    """Return the colour axis of a gate: 0 to 100 %, or -1 to 1 for the candidate."""
     return "coloraxis2" if gate == "candidate" else "coloraxis"
 
 
@@ -270,17 +266,20 @@ def _mean_range(gate: str, values: np.ndarray) -> list[float]:
     return [-top, top]
 
 
-def _end_shades(now: Saturation, before: Saturation | None, place: Place) -> Iterator[tuple[dict, dict]]:
-    """Yield a shade and a note for each of a gate's two ends; the note is the share of values there."""
+def _end_shades(now: Saturation, before: Saturation | None, place: Place) -> Iterator[tuple[dict, list[dict]]]:
+    """Yield a shade for each of a gate's two ends, and a note with the share of values there, if there are any."""
     if now.ends is None:
         return
     for side, (start, end) in enumerate(((now.edges[0], now.low), (now.high, now.edges[-1]))):
-        was = f"{before.ends[side]:.0%} → " if before and before.ends else ""
+        shares = [f"{phase.ends[side]:.0%}" for phase in (before, now) if phase and phase.ends]
+        note = {
+            "text": " → ".join(shares), "x": (start, end)[side], "y": 1, "showarrow": False,
+            "xanchor": ("left", "right")[side], "yanchor": "top", "font": {"size": 12},
+        }  # fmt: skip
         yield (
             {"type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1, "fillcolor": style.NEUTRAL, "opacity": 0.12,
              "line": {"width": 0}, "layer": "below"} | place.over,
-            {"text": was + f"{now.ends[side]:.0%}", "x": (start, end)[side], "y": 1, "showarrow": False,
-             "xanchor": ("left", "right")[side], "yanchor": "top", "font": {"size": 12}} | place.over,
+            [] if set(shares) == {"0%"} else [note | place.over],
         )  # fmt: skip
 
 

@@ -12,14 +12,15 @@ from analysis.results import SMALLEST, Decay, Memory
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 DASHES = {"rnn": "dot", "lstm": "solid", "gru": "dash"}
-GATE_COLOURS = {
-    "input": "#E69F00",
-    "forget": "#0072B2",
-    "candidate": "#CC79A7",
-    "output": "#56B4E9",
-    "reset": "#D55E00",
-    "update": "#009E73",
+GATE_COLOURS = {  # none of a cell's hue; 3:1 or more on white and on Streamlit's dark background
+    "input": "#9A8A00",
+    "forget": "#7F3FE8",
+    "candidate": "#A886B4",
+    "output": "#E0487A",
+    "reset": "#85694A",
+    "update": "#D01FB0",
 }
+GATE_SCALE = [[0.0, "#5A5A66"], [0.5, "#CFCFCF"], [1.0, "#E69F00"]]  # a gate from 0 to 1
 NEUTRAL = "#808080"  # readable on white and on black
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#BFBFBF"], [1.0, "#E69F00"]]  # use with values symmetric about 0
 SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # a colour bar's ends and middle
@@ -91,7 +92,8 @@ def panels(
     """
     specs = np.full((rows, columns), {}, dtype=object)
     specs.flat[[k for k, title in enumerate(titles) if title is None]] = None
-    figure = make_subplots(rows, columns, subplot_titles=[t or "" for t in titles], specs=specs.tolist(), **options)
+    named = [title for title in titles if title is not None]  # plotly passes over places without a panel
+    figure = make_subplots(rows, columns, subplot_titles=named, specs=specs.tolist(), **options)
     layout = figure.to_dict()["layout"]
     return {"annotations": [], **{name: value for name, value in layout.items() if name != "template"}}
 

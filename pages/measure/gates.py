@@ -1,4 +1,4 @@
-"""Gate saturation: which gates are open, shut, or stuck."""
+"""Gate saturation: how much of the time gates keep, erase or replace, and which stand half open."""
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -6,16 +6,16 @@ import streamlit as st
 from analysis.experiment import GATED
 from analysis.figures import gates as figures
 from analysis.report import wording
-from analysis.report.sentences.gates import ENDS, saturation_sentence
+from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
 from analysis.report.tables import Gates, saturation_tables
 from pages.ui import export, gates, layout, player, sidebar, training
 from pages.ui.untrained import measure_untrained, mention_sizes
 
-NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every step."
+NO_GATES = "The RNN has no gates: all it holds passes through its weights and its activation at every time step."
 
 layout.title(
-    "Which gates are open, shut, or stuck?",
-    "A gate near 0 is shut, near 1 open. One that never leaves an end no longer decides: it is stuck.",
+    "What do the gates keep?",
+    "A gate is a number from 0 to 1. At 1 the forget and the update gate keep, at 0 they erase and replace.",
 )
 settings = sidebar.settings()
 gated = {cell: experiment for cell, experiment in settings.experiments.items() if cell in GATED}
@@ -24,7 +24,8 @@ if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
     trainings.show_estimate()
     st.stop()
-runs = {cell: run for cell, run in trainings.runs.items() if cell in gated}
+ids = gates.find_ids(gated, trainings.runs)
+runs = {cell: trainings.runs[cell] for cell in ids}
 unfinished = {cell: row for cell, row in trainings.unfinished.items() if cell in gated}
 live = any(row.live for row in unfinished.values())
 
@@ -35,7 +36,7 @@ pictures: dict[str, go.Figure] = {}  # a download during a training takes the la
 
 
 def histograms() -> tuple[Gates, dict[str, str]]:
-    """Draw the histograms at the step that is reached or chosen; return what they show, and of which phase it is."""
+    """Draw the histograms at the update that is reached or chosen; return what they show, and of which phase it is."""
     seen = {cell: progress for cell, progress in training.progress(unfinished).items() if progress.snapshots}
     reached = max((progress.row.step for progress in seen.values()), default=None if runs and not unfinished else 0)
     step = player.draw_row("gates_step", settings.first, reached)
@@ -43,20 +44,28 @@ def histograms() -> tuple[Gates, dict[str, str]]:
     for cell in gated:
         if cell in seen or (cell in runs and step < settings.first.steps and reached is None):
             snapshot = player.snapshot(seen.get(cell) or runs[cell], step)
-            now[cell], phases[cell] = snapshot.saturation, f"step {snapshot.step}"
+            now[cell], phases[cell] = snapshot.saturation, f"update {snapshot.step}"
         elif cell in runs:
             now[cell], phases[cell] = runs[cell].measured_after.saturation, "after"
         else:
             now[cell], phases[cell] = untrained[cell].saturation, "before"
-    pictures["gates"] = figures.histograms(now, before)
+    pictures["gates"] = gates.picture("histograms", subject(phases), lambda: figures.histograms(now, before))
     alt = "Histogram of every gate's values, a column per cell"
     layout.chart(pictures["gates"], "gates", alt, moves=live or player.is_playing("gates_step"))
-    st.caption(ENDS + (" The arrow leads from before the training to now." if before else ""))
-    mention_sizes(starting)
-    for cell in gated:
-        name = wording.cell_with_state(cell, wording.name_states(phases))
+    names = {cell: wording.cell_with_state(cell, wording.name_states(phases)) for cell in gated}
+    for cell, name in names.items():
         layout.says(saturation_sentence(name, now[cell], before.get(cell)))
+    notable = [describe_notable_gates(name, now[cell], before.get(cell)) for cell, name in names.items()]
+    ends = ENDS + (" The arrow leads from before the training to now." if before else "")
+    st.caption("  \n".join([*filter(None, notable), ends]))
+    mention_sizes(starting)
     return now, phases
+
+
+def subject(phases: dict[str, str]) -> tuple:
+    """Return what tells the gates of these phases from others: experiments, runs, phases, and what they began with."""
+    begun = {cell: row.id for cell, row in unfinished.items()} | ids
+    return tuple((experiment, begun.get(cell), phases[cell], cell in runs) for cell, experiment in gated.items())
 
 
 now, phases = player.moving("gates_step", histograms, live)
@@ -65,17 +74,18 @@ with st.container():
     if "rnn" in settings.cells:
         st.caption(NO_GATES)
 
-tabs = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
-sequence_tab, around_tab, units_tab, carry_tab = st.tabs(tabs, key="gates_tab", bind="query-params")
+with st.container(key="tall-gates"):
+    names = ("One sequence", "Around the symbol", "Unit by unit", "Carry by distance")
+    sequence_tab, around_tab, units_tab, carry_tab = st.tabs(names, key="gates_tab", bind="query-params")
 if sequence_tab.open or around_tab.open:
     with sequence_tab if sequence_tab.open else around_tab:
-        tables |= gates.show_sequences(sequence_tab.open, gated, runs, bool(unfinished), pictures)
+        tables |= gates.show_sequences(sequence_tab.open, gated, ids, bool(unfinished), pictures)
 if units_tab.open:
     with units_tab:
-        gates.show_units(now, wording.name_states(phases), pictures)
+        gates.show_units(now, subject(phases), wording.name_states(phases), pictures)
 if carry_tab.open:
     with carry_tab:
         carry = {cell: untrained[cell].decays["carry"] for cell in gated}
-        tables |= gates.show_carry(gated, carry, {cell: run.carry for cell, run in runs.items()}, pictures)
+        tables |= gates.show_carry(gated, ids, carry, {cell: run.carry for cell, run in runs.items()}, pictures)
 export.row("gates", pictures, gated, tables, trained=runs)
 trainings.show_estimate()

@@ -13,7 +13,7 @@ from analysis.measures.memory import output_memory
 from analysis.measures.spectrum import gradient_matrix
 from analysis.models.layers import to_module
 from analysis.models.measuring import measure_module
-from analysis.report.sentences.gates import ENDS, saturation_sentence
+from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
 from analysis.report.sentences.model import rate_sentence, reach_sentence
 from analysis.report.tables import model_tables
 from analysis.results import GateSample, Measured
@@ -72,6 +72,7 @@ with gates_tab:
         layout.chart(pictures["gates"], "gates", "Histogram of every gate's values")
         st.caption(ENDS)
         st.markdown(saturation_sentence(cell.upper(), measured.saturation))
+        st.caption(describe_notable_gates(cell.upper(), measured.saturation))
         pictures["gates-in-time"] = gates_figures.sample_map({cell: sample})
         layout.chart(pictures["gates-in-time"], "gates-in-time", "Every gate at every step of the first sequence")
 with bounds_tab:

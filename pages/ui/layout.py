@@ -27,9 +27,11 @@ TIGHT = """<style>
 [class*="st-key-layers-"]:has(.above-1):has(
   > [class*="-layer1"]:not([data-retained]) .js-plotly-plot:not([style*="visibility"]) .main-svg) > [class*="-layer0"]
 { visibility: hidden; }
+[class*="st-key-tall-"] { min-height: 48rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
-</style>"""  # so that question, picture and sentence fit one screen, and a picture lies over the one that it replaces
+</style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,
+# and a page stays where it is when a tab is opened that holds less than the one before
 
 KEPT = 300  # figures in the server's memory
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these

@@ -9,6 +9,7 @@ from analysis.engine.initialization import initial_weights
 from analysis.figures import gates as figures
 from analysis.measures.gates import example_batch, gate_moments, gate_sample, gate_saturation, steps_read
 from analysis.measures.meter import Meter
+from analysis.results import GateSample
 from analysis.tasks.registry import build_task
 
 GATES = {"lstm": ("forget", "input", "candidate", "output"), "gru": ("update", "reset", "candidate")}
@@ -87,7 +88,10 @@ def test_a_sequence_is_drawn_unit_by_unit_or_as_their_mean(tapes, cells):
         order = np.argsort(tape.gates[keep][1, -1, :, 2].mean(0))
         for gate in GATES[cell]:
             values = tape.gates[gate][1, -1, :, 2]
-            np.testing.assert_array_equal(traces(maps, "heatmap")[f"{cell} {gate}"].z, values[:, order].T)
+            drawn = traces(maps, "heatmap")[f"{cell} {gate}"]
+            percent = 1 if gate == "candidate" else 100  # half a percent is not seen
+            np.testing.assert_allclose(drawn.z / percent, values[:, order].T, atol=0.0051)
+            assert [*drawn.y] == [f"unit {unit}" for unit in order]
             np.testing.assert_allclose(traces(lines, "scatter")[f"{cell} {gate}"].y, values.mean(1))
         symbol = int(np.flatnonzero(batch.inputs[:, 2, :-2].sum(-1))[0])
         assert [*samples[cell].reads["symbol"]] == [symbol]
@@ -97,6 +101,51 @@ def test_a_sequence_is_drawn_unit_by_unit_or_as_their_mean(tapes, cells):
     assert {note.text for note in maps.layout.annotations} >= {"symbol", "cue"}
 
 
+def test_a_panel_has_the_name_of_its_gate_above_it(saturations):
+    figure = figures.histograms(saturations)  # a GRU has no output gate: there is no panel beside the LSTM's
+    panels = {f"{trace.name}": trace.yaxis for trace in figure.data}
+    for note in figure.layout.annotations:
+        if (gate := note.text.lower()) in panels:
+            number = panels[gate][1:]
+            assert note.y == figure.layout[f"yaxis{number}"].domain[1]
+            assert note.x == pytest.approx(np.mean(figure.layout[f"xaxis{number}"].domain))
+            del panels[gate]
+    assert not panels
+
+
+def test_ends_say_what_a_gate_does_there(saturations):
+    def written(figure, panel):
+        return [note.text for note in figure.layout.annotations if note.xref == f"x{panel}" and note.y == 0]
+
+    both = figures.histograms(saturations)
+    assert [written(both, panel) for panel in ("", 2, 3, 6)] == [
+        ["0 erases", "1 keeps"], ["0 replaces", "1 keeps"], ["0 shut", "1 open"], ["−1", "1"]]  # fmt: skip
+    unbounded = {"gru": gate_saturation(look("gru", activation="identity")[0])}
+    assert written(figures.histograms(unbounded), 3) == ["≤ −4", "≥ 4"]
+
+
+def test_a_large_map_is_thinned_and_small(tapes):
+    rng = np.random.default_rng(0)
+    gates = dict.fromkeys(("reset", "update", "candidate"), rng.uniform(0, 1, (1000, 512)))
+    large = GateSample(gates=gates, units=np.arange(512), reads={})
+    figure = figures.sample_map({"gru": large})
+    for trace in figure.data:
+        units = [int(name.removeprefix("unit ")) for name in trace.y]
+        assert len(set(np.diff(units))) == 1 and np.array(trace.z).size <= figures.SQUARES
+        percent = 1 if "candidate" in trace.name else 100
+        np.testing.assert_allclose(trace.z[1] / percent, gates["update"][:, units[1]], atol=0.0051)
+    assert len(figure.to_json()) < 200_000
+
+
+def test_values_beyond_single_precision_are_drawn():
+    candidate = np.array([[1e300, -1e300], [0.5, np.nan]])
+    update = np.array([[0.2, 0.4], [0.5, np.nan]])
+    sample = GateSample(gates={"candidate": candidate, "update": update}, units=np.arange(2), reads={})
+    update, drawn = figures.sample_map({"gru": sample}).data
+    assert (update.name, drawn.name) == ("gru update", "gru candidate")
+    assert np.isfinite(drawn.z[0][0]) and np.isnan(update.z[1][1])
+
+
 def test_axes_say_what_they_are(tapes, saturations):
     samples = {cell: gate_sample(tape, reads) for cell, (tape, reads, _) in tapes.items()}
     for figure, across, up in (
@@ -104,7 +153,7 @@ def test_axes_say_what_they_are(tapes, saturations):
         (figures.sample_map(samples), "time step", "unit"),
         (figures.sample_mean(samples), "time step", "mean"),
     ):
-        outer = [figure.layout[f"yaxis{panel}"].title.text for panel in ("", 3, 5, 7)]
+        outer = [figure.layout[f"yaxis{panel}"].title.text for panel in ("", 3, 5, 6)]
         assert outer == [up] * 4  # all that stand left
         below = {axis.title.text for axis in figure.select_xaxes()}
         assert below == {None, across}
@@ -118,7 +167,9 @@ def test_means_before_at_and_after_the_symbol(tapes):
     gate = tape.gates["update"][:, -1]
     expected = [gate[:, :symbol], gate[:, symbol : symbol + 1], gate[:, symbol + 1 : -1], gate[:, -1:]]
     np.testing.assert_allclose(result.units["update"], [part.mean(axis=(1, 2)) for part in expected])
-    bars = traces(figures.moments({"gru": result}), "bar")
+    figure = figures.moments({"gru": result})
+    assert [trace.name for trace in figure.data if trace.showlegend is not False] == [*result.moments]
+    bars = {trace.name: trace for trace in figure.data if trace.showlegend is False}
     for k, moment in enumerate(result.moments):
         np.testing.assert_allclose(bars[moment].y[0], result.units["update"][k].mean())
         assert np.isfinite(np.array(bars[moment].y, float)).all()

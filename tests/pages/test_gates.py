@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from analysis import Experiment, measure_untrained
+from analysis.figures import gates as figures
 from analysis.lesson.repetition import parse_vector, repeat
 from analysis.measures.gate_reading import SEQUENCES
 from analysis.report import tables
@@ -77,7 +78,7 @@ def test_other_tasks(task):
         pytest.importorskip("sklearn")
     at = fine(opened(PAGE, **SMALL | {"length": 10}, cells="GRU", task=task, gates_tab=TABS[1]))
     assert len(charts(at)) == (1 if task in EVERY_STEP else 2)
-    assert ("every step is to be remembered" in texts(at)) == (task in EVERY_STEP)
+    assert ("every time step is to be remembered" in texts(at)) == (task in EVERY_STEP)
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -110,13 +111,48 @@ def test_training_is_overlaid_and_followed():
     fine(at.segmented_control(key="gates_weights").set_value("untrained").run())
 
 
-def test_gates_are_kept_by_the_run_they_were_read_of(monkeypatch):
+def test_gates_are_those_of_the_run_they_were_read_of():
     experiment = Experiment(cell="gru", **SMALL)
-    asked = []
-    monkeypatch.setattr(gates, "_read_gates", lambda *arguments: asked.append(arguments[1]))
-    gates.gates_of_sequence(experiment, True, 1)
+    assert gates.find_ids({"gru": experiment}, {"gru"}) == {}
     training.submit([experiment])
     until(lambda: not training.jobs().under_way)
-    gates.gates_of_sequence(experiment, True, 1)
-    gates.gates_of_sequence(experiment, False, 1)
-    assert asked == [None, training.jobs().find(experiment).id, None]
+    assert gates.find_ids({"gru": experiment}, set()) == {}
+    ids = gates.find_ids({"gru": experiment}, {"gru"})
+    assert ids == {"gru": training.jobs().find(experiment).id}
+    trained_gates, untrained_gates = (gates.gates_of_sequence(experiment, id, 1)[0] for id in (ids["gru"], None))
+    assert not np.array_equal(trained_gates.gates["update"], untrained_gates.gates["update"])
+    np.testing.assert_array_equal(gates.gates_of_sequence(experiment, None, 1)[0].units, untrained_gates.units)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a list that names a picture as often as one is drawn."""
+    names = []
+    for name in ("histograms", "sample_map", "sample_mean", "moments", "saturated_units"):
+        draw = getattr(figures, name)
+        monkeypatch.setattr(
+            figures, name, lambda *arguments, name=name, draw=draw: names.append(name) or draw(*arguments)
+        )
+    return names
+
+
+def test_a_rerun_draws_only_what_changed(drawn):
+    at = fine(opened(PAGE, **SMALL | {"length": 7}, snapshot_every=5, cells="GRU"))
+    assert drawn == ["histograms", "sample_map"]
+    shown = charts(at)
+    assert charts(fine(at.run())) == shown
+    assert drawn == ["histograms", "sample_map"]
+    fine(at.number_input(key="sequence").set_value(2).run())
+    assert drawn == ["histograms", "sample_map", "sample_map"]
+    trained(at)
+    drawn.clear()
+    assert charts(fine(at.run()))[0] != shown[0]
+    fine(at.select_slider(key="gates_step").set_value(5).run())
+    assert set(drawn) == {"histograms"}
+
+
+def test_where_a_gate_keeps_and_where_it_replaces_is_said():
+    said = texts(fine(opened(PAGE, **SMALL, cells="GRU", forget_bias=5, gates_tab=TABS[2])))
+    assert "GRU: the update gate always keeps everything." in said
+    assert "GRU: the update gate always keeps in 4 of 4 units." in said
+    assert "stuck" not in said and "update gate is" not in said

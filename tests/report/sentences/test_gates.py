@@ -1,20 +1,87 @@
-from dataclasses import replace
-
 import numpy as np
+import pytest
 
-from analysis import Experiment, train
-from analysis.report.sentences.gates import saturation_sentence
+from analysis.report.sentences.gates import describe_notable_gates, name_ends, saturation_sentence
+from analysis.results import Saturation
 
 
-def test_the_sentence_says_what_was_measured():
-    run = train(Experiment(cell="gru", length=6, hidden_size=4, seeds=2, steps=2))
-    none = np.zeros((2, 1, 4))
-    saturation = {name: replace(gate, left=none, right=none) for name, gate in run.measured_after.saturation.items()}
-    assert saturation_sentence("GRU", saturation) == (
-        "GRU: all gates stand in between, none is open or shut for long; none is stuck."
+def gate(left=0.0, right=0.0):
+    """Saturation of a gate of 3 models with 2 layers of 4 units; `left` and `right` broadcast to (S, L, H)."""
+    left, right = (np.broadcast_to(np.asarray(share, float), (3, 2, 4)) for share in (left, right))
+    return Saturation(left=left, right=right, counts=np.array([1, 1]), edges=np.array([0, 0.5, 1]), low=0.1, high=0.9)
+
+
+CANDIDATE = Saturation(left=None, right=None, counts=np.array([1]), edges=np.array([-4, 4]), low=-0.9, high=0.9)
+
+
+def lstm(**gates):
+    half = gate()
+    return {"input": half, "forget": half, "candidate": CANDIDATE, "output": half} | gates
+
+
+def gru(**gates):
+    half = gate()
+    return {"reset": half, "update": half, "candidate": CANDIDATE} | gates
+
+
+def test_a_gate_that_carries_memory_keeps_and_loses_in_words_of_its_own():
+    assert (name_ends("forget"), name_ends("update")) == (("erases", "keeps"), ("replaces", "keeps"))
+    assert name_ends("output") == name_ends("reset") == ("shut", "open")
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [
+        (lstm(), None, "X: all gates are half open; they neither keep nor erase."),
+        (gru(), gru(), "X: all gates are half open; they neither keep nor replace."),
+        (
+            lstm(output=gate(right=0.5)),
+            lstm(),
+            "X: the forget gate stays between its ends; it neither keeps nor erases.",
+        ),
+        (gru(update=gate(right=0.27)), None, "X: the update gate keeps 27 % of the time."),
+        (
+            gru(update=gate(left=0.18, right=0.27), reset=gate(left=0.9)),
+            gru(),
+            "X: the update gate keeps 27 % of the time and replaces 18 % (untrained 0 % and 0 %).",
+        ),
+        (
+            lstm(forget=gate(left=0.02, right=0.314), output=gate(right=0.6)),
+            lstm(),
+            "X: the forget gate keeps 31 % of the time (untrained 0 %).",
+        ),
+        (lstm(), lstm(forget=gate(right=0.7)), "X: the forget gate keeps 0 % of the time (untrained 70 %)."),
+        (lstm(forget=gate(right=1)), None, "X: the forget gate always keeps everything."),
+        (
+            gru(update=gate(left=1)),
+            gru(update=gate(left=0.4, right=0.3)),
+            "X: the update gate always replaces everything (untrained 40 % of the time).",
+        ),
+    ],
+)
+def test_the_headline_is_of_the_gate_that_carries_memory(now, before, said):
+    assert saturation_sentence("X", now, before) == said
+
+
+def test_nothing_is_said_of_gates_in_between():
+    assert describe_notable_gates("X", lstm(), lstm(output=gate(right=0.9))) == ""
+    assert describe_notable_gates("X", gru(update=gate(left=0.5, right=0.4))) == ""
+
+
+def test_units_are_those_of_one_network():
+    always = describe_notable_gates("X", lstm(forget=gate(right=1)))
+    assert always == "X: the forget gate always keeps in 8 of 8 units."
+    right = np.zeros((3, 2, 4))
+    right[0, :, 0], right[1, 0, :3], right[2] = 1, 0.995, 1
+    differing = gru(update=gate(left=np.eye(4)[3] * (right[..., 3:] < 1), right=right))
+    assert describe_notable_gates("X", differing) == (
+        "X: the update gate always keeps in 3 (2–8) of 8 units and always replaces in 2 (0–2) of 8 units."
     )
-    half = np.broadcast_to([1.0, 1.0, 0.0, 0.0], (2, 1, 4))
-    saturation["update"] = replace(saturation["update"], right=half)
-    assert saturation_sentence("GRU", saturation, run.measured_before.saturation) == (
-        "GRU: the update gate is open 50 % of the time, untrained 0 %; 4 of 8 update gates are stuck."
+
+
+def test_other_gates_are_named_where_they_are_notable():
+    now = lstm(output=gate(left=0.06, right=0.32), input=gate(left=[1, 0, 0, 0]), forget=gate(left=0.5, right=0.4))
+    assert describe_notable_gates("X", now, lstm(output=gate(right=0.05))) == (
+        "X: the input gate is shut 25 % of the time (untrained 0 %), always in 2 of 8 units; "
+        "the output gate is open 32 % of the time (untrained 5 %) and shut 6 % (untrained 0 %)."
     )
