@@ -26,12 +26,20 @@ setTimeout(() => clearInterval(look), 10000);
 </script>"""
 
 
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 168 32" width="168" height="32">
+<path fill="#E8590C" d="M2 8 L12 14 C18 6 32 6 38 16 C32 26 18 26 12 18 L2 24 L6 16 Z"/>
+<circle cx="31" cy="14" r="1.8" fill="#fff"/>
+<text x="46" y="24" font-family="Source Sans Pro, Segoe UI, Arial, sans-serif" font-size="24" font-weight="700"
+ fill="#E8590C">Goldfish</text></svg>"""
+
+
 def main():  # its imports are here because every worker imports this file too, and needs none of them
     import pandas  # noqa: F401  whole, before plotly meets it half imported by another session's thread
     import streamlit as st
     from plotly.graph_objects import Figure
 
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
+    st.logo(LOGO, size="large")
     here = Path(__file__).parent
     page = st.navigation(
         {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.experiment import SETTINGS, Experiment
-from analysis.results import THRESHOLD, Decay, Memory
+from analysis.results import THRESHOLD, Decay, Memory, Run
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
 WHOLE = ", the whole sequence"
@@ -113,6 +113,16 @@ def describe_horizon_range(decay: Decay) -> str:
     low, high = format_number(horizons.min()), format_number(horizons.max())
     seeds = f"{low} to ≥ {high}" if horizons.max() == decay.furthest else f"{low}–{high}"
     return f"{median.removesuffix(WHOLE)} ({seeds})"
+
+
+def describe_late_horizons(run: Run) -> str:
+    """Return between which horizons a training went to and fro in the last fifth of its updates: "9–14 time steps"."""
+    late = [s.decay for s in run.snapshots if s.step >= 0.8 * run.experiment.steps and np.isfinite(s.decay.horizon)]
+    if not late:
+        return "not measurable"
+    low, high = min(decay.horizon for decay in late), max(late, key=lambda decay: decay.horizon)
+    end = ("≥ " if high.censored else "") + format_steps(high.horizon)
+    return end if low == high.horizon else f"{format_number(low)} to {end}"
 
 
 def threshold_suffix(decay: Decay) -> str:

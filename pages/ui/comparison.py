@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from analysis.measures.threshold import horizons_at
 from analysis.report import wording
 from analysis.report.sentences.training import start_sentence
 from analysis.report.wording import format_number
@@ -19,6 +20,9 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
             run.metric
         ),
         f"horizon after training{at}": lambda cell, run: wording.describe_horizon_range(decays[cell]),
+        f"its range over the last fifth of the updates{at}": lambda cell, run: wording.describe_late_horizons(
+            horizons_at(run, decays[cell].threshold)
+        ),
         "memory span": lambda cell, run: wording.describe_span(run.memory),
         "parameters": lambda cell, run: f"{run.timing['parameters']:,}",
         "multiply-adds per time step": lambda cell, run: f"{run.timing['multiply_adds']:,}",

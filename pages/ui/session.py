@@ -96,6 +96,9 @@ PRESETS_OPENED: Key[int] = Key("opened", int)
 IGNORED: Key[list[str]] = Key("ignored", list)
 """What a link said that no widget can show, to be told once."""
 
+BEFORE_RESET: Key[dict[str, Any]] = Key("before_reset", dict)
+"""The values of the sidebar's widgets before they were reset last."""
+
 # Trainings
 
 SEEN: Key[dict[str, tuple[Snapshot, ...]]] = Key("seen", dict)

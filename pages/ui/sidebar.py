@@ -47,7 +47,7 @@ def show(read: tuple[str, ...] = ()) -> None:
     if "task" in read and session.setting("task").get() not in SETTINGS["text_file"].tasks:
         hidden.append(session.UPLOAD.name)
     hidden = [session.setting_place(name) if name in STOPS else name for name in hidden]
-    hidden += ["more"] * (not set(MORE) & set(read)) + ["reset"] * (not read)
+    hidden += ["more"] * (not set(MORE) & set(read)) + ["reset", "undo_reset"] * (not read)
     if hidden:
         keys = ", ".join(f".st-key-{name}" for name in hidden)
         st.html(f"<style>:is({keys}), [data-testid=stLayoutWrapper]:has(> :is({keys})) {{ display: none }}</style>")
@@ -74,7 +74,7 @@ def draw() -> None:
             values[name] = widget(name, task, values.get("init", ""))
         with st.expander("More", key="more"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
-        st.button("Reset", key="reset", on_click=put, args=({}, True), icon=":material/restart_alt:", width="stretch")
+        _draw_reset()
     if task in SETTINGS["text_file"].tasks:
         values["text_file"] = text
     values = {name: value for name, value in values.items() if not disabled(name, task, values)}
@@ -127,6 +127,27 @@ def _draw_slider(name: str, own: float, shared: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
+def _draw_reset() -> None:
+    """Draw the button that gives every setting its default; after that press, the one that takes it back."""
+    names = (session.CELLS.name, *FIRST, *MORE)
+    now = {name: session.setting(name).get() for name in names}
+    before = session.BEFORE_RESET.get()
+    if before and now == _defaults():
+        st.button("Undo reset", key="undo_reset", on_click=put, args=(before,), icon=":material/undo:", width="stretch")
+    else:
+        st.button("Reset", key="reset", on_click=_reset, args=(now,), icon=":material/restart_alt:", width="stretch")
+
+
+def _reset(now: dict[str, Any]) -> None:
+    session.BEFORE_RESET.set(now)
+    put({}, anew=True)
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the value of every widget that says nothing of its own."""
+    return {session.CELLS.name: list(CELLS), **{name: SETTINGS[name].default for name in (*FIRST, *MORE)}}
+
+
 def _slide(name: str) -> None:
     session.setting(name).set(session.setting_slider(name).get())
 
@@ -150,8 +171,7 @@ def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
 def put(settings: dict, anew: bool = False) -> None:
     """Set widgets to these values, and where all is to start anew the others to their defaults; for callbacks."""
     if anew:
-        defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)}
-        settings = defaults | {session.CELLS.name: list(CELLS)} | settings
+        settings = _defaults() | settings
     for name, value in settings.items():
         session.setting(name).set(value)
 

@@ -134,6 +134,9 @@ def test_reset_gives_every_setting_its_default():
     fine(at)
     assert at.session_state["cells"] == list(CELLS)
     assert all(at.session_state[name] == SETTINGS[name].default for name in (*FIRST, *MORE))
+    fine(at.button(key="undo_reset").click().run())
+    assert (at.session_state["cells"], at.session_state["init"], at.session_state["layers"]) == (["rnn"], "identity", 2)
+    assert at.button(key="reset").label == "Reset"
 
 
 def test_a_text_that_can_not_be_used_is_named_as_its_user_does():

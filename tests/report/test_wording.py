@@ -6,8 +6,8 @@ import pytest
 from analysis.experiment import Experiment
 from analysis.measures.decay import decay_of_norms
 from analysis.report import wording
-from analysis.results import Memory
-from tests.helpers.decays import decay
+from analysis.results import Memory, Snapshot
+from tests.helpers.decays import decay, run
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,17 @@ def test_an_experiment_is_described_by_what_is_not_at_its_default():
     assert wording.describe_experiment(experiment) == "LSTM, recall 6, Hidden size 4"
     own = wording.describe_experiment(Experiment(cell="gru", task="text", text_file="mine.txt"))
     assert own.startswith("GRU, text ") and ", a text of its own" in own
+
+
+def test_late_horizons_are_those_of_the_last_fifth_of_a_training():
+    def snapshot(step, factor):
+        return Snapshot(step, *[np.zeros(1)] * 3, decay(factor), {}, None)
+
+    early, late = [snapshot(0, 0.99), snapshot(390, 0.99)], [snapshot(400, 0.5), snapshot(500, 0.55)]
+    some = replace(run("gru", [1.0]), snapshots=(*early, *late))
+    assert wording.describe_late_horizons(some) == "6 to 7 time steps"
+    assert wording.describe_late_horizons(replace(some, snapshots=(snapshot(500, 0.99),))) == "≥ 29 time steps"
+    assert wording.describe_late_horizons(replace(some, snapshots=(snapshot(500, np.nan),))) == "not measurable"
 
 
 def test_words_are_joined():
