@@ -26,7 +26,9 @@ class Look:
 
 def decay() -> Look:
     """Draw a button that opens all the controls of a decay's picture."""
-    with st.popover("Display", icon=":material/tune:", help="Threshold, axes, spread: how the picture is drawn."):
+    with st.popover(
+        "Display", icon=":material/tune:", key="display", help="Threshold, axes, spread: how the picture is drawn."
+    ):
         threshold = st.select_slider(
             "Threshold", THRESHOLDS, 0.01, format_func=format_percent, key="threshold", bind="query-params",
             help="The horizon is the largest distance up to which at least this share of the gradient is left.",

@@ -17,11 +17,11 @@ from statistics import median
 
 from playwright import sync_api as playwright
 
-from tests.helpers.browser import ARGUMENTS, CHROMIUM, Server, button, settle
+from tests.helpers.browser import ARGUMENTS, CHROMIUM, PICTURE, Server, button, settle
 
 SIZE = {"width": 1280, "height": 800}
 THRESHOLDS = ("1 %", "3 %", "10 %", "30 %", "50 %")
-LONG = 400  # steps of training for each move: so it outlasts them
+LONG = 800  # updates of training for each move: so it outlasts them
 # Waits in the browser: from the first event on for a condition to become true, frame by frame.
 STOPWATCH = """condition => {
     let began = null;
@@ -35,11 +35,9 @@ STOPWATCH = """condition => {
     };
     requestAnimationFrame(look);
 }"""
-ABOVE = "document.querySelector('.st-key-layers-decay .above-0') ? 0 : 1"
-PLOT = f"document.querySelector('.st-key-chart-decay-layer' + ({ABOVE}) + ' .js-plotly-plot')"
-CURVES = f"{PLOT}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
-NAMED = f"[...({PLOT}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
-LIVE = "/(RNN|LSTM|GRU) at step [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
+CURVES = f"{PICTURE}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
+NAMED = f"[...({PICTURE}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
+LIVE = "/(RNN|LSTM|GRU) after [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
 
 
 def seconds(page: playwright.Page, condition: str, act: Callable[[], None]) -> float:
@@ -52,15 +50,22 @@ def seconds(page: playwright.Page, condition: str, act: Callable[[], None]) -> f
 
 def answers(page: playwright.Page, moves: int) -> dict[str, list[float]]:
     """Move the threshold, which draws another line and other horizons, and the hidden size: other models."""
-    found = {"threshold": [], "hidden size": []}
+    found = {"threshold": [], "hidden size": hidden_sizes(page, moves)}
+    button(page, "display").click()
     way = [*range(len(THRESHOLDS)), *range(len(THRESHOLDS) - 2, 0, -1)]  # up and down again
     for k in range(moves):
         here, there = way[k % len(way)], way[(k + 1) % len(way)]
         key, named = "ArrowRight" if there > here else "ArrowLeft", NAMED % json.dumps(THRESHOLDS[there])
         found["threshold"].append(move(page, "Threshold", key, named))
+    return found
+
+
+def hidden_sizes(page: playwright.Page, moves: int) -> list[float]:
+    """Move the hidden size; return how long each new picture takes."""
+    found = []
     for _ in range(moves):
         changed = f"(({CURVES}) ?? before) !== before".replace("before", json.dumps(page.evaluate(CURVES)))
-        found["hidden size"].append(move(page, "Hidden size", "ArrowRight", changed))
+        found.append(move(page, "Hidden size", "ArrowRight", changed))
     return found
 
 
@@ -102,10 +107,16 @@ def main() -> None:
         page = opened("decay", "seed=1")
         idle = answers(page, options.moves)
         page.close()
+        page = opened("", "seed=1")
+        idle["hidden, Home"] = hidden_sizes(page, options.moves)
+        page.close()
         page = opened("decay", long := f"seed=2&steps={LONG * options.moves}")
         button(page, "train").click()
         page.wait_for_function(LIVE)
         busy = answers(page, options.moves)
+        page.close()
+        page = opened("", "seed=1&gain=0.9")  # models that are not measured yet
+        busy["hidden, Home"] = hidden_sizes(page, options.moves)
         page.close()
         page = opened("decay", long)
         button(page, "cancel").click()  # which fails where nothing trains any more
