@@ -10,6 +10,7 @@ from typing import Any
 from analysis.cli import summary
 from analysis.cli.arguments import STDOUT, read_bytes
 from analysis.cli.output import FINISHED, print_note, require_other_than_history
+from analysis.history.bundle import unbundle
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Row
 from analysis.history.serialization import LARGEST
@@ -79,10 +80,10 @@ def _watched_lines(store: Store) -> Iterator[str]:
 
 
 def _import(store: Store, arguments: Mapping[str, Any]) -> str:
-    """Import an exported run; return a message with its id."""
+    """Import the exported runs in a file; return a line with the id of each."""
     known = {row.id for row in store.rows([])}
-    id = store.import_(read_bytes(arguments["file"], LARGEST))
-    return f"Run {id} is here already." if id in known else f"Imported as run {id}."
+    ids = [store.import_(data) for data in unbundle(read_bytes(arguments["file"], LARGEST))]
+    return "\n".join(f"Run {id} is here already." if id in known else f"Imported as run {id}." for id in ids)
 
 
 def _export(store: Store, arguments: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ LARGEST_HEADER = 2 * MIB  # the names and shapes in front of the numbers
 MOST_ENTRIES = 20_000
 DEEPEST, LONGEST = 16, 1000  # levels of dicts, characters of a name
 DELIMITERS = ",;\t"
+BEFORE_ZIP = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # how a file of torch.save began before torch 1.6
 
 Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
 
@@ -137,18 +138,18 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
 
 def _torch_zip(data: bytes) -> object:
     """Read what torch.save wrote, from a copy of the archive that holds only checked entries."""
+    if data.startswith(BEFORE_ZIP):
+        raise UnusableError("torch before 1.6 saved this file: expected one that a newer torch has saved")
     if not data.startswith(b"PK"):
-        raise UnusableError("no archive of torch.save: expected one written by torch 1.6 or newer")
+        raise UnusableError("this is not a file that torch.save writes: expected torch.save(model.state_dict(), …)")
     clean = io.BytesIO()
     with _archive(data) as archive, zipfile.ZipFile(clean, "w") as copy:
         pickles = [m.filename for m in archive.infolist() if m.filename.rpartition("/")[2] == "data.pkl"]
         if len(pickles) != 1:
-            raise UnusableError(f"an archive with {len(pickles)} data.pkl: expected one, as torch.save writes it")
+            raise UnusableError(f"this is a ZIP with {len(pickles)} data.pkl: expected one, as torch.save writes it")
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED:
-                raise UnusableError(
-                    f"{member.filename} in it is compressed: expected an archive as torch.save writes it"
-                )
+                raise UnusableError(f"{member.filename} in it is compressed: torch.save writes everything uncompressed")
             if member.filename in pickles:
                 _require(member.file_size, LARGEST_HEADER, "a pickle")
             content = archive.read(member)
@@ -162,14 +163,14 @@ def _torch_zip(data: bytes) -> object:
 def _archive(data: bytes) -> zipfile.ZipFile:
     """Open a ZIP; refuse one too large unpacked, of too many entries, with entries of one name, or encrypted."""
     if data.count(b"PK\x01\x02") > MOST_ENTRIES:
-        raise UnusableError(f"an archive of too many entries: expected at most {MOST_ENTRIES:,}")
+        raise UnusableError(f"a ZIP of too many entries: expected at most {MOST_ENTRIES:,}")
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = archive.infolist()
     if len({member.filename for member in members}) < len(members):
-        raise UnusableError("an archive with two entries of one name: expected each once")
+        raise UnusableError("a ZIP with two entries of one name: expected each once")
     if any(member.flag_bits & 1 for member in members):
-        raise UnusableError("an encrypted archive: expected one without a password")
-    _require(sum(member.file_size for member in members), LARGEST, "an archive that unpacks to a content")
+        raise UnusableError("a ZIP with a password: expected one without")
+    _require(sum(member.file_size for member in members), LARGEST, "a ZIP with a content")
     return archive
 
 
@@ -207,10 +208,10 @@ def _npz(data: bytes, fits: Fits | None) -> np.ndarray:
         for member in members:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise UnusableError(
-                    f"{member.filename} is packed in another way than numpy packs: expected numpy.savez"
+                    f"{member.filename} is compressed as numpy never does: expected a file of numpy.savez"
                 )
         if not members:
-            raise UnusableError("an archive without arrays: expected one as numpy.savez writes it")
+            raise UnusableError("a ZIP without arrays: expected one as numpy.savez writes it")
         member = members[0] if len(members) == 1 else _fitting(archive, members[:100], fits)
         return _npy(archive.read(member))
 

@@ -5,7 +5,7 @@ A state dict may come from anywhere: what can't be used raises an UnusableError.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ class RecurrentStack:
     weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
     part: str = ""  # in words, the part that is measured; empty where all is
     refusal: str = ""  # why they can't be measured; empty where they can
+    others: tuple[str, ...] = ()  # the model's other modules with weights, which aren't used: embedding, head
 
     @property
     def label(self) -> str:
@@ -106,18 +107,29 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
         )
     if len(stacks) > MOST_STACKS:
         raise UnusableError(f"{len(stacks):,} recurrent layers: expected at most {MOST_STACKS}")
-    names = {prefix: ".".join(p for p in prefix.split(".") if p and p not in WRAPPERS) for prefix in stacks}
-    taken = list(names.values())
+    names = {prefix: _without_wrappers(prefix) for prefix in stacks}
+    taken, others = list(names.values()), _other_modules(state)
     return [
-        _stack(names[prefix] if taken.count(names[prefix]) == 1 else prefix.rstrip("."), parts)
+        _stack(names[prefix] if taken.count(names[prefix]) == 1 else prefix.rstrip("."), parts, others)
         for prefix, parts in stacks.items()
     ]
 
 
-def _stack(name: str, parts: Mapping[str, Tensor]) -> RecurrentStack:
+def _other_modules(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Return the modules that hold a `weight` and are not recurrent, each once, in the order of the state dict."""
+    modules = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    return tuple(dict.fromkeys(_without_wrappers(module) for module in modules))
+
+
+def _without_wrappers(prefix: str) -> str:
+    """Return a module's name without the names of what wraps a model, nor dots at its ends."""
+    return ".".join(part for part in prefix.split(".") if part and part not in WRAPPERS)
+
+
+def _stack(name: str, parts: Mapping[str, Tensor], others: tuple[str, ...]) -> RecurrentStack:
     """Return the stack of these parameters, or one with the reason why it can't be measured."""
     try:
-        return _usable_stack(name, parts)
+        return replace(_usable_stack(name, parts), others=others)
     except UnusableError as error:
         return RecurrentStack(name, refusal=str(error))
 

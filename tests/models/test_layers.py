@@ -27,7 +27,7 @@ def test_every_variant_comes_back_as_it_was(cell, layers, bias):
     for data, name in ((saved(module.state_dict()), "a.pt"), (save_safetensors(module.state_dict()), "a.safetensors")):
         stack = only(read_weights(data, name))
         assert (stack.cell, stack.input_size, stack.hidden_size, stack.layers, stack.bias) == (cell, 3, 5, layers, bias)
-        assert (stack.name, stack.refusal) == ("", "")
+        assert (stack.name, stack.refusal, stack.others) == ("", "", ())
         inputs = torch.randn(2, 7, 3)
         assert torch.equal(to_module(stack)(inputs)[0], module(inputs)[0])
 
@@ -86,6 +86,7 @@ def test_state_dicts_of_real_training_code(wrapped):
     lstm, gru = find_recurrent(read_weights(saved(WRAPPED[wrapped](model)), "model.pth"))
     assert lstm.label == "blocks.0.rnn: LSTM, 8 inputs, 6 units, 2 layers"
     assert gru.label == "blocks.1.rnn: GRU, 6 inputs, 4 units, 1 layer"
+    assert lstm.others == gru.others == ("embedding", "norm", "attention.out_proj", "head")
     weight = to_module(gru).weight_hh_l0
     assert torch.equal(weight, model.blocks[1]["rnn"].weight_hh_l0.to(weight))
 
