@@ -49,7 +49,7 @@ def decay(runs: Runs, *, height: int = 420) -> go.Figure:
 
 
 def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
-    """Draw each run's horizon by training step, and below it its metric: a panel for each kind of metric."""
+    """Draw each run's horizon by update, and below it its metric: a panel for each kind of metric."""
     by_metric = _grouped(runs, lambda run: run.metric_name)
     panels, dashes = style.numbers(1 + len(by_metric)), _dashes(runs)
     traces = _traces(runs, _by_step(runs, lambda snapshot: snapshot.decay.horizon), dashes)
@@ -97,7 +97,7 @@ def _grouped(runs: Mapping[str, R], key: Callable[[R], G]) -> dict[G, dict[str, 
 
 
 def _by_step(runs: Runs, value: Callable[[Snapshot], float]) -> dict[str, Curve]:
-    """Return a value of each run's snapshots against their training steps."""
+    """Return a value of each run's snapshots against their updates."""
     return {
         label: (
             np.array([snapshot.step for snapshot in run.snapshots]),

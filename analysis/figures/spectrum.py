@@ -21,13 +21,14 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         powers = np.log10(matrix / np.diag(matrix)[:, None])
     powers[np.isposinf(powers) | ~np.tri(T, dtype=bool)] = np.nan
+    powers = np.maximum(powers, -308).round(2).astype(np.float32)  # as many digits as can be seen
     steps = np.arange(first, first + T)
     heatmap = go.Heatmap(
-        x=steps, y=steps, z=np.maximum(powers, -308), zmin=-4, zmax=4, colorscale=style.DIVERGING,
+        x=steps, y=steps, z=powers, zmin=-4, zmax=4, colorscale=style.DIVERGING,
         name="gradient matrix", hoverongaps=False,
-        hovertemplate="loss at step %{y}, state at step %{x}: 10^%{z:.1f}<extra></extra>",
+        hovertemplate="loss at time step %{y}, state at time step %{x}: 10^%{z:.1f}<extra></extra>",
         colorbar={
-            "title": {"text": "× at its<br>own step"}, "tickvals": [-4, -2, 0, 2, 4], "thickness": 12,
+            "title": {"text": "× at its own<br>time step"}, "tickvals": [-4, -2, 0, 2, 4], "thickness": 12,
             "ticktext": ["≤ 1e-4", "0.01", "1", "100", "≥ 1e4"], "outlinewidth": 0,
         },
     )  # fmt: skip
@@ -35,8 +36,8 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
     return style.figure(
         [heatmap],
         {
-            "xaxis": square | {"title": {"text": "state at step"}},
-            "yaxis": square | {"title": {"text": "loss at step"}, "autorange": "reversed"},
+            "xaxis": square | {"title": {"text": "state at time step"}},
+            "yaxis": square | {"title": {"text": "loss at time step"}, "autorange": "reversed"},
             "hovermode": "closest",
         },
         height=height,

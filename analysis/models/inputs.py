@@ -42,13 +42,13 @@ def read_inputs(data: bytes, name: str, stack: RecurrentStack) -> np.ndarray:
 
 
 def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, str]:
-    """Return how inputs are read, "16 sequences of 40 steps, 3 inputs", and the other order if it is likelier.
+    """Return how inputs are read, "16 sequences of 40 time steps, 3 inputs", and the other order if it is likelier.
 
     The other order of axes is likelier if neighbouring steps would be more alike in it than neighbouring sequences.
     If it isn't, the second text is empty.
 
     >>> describe_inputs(np.cumsum(np.random.default_rng(0).normal(size=(40, 16, 3)), axis=0))
-    ('40 sequences of 16 steps, 3 inputs', '16 sequences of 40 steps')
+    ('40 sequences of 16 time steps, 3 inputs', '16 sequences of 40 time steps')
     """
     whole = _sequences_first(inputs, time_first)
     N, T, D = whole.shape
@@ -56,8 +56,8 @@ def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, 
     with np.errstate(over="ignore", invalid="ignore"):
         unlike = [np.square(np.diff(corner, axis=axis)).mean() if corner.shape[axis] > 1 else np.inf for axis in (0, 1)]
     likelier = inputs.ndim == 3 and N > 1 and unlike[0] < ALIKE * unlike[1]
-    other = f"{count_of(T, 'sequence')} of {count_of(N, 'step')}"
-    return f"{count_of(N, 'sequence')} of {count_of(T, 'step')}, {count_of(D, 'input')}", other if likelier else ""
+    other = f"{count_of(T, 'sequence')} of {count_of(N, 'time step')}"
+    return f"{count_of(N, 'sequence')} of {count_of(T, 'time step')}, {count_of(D, 'input')}", other if likelier else ""
 
 
 def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: bool = False) -> tuple[Tensor, str]:
@@ -76,12 +76,12 @@ def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: b
     whole = _sequences_first(inputs, time_first)
     N, T, D = whole.shape
     if T < 2:
-        raise UnusableError(f"{count_of(N, 'sequence')} of one step: expected at least 2 steps, a distance needs them")
+        raise UnusableError(f"{count_of(N, 'sequence')} of one time step: expected at least 2, a distance needs them")
     count, steps = _affordable(stack, N, T, D)
     used = _finite_float64(whole[:count, T - steps :])
     cut = []
     if steps < T:
-        cut.append(f"of {T:,} steps the last {steps:,}")
+        cut.append(f"of {T:,} time steps the last {steps:,}")
     if count < N:
         cut.append(f"of {N:,} sequences the first {count:,}")
     return used, f"Used are {' and '.join(cut)}." if cut else ""
@@ -130,7 +130,7 @@ def random_inputs(
             another seed than torch takes.
     """
     if not (2 <= steps <= STEPS and 1 <= count <= SEQUENCES):
-        raise UnusableError(f"{steps} steps, {count} sequences: expected 2 to {STEPS}, 1 to {SEQUENCES}")
+        raise UnusableError(f"{steps} time steps, {count} sequences: expected 2 to {STEPS}, 1 to {SEQUENCES}")
     if not 0 <= variance <= LARGEST_VARIANCE:
         raise UnusableError(f"variance={variance}: expected 0 to {LARGEST_VARIANCE:g}")
     if not 0 <= seed < 2**63:

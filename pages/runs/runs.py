@@ -6,6 +6,7 @@ import streamlit as st
 from analysis.figures import comparison
 from analysis.history.entry import Progress
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.runs import count_sentence
 from analysis.report.tables import runs_tables
 from analysis.results import Run
 from pages.ui import export, history, layout, run_actions, runs_table, sidebar, training, watched
@@ -27,6 +28,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Shows the runs in whose name, settings or status every word occurs.",
     )  # fmt: skip
     run_actions.show_import()
+with st.container():
+    chosen = history.chosen_rows(every)
 if not every and watched.section(jobs.store):
     st.stop()
 if not every:
@@ -34,7 +37,6 @@ if not every:
     st.page_link("pages/measure/decay.py", label="Gradient decay", icon=":material/trending_down:")
     st.stop()
 ids = [row.id for row in runs_table.matching_rows(every.values(), words)]
-chosen = [every[id] for id in history.chosen_ids() if id in every]
 live = [row.id for row in every.values() if row.live]
 pictures: dict[str, go.Figure] = {}  # a download during a training takes the latest
 
@@ -44,18 +46,17 @@ def picture() -> dict[str, Run | Progress]:
     rows = {row.id: row for row in jobs.rows()}
     if rows.keys() != every.keys() or any(not rows[id].live for id in live):
         st.rerun()
-    if not ids:
+    if ids:
+        runs_table.show_table([rows[id] for id in ids])
+    else:
         st.info("No run has all these words.")
-    runs_table.show_table([rows[id] for id in ids])
     shown = history.load_runs([rows[row.id] for row in chosen])
     if not shown:
         return {}
     pictures["decay"], pictures["timeline"] = comparison.decay(shown), comparison.timeline(shown)
-    layout.chart(pictures["decay"], "decay", "Gradient left against distance, of each run", moves=bool(live))
+    layout.chart(pictures["decay"], "runs-decay", "Gradient left against distance, of each run", moves=bool(live))
     st.markdown(history.runs_sentences(shown))
-    layout.chart(
-        pictures["timeline"], "timeline", "Horizon and metric against training step, of each run", moves=bool(live)
-    )
+    layout.chart(pictures["timeline"], "timeline", "Horizon and metric against updates, of each run", moves=bool(live))
     if any(isinstance(run, Run) for run in shown.values()):
         pictures["memory"] = comparison.memory(shown)
         layout.chart(pictures["memory"], "memory", "What each run answers by distance")
@@ -66,6 +67,7 @@ toolbar = st.container()
 shown = st.fragment(picture, run_every=training.POLL if live else None)()
 with toolbar:
     run_actions.show_actions(chosen)
+    st.caption(count_sentence(len(ids), len(every), len(chosen)))
     run_actions.mention_chosen(chosen, hidden=[row for row in chosen if row.id not in ids])
 if shown:
     experiments = {row.id: row.experiment for row in chosen}

@@ -13,13 +13,13 @@ from pages.ui.sidebar import with_own_name
 
 def row(
     name: str,
-    figures: Mapping[str, go.Figure],
+    figures: Mapping[str, go.Figure | Callable[[], go.Figure]],
     experiments: Mapping[str, Experiment],
     tables: Mapping[str, str | Callable[[], str]] | None = None,
     trained: Container[str] = (),
     commands: Sequence[str] | None = None,
 ) -> None:
-    """Offer a page's figures, the tables of what they draw (CSV, or a function that writes it), its experiments.
+    """Offer a page's figures, the tables of what they draw as CSV (each, or a function that makes it), its experiments.
 
     The commands are those of the experiments where no others are given: for those in `trained`, that train.
     """
@@ -29,12 +29,14 @@ def row(
 
     def packed() -> bytes:
         written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}
-        return archive(name, figures, written, list(shown.values()), commands)
+        drawn = {key: figure() if callable(figure) else figure for key, figure in figures.items()}
+        return archive(name, drawn, written, list(shown.values()), commands)
 
     with st.container(horizontal=True):
         st.download_button(
             "Download", data=packed, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
-            icon=":material/download:", key=f"download-{name}", help="Pictures, numbers and settings as a ZIP.",
+            icon=":material/download:", key=f"download-{name}",
+            help="Pictures, numbers and settings as a ZIP. Drawing the pictures takes some seconds.",
         )  # fmt: skip
         if commands:
             with st.popover("Command line", icon=":material/terminal:"):

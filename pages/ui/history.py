@@ -10,7 +10,7 @@ from analysis.history.database import StoreError
 from analysis.history.entry import Progress, Row
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.progress import progress_sentence
-from analysis.report.sentences.runs import runs_list
+from analysis.report.sentences.runs import gone_sentence, runs_list
 from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import describe_experiment
 from analysis.results import Run
@@ -29,14 +29,20 @@ def open_run() -> None:
         del st.query_params[RUN]
 
 
-def chosen_ids() -> list[str]:
-    """Return the ids of the runs ticked, in this session or at first in the URL; write them into the URL."""
+def chosen_rows(every: Mapping[str, Row]) -> list[Row]:
+    """Return the runs ticked, in this session or at first in the URL, and write their ids into the URL.
+
+    Say how many of them are gone, until another one is ticked.
+    """
     ids = session.CHOSEN.get()
-    if ids:
-        st.query_params[CHOSEN] = ids
+    here = [id for id in ids if id in every]
+    if here:
+        st.query_params[CHOSEN] = here
     elif CHOSEN in st.query_params:
         del st.query_params[CHOSEN]
-    return ids
+    if gone := len(ids) - len(here):
+        st.warning(gone_sentence(gone), icon=":material/link_off:")
+    return [every[id] for id in here]
 
 
 def run_title(row: Row) -> str:

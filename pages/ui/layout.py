@@ -80,7 +80,7 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
                 alt=alt or name.replace("-", " "),
                 config={
                     "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
-                    "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
+                    "displayModeBar": True, "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
                 },
             )  # fmt: skip
         if below is not None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from torch import Tensor
 
 from analysis.engine.initialization import initial_weights
+from analysis.engine.recording import Module
 from analysis.experiment import Experiment
+from analysis.measures.gates import gate_sample
 from analysis.models.errors import UnusableError
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
-from analysis.models.layers import RecurrentStack, find_recurrent, read_recurrent
+from analysis.models.layers import RecurrentStack, count_of, find_recurrent, read_recurrent
 from analysis.models.limits import (
     LARGEST,
     LARGEST_VARIANCE,
@@ -22,17 +25,23 @@ from analysis.models.limits import (
     SEQUENCES,
     STEPS,
 )
+from analysis.models.measuring import measure_module
 from analysis.report.commands import record_command
 from analysis.report.markdown import escape_markdown
+from analysis.results import GateSample, Measured
 from pages.ui import controls, session
 
 RANDOM, OWN = "random", "your own"
 ORDERS = ("sequences first", "time first")
-REPLACED = """<style>
+STYLE = """<style>
 [data-testid="stFileChips"] div:has([aria-invalid="true"]):has(~ div .stFileChip) { display: none; }
-</style>"""  # a file that was refused while choosing goes when another one comes
-EXAMPLE = "an untrained LSTM of 32 units, as an example"
+@media (max-width: 640px) {
+  .st-key-model_weights [data-testid="stFileUploaderDropzoneInstructions"] { display: none; }
+}
+</style>"""  # a refused file goes when another one comes; on a phone the button alone leaves room for the finding
+EXAMPLE = "Shown until you add yours: an untrained LSTM of 32 units."
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
+DOING = {"model": "Measuring …", "file": "Reading …", "data": "Reading …"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Inputs:
     """Inputs that fit the layers to measure."""
 
     array: Any  # tensor (N, T, D)
-    notice: str  # what was cut from them
+    description: str  # what they are, and what was cut from them
     key: tuple  # equal for equal inputs
     options: list[str]  # of the command that reads them
 
@@ -64,7 +73,9 @@ class RandomInputs:
             "--sequences",
             f"{self.sequences:g}",
         ]
-        return Inputs(array, notice, (self.variance, self.steps, self.sequences), options)
+        N, T, _ = array.shape
+        description = f"Inputs: {count_of(N, 'random sequence')} of {count_of(T, 'time step')}. {notice}"
+        return Inputs(array, description, (self.variance, self.steps, self.sequences), options)
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,15 @@ class OwnInputs:
     time_first: bool
 
     def read(self, stack: RecurrentStack) -> Inputs:
-        """Read the file for these layers and show how; where there is none, ask for it and end the page.
+        """Read the file for these layers; where there is none, ask for it and end the page.
 
         Raises:
             UnusableError: where the file holds no inputs of these layers.
         """
         upload = self.upload
         if upload is None:
-            st.info(f"Add inputs: {stack.input_size} numbers for each step.", icon=":material/upload_file:")
+            asked = f"Add your inputs under *Inputs*: {count_of(stack.input_size, 'number')} for each time step."
+            st.info(asked, icon=":material/upload_file:")
             st.stop()
         array = once(
             "data", (upload.file_id, stack.input_size), "array",
@@ -90,10 +102,9 @@ class OwnInputs:
         )  # fmt: skip
         description, likelier = describe_inputs(array, self.time_first)
         other = f"; likelier it is *{ORDERS[not self.time_first]}*, {likelier}" if likelier else ""
-        st.caption(f"Read: {description}{other}.")
         fitted, notice = fit_inputs(stack, array, self.time_first)
         options = ["--data", upload.name, *(["--time-first"] if self.time_first else [])]
-        return Inputs(fitted, notice, (upload.file_id, self.time_first), options)
+        return Inputs(fitted, f"Read: {description}{other}. {notice}", (upload.file_id, self.time_first), options)
 
 
 @dataclass(frozen=True)
@@ -110,34 +121,32 @@ class Chosen:
 
 def choose() -> Chosen:
     """Draw the row of files and settings; where something can't be used, show why and end the page."""
-    st.html(REPLACED)
-    left, right = st.columns(2, gap="large")
-    with right:  # drawn before a file can be refused: Streamlit forgets widgets that are not drawn
-        source = controls.choice(
-            "Inputs it reads", (RANDOM, OWN), "model_source", "Random numbers, or a file of yours."
-        )
-        settings = _choose_file() if source == OWN else _choose_random()
-    with left:
+    st.html(STYLE)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        file, settings = st.container(), st.container(width="content")
+    said = st.empty()
+    with settings, st.popover("Inputs", icon=":material/tune:"):
+        # Drawn before a file can be refused: Streamlit forgets widgets that are not drawn.
+        own = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source", "Random numbers, or a file of yours.")
+        wanted = _choose_file() if own == OWN else _choose_random()
+    with file:
         upload = st.file_uploader(
             "Weights of your model", ["safetensors", "pt", "pth"], max_upload_size=LARGEST // MIB, key="model_weights",
-            help="A state dict: safetensors, or torch.save(model.state_dict(), …). Nothing in it is executed.",
+            help="A state dict: safetensors, or torch.save(model.state_dict(), …). It stays in the memory of this "
+            "session, and nothing in it is executed.",
         )  # fmt: skip
-        try:
-            stack = _choose_stack(upload)
-        except UnusableError as error:
-            refuse(error)
+    try:
+        stack, found = _choose_stack(upload)
+        said.caption(found)
         nonlinearity = "tanh"
         if stack.cell == "rnn":
             nonlinearity = controls.choice(
                 "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
             )
-    with right:
-        try:
-            inputs = settings.read(stack)
-        except UnusableError as error:
-            refuse(error)
-        if inputs.notice:
-            st.caption(inputs.notice)
+        inputs = wanted.read(stack)
+    except UnusableError as error:
+        refuse(error)
+    said.caption(f"{found} {inputs.description}".strip())
     layer = ["--layer", stack.name] if stack.name else []
     activation = ["--nonlinearity", nonlinearity] if stack.cell == "rnn" else []
     command = record_command(
@@ -147,12 +156,13 @@ def choose() -> Chosen:
     return Chosen(stack, nonlinearity, inputs.array, key, command, example=not upload)
 
 
-def _choose_stack(upload: Any) -> RecurrentStack:
-    """Return the recurrent layers to measure, chosen where there are several."""
+def _choose_stack(upload: Any) -> tuple[RecurrentStack, str]:
+    """Return the recurrent layers to measure, chosen where there are several, and a line on what was found."""
     if upload is None:
-        st.caption(f"Shown until you add yours: {EXAMPLE}.")
         weights, _ = initial_weights(Experiment(cell="lstm", seeds=1), inputs=8, outputs=1)
-        return find_recurrent({name: weight[0] for name, weight in weights.items()})[0]
+        return find_recurrent({name: weight[0] for name, weight in weights.items() if "readout" not in name})[
+            0
+        ], EXAMPLE
     stacks = once("file", upload.file_id, "layers", lambda: read_recurrent(upload.getvalue(), upload.name))
     usable = {stack.label: stack for stack in stacks if not stack.refusal}
     refused = "; ".join(escape_markdown(stack.label) for stack in stacks if stack.refusal)
@@ -162,11 +172,8 @@ def _choose_stack(upload: Any) -> RecurrentStack:
     label = next(iter(usable))
     if len(usable) > 1:
         label = st.selectbox("Which layers", list(usable), key="model_layer", help="The file has several.")
-    else:
-        st.caption(f"Found {escape_markdown(label)}.")
-    if refused:
-        st.caption(f"Found too, but not to be measured: {refused}.")
-    return usable[label]
+    found = "" if len(usable) > 1 else f"Found {escape_markdown(label)}."
+    return usable[label], found + (f" Found too, but not to be measured: {refused}." if refused else "")
 
 
 def _choose_random() -> RandomInputs:
@@ -178,7 +185,7 @@ def _choose_random() -> RandomInputs:
                 width=115, help="Of the random numbers, whose mean is 0.",
             ),
             steps=st.number_input(
-                "Steps", 2, STEPS, RANDOM_STEPS, key="model_steps", bind="query-params", width=115,
+                "Time steps", 2, STEPS, RANDOM_STEPS, key="model_steps", bind="query-params", width=115,
                 help="How long each sequence is.",
             ),
             sequences=st.number_input(
@@ -192,7 +199,7 @@ def _choose_file() -> OwnInputs:
     """Ask for a file of inputs and the order of its axes."""
     upload = st.file_uploader(
         "Data", ["npy", "npz", "csv"], max_upload_size=LARGEST // MIB, key="model_data",
-        help="(T, D): one sequence, a row per step. (N, T, D) or (T, N, D): several. CSV: a row per step.",
+        help="(T, D): one sequence, a row per time step. (N, T, D) or (T, N, D): several. CSV: a row per time step.",
     )  # fmt: skip
     order = st.segmented_control(
         "Of three axes", ORDERS, default=ORDERS[0], required=True, key="model_order",
@@ -207,6 +214,12 @@ def refuse(error: UnusableError) -> None:
     st.stop()
 
 
+def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None]:
+    """Measure a module; return the gates of its first sequence too, as the tape is too large to keep."""
+    measured, tape = measure_module(module, inputs)
+    return measured, gate_sample(tape) if tape.gates else None
+
+
 def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:
     """Compute something once, and keep it in this session alone until the subject has another key."""
     results = session.model_results(subject)
@@ -215,6 +228,6 @@ def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any
         kept = {"key": key}
         results.set(kept)
     if name not in kept:
-        with st.spinner("Measuring …" if subject == "model" else "Reading …"):
+        with st.spinner(DOING.get(subject, "Drawing …")):
             kept[name] = make()
     return kept[name]

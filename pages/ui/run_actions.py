@@ -5,15 +5,17 @@ from functools import partial
 
 import streamlit as st
 
+from analysis.history.bundle import bundle, unbundle
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH, Row
 from analysis.jobs.pool import QueueFullError
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.runs import imported_sentence
 from analysis.report.wording import describe_experiment, join_words
 from pages.ui import session, sidebar, training
 from pages.ui.history import RUN, run_title
 
-MEGABYTES = 100  # of an imported run
+MEGABYTES = 100  # of a file to import
 IMPORTED = "An imported run is here for looking and comparing: Train trains anew."
 
 
@@ -33,9 +35,10 @@ def show_actions(rows: Sequence[Row]) -> None:
         if st.button("Rename", icon=":material/edit:", key="rename", disabled=not one, help=not_one):
             _rename(one)
         st.download_button(
-            "Export", data=lambda: training.jobs().export(one.id), file_name=f"goldfish-{one.id if one else ''}.zip",
-            on_click="ignore", icon=":material/download:", key="export", disabled=not one,
-            help=not_one or "As one file.",
+            "Export", data=partial(export_runs, [row.id for row in rows]),
+            file_name=f"goldfish-{one.id if one else f'{len(rows)}-runs'}.zip",
+            on_click="ignore", icon=":material/download:", key="export", disabled=not rows,
+            help="As one file, which Import reads." if rows else "Tick a run for this.",
         )  # fmt: skip
         if live:
             st.button(
@@ -61,6 +64,12 @@ def mention_chosen(rows: Sequence[Row], hidden: Sequence[Row]) -> None:
         st.caption(
             f"Ticked too, but hidden by the filter: {join_words([escape_markdown(run_title(row)) for row in hidden])}."
         )
+
+
+def export_runs(ids: Sequence[str]) -> bytes:
+    """Return one run as the file that it is alone, several as a ZIP of such files."""
+    files = {f"goldfish-{run_id}": training.jobs().export(run_id) for run_id in ids}
+    return bundle(files) if len(files) > 1 else files.popitem()[1]
 
 
 def _resume(run_id: str) -> None:
@@ -97,33 +106,31 @@ def _delete(rows: Sequence[Row]) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="really"):
             _each(training.jobs().delete, rows)
+            session.CHOSEN.set([run_id for run_id in session.CHOSEN.get() if run_id not in {row.id for row in rows}])
             st.rerun()
         if st.button("Keep"):
             st.rerun()
 
 
 def show_import() -> None:
-    """Ask for an exported run and take it into the history."""
+    """Ask for exported runs and take them into the history."""
     with st.popover("Import", icon=":material/upload:"):
         # Any kind of file, so that this page says what is wrong with it.
-        file = st.file_uploader("A run that was exported", key="import", max_upload_size=MEGABYTES)
+        file = st.file_uploader("A file that Export has written", key="import", max_upload_size=MEGABYTES)
         st.caption(IMPORTED)
         if file is None or file.file_id == session.IMPORTED.get():
             return
         here = {row.id for row in training.jobs().rows()}
         try:
-            run_id = training.jobs().import_(file.getvalue())
+            ids = [training.jobs().import_(data) for data in unbundle(file.getvalue())]
         except StoreError as error:
             st.error(
                 f"{escape_markdown(f'{file.name}: {error}')}. Expected is the file that Export on this page writes."
             )
             return
-    row = training.jobs().row(run_id)
-    known = "is here already" if run_id in here else "was imported"
-    notice = f"{escape_markdown(run_title(row))} {known}: it is ticked below." + (
-        f" {IMPORTED}" if row.imported else ""
-    )
-    session.IMPORT_NOTICE.set(notice)
+    rows = [training.jobs().row(run_id) for run_id in ids]
+    notice = imported_sentence([run_title(row) for row in rows], len(here.intersection(ids)))
+    session.IMPORT_NOTICE.set(notice + (f" {IMPORTED}" if any(row.imported for row in rows) else ""))
     session.IMPORTED.set(file.file_id)
-    session.CHOSEN.set([run_id])
+    session.CHOSEN.set(ids)
     st.rerun()

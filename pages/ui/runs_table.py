@@ -13,7 +13,7 @@ from analysis.report.wording import WHOLE, describe_experiment, describe_horizon
 from pages.ui import session, training
 from pages.ui.run_actions import IMPORTED
 
-LONG = 5  # runs in sight; from more on the table scrolls
+LONG = 12  # runs in sight; from more on the table scrolls
 HEAD_HEIGHT, RUN_HEIGHT = 37, 66  # pixels in the table, where text is wrapped from 65 on
 
 
@@ -38,13 +38,13 @@ def show_table(rows: Sequence[Row]) -> None:
         height=HEAD_HEIGHT + RUN_HEIGHT * max(1, min(len(rows), LONG)), row_height=RUN_HEIGHT,
         selection_default={"selection": {"rows": _first_ticks(key, ids)}},
         column_config={
-            "Run": st.column_config.TextColumn(width=100),
+            "Run": st.column_config.TextColumn(width=94),
             "Horizon": st.column_config.TextColumn(width=108, help=HORIZON),
             "Answers": st.column_config.TextColumn(width=108, help=ANSWERS),
-            "By chance": st.column_config.TextColumn(width=78, help="What guessing gets."),
-            "Status": st.column_config.TextColumn(width=84, help=IMPORTED),
-            "Took": st.column_config.TextColumn(width=62),
-            "Settings": st.column_config.TextColumn(width=145, help="Task, length, and what isn't at its default."),
+            "By chance": st.column_config.TextColumn(width=72, help="What guessing gets, by the same metric."),
+            "Status": st.column_config.TextColumn(width=78, help=IMPORTED),
+            "Took": st.column_config.TextColumn(width=54),
+            "Settings": st.column_config.TextColumn(width=171, help="Task, length, and what isn't at its default."),
             "When": st.column_config.DatetimeColumn(
                 width=98, format="D MMM, HH:mm", timezone=st.context.timezone
             ),
@@ -72,7 +72,8 @@ def _first_ticks(key: str, ids: Sequence[str]) -> list[int]:
 def _keep_ticks(key: str, ids: Sequence[str]) -> None:
     """Keep the runs ticked in the table, and those that the filter hides; a callback."""
     ticked = [ids[line] for line in st.session_state[key].selection.rows]
-    session.CHOSEN.set(ticked + [run_id for run_id in session.CHOSEN.get() if run_id not in ids])
+    hidden = {row.id for row in training.jobs().rows()} - set(ids)
+    session.CHOSEN.set(ticked + [run_id for run_id in session.CHOSEN.get() if run_id in hidden])
     session.TICKED.set(True)
 
 
@@ -85,7 +86,7 @@ def _status(row: Row) -> str:
 def _answers(row: Row) -> str:
     if not row.metric:
         return "–"
-    return f"{row.metric_name} {format_range(row.metric)}"
+    return f"{row.metric_name} {format_range(row.metric)}"  # kinds that can't be compared stand in one column
 
 
 def _horizon(row: Row) -> str:
@@ -101,10 +102,13 @@ def _horizons(id: str) -> str:
     return f"{describe_horizon_range(run.before)} → {describe_horizon_range(run.after)}".replace(WHOLE, "")
 
 
-ANSWERS = "What the trained models answer on a test: the median over seeds, and in brackets its range."
+ANSWERS = (
+    "The test after training, by the metric named first: the median over seeds, and in brackets its range. "
+    "Accuracy: higher is better. All others: lower is better."
+)
 HORIZON = (
-    "The steps back to which 1 % of the gradient is left, before → after training: the median over seeds, and in "
-    "brackets its range. ≥: to the first step of the sequence, the gradient may reach further."
+    "How many time steps back 1 % of the gradient is left, before → after training: the median over seeds, and in "
+    "brackets its range. ≥: as far back as the sequence goes, perhaps further."
 )
 COLUMNS = {  # those that a phone has room for first
     "Run": lambda row: row.name or describe_experiment(row.experiment).partition(", ")[0],

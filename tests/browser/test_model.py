@@ -37,9 +37,9 @@ def test_a_trained_state_dict_is_uploaded_and_measured_as_by_record(server, visi
     page = visit(server.url("model", "model_steps=40"))
     page.locator(".st-key-model_weights input[type=file]").set_input_files(tmp_path / "mine.pt")
     expect(page.get_by_text("Found encoder: LSTM, 3 inputs, 16 units, 1 layer.")).to_be_visible()
-    expect(
-        page.get_by_text(re.compile(f"LSTM: 1 % of the gradient is left {describe_reach(decay)} back"))
-    ).to_be_visible()
+    expect(page.get_by_text("Not used: head")).to_be_visible()
+    reach = f"LSTM: 1 % of the gradient is left {decay.horizon:g} time steps back"
+    expect(page.get_by_text(re.compile(reach))).to_be_visible()
     legend = page.locator(".js-plotly-plot").first.locator(".legendtext").first
     expect(legend).to_have_text(f"LSTM: {describe_reach(decay)}")
     assert 1 < decay.horizon < 39  # not the whole sequence

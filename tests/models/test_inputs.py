@@ -37,28 +37,28 @@ NOISE = np.random.default_rng(0).normal(size=(16, 40, 3))
 
 
 READ = [
-    (SMOOTH, False, "16 sequences of 40 steps, 3 inputs", ""),
-    (SMOOTH, True, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
-    (SMOOTH.swapaxes(0, 1), False, "40 sequences of 16 steps, 3 inputs", "16 sequences of 40 steps"),
-    (SMOOTH.swapaxes(0, 1), True, "16 sequences of 40 steps, 3 inputs", ""),
-    (SMOOTH[:, :5], False, "16 sequences of 5 steps, 3 inputs", ""),
-    (NOISE, False, "16 sequences of 40 steps, 3 inputs", ""),
-    (NOISE, True, "40 sequences of 16 steps, 3 inputs", ""),  # many short sequences are usual
+    (SMOOTH, False, "16 sequences of 40 time steps, 3 inputs", ""),
+    (SMOOTH, True, "40 sequences of 16 time steps, 3 inputs", "16 sequences of 40 time steps"),
+    (SMOOTH.swapaxes(0, 1), False, "40 sequences of 16 time steps, 3 inputs", "16 sequences of 40 time steps"),
+    (SMOOTH.swapaxes(0, 1), True, "16 sequences of 40 time steps, 3 inputs", ""),
+    (SMOOTH[:, :5], False, "16 sequences of 5 time steps, 3 inputs", ""),
+    (NOISE, False, "16 sequences of 40 time steps, 3 inputs", ""),
+    (NOISE, True, "40 sequences of 16 time steps, 3 inputs", ""),  # many short sequences are usual
     (
         np.eye(3)[np.random.default_rng(0).integers(0, 3, (1000, 50))],
         False,
-        "1,000 sequences of 50 steps, 3 inputs",
+        "1,000 sequences of 50 time steps, 3 inputs",
         "",
     ),
-    (np.zeros((500, 50, 3)), False, "500 sequences of 50 steps, 3 inputs", ""),
-    (NOISE[0], True, "1 sequence of 40 steps, 3 inputs", ""),
-    (NOISE[:, :1, :1], False, "16 sequences of 1 step, 1 input", "1 sequence of 16 steps"),
-    (np.zeros((1, 1, 1), "?"), False, "1 sequence of 1 step, 1 input", ""),
+    (np.zeros((500, 50, 3)), False, "500 sequences of 50 time steps, 3 inputs", ""),
+    (NOISE[0], True, "1 sequence of 40 time steps, 3 inputs", ""),
+    (NOISE[:, :1, :1], False, "16 sequences of 1 time step, 1 input", "1 sequence of 16 time steps"),
+    (np.zeros((1, 1, 1), "?"), False, "1 sequence of 1 time step, 1 input", ""),
     (
         np.full((9, 2, 3), 1e308) * np.array([-1, 1])[:, None],
         False,
-        "9 sequences of 2 steps, 3 inputs",
-        "2 sequences of 9 steps",
+        "9 sequences of 2 time steps, 3 inputs",
+        "2 sequences of 9 time steps",
     ),
 ]
 
@@ -76,7 +76,7 @@ def test_time_may_come_first(array):
 
 def test_one_step_has_no_distance():
     steps = read_inputs(npy(np.zeros((5, 1, 3))), "x.npy", FOR)
-    with pytest.raises(UnusableError, match="5 sequences of one step: expected at least 2 steps"):
+    with pytest.raises(UnusableError, match="5 sequences of one time step: expected at least 2, "):
         fit_inputs(FOR, steps)
     assert fit_inputs(FOR, steps, time_first=True)[0].shape == (1, 5, 3)
 
@@ -87,7 +87,7 @@ def test_ten_million_steps_are_cut_and_the_text_says_so():
     steps[-STEPS:] = 1
     inputs, cut = fit_inputs(stack, read_inputs(npy(steps), "x.npy", stack))
     assert inputs.shape == (1, STEPS, 1) and inputs.min() == 1
-    assert cut == "Used are of 10,000,000 steps the last 1,000."
+    assert cut == "Used are of 10,000,000 time steps the last 1,000."
     inputs, cut = fit_inputs(stack, np.zeros((500, 2, 1)))
     assert inputs.shape == (64, 2, 1)
     assert cut == "Used are of 500 sequences the first 64."

@@ -10,6 +10,7 @@ from analysis.figures import comparison
 from analysis.figures.memory import UNTRAINED
 from analysis.history.database import StoreError
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.runs import gone_sentence
 from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range
 from pages.ui import run_actions, runs_table, sidebar, training
@@ -28,6 +29,11 @@ def opened(*ids, **settings):
 
 def ids():
     return [row.id for row in training.jobs().rows()]
+
+
+def export_button(at):
+    [button] = [each for each in at.get("download_button") if each.proto.label == "Export"]
+    return button.proto
 
 
 @pytest.fixture
@@ -76,7 +82,41 @@ def test_what_is_ticked_is_in_the_url(runs):
     assert at.query_params["chosen"] == runs[:2]
     visitor = fine(app(PAGE, chosen=[*runs[:2], "gone"]).run())
     assert charts(visitor) == charts(at) and len(charts(at)) == 3
+    assert visitor.query_params["chosen"] == runs[:2]
+    assert [text.value for text in visitor.warning] == [gone_sentence(1)] and not at.warning
     assert "chosen" not in opened().query_params
+
+
+@pytest.mark.parametrize("chosen", [["gone"], ["*a*", "<b>", "\0", "é" * 500]])
+def test_a_link_to_runs_that_are_gone_says_so_where_there_are_none(chosen):
+    at = fine(app(PAGE, chosen=chosen))
+    assert [text.value for text in at.warning] == [gone_sentence(len(chosen))]
+    assert "press Train" in at.info[0].value and "chosen" not in at.query_params
+
+
+@pytest.mark.parametrize("words", ["[", "%00", "\0\n", "😀' OR 1=1 --", "<b>*a*", "é" * 2000])
+def test_a_filter_of_odd_characters_finds_nothing_and_says_so(runs, words):
+    at = opened(filter=words)
+    assert any("No run has all these words" in text.value for text in at.info)
+    assert any(text.value == "0 of 3 runs" for text in at.caption) and not at.dataframe
+
+
+def test_runs_and_those_chosen_are_counted(runs):
+    def says(at, count):
+        return count in [text.value for text in at.caption]
+
+    assert says(opened(), "3 runs") and says(opened(*runs[:2]), "3 runs, 2 chosen")
+    assert says(opened(filter="gru"), "1 of 3 runs") and says(opened(runs[0], filter="rnn"), "1 of 3 runs, 1 chosen")
+
+
+def test_a_dozen_runs_are_in_sight(runs, monkeypatch):
+    heights, show = [], runs_table.st.dataframe
+    monkeypatch.setattr(runs_table.st, "dataframe", lambda *a, **k: heights.append(k["height"]) or show(*a, **k))
+    for count in (3, 12, 14):
+        for seed in range(1, 1 + count - len(ids())):
+            training.jobs().store.add(Experiment(**SMALL, seed=100 * count + seed))
+        assert len(opened().dataframe[0].value) == count
+        assert heights[-1] == runs_table.HEAD_HEIGHT + min(count, 12) * runs_table.RUN_HEIGHT
 
 
 def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
@@ -101,7 +141,7 @@ def test_a_damaged_run_is_said_and_hides_no_other(runs):
 def test_a_filter_takes_every_word(runs):
     assert len(opened(filter="gru finished").dataframe[0].value) == 1
     at = opened(filter="gru running")
-    assert any("No run has all these words" in text.value for text in at.info)
+    assert any("No run has all these words" in text.value for text in at.info) and not at.dataframe
     for id in runs:
         assert len(opened(filter=id).dataframe[0].value) == 1
 
@@ -170,6 +210,19 @@ def test_a_run_travels_as_one_file(runs):
     assert said.endswith(". Expected is the file that Export on this page writes.")
 
 
+def test_several_runs_travel_as_one_file(runs):
+    data = run_actions.export_runs(runs[:2])
+    for id in runs[:2]:
+        training.jobs().delete(id)
+    at = opened()
+    at.file_uploader(key="import").set_value(("runs.zip", data, "application/zip")).run()
+    fine(at)
+    assert f"2 runs were imported: they are ticked below. {run_actions.IMPORTED}" in at.info[0].value
+    assert len(training.jobs().rows()) == 3 == len(charts(at))
+    assert set(at.session_state["chosen"]) == {row.id for row in training.jobs().rows()} - {runs[2]}
+    assert run_actions.export_runs([runs[2]]) == training.jobs().export(runs[2])
+
+
 def test_a_run_of_here_is_not_called_imported(runs):
     assert set(opened().dataframe[0].value["Status"]) == {"finished"}
 
@@ -189,6 +242,7 @@ def test_a_button_that_cannot_be_pressed_says_why(runs):
     at = opened()
     for key in ("rename", "delete"):
         assert at.button(key=key).disabled and at.button(key=key).help.startswith("Tick ")
+    assert export_button(at).disabled and not export_button(opened(*runs[:2])).disabled
     at = opened(runs[0])
     for key in ("rename", "delete"):
         assert not at.button(key=key).disabled and not at.button(key=key).help

@@ -1,7 +1,9 @@
 """How far back a user's own model reaches, in words."""
 
 import math
+from collections.abc import Sequence
 
+from analysis.report.markdown import escape_markdown
 from analysis.report.wording import (
     describe_half_life,
     describe_rate,
@@ -10,24 +12,39 @@ from analysis.report.wording import (
     format_percent,
     format_steps,
     gradient_grows,
+    join_words,
 )
 from analysis.results import Decay, Memory
 
+NAMED = 3  # modules that are named; of more, the number is told
+MEMORY = (
+    "How much the last output changes, as a share of its size, where the network starts from zero "
+    "and reads only the last time steps. Its training may never have had such a start."
+)
+MATRIX = (
+    "A row is the loss at one time step; going left is going back. Blue: the gradient fades. Orange: it grows. "
+    "The loss is the output at that time step along the same direction."
+)
+
 
 def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
-    """Describe how far back the gradient reaches, and on how many steps the last output depends."""
-    gradient = f"{cell.upper()}: {_describe_gradient(decay)}"
+    """Describe how far back the gradient reaches, and how many time steps nearly give the last output."""
+    gradient = f"{cell.upper()}: {_describe_gradient(decay)}."
     if math.isnan(memory.span):
-        return f"{gradient}. What the output depends on can't be measured: it is zero or not finite."
-    last = "time step alone decides" if memory.span == 0 else f"{format_steps(memory.span + 1)} alone decide"
-    return f"{gradient}; the last {last} more than half of its last output."
+        return f"{gradient} What the output depends on can't be measured: it is zero or not finite."
+    if memory.span == memory.distance[-1]:
+        return f"{gradient} Its output needs the whole sequence."
+    last = format_steps(memory.span + 1)
+    if "time step" in gradient:  # once is enough
+        last = "one" if memory.span == 0 else last.removesuffix(" time steps")
+    return f"{gradient} Reading only the last {last.removeprefix('1 ')} changes its output by less than half."
 
 
 def _describe_gradient(decay: Decay) -> str:
     """Describe how far back the gradient reaches, or how much it grows."""
     share = f"{format_percent(decay.threshold)} of the gradient is left"
     if math.isnan(decay.horizon):
-        return "how far back the gradient reaches is not measurable"
+        return "how far back the gradient reaches can't be measured"
     if decay.horizon == 0:
         return f"less than {share} 1 time step back"
     if not decay.censored:
@@ -44,3 +61,25 @@ def rate_sentence(decay: Decay) -> str:
     half_life = describe_half_life(decay)
     halves = f"; half-life {half_life}" if half_life[0].isdigit() else ""
     return f"The gradient: {describe_rate(decay)}{halves}, r² {format_number(decay.r_squared)}."
+
+
+def method_sentence(layers: int, others: Sequence[str]) -> str:
+    """Say which loss the gradient is of, which layer is shown, and what of the file is not used.
+
+    Args:
+        layers: how many recurrent layers are measured together.
+        others: the names of the model's other modules.
+    """
+    sentences = ["The gradient is of the last output along one fixed random direction: weights alone hold no loss."]
+    if layers > 1:
+        sentences.append(
+            f"Curves and maps show the top one of {layers} layers; the histograms of the gates count all layers."
+        )
+    if others:
+        named = [escape_markdown(name) for name in others[:NAMED]]
+        rest = len(others) - len(named)
+        sentences.append(
+            f"Not used: {join_words([*named, *([f'{rest} more'] if rest else [])])}; "
+            "the inputs go straight into the recurrent layers."
+        )
+    return " ".join(sentences)

@@ -1,12 +1,46 @@
 """Several runs side by side, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import format_percent, format_steps, join_words
 from analysis.results import Decay
+
+
+def count_sentence(shown: int, every: int, chosen: int) -> str:
+    """Count the runs in the table and those ticked: "12 runs, 2 chosen", "3 of 12 runs".
+
+    Args:
+        shown: runs that the filter leaves.
+        every: all runs.
+        chosen: runs that are ticked.
+    """
+    runs = "1 run" if every == 1 else f"{every:,} runs"
+    return (runs if shown == every else f"{shown:,} of {runs}") + (f", {chosen:,} chosen" if chosen else "")
+
+
+def gone_sentence(count: int) -> str:
+    """Say how many runs that are asked for are not there."""
+    if count == 1:
+        return "One chosen run is not here: it was deleted, or the link is wrong. It is left out."
+    return f"{count:,} chosen runs are not here: they were deleted, or the link is wrong. They are left out."
+
+
+def imported_sentence(titles: Sequence[str], known: int) -> str:
+    """Say what was imported, and what was here already; all of it is ticked in the table.
+
+    Args:
+        titles: names of all runs in the file.
+        known: how many of them were here already.
+    """
+    new = len(titles) - known
+    if len(titles) == 1:
+        return f"{escape_markdown(titles[0])} {'is here already' if known else 'was imported'}: it is ticked below."
+    parts = [f"{new} run{'s were' if new > 1 else ' was'} imported"] if new else []
+    parts += [f"{known} {'are' if known > 1 else 'is'} here already"] if known else []
+    return f"{' and '.join(parts)}: they are ticked below."
 
 
 def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay]) -> str:

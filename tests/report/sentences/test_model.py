@@ -5,19 +5,21 @@ from torch import nn
 
 from analysis.measures.memory import output_memory
 from analysis.models.measuring import measure_module
-from analysis.report.sentences.model import rate_sentence, reach_sentence
+from analysis.report.sentences.model import method_sentence, rate_sentence, reach_sentence
 
+HALF = "changes its output by less than half."
 SENTENCES = [
-    (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence; the last"),
-    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 time step back; the last"),
-    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 time step back; the last"),
-    (1.0, 1.0, "RNN: at least 1 % of the gradient is left over the whole sequence; the last"),
-    (1e40, 1.0, "RNN: how far back the gradient reaches is not measurable. What the output depends on can't be"),
+    (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence. Its output needs the whole sequence."),
+    (0.08, 1.0, f"RNN: 1 % of the gradient is left 1 time step back. Reading only the last one {HALF}"),
+    (0.005, 1.0, f"RNN: less than 1 % of the gradient is left 1 time step back. Reading only the last one {HALF}"),
     (
-        0.5,
-        -1.0,
-        "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on",
+        1.0,
+        1.0,
+        "RNN: at least 1 % of the gradient is left over the whole sequence. "
+        f"Reading only the last 10 time steps {HALF}",
     ),
+    (1e40, 1.0, "RNN: how far back the gradient reaches can't be measured. What the output depends on can't be"),
+    (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on can't be"),
 ]
 
 
@@ -30,3 +32,12 @@ def test_reach_and_rate(weight, value, said):
     found, memory = measure_module(module, inputs.double())[0].decay, output_memory(module, inputs.double())
     assert reach_sentence("rnn", found, memory).startswith(said)
     assert bool(rate_sentence(found)) == np.isfinite(found.rate)
+
+
+def test_of_a_file_it_says_what_is_measured_and_what_is_not_used():
+    assert method_sentence(1, ()).endswith("weights alone hold no loss.")
+    assert "show the top one of 3 layers; the histograms of the gates count all layers." in method_sentence(3, ())
+    assert method_sentence(1, ("a*", "b")).endswith(
+        "Not used: a\\* and b; the inputs go straight into the recurrent layers."
+    )
+    assert "Not used: a, b, c and 2 more;" in method_sentence(1, tuple("abcde"))

@@ -3,7 +3,20 @@ from dataclasses import replace
 import numpy as np
 
 from analysis import Experiment, train
-from analysis.report.sentences.runs import farthest_sentence, runs_list
+from analysis.report.sentences.runs import count_sentence, farthest_sentence, imported_sentence, runs_list
+
+
+def test_runs_are_counted():
+    assert [count_sentence(*counts) for counts in ((12, 12, 2), (3, 12, 0), (1, 1, 0), (1, 1200, 1))] == [
+        "12 runs, 2 chosen", "3 of 12 runs", "1 run", "1 of 1,200 runs, 1 chosen",
+    ]  # fmt: skip
+
+
+def test_what_was_imported_is_told():
+    assert imported_sentence(["a*"], 0) == "a\\* was imported: it is ticked below."
+    assert imported_sentence(["a"], 1) == "a is here already: it is ticked below."
+    assert imported_sentence(["a", "b", "c"], 1) == "2 runs were imported and 1 is here already: they are ticked below."
+    assert imported_sentence(["a", "b"], 2) == "2 are here already: they are ticked below."
 
 
 def test_the_sentence_names_which_gradient_reaches_farthest():
