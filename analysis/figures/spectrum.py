@@ -30,6 +30,7 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
         colorbar={
             "title": {"text": "× at its own<br>time step"}, "tickvals": [-4, -2, 0, 2, 4], "thickness": 12,
             "ticktext": ["≤ 1e-4", "0.01", "1", "100", "≥ 1e4"], "outlinewidth": 0,
+            "len": 0.8, "y": 0, "yanchor": "bottom",  # below the menu
         },
     )  # fmt: skip
     square = {"showgrid": False, "constrain": "domain"}

@@ -14,7 +14,7 @@ from analysis.measures.memory import output_memory
 from analysis.measures.spectrum import gradient_matrix
 from analysis.models.layers import to_module
 from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
-from analysis.report.sentences.model import MATRIX, MEMORY, method_sentence, rate_sentence, reach_sentence
+from analysis.report.sentences.model import GATES, MATRIX, MEMORY, method_sentence, rate_sentence, reach_sentence
 from analysis.report.tables import model_tables
 from pages.ui import controls, export, layout, model, sidebar
 
@@ -51,7 +51,7 @@ for state in states:
 
 def show(name: str, alt: str) -> None:
     """Draw a picture, anew only where it shows something else."""
-    layout.chart(model.once(name, (chosen.key, look), "picture", drawings[name]), name, alt)
+    layout.chart(model.once(name, (chosen.key, look), "picture", drawings[name]), f"model-{name}", alt)
 
 
 with finding:
@@ -76,6 +76,7 @@ if gates_tab.open:
             show("gates", "Histogram of every gate's values")
             st.caption(ENDS)
             show("gates-in-time", "Every gate at every time step of the first sequence")
+            st.caption(GATES)
 if bounds_tab.open:
     with bounds_tab:
         for state in states:

@@ -231,3 +231,5 @@ def test_runs_are_compared_renamed_and_deleted(server, visit):
     button(page, "delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".js-plotly-plot")).to_have_count(0)
+    has_run(page)
+    expect(page.get_by_text("is not here")).to_have_count(0)  # who deletes a run knows it

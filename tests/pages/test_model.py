@@ -1,4 +1,5 @@
 import io
+import json
 from base64 import b64decode
 
 import numpy as np
@@ -51,10 +52,14 @@ def in_tab(at, tab):
 def trace(at, chart, name):
     """A drawn line's values, as the browser gets them."""
     [found] = [t for t in charts(at)[chart]["data"] if t.get("name") == name]
-    y = found["y"]
-    if isinstance(y, dict):
-        y = np.frombuffer(b64decode(y["bdata"]), np.dtype(y["dtype"])).astype(float)
-    return np.array([np.nan if value is None else value for value in y], float)
+    return values(found["y"])
+
+
+def values(drawn):
+    """Return the numbers of a trace, flat."""
+    if isinstance(drawn, dict):
+        return np.frombuffer(b64decode(drawn["bdata"]), np.dtype(drawn["dtype"])).astype(float)
+    return np.array([np.nan if value is None else value for value in np.ravel(drawn)], float)
 
 
 def texts(at):
@@ -74,6 +79,9 @@ def test_empty_it_says_what_to_do_and_shows_an_example():
     assert reach(at, "lstm") in texts(at)
     assert "weights alone hold no loss" in texts(at) and "Not used" not in texts(at)
     assert len(charts(at)) == 2
+    for chart in at.get("plotly_chart"):  # each can be saved without a search for the button
+        config = json.loads(chart.proto.config)
+        assert config["displayModeBar"] and config["toImageButtonOptions"]["format"] == "svg"
     assert at.get("download_button")
 
 
@@ -107,7 +115,7 @@ def test_the_figures_are_what_record_says(cell):
     _, picture = charts(at)
     [heatmap] = picture["data"]
     assert heatmap["type"] == "heatmap"
-    z = np.frombuffer(b64decode(heatmap["z"]["bdata"]), heatmap["z"]["dtype"]).reshape(20, 20)
+    z = values(heatmap["z"]).reshape(20, 20)
     below = np.tri(20, dtype=bool)
     powers = np.log10((matrix / np.diag(matrix)[:, None])[below])
     assert np.abs(z[below] - powers).max() <= 0.005 + 1e-6  # two digits

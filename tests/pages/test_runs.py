@@ -125,7 +125,7 @@ def test_each_run_chosen_is_told_with_its_metric_chance_and_range(runs):
         for id in chosen:
             run = training.load(id)
             told = training_sentence(run.experiment.cell, run).removeprefix(run.experiment.cell.upper()).lstrip(":, ")
-            assert f"- {escape_markdown(describe_experiment(run.experiment))}: {told}" in said
+            assert f"- **{escape_markdown(describe_experiment(run.experiment))}**: {told}" in said
 
 
 def test_a_damaged_run_is_said_and_hides_no_other(runs):
@@ -155,6 +155,13 @@ def test_a_filter_does_not_match_pieces_of_an_id_nobody_sees(runs):
 def test_a_dialog_asks_first(runs, dialog):
     fine(opened(runs[0]).button(key=dialog).click().run())
     assert ids() == runs
+
+
+def test_a_run_that_another_visitor_deletes_is_told_as_gone(runs):
+    at = opened(*runs[:2])
+    training.jobs().delete(runs[1])
+    assert [text.value for text in fine(at.run()).warning] == [gone_sentence(1)]
+    assert at.query_params["chosen"] == runs[:1]
 
 
 def test_a_name_is_shown_as_it_is(runs):

@@ -21,6 +21,7 @@ MEMORY = (
     "How much the last output changes, as a share of its size, where the network starts from zero "
     "and reads only the last time steps. Its training may never have had such a start."
 )
+GATES = "The first sequence; units in the same order for all gates. Of many units, evenly spaced ones are shown."
 MATRIX = (
     "A row is the loss at one time step; going left is going back. Blue: the gradient fades. Orange: it grows. "
     "The loss is the output at that time step along the same direction."

@@ -50,7 +50,7 @@ def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay]) -> str:
         sentences: a sentence on each run, by label.
         decays: each run's latest decay.
     """
-    lines = [f"- {escape_markdown(label)}: {sentence}" for label, sentence in sentences.items()]
+    lines = [f"- **{escape_markdown(label)}**: {sentence}" for label, sentence in sentences.items()]
     return "\n".join([*lines, "", farthest_sentence(decays)])
 
 

@@ -48,4 +48,4 @@ def test_runs_are_listed_by_label_and_compared_below():
     near, far = replace(decay, horizon=1.0, horizons=np.array([1.0])), replace(decay, horizon=3.0)
     decays = {"a*": near, "b": replace(far, horizons=np.array([3.0]))}
     lines = runs_list({"a*": "accuracy 1", "b": "accuracy 0"}, decays).splitlines()
-    assert lines == ["- a\\*: accuracy 1", "- b: accuracy 0", "", farthest_sentence(decays)]
+    assert lines == ["- **a\\***: accuracy 1", "- **b**: accuracy 0", "", farthest_sentence(decays)]
