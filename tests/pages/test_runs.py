@@ -161,7 +161,7 @@ def test_a_run_that_another_visitor_deletes_is_told_as_gone(runs):
     at = opened(*runs[:2])
     training.jobs().delete(runs[1])
     assert [text.value for text in fine(at.run()).warning] == [gone_sentence(1)]
-    assert at.query_params["chosen"] == runs[:1]
+    assert at.query_params["chosen"] == runs[0]
 
 
 def test_a_name_is_shown_as_it_is(runs):
