@@ -53,12 +53,11 @@ def picture() -> dict[str, Run | Progress]:
     shown = history.load_runs([rows[row.id] for row in chosen])
     if not shown:
         return {}
-    pictures["decay"], pictures["timeline"] = comparison.decay(shown), comparison.timeline(shown)
+    pictures.update(history.draw_runs(chosen, shown))
     layout.chart(pictures["decay"], "runs-decay", "Gradient left against distance, of each run", moves=bool(live))
     st.markdown(history.runs_sentences(shown))
     layout.chart(pictures["timeline"], "timeline", "Horizon and metric against updates, of each run", moves=bool(live))
-    if any(isinstance(run, Run) for run in shown.values()):
-        pictures["memory"] = comparison.memory(shown)
+    if "memory" in pictures:
         layout.chart(pictures["memory"], "memory", "What each run answers by distance")
     return shown
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.figures import comparison
@@ -14,7 +16,7 @@ from analysis.report.sentences.runs import gone_sentence, runs_list
 from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import describe_experiment
 from analysis.results import Run
-from pages.ui import session, sidebar, training
+from pages.ui import layout, session, sidebar, training
 
 RUN, CHOSEN = "run", "chosen"  # in the URL: one whose settings to take over, those to look at
 
@@ -69,6 +71,17 @@ def load_runs(rows: Sequence[Row]) -> dict[str, Run | Progress]:
         except StoreError as error:
             st.error(escape_markdown(error))
     return {label: run for label, run in runs.items() if run.snapshots}
+
+
+def draw_runs(rows: Sequence[Row], runs: Mapping[str, Run | Progress]) -> dict[str, go.Figure]:
+    """Return the pictures of runs by name; where all are finished, the server draws them once."""
+    drawings = {"decay": comparison.decay, "timeline": comparison.timeline}
+    if any(isinstance(run, Run) for run in runs.values()):
+        drawings["memory"] = comparison.memory
+    if not all(isinstance(run, Run) for run in runs.values()):
+        return {name: draw(runs) for name, draw in drawings.items()}
+    subject = f"{[row.id for row in rows]} {list(runs)}"
+    return {name: layout.kept(f"runs {name} {subject}", partial(draw, runs)) for name, draw in drawings.items()}
 
 
 def runs_sentences(runs: Mapping[str, Run | Progress]) -> str:
