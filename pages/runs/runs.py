@@ -38,12 +38,13 @@ if not every:
     st.stop()
 ids = [row.id for row in runs_table.matching_rows(every.values(), words)]
 live = [row.id for row in every.values() if row.live]
+read = [every]  # for the first drawing; those that follow a training read anew
 pictures: dict[str, go.Figure] = {}  # a download during a training takes the latest
 
 
 def picture() -> dict[str, Run | Progress]:
     """Draw the table and the runs chosen, as far as they have come."""
-    rows = {row.id: row for row in jobs.rows()}
+    rows = read.pop() if read else {row.id: row for row in jobs.rows()}
     if rows.keys() != every.keys() or any(not rows[id].live for id in live):
         st.rerun()
     if ids:

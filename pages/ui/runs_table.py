@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 import streamlit as st
 
@@ -95,7 +95,7 @@ def _horizon(row: Row) -> str:
     return "–"
 
 
-@st.cache_data(max_entries=5000, show_spinner=False)
+@lru_cache(maxsize=5000)  # for all visitors; Streamlit's own cache takes longer to find an entry
 def _horizons(id: str) -> str:
     """Return how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
     run = training.jobs().load(id, snapshots=False)
