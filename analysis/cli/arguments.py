@@ -39,7 +39,7 @@ HISTORY_COMMANDS = {
     "delete": "delete a run, or a watched model",
 }
 RANDOM_OPTIONS: dict[str, tuple[int | float, str]] = {  # by name: the default and the help
-    "steps": (RANDOM_STEPS, f"Random inputs: steps, from 2 to {STEPS}"),
+    "steps": (RANDOM_STEPS, f"Random inputs: time steps, from 2 to {STEPS}"),
     "sequences": (RANDOM_SEQUENCES, f"Random inputs: how many sequences, from 1 to {SEQUENCES}"),
     "variance": (RANDOM_VARIANCE, "Random inputs: their variance"),
     "seed": (RANDOM_SEED, "Random inputs: their seed"),

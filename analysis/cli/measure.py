@@ -92,7 +92,7 @@ def train_or_join(jobs: Jobs, experiment: Experiment, on_snapshot: Callable[[Sna
             print_note(str(error))
             anew = True
     elif row:
-        stopped = f"{row.status} at step {row.step}, going on with it"
+        stopped = f"{row.status} at update {row.step}, going on with it"
         print_note(f"run {row.id}: {'another process trains it, waiting for it' if row.live else stopped}; {ANEW}")
     _, run = jobs.train_here(experiment, on_snapshot, anew=anew)
     return replace(run, experiment=experiment)
@@ -104,7 +104,7 @@ def trained_outcome(experiment: Experiment, train: Callable[[Experiment, Callabl
 
     def show_snapshot(snapshot: Snapshot) -> None:
         loss, metric = wording.format_range(snapshot.loss), wording.format_range(snapshot.metric)
-        show_progress(f"step {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
+        show_progress(f"update {snapshot.step}/{experiment.steps}, loss {loss}, {metric_name} {metric}")
 
     run = train(experiment, show_snapshot)
     return Outcome(

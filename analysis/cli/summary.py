@@ -17,7 +17,7 @@ def describe_run(run: Run) -> str:
         before, after = (_horizon_text(decay.horizons[model], decay) for decay in (run.before, run.after))
         horizons = f"horizon {before} before training, {after} after"
         if failure := failures.get(model):
-            lines.append(f"seed {experiment.seed + model}: ended at step {failure.step}: {failure.reason}")
+            lines.append(f"seed {experiment.seed + model}: ended at update {failure.step}: {failure.reason}")
         else:
             lines.append(f"seed {experiment.seed + model}: {metric_name} {wording.format_number(metric)}, {horizons}")
     if len(failures) < experiment.seeds:
@@ -26,7 +26,7 @@ def describe_run(run: Run) -> str:
             f"horizon {_horizon_range(run.before)} before training, {_horizon_range(run.after)} after"
         )
         threshold = wording.format_percent(run.after.threshold)
-        lines.append(f"The horizon is the number of steps back to which {threshold} of the gradient is left.")
+        lines.append(f"The horizon is the number of time steps back to which {threshold} of the gradient is left.")
     return "\n".join(lines)
 
 
@@ -35,7 +35,7 @@ def describe_decay(what: str, decay: Decay) -> str:
     share = wording.format_percent(decay.threshold)
     if np.isnan(decay.horizon):
         return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
-    horizon = f"horizon {_horizon_range(decay)}, the steps back to which {share} of the gradient is left"
+    horizon = f"horizon {_horizon_range(decay)}, the time steps back to which {share} of the gradient is left"
     return f"{what}: {horizon}; {wording.describe_rate(decay)}."
 
 
@@ -50,7 +50,7 @@ def describe_row(row: Row) -> str:
     if row.diverged:
         result += f", {wording.count_diverged(row.diverged, row.experiment.seeds)}"
     reason = f" ({row.reason})" if row.reason else ""
-    step = f"step {row.step}/{row.experiment.steps}"
+    step = f"update {row.step}/{row.experiment.steps}"
     return f"{_entry(row.id, row)}{experiment_title(row.experiment)}, {step}, {row.status}{result}{reason}"
 
 

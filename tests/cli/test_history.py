@@ -49,7 +49,7 @@ def interrupted(monkeypatch, step=20):
     """Train until a step, as if Ctrl-C were typed there."""
 
     def show_progress(line):
-        if line.startswith(f"step {step}/"):
+        if line.startswith(f"update {step}/"):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -101,7 +101,7 @@ def test_a_run_that_stopped_is_gone_on_with(path, capsys, monkeypatch):
     interrupted(monkeypatch)
     (row,) = rows(capsys)
     assert main(["train", *SMALL]) == 0
-    said = f"goldfish: run {row['id']}: interrupted at step 20, going on with it; --no-store trains anew\n"
+    said = f"goldfish: run {row['id']}: interrupted at update 20, going on with it; --no-store trains anew\n"
     assert capsys.readouterr().err == said
     (again,) = rows(capsys)
     assert (again["id"], again["status"]) == (row["id"], "finished")
@@ -147,7 +147,7 @@ def test_an_interrupted_run_is_resumed(path, tmp_path, capsys, monkeypatch):
     assert (row["status"], row["step"], row["metric"]) == ("interrupted", 20, None)
     assert row["reason"] == "stopped from the keyboard"
     assert main(["runs"]) == 0
-    assert "step 20/30, interrupted (stopped" in capsys.readouterr().out
+    assert "update 20/30, interrupted (stopped" in capsys.readouterr().out
     out = tmp_path / "out.json"
     assert main(["resume", row["id"], "--json", str(out)]) == 0
     assert json.loads(out.read_text())["experiment"] == EXPERIMENT.as_dict()

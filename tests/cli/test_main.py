@@ -157,7 +157,7 @@ def test_train_writes_what_it_found(tmp_path, capsys):
             rf"seed {seed}: accuracy [\d.]+, horizon (at least )?\d before training, (at least )?\d after", line
         )
     assert lines[3].startswith("median (range): accuracy ")
-    assert lines[4] == "The horizon is the number of steps back to which 1 % of the gradient is left."
+    assert lines[4] == "The horizon is the number of time steps back to which 1 % of the gradient is left."
 
 
 def test_json_and_html_tell_which_distances_the_training_had(tmp_path, capsys):
@@ -203,7 +203,7 @@ def test_exit_1_where_every_model_diverged(tmp_path, capsys):
     assert [failure["model"] for failure in document["diverged"]] == [0, 1]
     assert page.exists()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "seed 0: ended at step 0: its loss left the finite range"
+    assert lines[1] == "seed 0: ended at update 0: its loss left the finite range"
     assert len(lines) == 3  # what a horizon is, is said only where there is one
 
 
@@ -225,8 +225,8 @@ def test_progress_on_a_terminal(verb, capsys, monkeypatch):
     assert shown[0] == shown[-1] == ""
     assert max(map(len, shown)) < 60
     if verb == "train":
-        assert shown[1].startswith("step 0/3, loss ")
-        assert shown[-2].startswith("step 3/3, loss ")
+        assert shown[1].startswith("update 0/3, loss ")
+        assert shown[-2].startswith("update 3/3, loss ")
     else:
         assert shown[-2] == "measured 100%"
 

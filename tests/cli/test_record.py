@@ -54,7 +54,7 @@ def test_what_is_written_is_what_record_says(files, capsys):
     html = (files["folder"] / "o.html").read_text()
     assert "python -m analysis record lstm.pt --data x.npy" in html and html.count("plotly-graph-div") >= 3
     said = capsys.readouterr().out
-    assert re.search(r"LSTM, 3 inputs, 6 units, 2 layers: horizon \d+, the steps back to which 1 %", said)
+    assert re.search(r"LSTM, 3 inputs, 6 units, 2 layers: horizon \d+, the time steps back to which 1 %", said)
 
 
 def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):
