@@ -15,6 +15,7 @@ from analysis.tasks.task import EVALUATED, MEASURED
 from analysis.training.trainer import SNAPSHOT_SAMPLES
 
 RECENT = 10.0  # seconds of training from which a run's pace is taken
+PAGE = 0.7  # of a core that a page takes which shows trainings as they go
 DISTANCES = 50  # at which memory is measured, where there are as many
 
 
@@ -43,16 +44,21 @@ class Forecast:
         self._ending = evaluation + self._measure + memory
         self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])  # seconds of training and updates, as reported
 
-    def seconds(self, step: int = 0) -> float:
-        """Return the seconds of a training that begins, or goes on after so many updates, on a core of its own."""
-        return self._measure + self._after(step)
+    def seconds(self, step: int = 0, together: int = 1) -> float:
+        """Return the seconds of a training that begins, or goes on after so many updates, one of so many at a time.
+
+        Each has a core of its own, but the page that shows them needs one too.
+        """
+        cores = os.cpu_count() or 1
+        slower = max(1.0, (min(together, cores) + PAGE) / cores)
+        return slower * (self._measure + self._after(step))
 
     def _after(self, step: int) -> float:
         """Return the seconds from one update to the end, by this machine's speed."""
         left = self._experiment.steps - step
         return left * (self._update + self._snapshot / self._experiment.snapshot_every) + self._ending
 
-    def seconds_left(self, step: int, seconds: float) -> float:
+    def seconds_left(self, step: int, seconds: float, together: int = 1) -> float:
         """Return the seconds that are left of a training which has made `step` updates in so many seconds.
 
         Call it as the training goes on: other work on the machine comes and goes, and the last seconds count alone.
@@ -65,7 +71,7 @@ class Forecast:
             self._seen.popleft()
         (began, first), (ended, last) = self._seen[0], self._seen[-1]
         if last == first:
-            return self.seconds(step)
+            return self.seconds(step, together)
         slower = (ended - began) / (self._after(first) - self._after(last))  # than on a core of its own
         return slower * self._after(step)
 

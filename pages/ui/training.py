@@ -239,18 +239,18 @@ def _seconds_until_ended(rows: Iterable[Row]) -> float:
 
 def _seconds_under_way() -> dict[str, float]:
     """Return the seconds that are left of each run that trains or waits here, in the order of their turns."""
-    left = {}
-    for id in jobs().under_way:
+    left, under_way = {}, jobs().under_way
+    for id in under_way:
         with suppress(NoRunError):  # it was deleted meanwhile
-            left[id] = _seconds_of(jobs().row(id))
+            left[id] = _seconds_of(jobs().row(id), len(under_way))
     return left
 
 
-def _seconds_of(row: Row) -> float:
-    """Return the seconds of training that are left of a run; 0 where it will fail at once."""
+def _seconds_of(row: Row, together: int = 1) -> float:
+    """Return the seconds of training that are left of a run, one of so many; 0 where it will fail at once."""
     try:
         row.require_text()
-        return _forecast(row.id, row.experiment).seconds_left(row.step, row.seconds)
+        return _forecast(row.id, row.experiment).seconds_left(row.step, row.seconds, together)
     except (StoreError, ValueError, ModuleNotFoundError):
         return 0.0
 
@@ -279,11 +279,12 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
 
 def estimate(remaining: Mapping[Experiment, int]) -> str:
     """Say what trainings take that have made so many updates: "3 cells × 4 seeds, about 10 s"."""
+    before = _seconds_under_way()
+    together = len(before) + len(remaining)
     try:
-        seconds = [Forecast(each).seconds(step) for each, step in remaining.items()]
+        seconds = [Forecast(each).seconds(step, together) for each, step in remaining.items()]
     except (ValueError, ModuleNotFoundError) as error:
         return escape_markdown(error)
-    before = _seconds_under_way()
     last = max(estimate_ends([*before.values(), *seconds])[len(before) :])
     return cost_sentence(len(remaining), next(iter(remaining)).seeds, last, len(before))
 

@@ -22,6 +22,12 @@ def test_workers_take_trainings_in_their_order(monkeypatch):
     assert estimate.estimate_ends([]) == []
 
 
+def test_a_page_takes_its_share_where_all_cores_train(monkeypatch):
+    monkeypatch.setattr(estimate.os, "cpu_count", lambda: 4)
+    alone, *together = (Forecast(Experiment()).seconds(together=count) for count in (1, 3, 4, 9))
+    assert together == pytest.approx([alone, (4 + estimate.PAGE) / 4 * alone, (4 + estimate.PAGE) / 4 * alone])
+
+
 RAISED = {
     "hidden_size": (1, 2, 7, 8, 9, 31, 32, 64, 512),
     "layers": (1, 2, 3, 4),

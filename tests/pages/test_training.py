@@ -141,7 +141,7 @@ def test_the_time_left_counts_the_runs_before(monkeypatch):
     monkeypatch.setattr(training, "jobs", lambda: Queue(first, second))
     alone = training._seconds_until_ended([first])
     assert 100 < alone < 130  # as long as it took so far, and what is measured at the end
-    own = estimate.Forecast(second.experiment).seconds()
+    own = estimate.Forecast(second.experiment).seconds(together=2)
     assert training._seconds_until_ended([second]) == pytest.approx(alone + own)
     assert training.estimate({first.experiment.replace(seed=2): 0}).endswith(" min, after 2 other runs")
 
