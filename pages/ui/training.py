@@ -302,11 +302,11 @@ def _advise(runs: dict[str, Run | None]) -> None:
     stuck = [cell for cell, run in done.items() if run.status == "finished" and has_not_learned(run)]
     if not stuck:
         return
-    first = done[stuck[0]].experiment
-    advice = {"more updates": {"steps": min(2 * first.steps, int(SETTINGS["steps"].high or 0))}}
-    if any(cell in GATED for cell in stuck):
-        advice = STARTS | advice
+    gated = [cell for cell in stuck if cell in GATED]
+    now = done[(gated or stuck)[0]].experiment
+    advice = (STARTS if gated else {}) | {"more updates": {"steps": min(2 * now.steps, int(SETTINGS["steps"].high))}}
+    new = {label: start for label, start in advice.items() if now != now.replace(**start)}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{join_cells(stuck)} {'has' if len(stuck) == 1 else 'have'} not learned yet. Try")
-        for label, start in advice.items():
+        st.markdown(f"{join_cells(stuck)} {'has' if len(stuck) == 1 else 'have'} not learned yet." + " Try" * bool(new))
+        for label, start in new.items():
             st.button(label, on_click=sidebar.put, args=(start,), type="tertiary")

@@ -154,6 +154,21 @@ def test_a_run_that_was_deleted_or_trains_elsewhere_is_no_trouble(monkeypatch):
     assert 100 < training._seconds_until_ended([elsewhere]) < 130
 
 
+def test_advice_that_was_taken_is_not_given_again():
+    def page():
+        from dataclasses import replace
+
+        from pages.ui import training
+        from tests.helpers.decays import run
+
+        stuck = run("gru", [0.125])
+        training._advise({"gru": replace(stuck, experiment=stuck.experiment.replace(forget_bias=1.0, steps=100_000))})
+
+    at = AppTest.from_function(page).run()
+    assert not at.exception
+    assert [button.label for button in at.button] == ["chrono"]
+
+
 @pytest.mark.parametrize(
     ("cell", "metric", "said", "offered"),
     [
