@@ -28,7 +28,7 @@ def update_seconds(experiment: Experiment, task: Task, speed: Speed) -> float:
     parameters = S * count_cost(experiment, task)["parameters"]
     answers = S * task.outputs * (T if task.every_step else 1)
     states, inputs = T * S * B * L * H, T * S * B * task.inputs
-    operators = 1.8 * (FORWARD[experiment.cell] + BACK[experiment.cell])
+    operators = 1.6 * (FORWARD[experiment.cell] + BACK[experiment.cell])
     calls = 340 + 234 * L + 53 * S + T * L * (operators + 0.33 * S * min(_rows(experiment), SMALL) * (B > 1))
     entries = (
         (13 if experiment.cell == "rnn" else 48) * states

@@ -24,6 +24,7 @@ BATCHES = (1, 2, 8, 16, 32, 64, 256)  # numbers of sequences for which products 
 FORMAT = 1  # of the file
 TRIES = 5
 TIMED = {"T": 4, "S": 4, "H": 128}  # of the layers whose products are timed
+ALONE = {"T": 2, "S": 1, "H": 512}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Speed:
 TYPICAL = Speed(  # a server's core of 2025, where nothing was measured yet
     call=700.0,
     entry=0.15,
-    alone=0.3,
+    alone=0.22,
     training=(0.8, 1.5, 1.6, 1.6, 2.2, 4.2, 17.0),
     measuring=(0.35, 1.6, 2.2, 3.0, 4.1, 6.7, 24.0),
 )
@@ -113,11 +114,10 @@ def _machine() -> str:
 def measure_speed() -> Speed:
     """Measure this machine's speed; it takes about 0.3 s of one core."""
     with one_thread(), torch.inference_mode():
-        weights = TIMED["T"] * TIMED["S"] * TIMED["H"] * (TIMED["H"] + 2)
         training, measuring = (
-            [_layer_seconds(dtype, B=B, **TIMED) / weights for B in BATCHES] for dtype in (torch.float32, torch.float64)
+            [_weight_seconds(dtype, B=B, **TIMED) for B in BATCHES] for dtype in (torch.float32, torch.float64)
         )
-        alone = _layer_seconds(torch.float32, B=1, **TIMED | {"S": 1}) / weights * TIMED["S"]
+        alone = _weight_seconds(torch.float32, B=1, **ALONE)
         call = _layer_seconds(torch.float32, T=200, S=1, B=1, H=1) / 200 / 5  # operators of a time step
         numbers = torch.rand(2**16)
 
@@ -128,6 +128,11 @@ def measure_speed() -> Speed:
         entry = _shortest_seconds(squash) / numbers.numel() / 3
     rising = _rising(training)
     return Speed(1e9 * call, 1e9 * entry, min(1e9 * alone, rising[0]), rising, _rising(measuring))
+
+
+def _weight_seconds(dtype: torch.dtype, *, T: int, S: int, B: int, H: int) -> float:
+    """Return what `_layer_seconds` does for each weight of each model and time step."""
+    return _layer_seconds(dtype, T=T, S=S, B=B, H=H) / (T * S * H * (H + 2))
 
 
 def _layer_seconds(dtype: torch.dtype, *, T: int, S: int, B: int, H: int) -> float:

@@ -9,7 +9,7 @@ from analysis.engine.cost import require_memory
 from analysis.engine.duration import answering_seconds, measuring_seconds, update_seconds
 from analysis.engine.speed import machine_speed
 from analysis.experiment import Experiment
-from analysis.measures.memory import SAMPLES
+from analysis.span import SAMPLES
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import EVALUATED, MEASURED
 from analysis.training.trainer import SNAPSHOT_SAMPLES
