@@ -15,6 +15,7 @@ from analysis.tasks.task import MEASURED
 from pages.ui import session, sidebar
 
 PATIENCE = 5  # seconds that a page measures without being asked
+AT_ONCE = 2  # seconds that it measures at most with a setting which it offers instead
 Found = TypeVar("Found")
 
 
@@ -70,7 +71,7 @@ def _ask(seconds: float, experiments: Collection[Experiment]) -> None:
             "Measure anyway", key="measure_anyway_button", icon=":material/hourglass_top:",
             on_click=session.MEASURE_ANYWAY.get().update, args=(set(experiments),),
         )  # fmt: skip
-        for name, value in quicker_settings(experiments, PATIENCE).items():
+        for name, value in quicker_settings(experiments, AT_ONCE).items():
             label = f"Use {SETTINGS[name].label.lower()} {value}"
             st.button(label, key=f"use_{name}_button", on_click=sidebar.put, args=({name: value},))
     st.stop()
