@@ -41,7 +41,7 @@ def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
     if task.every_step:
         numbers += 4 * task.outputs  # the answers, and what their loss computes with
     measured = 8 * (min(T, PIECE) * S * M * numbers + MEASURED_NORMS * T * S * M)
-    weights = S * _packed_weights(experiment, task)
+    weights = S * (packed_weights(experiment, task) + (task.vocabulary or 0) * task.inputs)
     needed = measured + 8 * (T * M * D + MEASURED_WEIGHTS * weights)
     if training:
         B, answers = experiment.batch_size, 3 * S * SLICE * task.outputs if task.every_step else 0
@@ -50,11 +50,10 @@ def needed_bytes(experiment: Experiment, task: Task, *, training: bool) -> int:
     return needed
 
 
-def _packed_weights(experiment: Experiment, task: Task) -> int:
-    """Count the weights of one model's recurrent layers, as an unroll packs them, and of its embedding."""
+def packed_weights(experiment: Experiment, task: Task) -> int:
+    """Count the weights of one model's recurrent layers, as an unroll packs them."""
     H, rows = experiment.hidden_size, len(LAYERS[experiment.cell].blocks)
-    sizes = _input_sizes(task.inputs, H, experiment.layers)
-    return sum(rows * H * (H + D + 1) for D in sizes) + (task.vocabulary or 0) * task.inputs
+    return sum(rows * H * (H + D + 1) for D in _input_sizes(task.inputs, H, experiment.layers))
 
 
 def memory_bytes() -> int:

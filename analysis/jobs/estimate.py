@@ -1,72 +1,86 @@
-"""How long trainings will take, estimated by trying a few steps of them."""
+"""How long trainings will take, computed without trying any; corrected by a training's own pace while it goes."""
 
 import heapq
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 
-from analysis.engine.cost import count_cost, require_memory
-from analysis.engine.unroll import one_thread
+from analysis.engine.cost import require_memory
+from analysis.engine.duration import answering_seconds, measuring_seconds, update_seconds
+from analysis.engine.speed import machine_speed
 from analysis.experiment import Experiment
+from analysis.span import SAMPLES
 from analysis.tasks.registry import build_task
-from analysis.tasks.task import Task
-from analysis.training.trainer import Trainer
+from analysis.tasks.task import EVALUATED, MEASURED
+from analysis.training.trainer import SNAPSHOT_SAMPLES
 
-TRIED = 5e8  # largest number of multiply-adds in the step that is timed
-SHORTEST = 20  # smallest number of time steps of its sequences
-SNAPSHOTS_AROUND = 80  # measuring before and after a training takes as long as this many snapshots
-TRIES = 3
-
-
-def estimate_all(seconds: Sequence[float]) -> float:
-    """Return the seconds until the last of several trainings ends, with one worker for each core."""
-    free = [0.0] * (os.cpu_count() or 1)  # when each worker is free again
-    for duration in seconds:
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free)
+RECENT = 10.0  # seconds of training from which a run's pace is taken
+PAGE = 0.7  # of a core that a page takes which shows trainings as they go
+DISTANCES = 50  # at which memory is measured, where there are as many
 
 
-def estimate_training(experiment: Experiment) -> float:
-    """Estimate the seconds of a training from a step and a snapshot of it, or of a smaller one where it is large.
+class Forecast:
+    """What is left of one training: by this machine's speed until it has made updates, then by its own recent pace.
 
     Raises ValueError if it needs more memory than there is or its text can't be used, ModuleNotFoundError if its task
     needs a library that isn't installed.
     """
-    task = build_task(experiment)
-    require_memory(experiment, task, training=True)
-    small = _smaller(experiment, task)
-    trainer = Trainer(small, build_task(small))
 
-    def measure() -> None:
-        trainer.snapshot_meter.measure(trainer.weights, of=("memory",))
+    def __init__(self, experiment: Experiment) -> None:
+        task, speed = build_task(experiment), machine_speed()
+        require_memory(experiment, task, training=True)
+        T, seeds = task.length, experiment.seeds
+        self._experiment = experiment
+        self._update = update_seconds(experiment, task, speed)
+        self._snapshot = measuring_seconds(experiment, task, seeds, SNAPSHOT_SAMPLES, speed, whole=False)
+        self._measure = measuring_seconds(experiment, task, seeds, MEASURED, speed, whole=True)
+        if task.draw_at:
+            memory = answering_seconds(experiment, task, SAMPLES, T, speed, every_step=False) * min(T, DISTANCES)
+        else:  # a window of each length, or of some of them
+            read = min(T * T / 2, max(DISTANCES**2 / 2, 9 * T))
+            count = min(T, DISTANCES)
+            memory = answering_seconds(experiment, task, 2 * SAMPLES, read / count, speed, every_step=False) * count
+        evaluation = answering_seconds(experiment, task, EVALUATED, T, speed, every_step=task.every_step)
+        self._ending = evaluation + self._measure + memory
+        self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])  # seconds of training and updates, as reported
 
-    larger = task.length / trainer.task.length * experiment.seeds / small.seeds
-    step = _shortest_time(trainer.advance) * larger * experiment.batch_size / small.batch_size
-    snapshots = experiment.steps / experiment.snapshot_every + SNAPSHOTS_AROUND
-    return experiment.steps * step + snapshots * _shortest_time(measure) * larger
+    def seconds(self, step: int = 0, together: int = 1) -> float:
+        """Return the seconds of a training that begins, or goes on after so many updates, one of so many at a time.
+
+        Each has a core of its own, but the page that shows them needs one too.
+        """
+        cores = os.cpu_count() or 1
+        slower = max(1.0, (min(together, cores) + PAGE) / cores)
+        return slower * (self._measure + self._after(step))
+
+    def _after(self, step: int) -> float:
+        """Return the seconds from one update to the end, by this machine's speed."""
+        left = self._experiment.steps - step
+        return left * (self._update + self._snapshot / self._experiment.snapshot_every) + self._ending
+
+    def seconds_left(self, step: int, seconds: float, together: int = 1) -> float:
+        """Return the seconds that are left of a training which has made `step` updates in so many seconds.
+
+        Call it as the training goes on: other work on the machine comes and goes, and the last seconds count alone.
+        """
+        if step < self._seen[-1][1]:  # it went back to its checkpoint
+            self._seen = deque([(0.0, 0)])
+        if step > self._seen[-1][1]:
+            self._seen.append((seconds, step))
+        while len(self._seen) > 2 and self._seen[1][0] <= seconds - RECENT:
+            self._seen.popleft()
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        if last == first:
+            return self.seconds(step, together)
+        slower = (ended - began) / (self._after(first) - self._after(last))  # than on a core of its own
+        return slower * self._after(step)
 
 
-def _smaller(experiment: Experiment, task: Task) -> Experiment:
-    """Return an experiment whose step takes at most about `TRIED` multiply-adds.
-
-    A step of a few models takes about as long as one of many, so the length is cut first.
-    """
-    per_input = 3 * count_cost(experiment, task)["multiply_adds"]  # forward, and twice that back
-    length, whole = experiment.length, experiment.task_length
-    if experiment.task != "digits":
-        length = min(whole, max(SHORTEST, int(TRIED / per_input / experiment.seeds / experiment.batch_size)))
-    batch = max(1, min(experiment.batch_size, int(TRIED / per_input / (length or whole) / experiment.seeds)))
-    models = max(1, min(experiment.seeds, int(TRIED / per_input / (length or whole) / batch)))
-    return experiment.replace(length=length, seeds=models, batch_size=batch)
-
-
-def _shortest_time(work: Callable[[], object]) -> float:
-    """Return the CPU seconds of the fastest of three calls; the first one also allocates buffers."""
-
-    def time_once() -> float:
-        start = time.thread_time()
-        with one_thread():
-            work()
-        return time.thread_time() - start
-
-    return min(time_once() for _ in range(TRIES))
+def estimate_ends(seconds: Sequence[float]) -> list[float]:
+    """Return when each of several trainings ends, in the order in which workers take them: one worker for each core."""
+    free = [0.0] * (os.cpu_count() or 1)  # when each worker is free again
+    ends = []
+    for duration in seconds:
+        ends.append(free[0] + duration)
+        heapq.heapreplace(free, ends[-1])
+    return ends

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from analysis.engine.speed import keep_speed
 from analysis.experiment import Experiment
 from analysis.history.entry import Blob
 from analysis.history.serialization import decode, encode
@@ -142,6 +143,7 @@ def work(pipe: Connection, checkpoint_seconds: float) -> None:
     lower_priority()
     threading.Thread(target=_end_with_server, daemon=True).start()
     perform(WARM, lambda columns, blob: None)  # loads libraries now that the first run would have to load
+    keep_speed()
     pipe.send((None, {}, None))  # ready
     with contextlib.suppress(EOFError, OSError):
         while True:

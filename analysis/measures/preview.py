@@ -1,9 +1,12 @@
 """Previews: a quick measurement of an untrained experiment, on fewer models and sequences if it is large."""
 
+from collections.abc import Collection
 from functools import lru_cache
 
 from analysis.engine.cost import count_cost
+from analysis.engine.duration import measuring_seconds
 from analysis.engine.initialization import Weights, initial_weights
+from analysis.engine.speed import machine_speed
 from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.meter import Meter
 from analysis.tasks.registry import build_task
@@ -11,7 +14,7 @@ from analysis.tasks.task import MEASURED, Batch
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
-SPEED = 3e8  # forward multiply-adds per second in a large preview, which runs forward and back
+SMALLER = {"hidden_size": (256, 128, 64, 32, 16, 8), "length": (500, 200, 100, 50, 20, 10)}  # values to offer
 TRAINING_ONLY = ("batch_size", "steps", "learning_rate", "optimizer", "clip", "snapshot_every")
 
 
@@ -30,7 +33,25 @@ def preview_sizes(experiment: Experiment) -> tuple[int, int]:
 def preview_seconds(experiment: Experiment) -> float:
     """Estimate the seconds that a preview takes. ValueError if the task can't be built."""
     models, samples = preview_sizes(experiment)
-    return _count_work(experiment) * models * samples / SPEED
+    return measuring_seconds(experiment, build_task(experiment), models, samples, machine_speed(), whole=True)
+
+
+def quicker_settings(experiments: Collection[Experiment], seconds: float) -> dict[str, int]:
+    """Return by setting the largest smaller value with which previews of all experiments take at most so long.
+
+    A setting is left out where its task fixes it, or where no offered value is small enough.
+    """
+    found = {}
+    for name, values in SMALLER.items():
+        now = min(each.task_length if name == "length" else each.hidden_size for each in experiments)
+        if any(each.task in SETTINGS[name].fixed for each in experiments):
+            continue
+        for value in values:
+            changed = [each.replace(**{name: value}) for each in experiments]
+            if value < now and sum(map(preview_seconds, changed)) <= seconds:
+                found[name] = value
+                break
+    return found
 
 
 def preview_meter(experiment: Experiment) -> tuple[Meter, Weights]:

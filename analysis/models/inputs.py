@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from analysis.engine.cells import LAYERS
+from analysis.engine.cost import multiply_adds, numbers_per_step
 from analysis.models.errors import UnusableError
 from analysis.models.files import read_array
 from analysis.models.layers import RecurrentStack, count_of
@@ -89,10 +89,8 @@ def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: b
 
 def _affordable(stack: RecurrentStack, N: int, T: int, D: int) -> tuple[int, int]:
     """Return how many of N sequences and of T steps a recording can take: its memory and time are bounded."""
-    H, rows = stack.hidden_size, len(LAYERS[stack.cell].blocks)
-    sizes = [D] + [H] * (stack.layers - 1)
-    numbers = sum(2 * (H + size) + 2 * rows * H + 4 * H for size in sizes)  # kept per step of a sequence
-    work = sum(rows * H * (H + size) for size in sizes)  # multiply-adds per step of a sequence
+    sizes = stack.cell, D, stack.hidden_size, stack.layers
+    numbers, work = numbers_per_step(*sizes), multiply_adds(*sizes)  # of one sequence
     steps = max(2, min(T, STEPS, NUMBERS // numbers, int(MULTIPLY_ADDS / work)))
     count = max(1, min(N, SEQUENCES, NUMBERS // numbers // steps, int(MULTIPLY_ADDS / work / steps)))
     return count, steps

@@ -31,4 +31,3 @@ def page() -> None:
 
 
 page()
-trainings.show_estimate()

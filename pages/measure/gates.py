@@ -22,7 +22,6 @@ gated = {cell: experiment for cell, experiment in settings.experiments.items() i
 trainings = training.draw_row(settings)
 if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
-    trainings.show_estimate()
     st.stop()
 ids = gates.find_ids(gated, trainings.runs)
 runs = {cell: trainings.runs[cell] for cell in ids}
@@ -88,4 +87,3 @@ if carry_tab.open:
         carry = {cell: untrained[cell].decays["carry"] for cell in gated}
         tables |= gates.show_carry(gated, ids, carry, {cell: run.carry for cell, run in runs.items()}, pictures)
 export.row("gates", pictures, gated, tables, trained=runs)
-trainings.show_estimate()

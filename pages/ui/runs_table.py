@@ -9,6 +9,7 @@ import streamlit as st
 
 from analysis.history.database import StoreError
 from analysis.history.entry import Row
+from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range, format_number, format_range
 from pages.ui import session, training
 from pages.ui.run_actions import IMPORTED
@@ -120,6 +121,6 @@ COLUMNS = {  # those that a phone has room for first
     ),
     "Status": _status,
     "When": lambda row: datetime.fromisoformat(row.created),
-    "Took": lambda row: training.duration(row.seconds) if row.seconds else "–",
+    "Took": lambda row: describe_duration(row.seconds) if row.seconds else "–",
     "Note": lambda row: row.reason or row.unsaved or (f"{row.diverged} models stopped" if row.diverged else ""),
 }

@@ -5,18 +5,20 @@ Workers train; a page only asks how far they are. The same settings are the same
 
 import gc
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analysis.experiment import Experiment
+from analysis.experiment import GATED, SETTINGS, Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Progress, Row
-from analysis.jobs.estimate import estimate_all, estimate_training
-from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.jobs.estimate import Forecast, estimate_ends
+from analysis.jobs.pool import WAITING, Jobs, QueueFullError
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.training import stayed_at_chance
+from analysis.report.sentences.estimate import cost_sentence, progress_line, starting_line
+from analysis.report.sentences.training import has_not_learned
 from analysis.report.wording import join_cells, join_words
 from analysis.results import Run
 from analysis.tasks.registry import build_task
@@ -25,7 +27,7 @@ from pages.ui.settings import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
-ADVICE = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
+STARTS = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
@@ -122,21 +124,10 @@ def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """What the buttons of a page train: the finished runs by cell, and those that wait, train or stopped.
-
-    `remaining` holds the share that is left of each training that may begin or go on; `place` is where its cost is
-    written.
-    """
+    """What the buttons of a page train: the finished runs by cell, and those that wait, train or stopped."""
 
     runs: dict[str, Run]
     unfinished: dict[str, Row]
-    remaining: dict[Experiment, float]
-    place: DeltaGenerator
-
-    def show_estimate(self) -> None:
-        """Tell what the remaining trainings cost. Call it last: a step is tried for it."""
-        if self.remaining and not any(row.live for row in self.unfinished.values()):
-            self.place.caption(estimate(self.remaining))
 
 
 def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingRow:
@@ -146,13 +137,13 @@ def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingR
     live = [row for row in rows.values() if row and row.live]
     stopped = {cell: row for cell, row in rows.items() if row and row.stopped}
     remaining = {
-        experiment: 1 - stopped[cell].step / experiment.steps if cell in stopped else 1.0
+        experiment: stopped[cell].step if cell in stopped else 0
         for cell, experiment in settings.experiments.items()
         if rows[cell] is None or cell in stopped
     }
     label = "Resume" if stopped and len(stopped) == len(remaining) else "Train"
     with row or st.container(horizontal=True, vertical_alignment="center"):
-        place = _draw_buttons(label, remaining, live, runs)
+        _draw_buttons(label, remaining, live, runs)
     with st.container():
         _mention_others(rows.values())
         _mention_stopped(stopped, label)
@@ -162,7 +153,7 @@ def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingR
         _mention_trouble(rows.values())
         _advise(runs)
     unfinished = {cell: row for cell, row in rows.items() if row and row.status != "finished"}
-    return TrainingRow(runs, unfinished, remaining, place)
+    return TrainingRow(runs, unfinished)
 
 
 def _load_finished(rows: Mapping[str, Row | None]) -> dict[str, Run]:
@@ -178,10 +169,8 @@ def _load_finished(rows: Mapping[str, Row | None]) -> dict[str, Run]:
     return runs
 
 
-def _draw_buttons(
-    label: str, remaining: Mapping[Experiment, float], live: list[Row], runs: Mapping[str, Run]
-) -> DeltaGenerator:
-    """Draw Train and Cancel and how far the training is; return the place of the line beside them."""
+def _draw_buttons(label: str, remaining: Mapping[Experiment, int], live: list[Row], runs: Mapping[str, Run]) -> None:
+    """Draw Train and Cancel, and beside them how far the training is, or what remains of it costs."""
     st.button(
         label, type="primary", key="train",
         icon=":material/play_arrow:", disabled=not remaining, on_click=submit, args=(remaining,),
@@ -192,19 +181,19 @@ def _draw_buttons(
     with st.container():
         if live:
             st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
-        place = st.empty()
-        if not live:
+        elif remaining:
+            st.caption(estimate(remaining))
+        else:
             all_diverged = runs and all(run.status == "diverged" for run in runs.values())
-            place.caption("…" if remaining else "All models diverged." if all_diverged else "Trained.")
-    return place
+            st.caption("All models diverged." if all_diverged else "Trained.")
 
 
 def _mention_stopped(stopped: Mapping[str, Row], label: str) -> None:
     """Tell which trainings were cancelled, and why the others stopped."""
     if cancelled := [row for row in stopped.values() if row.status == "cancelled"]:
-        at = [f"{row.experiment.cell.upper()} at step {row.step}" for row in cancelled]
+        at = [f"{row.experiment.cell.upper()} after {row.step}" for row in cancelled]
         whole = cancelled[0].experiment.steps
-        st.caption(f"Cancelled: {join_words(at)} of {whole}. Nothing is lost: {label} goes on.")
+        st.caption(f"Cancelled: {join_words(at)} of {whole} updates. Nothing is lost: {label} goes on.")
     for cell, row in stopped.items():
         if row.status != "cancelled":
             show_reason(cell.upper(), row)
@@ -213,7 +202,7 @@ def _mention_stopped(stopped: Mapping[str, Row], label: str) -> None:
 def show_reason(name: str, row: Row) -> None:
     """Tell why a run failed or was interrupted."""
     show = st.error if row.status == "failed" else st.warning
-    show(f"{name}: {row.status} at step {row.step}, {escape_markdown(row.reason)}.")
+    show(f"{name}: {row.status} after {row.step} updates, {escape_markdown(row.reason)}.")
 
 
 def _mention_others(rows: Iterable[Row | None]) -> None:
@@ -233,25 +222,43 @@ def _show_progress(ids: list[str]) -> None:
     if not all(each.live for each in rows):
         st.rerun()
     whole = rows[0].experiment.steps
-    at = [f"{each.experiment.cell.upper()} {each.step}" for each in rows if each.status == "running"]
-    waiting = jobs().waiting
-    if at:
-        said = f"{join_words(at)} of {whole} steps{_left(rows)}"
-    elif waiting == len(jobs().under_way):
-        said = "The workers are starting"
-    else:
-        said = f"Waiting for a free core; {waiting} run{'s wait' if waiting > 1 else ' waits'}"
+    at = {each.experiment.cell: each.step for each in rows if each.status == "running"}
+    waiting = [each.experiment.cell for each in rows if each.status == "queued"]
+    seconds = _seconds_until_ended(rows)
+    starting = not at and jobs().waiting == len(jobs().under_way)
+    said = starting_line(seconds) if starting else progress_line(at, waiting, whole, seconds)
     st.progress(sum(each.step for each in rows) / whole / len(rows), said)
 
 
-def _left(rows: list[Row]) -> str:
-    """Return the time that runs still take, roughly, or how many of them wait, as the end of a line."""
-    if waiting := sum(each.status == "queued" for each in rows):
-        return f"; {waiting} wait{'s' * (waiting == 1)} for a free core"
-    if not all(each.step for each in rows):
-        return ""
-    left = max(each.seconds * (each.experiment.steps / each.step - 1) for each in rows)
-    return f", about {duration(left)} left"
+def _seconds_until_ended(rows: Iterable[Row]) -> float:
+    """Return the seconds until the last of some runs ends; runs that were submitted before them train first."""
+    left = _seconds_under_way()
+    ends = dict(zip(left, estimate_ends(list(left.values())), strict=True))
+    return max(ends[row.id] if row.id in ends else _seconds_of(row) for row in rows)
+
+
+def _seconds_under_way() -> dict[str, float]:
+    """Return the seconds that are left of each run that trains or waits here, in the order of their turns."""
+    left, under_way = {}, jobs().under_way
+    for id in under_way:
+        with suppress(NoRunError):  # it was deleted meanwhile
+            left[id] = _seconds_of(jobs().row(id), len(under_way))
+    return left
+
+
+def _seconds_of(row: Row, together: int = 1) -> float:
+    """Return the seconds of training that are left of a run, one of so many; 0 where it will fail at once."""
+    try:
+        row.require_text()
+        return _forecast(row.id, row.experiment).seconds_left(row.step, row.seconds, together)
+    except (StoreError, ValueError, ModuleNotFoundError):
+        return 0.0
+
+
+@st.cache_resource(show_spinner=False, max_entries=2 * WAITING)
+def _forecast(id: str, _experiment: Experiment) -> Forecast:
+    """Return what foretells the end of a run, with the pace that it was seen to have."""
+    return Forecast(_experiment)
 
 
 def _cancel(rows: list[Row]) -> None:
@@ -270,44 +277,36 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
         st.warning(f"{what} kept in memory, until the server stops: {escape_markdown(unsaved or jobs().trouble)}")
 
 
-def estimate(left: Mapping[Experiment, float]) -> str:
-    """Describe what is left of some trainings by its cost: "3 cells × 4 seeds, about 10 s"."""
-    count, seeds = len(left), next(iter(left)).seeds
-    what = f"{count} cell{'s' * (count > 1)} × {seeds} seed{'s' * (seeds > 1)}"
+def estimate(remaining: Mapping[Experiment, int]) -> str:
+    """Say what trainings take that have made so many updates: "3 cells × 4 seeds, about 10 s"."""
+    before = _seconds_under_way()
+    together = len(before) + len(remaining)
     try:
-        return f"{what}, about {duration(estimate_all([seconds(each) * share for each, share in left.items()]))}"
+        seconds = [Forecast(each).seconds(step, together) for each, step in remaining.items()]
     except (ValueError, ModuleNotFoundError) as error:
         return escape_markdown(error)
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def seconds(experiment: Experiment) -> float:
-    """Estimate the seconds of a training, once."""
-    return estimate_training(experiment)
-
-
-def duration(seconds: float) -> str:
-    """Write a duration roughly: 8 s, 40 s, 3 min, 2 h."""
-    if seconds < 90:
-        return f"{max(1, round(seconds, -1 if seconds > 20 else None)):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    last = max(estimate_ends([*before.values(), *seconds])[len(before) :])
+    return cost_sentence(len(remaining), next(iter(remaining)).seeds, last, len(before))
 
 
 def _advise(runs: dict[str, Run | None]) -> None:
-    """Name the models that diverged; where a gated cell learned nothing, offer a start that may help."""
+    """Name the models that diverged; where a cell has not learned, offer what may help."""
     done = {cell: run for cell, run in runs.items() if run is not None}
     for cell, run in done.items():
         if run.diverged:
             first = run.diverged[0]
             st.warning(
                 f"{cell.upper()}: {len(run.diverged)} of {run.experiment.seeds} models stopped; "
-                f"model {first.model} at step {first.step}, where {escape_markdown(first.reason)}."
+                f"model {first.model} after {first.step} updates, where {escape_markdown(first.reason)}."
             )
-    stuck = [cell for cell, run in done.items() if run.status == "finished" and stayed_at_chance(run)]
-    gated = [cell for cell in stuck if cell != "rnn"]
-    if not gated:
+    stuck = [cell for cell, run in done.items() if run.status == "finished" and has_not_learned(run)]
+    if not stuck:
         return
+    gated = [cell for cell in stuck if cell in GATED]
+    now = done[(gated or stuck)[0]].experiment
+    advice = (STARTS if gated else {}) | {"more updates": {"steps": min(2 * now.steps, int(SETTINGS["steps"].high))}}
+    new = {label: start for label, start in advice.items() if now != now.replace(**start)}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{join_cells(stuck)} stayed at chance. Try")
-        for label, start in ADVICE.items():
+        st.markdown(f"{join_cells(stuck)} {'has' if len(stuck) == 1 else 'have'} not learned yet." + " Try" * bool(new))
+        for label, start in new.items():
             st.button(label, on_click=sidebar.put, args=(start,), type="tertiary")

@@ -1,19 +1,21 @@
 """Measurements for pictures, cached: how models start, before any training."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import streamlit as st
 
-from analysis.experiment import Experiment, TextFileError
-from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, without_training
+from analysis.experiment import SETTINGS, Experiment, TextFileError
+from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
 from analysis.tasks.task import MEASURED
-from pages.ui import session, sidebar, training
+from pages.ui import session, sidebar
 
 PATIENCE = 5  # seconds that a page measures without being asked
+AT_ONCE = 2  # seconds that it measures at most with a setting which it offers instead
 Found = TypeVar("Found")
 
 
@@ -61,13 +63,17 @@ def mention_sizes(experiments: Mapping[str, Experiment]) -> None:
         st.caption(f"Measured on fewer sequences, so that it comes at once: {said}.")
 
 
-def _ask(seconds: float, experiments: Iterable[Experiment]) -> None:
+def _ask(seconds: float, experiments: Collection[Experiment]) -> None:
+    """Say how long measuring takes; offer to do it anyway, and smaller settings that come at once; end the page."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"To measure this untrained takes about {training.duration(seconds)}.")
+        st.markdown(f"To measure this untrained takes about {describe_duration(seconds)}.")
         st.button(
             "Measure anyway", key="measure_anyway_button", icon=":material/hourglass_top:",
             on_click=session.MEASURE_ANYWAY.get().update, args=(set(experiments),),
         )  # fmt: skip
+        for name, value in quicker_settings(experiments, AT_ONCE).items():
+            label = f"Use {SETTINGS[name].label.lower()} {value}"
+            st.button(label, key=f"use_{name}_button", on_click=sidebar.put, args=({name: value},))
     st.stop()
 
 

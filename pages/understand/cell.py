@@ -94,4 +94,3 @@ if costs_tab.open:
 with st.expander("Sources"):
     st.markdown(lesson.SOURCES)
 export.row("cell", pictures, experiments, reading_tables(readings, reading), trained=runs)
-trainings.show_estimate()

@@ -162,10 +162,10 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
 
 
 def stopped_at(page, said):
-    """Return the step at which the GRU stopped, once the page says so and offers to go on."""
+    """Return after how many updates the GRU stopped, once the page says so and offers to go on."""
     expect(button(page, "cancel")).to_be_disabled()  # all cells have stopped
     expect(button(page, "train")).to_have_text(re.compile("Resume"))
-    return int(re.search(r"GRU[a-z: ]* at step (\d+)", page.get_by_text(said).inner_text())[1])
+    return int(re.search(r"GRU[a-z: ]* after (\d+)", page.get_by_text(said).inner_text())[1])
 
 
 def resume(page, step):
@@ -194,7 +194,7 @@ def test_a_killed_server_loses_nothing(visit, tmp_path):
         page.context.close()
         server.start()
         page = visit(server.url("decay", ENDLESS))
-        resume(page, stopped_at(page, "GRU: interrupted at step"))
+        resume(page, stopped_at(page, "GRU: interrupted after"))
     finally:
         server.kill()
 

@@ -116,7 +116,7 @@ def test_text_of_a_record_is_not_markdown(monkeypatch):
     at = app(PAGE, **{**SMALL, "seed": "78", "cells": "GRU"})
     monkeypatch.setattr(training.jobs(), "find", damaged)
     monkeypatch.setattr(training, "progress", lambda rows: {})
-    assert "failed at step 3, \\!\\[x\\]\\(//e.org/a.png\\)." in fine(at.run()).error[0].value
+    assert "failed after 3 updates, \\!\\[x\\]\\(//e.org/a.png\\)." in fine(at.run()).error[0].value
 
 
 def damaged(experiment):

@@ -5,9 +5,14 @@ from functools import partial
 from itertools import count
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from analysis.experiment import Experiment
+from analysis.history.database import NoRunError
+from analysis.history.entry import Row
+from analysis.jobs import estimate
 from analysis.measures.decay import at_threshold
 from pages.ui import player, training
 from tests.helpers.app import SMALL, app, charts, fine, trained, until
@@ -49,7 +54,7 @@ def test_a_training_with_other_settings_is_mentioned_and_a_cancelled_one_told():
     until(lambda: not training.jobs().under_way)
     fine(at.run())
     step = training.jobs().rows()[0].step
-    assert any(text.value.startswith(f"Cancelled: GRU at step {step} of 100000.") for text in at.caption)
+    assert any(text.value.startswith(f"Cancelled: GRU after {step} of 100000 updates.") for text in at.caption)
 
 
 def test_a_picture_through_the_training_follows_the_threshold():
@@ -97,9 +102,100 @@ def test_snapshots_are_stepped_through():
     assert fine(at).select_slider(key="step").value == 8
 
 
-def test_an_estimate_is_a_positive_time():
-    estimate = training.estimate
-    assert estimate({Experiment(**SMALL, cell="gru"): 1.0}).startswith("1 cell × 2 seeds, about ")
-    assert estimate({Experiment(steps=100_000): 0.0}) == "1 cell × 4 seeds, about 1 s"
-    assert "this machine has" in estimate({Experiment(hidden_size=512, seeds=64, length=1000, batch_size=4096): 1.0})
-    assert [training.duration(s) for s in (0.2, 8, 43, 200, 9000)] == ["1 s", "8 s", "40 s", "3 min", "2.5 h"]
+def test_what_a_training_costs_stands_beside_the_button():
+    at = app("pages/measure/decay.py", **SMALL)
+    assert any(text.value.startswith("3 cells × 2 seeds, about ") for text in at.caption)
+    large = {"hidden_size": 512, "seeds": 64, "length": 1000, "batch_size": 4096}
+    assert "this machine has" in training.estimate({Experiment(**large): 0})
+
+
+def test_updates_that_were_made_cost_nothing_any_more():
+    experiment = Experiment(**SMALL | {"steps": 100_000})
+    assert training.estimate({experiment: 100_000}) == "1 cell × 2 seeds, about 1 s"
+    assert training.estimate({experiment: 0}) != training.estimate({experiment: 90_000})
+
+
+class Queue:
+    """Workers with these runs under way, whose rows are read by id."""
+
+    def __init__(self, *rows):
+        self.rows = {row.id: row for row in rows}
+        self.under_way = list(self.rows)
+        self.waiting = 1
+
+    def row(self, id):
+        if (row := self.rows[id]) is None:
+            raise NoRunError
+        return row
+
+
+def row(id, status, step=0, seconds=0.0, **settings):
+    """Return the row of a run that is under way."""
+    experiment = Experiment(**{**SMALL, "cell": "gru", "steps": 1000, **settings})
+    return Row(id, "", status, None, experiment, "", seconds, step, {}, *[None] * 6)
+
+
+def test_the_time_left_counts_the_runs_before(monkeypatch):
+    monkeypatch.setattr(estimate.os, "cpu_count", lambda: 1)
+    first, second = row("cost-first", "running", 500, 100.0), row("cost-second", "queued", seed=1)
+    monkeypatch.setattr(training, "jobs", lambda: Queue(first, second))
+    alone = training._seconds_until_ended([first])
+    assert 100 < alone < 130  # as long as it took so far, and what is measured at the end
+    own = estimate.Forecast(second.experiment).seconds(together=2)
+    assert training._seconds_until_ended([second]) == pytest.approx(alone + own)
+    assert training.estimate({first.experiment.replace(seed=2): 0}).endswith(" min, after 2 other runs")
+
+
+def test_a_run_that_was_deleted_or_trains_elsewhere_is_no_trouble(monkeypatch):
+    gone, elsewhere = row("cost-gone", "queued"), row("cost-elsewhere", "running", 500, 100.0)
+    queue = Queue(gone)
+    queue.rows["cost-gone"] = None
+    monkeypatch.setattr(training, "jobs", lambda: queue)
+    assert 100 < training._seconds_until_ended([elsewhere]) < 130
+
+
+def test_advice_that_was_taken_is_not_given_again():
+    def page():
+        from dataclasses import replace
+
+        from pages.ui import training
+        from tests.helpers.decays import run
+
+        stuck = run("gru", [0.125])
+        training._advise({"gru": replace(stuck, experiment=stuck.experiment.replace(forget_bias=1.0, steps=100_000))})
+
+    at = AppTest.from_function(page).run()
+    assert not at.exception
+    assert [button.label for button in at.button] == ["chrono"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "metric", "said", "offered"),
+    [
+        (
+            "gru",
+            [0.125, 0.13, 0.125, 0.9],
+            ["GRU has not learned yet. Try"],
+            ["forget bias 1", "chrono", "more updates"],
+        ),
+        ("rnn", [0.125, 0.125], ["RNN has not learned yet. Try"], ["more updates"]),
+        ("gru", [0.125, 0.9, 0.9, 0.9], [], []),
+        ("gru", [np.nan, 0.9], [], []),
+    ],
+)
+def test_advice_is_given_where_the_median_has_not_learned(cell, metric, said, offered):
+    def page(cell, metric):
+        import numpy as np
+
+        from pages.ui import training
+        from tests.helpers.decays import run
+
+        training._advise({cell: run(cell, np.array(metric))})
+
+    at = AppTest.from_function(page, kwargs={"cell": cell, "metric": metric}).run()
+    assert not at.exception
+    assert [text.value for text in at.markdown] == said
+    assert [button.label for button in at.button] == offered
+    if offered:
+        at.button[len(offered) - 1].click().run()
+        assert at.session_state["steps"] == 1000

@@ -27,8 +27,19 @@ LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at 
 
 def stayed_at_chance(run: Run) -> bool:
     """Return whether no model of a run got a twentieth of the way from chance to perfect."""
+    return not _beyond_chance(run.metric, run).any()
+
+
+def has_not_learned(run: Run) -> bool:
+    """Return whether the median of a run's models got no such way; models that diverged don't count."""
+    finite = run.metric[np.isfinite(run.metric)]
+    return not len(finite) or not _beyond_chance(np.median(finite), run)
+
+
+def _beyond_chance(metric: np.ndarray | np.floating, run: Run) -> np.ndarray | np.bool:
+    """Return which metrics of a run's task are a twentieth of the way from chance to perfect, or more."""
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
-    return not (sign * (run.metric - run.chance) > LEARNED * abs(perfect - run.chance)).any()
+    return sign * (metric - run.chance) > LEARNED * abs(perfect - run.chance)
 
 
 def _diverged_models(run: Run) -> str:

@@ -9,6 +9,7 @@ from analysis.experiment import Experiment
 from analysis.report.sentences.training import (
     compare_cells,
     explain_horizon_and_span,
+    has_not_learned,
     start_sentence,
     stayed_at_chance,
     training_sentence,
@@ -102,6 +103,15 @@ def test_chance():
     assert stayed_at_chance(run("gru", [0.166], 1 / 6, "mse"))
     assert not stayed_at_chance(run("gru", [0.1], 1 / 6, "mse"))
     assert stayed_at_chance(run("gru", [0.0], 0.0, "nats per character"))  # where chance is perfect
+
+
+def test_a_run_has_learned_where_the_median_of_its_models_has():
+    assert has_not_learned(run("gru", [0.13, 0.12, 0.13, 0.9]))  # one seed of four left chance
+    assert not has_not_learned(run("gru", [0.13, 0.9, 0.9, 0.9]))
+    assert not has_not_learned(run("gru", [np.nan, np.nan, 0.9]))  # of those that did not diverge
+    assert has_not_learned(run("gru", [np.nan, np.nan]))
+    assert has_not_learned(run("gru", [0.1, 0.16, 0.17], 1 / 6, "mse"))
+    assert not has_not_learned(run("gru", [0.1, 0.1, 0.17], 1 / 6, "mse"))
 
 
 def test_cells_that_overlap_the_best_alone_are_not_said_to_overlap_each_other():
