@@ -203,7 +203,7 @@ class Jobs:
             if row.status == "finished":
                 return self.load(id)
             if row.status == "cancelled":
-                raise StoreError(f"run {id} was cancelled at step {row.step}: train again, or resume it")
+                raise StoreError(f"run {id} was cancelled at update {row.step}: train again, or resume it")
             if not row.live and self.history.take(id):
                 return None
             time.sleep(FOLLOW_SECONDS)

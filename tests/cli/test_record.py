@@ -88,14 +88,14 @@ def test_of_a_bidirectional_model_it_is_said_what_is_measured(files, capsys):
 def test_what_is_cut_is_said(files, capsys):
     np.save("long.npy", np.zeros((3000, 3), "f4"))
     assert main(["record", "lstm.pt", "--data", "long.npy"]) == 0
-    assert "Used are of 3,000 steps the last 1,000." in capsys.readouterr().out
+    assert "Used are of 3,000 time steps the last 1,000." in capsys.readouterr().out
 
 
 def test_the_order_of_the_axes_is_said_and_can_be_named(files, capsys):
     inputs = files["inputs"].cumsum(1)
     np.save("steps.npy", inputs.swapaxes(0, 1))
     assert main(["record", "lstm.pt", "--data", "steps.npy"]) == 0
-    said = "Read: 20 sequences of 4 steps, 3 inputs (likelier 4 sequences of 20 steps: with --time-first)."
+    said = "Read: 20 sequences of 4 time steps, 3 inputs (likelier 4 sequences of 20 time steps: with --time-first)."
     assert said in capsys.readouterr().out
     assert (
         main(["record", "lstm.pt", "--data", "steps.npy", "--time-first", "--json", "o.json", "--html", "o.html"]) == 0
@@ -124,7 +124,7 @@ REFUSED = [
     (["lstm.pt", "--data", "none.npy"], "none.npy: No such file"),
     (["lstm.pt", "--data", "lstm.pt"], "lstm.pt: expected a file ending in .npy, .npz, .csv"),
     (["lstm.pt", "--data", "x.npy", "--steps", "5"], "steps=5: expected with random inputs only"),
-    (["lstm.pt", "--steps", "1"], "1 steps, 16 sequences: expected 2 to 1000"),
+    (["lstm.pt", "--steps", "1"], "1 time steps, 16 sequences: expected 2 to 1000"),
     (["lstm.pt", "--steps", "10000000"], "expected 2 to 1000"),
     (["lstm.pt", "--sequences", "1.5"], "sequences=1.5: expected a whole number"),
     (["lstm.pt", "--variance", "nan"], "variance=nan: expected 0 to 1e"),

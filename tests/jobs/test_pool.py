@@ -210,6 +210,6 @@ def test_a_run_that_is_followed_stays_cancelled(tmp_path):
     with pool(tmp_path / "runs.sqlite") as server, pool(tmp_path / "runs.sqlite", workers=0) as here:
         id = server.submit(LONG)
         until(lambda: server.row(id).step)
-        with pytest.raises(StoreError, match=f"run {id} was cancelled at step"):
+        with pytest.raises(StoreError, match=f"run {id} was cancelled at update"):
             here.train_here(LONG, lambda snapshot: server.cancel(id))
         assert ended(server, id).status == "cancelled"
