@@ -100,7 +100,7 @@ def test_the_order_of_the_axes_is_said_and_can_be_named(files, capsys):
     assert (
         main(["record", "lstm.pt", "--data", "steps.npy", "--time-first", "--json", "o.json", "--html", "o.html"]) == 0
     )
-    assert "Read: 4 sequences of 20 steps, 3 inputs." in capsys.readouterr().out
+    assert "Read: 4 sequences of 20 time steps, 3 inputs." in capsys.readouterr().out
     document = strict((files["folder"] / "o.json").read_text())
     assert document["decay"] == documents.as_plain(gradient_decay(record(files["lstm"], inputs)))
     assert "record lstm.pt --data steps.npy --time-first\n" in (files["folder"] / "o.html").read_text()

@@ -114,7 +114,7 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
 
 def _mark(run: Run) -> str:
     """Return a mark for a cell that has not learned its task, whose horizon would look like memory; else ""."""
-    if stayed_at_chance(run):
+    if has_not_learned(run):
         return ", not learned yet"
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
     can_be_perfect = run.experiment.task not in ("text", "words")  # in prose nobody knows what comes next
