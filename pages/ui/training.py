@@ -27,7 +27,7 @@ from pages.ui.settings import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
-STARTS = {"forget bias 1": {"init": "default", "forget_bias": 1.0}, "chrono": {"init": "chrono", "forget_bias": None}}
+STARTS = {"chrono": {"init": "chrono", "forget_bias": None}, "forget bias 1": {"init": "default", "forget_bias": 1.0}}
 
 
 @st.cache_resource(show_spinner=False, on_release=Jobs.close)
