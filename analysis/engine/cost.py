@@ -2,22 +2,15 @@
 
 import os
 from pathlib import Path
-from time import perf_counter
-
-import torch
 
 from analysis.engine.cells import LAYERS
-from analysis.engine.initialization import initial_weights
 from analysis.engine.network import PIECE, SLICE
-from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment
 from analysis.tasks.task import EVALUATED, MEASURED, Task
 
 MIB = 2**20
 MEASURED_NORMS = 12  # arrays (S, T, B) alive while a long sequence is measured
 MEASURED_WEIGHTS, TRAINED_WEIGHTS = 5, 8  # copies of all weights and their gradients, in float64 and in float32
-REPEATS = 15  # batches timed
-BRIEF = 2.1e7  # inputs × units of the longest training that needs no button: twice the defaults, about 15 s
 
 
 def require_memory(experiment: Experiment, task: Task, *, training: bool) -> None:
@@ -104,36 +97,7 @@ def _input_sizes(D: int, H: int, layers: int) -> list[int]:
     return [D] + [H] * (layers - 1)
 
 
-def time_cell(experiment: Experiment, task: Task) -> float:
-    """Time one model's recurrent layers, forward and back over one batch; return the fastest run's milliseconds."""
-    experiment = experiment.replace(seeds=1)
-    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
-    T, B = task.length, experiment.batch_size
-    inputs, output_grad = torch.ones(T, B, task.inputs), torch.ones(1, experiment.hidden_size, B)
-    with one_thread():
-        unroll = Unroll(experiment.cell, experiment.activation, weights, T, B)
-
-        def time_once() -> float:
-            started = perf_counter()
-            unroll.start()
-            unroll.forward(inputs)
-            unroll.backward(output_grad, by_weights=True)
-            return 1e3 * (perf_counter() - started)
-
-        return min(time_once() for _ in range(REPEATS))
-
-
-def is_brief(experiment: Experiment) -> bool:
-    """Return whether a training is short enough to start without a button press."""
-    inputs = experiment.steps * experiment.batch_size * experiment.task_length
-    return inputs * experiment.hidden_size <= BRIEF
-
-
-def measure_cell_cost(experiment: Experiment, task: Task) -> dict[str, float]:
-    """Count the parameters of a cell's first layer and its multiply-adds for one step, and time one batch in ms."""
-    weights, _ = initial_weights(experiment, task.inputs, task.outputs)
-    return {
-        "parameters": sum(weight[0].numel() for name, weight in weights.items() if name.endswith("_l0")),
-        "multiply_adds": count_cost(experiment, task)["multiply_adds"],
-        "milliseconds": time_cell(experiment, task),
-    }
+def count_cell_cost(experiment: Experiment, task: Task) -> dict[str, int]:
+    """Count the parameters of a cell's first layer, and one model's `multiply_adds` for one step of one sequence."""
+    G, H = max(1, len(LAYERS[experiment.cell].gates)), experiment.hidden_size
+    return count_cost(experiment, task) | {"parameters": G * H * (task.inputs + H + 2)}

@@ -1,6 +1,5 @@
-"""A diagram of a cell, played word by word with the numbers of one sentence."""
+"""A diagram of a cell, with the numbers of one word of a sentence."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -8,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.experiment import PART_SYMBOLS
-from analysis.figures import animation, style
+from analysis.figures import style
 from analysis.report.wording import format_percent
 from analysis.results import Reading
 
@@ -16,8 +15,9 @@ SHOWN = 64  # units drawn of a vector, the first ones
 ACROSS = 8  # units side by side in a patch
 PATCH, BOX = (9.0, 5.4), (10.0, 7.0)  # width and height, on a canvas of 100 by about 60
 LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
-ABOVE = 6  # room above the drawing for the current word and the colour scale
-PACE = 900  # milliseconds per word
+ABOVE = 6  # room above the drawing for the colour scale
+DECIMALS = 4  # of the numbers drawn
+NAME_SIZE = 12  # pixels of the smallest letters
 NAMES = {
     "embedded": "the word as numbers, x", "hidden_before": "hidden state before, h₋", "hidden": "hidden state, h",
     "cell_before": "cell state before, c₋", "cell": "cell state, c", "forget": "forget gate, f",
@@ -31,7 +31,7 @@ FORMULAS = {
     "rnn": {},
 }
 SQUASHED = ("candidate", "squashed", "hidden")  # through tanh; all other boxes are σ
-LONGEST, SHORT = 18, 10  # characters of a word that are shown; along the slider
+LONGEST, SHORT = 18, 10  # characters of a word that are shown; along an axis
 Point = tuple[float, float]
 
 
@@ -117,54 +117,26 @@ COLOUR_AXIS = {
 DRAWINGS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-def cell(reading: Reading, *, height: int = 560) -> go.Figure:
-    """Draw the cell that read a sentence; a frame per word, played in the browser.
+def cell(reading: Reading, word: int, *, height: int = 400) -> go.Figure:
+    """Draw the cell that read a sentence, with its numbers at one word.
 
     Boxes are learned layers (σ gives 0 to 1, tanh −1 to 1), circles are elementwise operations, and each patch is one
     vector, a square per unit.
     """
     drawing = DRAWINGS[reading.cell]
     vectors = {"embedded": reading.embedded} | reading.parts  # (T, units) each
-    fixed = _arrows_and_signs(drawing)
-    figure = go.Figure(
-        [
-            *fixed,
-            *(_patch(part, vectors[part][0], place, reading.cell) for part, place in drawing.patches.items()),
-            _words_trace(drawing, reading),
-        ]
-    )
-    changing = list(range(len(fixed), len(figure.data)))
-    figure.frames = [_frame(drawing, reading, vectors, t, changing) for t in range(len(reading.words))]
-    figure.update_layout(
-        height=height, font_size=14, margin={"l": 8, "r": 8, "t": 48, "b": 8}, hovermode="closest", showlegend=False,
-        dragmode=False, paper_bgcolor=style.CLEAR, plot_bgcolor=style.CLEAR, coloraxis=COLOUR_AXIS,
-        **_player(reading.words), shapes=_shapes(drawing), annotations=_labels(drawing, reading),
+    patches = [_patch(part, vectors[part][word], place, reading.cell) for part, place in drawing.patches.items()]
+    axis = {"visible": False, "fixedrange": True}
+    return go.Figure(
+        [*_arrows_and_signs(drawing), *patches],
+        {
+            "height": height, "font": {"size": 14}, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "hovermode": "closest",
+            "showlegend": False, "dragmode": False, "paper_bgcolor": style.CLEAR, "plot_bgcolor": style.CLEAR,
+            "coloraxis": COLOUR_AXIS, "shapes": _shapes(drawing),
+            "annotations": [*_labels(drawing, reading), *_word_labels(drawing, reading, word)],
+            "xaxis": axis | {"range": [-3, 103]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE]},
+        },
     )  # fmt: skip
-    figure.update_xaxes(range=[-3, 103], visible=False, fixedrange=True)
-    figure.update_yaxes(range=[-8, drawing.top + ABOVE], visible=False, fixedrange=True)
-    return figure
-
-
-def _words_trace(drawing: Drawing, reading: Reading) -> go.Scatter:
-    """Return the texts that change with the word, at their places, for the first word."""
-    return go.Scatter(
-        x=[drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, 102, -2], y=[-5.5, -0.5, drawing.top + ABOVE / 2],
-        text=_word_texts(reading, 0), mode="text", textposition=["middle right", "middle left", "middle right"],
-        textfont_size=15, hoverinfo="skip", name="said",
-    )  # fmt: skip
-
-
-def _frame(
-    drawing: Drawing, reading: Reading, vectors: Mapping[str, np.ndarray], t: int, changing: list[int]
-) -> go.Frame:
-    """Return what changes at word t: the patches, the texts, and the frames that the buttons show."""
-    patches = [{"type": "heatmap", "z": _folded(vectors[part][t])} for part in drawing.patches]
-    return go.Frame(
-        name=str(t),
-        data=[*patches, {"type": "scatter", "text": _word_texts(reading, t)}],
-        traces=changing,
-        layout={"updatemenus": [{"buttons": _buttons(t, len(reading.words))}]},
-    )
 
 
 def shortened(word: str, longest: int = LONGEST) -> str:
@@ -176,16 +148,14 @@ def _shapes(drawing: Drawing) -> list[style.Layout]:
     """Return the shapes below the vectors: the outline, the wires, the boxes, and a background for each patch."""
     x0, y0, x1, y1 = drawing.frame
     frame = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1}
-    shapes: list[style.Layout] = [
-        frame | _style_of(style.faded(style.NEUTRAL, 0.6), 1.5, style.faded(style.NEUTRAL, 0.08))
-    ]
+    shapes: list[style.Layout] = [frame | _style_of(style.NEUTRAL, 1.5, style.faded(style.NEUTRAL, 0.08))]
     for wires, width in ((drawing.wires, 1.8), (drawing.flows, 5)):
         for wire in wires:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
             shapes.append({"type": "path", "path": path} | _style_of(style.NEUTRAL, width))
     for name, place in drawing.boxes.items():
         colour = style.GATE_COLOURS.get(name, style.NEUTRAL)
-        shapes.append(_rectangle(place, BOX) | _style_of(colour, 2.5, style.faded(colour, 0.25)))
+        shapes.append(_rectangle(place, BOX) | _style_of(style.NEUTRAL, 2, style.faded(colour, 0.3)))
     for place in drawing.patches.values():
         shapes.append(_rectangle(place, PATCH) | _style_of(style.NEUTRAL, 2, style.NEUTRAL))
     return shapes
@@ -232,7 +202,7 @@ def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
         sign = {"identity": "as is"}.get(reading.activation, reading.activation) if name in SQUASHED else "σ"
         text = f"<b>{sign}</b>"
         if name in style.GATE_COLOURS:
-            text += f'<br><span style="font-size:10px">{name}</span>'
+            text += f'<br><span style="font-size:{NAME_SIZE}px">{name}</span>'
         labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
     for part, (x, y) in drawing.patches.items():
         symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)
@@ -242,7 +212,7 @@ def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
         if symbol:
             labels.append(place | {"text": f"<i>{symbol}</i>", "font": {"size": 15}})
     for note, x, y in drawing.notes:
-        labels.append({"x": x, "y": y, "text": note, "font": {"size": 12, "color": style.NEUTRAL}})
+        labels.append({"x": x, "y": y, "text": note, "font": {"size": NAME_SIZE}})
     return [label | {"showarrow": False} for label in labels]
 
 
@@ -254,48 +224,25 @@ def _patch(part: str, values: np.ndarray, place: Point, of: str) -> go.Heatmap:
     return go.Heatmap(
         z=z, x0=x - width / 2 + width / columns / 2, dx=width / columns, name=part,
         y0=y + height / 2 - height / rows / 2, dy=-height / rows, coloraxis="coloraxis", xgap=0.5, ygap=0.5,
-        text=[[f"unit {r * columns + c}" for c in range(columns)] for r in range(rows)],
-        hovertemplate=NAMES[part].format(**FORMULAS[of]) + "<br>%{text}: %{z:.3f}<extra></extra>",
+        text=[[r * columns + c for c in range(columns)] for r in range(rows)],
+        hovertemplate=NAMES[part].format(**FORMULAS[of]) + "<br>unit %{text}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
 
 
 def _folded(values: np.ndarray) -> list[list[float | None]]:
     """Return a vector as rows of squares, from the top left; a value that is not finite leaves its square empty."""
-    shown = [round(float(v), 6) if np.isfinite(v) else None for v in values[:SHOWN]]
+    shown = [round(float(v), DECIMALS) if np.isfinite(v) else None for v in values[:SHOWN]]
     columns = min(ACROSS, len(shown))
     shown += [None] * (-len(shown) % columns)
     return [shown[k : k + columns] for k in range(0, len(shown), columns)]
 
 
-def _word_texts(reading: Reading, t: int) -> list[str]:
-    """Return word t, the word that the model predicts after it, and word t again for above the drawing."""
-    word = f"<b>{shortened(reading.words[t])}</b>" + ("" if reading.known[t] else " (unknown)")
-    return [
-        word,
-        f"predicts <b>{shortened(reading.predicted[t])}</b> {format_percent(reading.probability[t, 0])}",
-        f"reads: {word}",
-    ]
-
-
-def _buttons(t: int, T: int) -> list[style.Layout]:
-    """Return the buttons for word t: play, pause, one step back, one step on. Plotly has none for a single step."""
-    play, jump = animation.playback(PACE, redraw=True), animation.playback(redraw=True)
-    following = None if t in (0, T - 1) else [str(k) for k in range(t + 1, T)]
-    return [
-        animation.button("▶ Play", following, play),
-        animation.button("❚❚", [None], jump),
-        animation.button("◂ Step", [str(max(t - 1, 0))], jump),
-        animation.button("Step ▸", [str(min(t + 1, T - 1))], jump),
-    ]
-
-
-def _player(words: Sequence[str]) -> style.Layout:
-    """Return the buttons above the drawing, and a slider over the words below it."""
-    buttons = animation.buttons(_buttons(0, len(words)), 0.12)
-    buttons |= {"direction": "right", "y": 1, "yanchor": "bottom", "pad": {"b": 6}}
-    labels = [shortened(word, SHORT) for word in words]
-    slider = animation.slider(labels, animation.playback(redraw=True)) | {
-        "active": 0, "y": 0, "pad": {"t": 14, "l": 24, "r": 24, "b": 4}, "currentvalue": {"visible": False},
-        "activebgcolor": style.NEUTRAL,
+def _word_labels(drawing: Drawing, reading: Reading, word: int) -> list[style.Layout]:
+    """Return the texts of one word: the word below its numbers, and what the model predicts after it."""
+    read = f"<b>{shortened(reading.words[word])}</b>" + ("" if reading.known[word] else " (unknown)")
+    share = format_percent(reading.probability[word, 0])
+    at_numbers = {"x": drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, "y": -5.5, "xanchor": "left", "text": read}
+    at_end = {
+        "x": 102, "y": -0.5, "xanchor": "right", "text": f"predicts <b>{shortened(reading.predicted[word])}</b> {share}"
     }  # fmt: skip
-    return {"updatemenus": [buttons], "sliders": [slider]}
+    return [each | {"font": {"size": 15}, "showarrow": False} for each in (at_numbers, at_end)]

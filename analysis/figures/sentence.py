@@ -12,10 +12,14 @@ from analysis.results import Reading
 CROWDED = 18  # from this many words on, only some are named: a phone has no room for more
 UNITS = {"title": {"text": "unit"}, "showgrid": False, "showline": False, "nticks": 5}  # the y axis of a map
 STATES = {"hidden": "hidden state h", "cell": "cell state c"}
+ENDS = {  # what a gate does at 0 and at 1
+    "forget": ("erases", "keeps"), "input": ("stores nothing", "stores all"), "output": ("shows nothing", "shows all"),
+    "reset": ("this word alone", "the past joins in"), "update": ("replaces", "keeps"),
+}  # fmt: skip
 
 
-def states(reading: Reading) -> go.Figure:
-    """Draw every unit's hidden state, and an LSTM's cell state, after each word."""
+def states(reading: Reading, word: int) -> go.Figure:
+    """Draw every unit's hidden state, and an LSTM's cell state, after each word; mark one word."""
     names = [name for name in ("cell", "hidden") if name in reading.parts]
     panels = style.numbers(len(names))
     return style.figure(
@@ -24,12 +28,13 @@ def states(reading: Reading) -> go.Figure:
         {f"yaxis{panel}": UNITS for panel in panels},
         _by_word(reading, panels),
         _scale(lift=28),
+        _mark(word, panels),
         height=120 + 190 * len(names),
     )
 
 
-def gate(reading: Reading, name: str) -> go.Figure:
-    """Draw one gate by word: its mean over units above, every unit below, from shut (blue) to open (orange)."""
+def gate(reading: Reading, name: str, word: int) -> go.Figure:
+    """Draw one gate by word: its mean over units above, every unit below; mark one word."""
     values = reading.parts[name]
     mean = go.Scatter(
         x=np.arange(len(values)), y=values.mean(1), name="mean over units", mode="lines+markers", marker={"size": 7},
@@ -38,13 +43,15 @@ def gate(reading: Reading, name: str) -> go.Figure:
     axes = {"yaxis": {"title": {"text": "mean"}, "nticks": 4}, "yaxis2": UNITS}
     if name != "candidate":
         axes["yaxis"]["range"] = [-0.03, 1.03]
-        bar = {"tickvals": [0, 0.5, 1], "ticktext": ["0 shut", "0.5", "1 open"]}
+        low, high = ENDS[name]
+        bar = {"tickvals": [0, 0.5, 1], "ticktext": [f"0 {low}", "0.5", f"1 {high}"]}
         axes["coloraxis"] = {"cmin": 0, "colorbar": bar}
     return style.figure(
         [mean, _map(reading, name, "2")],
         style.panels(2, shared_xaxes=True, vertical_spacing=0.06, row_heights=(0.42, 0.58)),
         _by_word(reading, ["", "2"]),
         _scale(),
+        _mark(word, ["", "2"]),
         axes,
         height=380,
     )
@@ -81,6 +88,7 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
         {f"yaxis{panel}": axis | {"title": {"text": "share" if relative else "size"}} for panel in panels},
         _by_word(next(iter(readings.values())), panels),
         {"hovermode": "closest", "bargap": 0.25},
+        _mark(word, panels),
         height=100 + 140 * len(readings),
     )  # fmt: skip
 
@@ -115,10 +123,23 @@ def _by_word(reading: Reading, panels: list[str]) -> style.Layout:
         "tickvals": list(named),
         "ticktext": [shortened(reading.words[t], SHORT) for t in named],
         "tickangle": -45,
-        "tickfont": {"size": 11},
+        "tickfont": {"size": 12},
     }
     axis = {"range": [-0.5, T - 0.5], "showgrid": False}
     return {f"xaxis{panel}": axis | (words if panel == panels[-1] else {}) for panel in panels}
+
+
+def _mark(word: int, panels: list[str]) -> style.Layout:
+    """Return an outline around one word in every panel."""
+    return {
+        "shapes": [
+            {
+                "type": "rect", "x0": word - 0.5, "x1": word + 0.5, "xref": f"x{panel}",
+                "y0": 0, "y1": 1, "yref": f"y{panel} domain", "line": {"color": style.NEUTRAL, "width": 2},
+            }
+            for panel in panels
+        ]
+    }  # fmt: skip
 
 
 def _scale(lift: int = 8) -> style.Layout:

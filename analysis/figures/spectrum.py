@@ -9,8 +9,8 @@ from analysis.figures import style
 def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) -> go.Figure:
     """Draw [t, s], the size of ∂ℓ_t/∂(memory state)_s relative to s = t, as colours from 1e-4 to 1e4.
 
-    Equal bands along the diagonal mean that the network forgets the same way at every step. Orange is a gradient that
-    grows on its way back, blue one that fades.
+    Equal bands along the diagonal mean that the network forgets the same way at every step. Gold is a gradient that
+    grows on its way back, purple one that fades.
 
     Args:
         matrix: (T, T) from `analysis.gradient_matrix`.

@@ -1,45 +1,40 @@
 """What the page about the inside of a cell asks for, reads and shows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
+import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.engine.cost import measure_cell_cost
-from analysis.experiment import SETTINGS, Experiment
+from analysis.engine.cost import count_cell_cost
+from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import style
+from analysis.figures.cell import cell as draw_cell
 from analysis.lesson.reading import read_with_model
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.cell import savings_sentence
-from analysis.report.wording import format_number
 from analysis.results import Reading, Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
-from pages.ui import session
+from pages.ui import layout, player
 from pages.ui.settings import Settings
 
+WORD = "word"  # the slider over words
+BEAT = 1.0  # seconds that a word is shown while they play
+LONGEST = 14  # characters of a word along the slider
 EXAMPLE = "If the value is not found in the list, the function returns an empty string."
 
 
 def next_word_experiments(settings: Settings, first: str) -> dict[str, Experiment]:
-    """Return the sidebar's experiments as next-word models of one seed and one layer, the chosen cell first."""
+    """Return every cell's experiment as a next-word model of one seed and one layer, the chosen cell first."""
     defaults = {name: SETTINGS[name].default for name in ("symbols", "position", "activation")}
     experiments = {}
-    for cell in sorted(settings.cells, key=lambda cell: cell != first):
-        experiment = settings.experiments[cell]
+    for cell in sorted(CELLS, key=lambda cell: cell != first):
+        experiment = settings.experiment_of(cell)
         length = experiment.length if experiment.task == "words" else None
         experiments[cell] = experiment.replace(**defaults, task="words", length=length, seeds=1, layers=1)
     return experiments
-
-
-def unused_settings_sentence(task: str) -> str:
-    """Return what trains on this page, and which of the sidebar's settings it does not use with this task."""
-    unused = "seeds, layers" if task == "words" else "task, length, seeds, layers"
-    return (
-        f"One small model of each cell learns to predict the next word. The sidebar's {unused} and activation "
-        "are not used on this page."
-    )
 
 
 def choose_sentence() -> list[str]:
@@ -54,24 +49,54 @@ def choose_sentence() -> list[str]:
     return words or split_words(EXAMPLE)
 
 
-def choose_cell(settings: Settings) -> str:
-    """Ask for one of the sidebar's cells; the LSTM at first."""
-    cells = sorted(settings.cells, key=("lstm", "gru", "rnn").index)
-    if session.INSIDE_CELL.get() not in cells:
-        session.INSIDE_CELL.forget()
+def choose_cell() -> str:
+    """Ask for a cell; the LSTM at first."""
     return st.segmented_control(
-        "Cell", cells, default=cells[0], required=True, key="inside_cell", format_func=str.upper, bind="query-params",
-        help="Which of the sidebar's cells reads the sentence.",
+        "Cell", sorted(CELLS, key=("lstm", "gru", "rnn").index), default="lstm", required=True, key="inside_cell",
+        format_func=str.upper, bind="query-params", help="Which cell reads the sentence.",
     )  # fmt: skip
 
 
-def choose_word(label: str, reading: Reading, key: str) -> int:
-    """Ask for one of the words that were read and return its place; the last at first."""
-    last = len(reading.words) - 1
-    return st.selectbox(
-        label, range(last + 1), last, lambda t: f"{t + 1} · {reading.words[t]}", key=f"{key}_{last}", width=260,
-        help="At which word of the sentence.",
+def word_track(words: Sequence[str]) -> player.Track:
+    """Return what the slider over words runs over; it starts in mid sentence, where the cell remembers something."""
+
+    def name(t: int) -> str:
+        word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
+        return f"{t + 1} · {word}"
+
+    return player.Track(
+        WORD, range(len(words)), len(words) // 2, "Word",
+        "The word that is read now: in the drawing, and in all tabs below.", "word", name,
     )  # fmt: skip
+
+
+def show_word(
+    experiment: Experiment, run: Run | None, words: list[str], squashed: bool, reading: Reading
+) -> tuple[int, go.Figure]:
+    """Draw the cell at one word, what chooses the word, and the sentence; return the word's place and the drawing."""
+    place = st.container()
+    word = player.draw_track(word_track(reading.words))
+    shown = experiment if squashed else experiment.replace(activation="identity")
+    drawing = _drawing(shown, tuple(words), run is not None, word, reading)
+    with place:
+        layout.chart(drawing, "cell", f"The {reading.cell.upper()} reading “{reading.words[word]}”", moves=True)
+    st.html(place_html(reading, word))
+    return word, drawing
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _drawing(experiment: Experiment, words: tuple[str, ...], trained: bool, word: int, _reading: Reading) -> go.Figure:
+    """Draw the cell at one word; the cache leaves out the reading, which the other arguments determine."""
+    return draw_cell(_reading, word)
+
+
+def place_html(reading: Reading, word: int) -> str:
+    """Return the sentence as HTML, the word that is read now in bold and underlined, those to come faint."""
+    shown = []
+    for t, text in enumerate(reading.words):
+        look = "font-weight:700;border-bottom:3px solid" if t == word else "opacity:.75" if t > word else ""
+        shown.append(f'<bdi style="padding:0 2px;{look}">{escape(text)}</bdi>')
+    return f'<div dir="auto" style="max-height:5.2em;overflow:auto">{" ".join(shown)}</div>'
 
 
 def untrained_readings(experiments: Mapping[str, Experiment], words: list[str], squashed: bool) -> dict[str, Reading]:
@@ -115,24 +140,14 @@ def sentence_html(reading: Reading, word: int) -> str:
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def cell_cost(experiment: Experiment) -> dict[str, float]:
-    """Return a cell's parameters, multiply-adds of one word, and milliseconds of one batch on this machine."""
-    return measure_cell_cost(experiment, build_task(experiment))
+def cell_cost(experiment: Experiment) -> dict[str, int]:
+    """Return a cell's parameters, and its multiply-adds for one word."""
+    return count_cell_cost(experiment, build_task(experiment))
 
 
 def show_costs(experiments: Mapping[str, Experiment]) -> None:
     """Show what each cell costs, and what the GRU saves beside the LSTM."""
     costs = {cell: cell_cost(experiment) for cell, experiment in experiments.items()}
-    experiment = next(iter(experiments.values()))
-    rows = [
-        "parameters",
-        "multiply-adds per word",
-        f"ms for {experiment.batch_size} × {experiment.task_length} words, there and back",
-    ]
-    columns = {
-        cell.upper(): [f"{cost['parameters']:,}", f"{cost['multiply_adds']:,}", format_number(cost["milliseconds"])]
-        for cell, cost in costs.items()
-    }
-    st.table({"": rows} | columns, hide_index=True, border="horizontal")
-    if {"lstm", "gru"} <= costs.keys():
-        st.markdown(savings_sentence(costs["lstm"], costs["gru"]))
+    columns = {cell.upper(): [f"{cost['parameters']:,}", f"{cost['multiply_adds']:,}"] for cell, cost in costs.items()}
+    st.table({"": ["parameters", "multiply-adds per word"]} | columns, hide_index=True, border="horizontal")
+    st.markdown(savings_sentence(costs["lstm"], costs["gru"]))

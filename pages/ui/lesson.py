@@ -34,7 +34,7 @@ MEANINGS = {
 HANDED_ON = {"rnn": "its hidden state h", "gru": "its hidden state h", "lstm": "its cell state c and hidden state h"}
 LOOP = {
     cell: "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after "
-    f"word. What it hands on, {states}, is all the next step knows of the past: the memory so far."
+    f"word. What it hands on, {states}, is all that the next word's turn knows of the past: the memory so far."
     for cell, states in HANDED_ON.items()
 }
 FLOWS = {
@@ -61,12 +61,10 @@ WITHOUT_TANH = (
     "doing alone; a square beyond ±1 keeps the strongest colour."
 )
 STRONG = """<style>
-.st-key-chart-cell .annotation-text, .st-key-chart-cell .scatterlayer .trace:last-child text {
-    fill: currentColor !important;
-}
+.st-key-layers-cell :is(.annotation-text, .cbaxis text) { fill: currentColor !important; }
 </style>"""  # the theme's own ink for what the drawing says
 LEGEND = (
-    "Each patch is one vector, a square per unit: blue below 0, grey 0, orange above. Boxes hold learned weights: "
+    "Each patch is one vector, a square per unit: purple below 0, grey 0, gold above. Boxes hold learned weights: "
     "σ gives 0 to 1, tanh −1 to 1 (“as is” where it is switched off). Signs in circles work number by number. Point at "
     "a square to read it."
 )
@@ -84,10 +82,14 @@ SOURCES = """
 """
 GATES = {cell: tuple(gate for of, gate in FORMULAS if of == cell) for cell in ("lstm", "gru")}
 NO_GATE = "An RNN has no gate: every word rewrites its whole memory. That is what LSTM and GRU were built to mend."
-ARITHMETIC = (
-    "In a box's sum the three numbers are what comes from the word, what from the hidden state before, and the bias. "
-    "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
-)
+_THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
+_ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
+ARITHMETIC = {
+    "rnn": f"The three numbers of the sum are {_THREE_TERMS}. {_ROUNDED}",
+    "lstm": f"In f, i, g and o the three numbers of the sum are {_THREE_TERMS}. {_ROUNDED}",
+    "gru": f"In r and z the three numbers of the sum are {_THREE_TERMS}. n has two: what comes from the word, with its "
+    f"bias, and r times what comes from the hidden state before, with its bias. {_ROUNDED}",
+}
 STATES = (
     "A row is one unit: a long stretch of one colour is a number that is held, a change at a word is something stored "
     "or dropped there."
@@ -99,5 +101,6 @@ DEPENDENCE = (
 )
 LEFT_OUT = (
     "The cell state, and one gate: update does the work of forget and input. Whether that costs accuracy, only a try "
-    "on your own task can tell: there is no clear winner."
+    "on your own task can tell: there is no clear winner. How much time it saves depends on the machine too: it is not "
+    "measured here."
 )

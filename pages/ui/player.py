@@ -1,10 +1,13 @@
-"""The row above a picture that moves: play and pause, one snapshot back or on, a slider over a training's steps.
+"""The row beside a picture that moves: play and pause, one stop back or on, and a slider.
+
+It runs over a training's snapshots, or over what another `Track` holds.
 
 `playback` decides what a press, a beat or a move changes; here it is drawn.
 """
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import streamlit as st
@@ -19,7 +22,23 @@ BEAT = 0.4  # seconds that a snapshot is shown while they play
 HELD = 3.0  # seconds that `held_picture` keeps a picture
 LIVE = 1.0  # seconds between two pictures of what trains
 
+STILL = """<style>
+@media (prefers-reduced-motion: reduce) { [class*="st-key-"][class*="_play"] { display: none; } }
+</style>"""  # who asks for less motion steps, and is offered no playing
+
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a slider runs over: its stops, which of them is shown at first, and how they are called."""
+
+    slider: str  # key of the slider, and its name in the URL
+    stops: Sequence[int]
+    first: int  # the stop shown at first
+    label: str
+    stop: str  # what one stop is, for the buttons' help
+    name: Callable[[int], str] = str  # of a stop, along the slider
 
 
 def is_playing(slider: str) -> bool:
@@ -27,19 +46,20 @@ def is_playing(slider: str) -> bool:
     return session.playback(slider).get().playing
 
 
-def moving(slider: str, draw: Callable[[], R], live: bool) -> R:
+def moving(slider: str, draw: Callable[[], R], live: bool = False, beat: float = BEAT) -> R:
     """Draw the part of the page that holds the slider, and repeat it while something trains or the slider plays.
 
     Args:
         slider: name of the slider, as in `draw_row`.
         draw: draws the part, and calls `draw_row`.
         live: whether something trains.
+        beat: seconds that a stop is shown while it plays.
 
     Returns:
         What `draw` returned when the whole page was drawn.
     """
     session.playback(slider).get().draw_page()
-    every = LIVE if live else BEAT if is_playing(slider) else None
+    every = LIVE if live else beat if is_playing(slider) else None
     return st.fragment(draw, run_every=every)()
 
 
@@ -66,25 +86,32 @@ def draw_row(slider: str, experiment: Experiment, reached: int | None = None) ->
         experiment: whose training it is.
         reached: the step that an unfinished training has come to; None for a finished one, which can be played.
     """
-    playback, chosen, stops = session.playback(slider).get(), session.chosen_step(slider), stops_of(experiment)
+    stops = stops_of(experiment)
+    return draw_track(Track(slider, stops, stops[-1], "Update", "snapshot"), reached)
+
+
+def draw_track(track: Track, reached: int | None = None) -> int:
+    """Draw the buttons and the slider of a track, otherwise as `draw_row`."""
+    playback, chosen = session.playback(track.slider).get(), session.chosen_step(track.slider)
     _rerun_where_behind(playback)
     if reached is not None:
         playback.train()
-    if chosen.get() not in (None, *stops):
+    if chosen.get() not in (None, *track.stops):
         chosen.forget()
     if playback.is_due:
-        chosen.set(playback.beat(stops, _step(slider, stops)))
+        chosen.set(playback.beat(track.stops, _step(track)))
         _rerun_where_behind(playback)
     playback.show()
     if reached is None and playback.catch_up_url():
-        chosen.set(_step(slider, stops))  # setting the value makes Streamlit write it into the URL
+        chosen.set(_step(track))  # setting the value makes Streamlit write it into the URL
+    st.html(STILL)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _draw_buttons(slider, stops, playback.playing, reached is not None)
+        _draw_buttons(track, playback.playing, reached is not None)
         if reached is None:
-            return _draw_slider(slider, stops, playback)
-        live = session.live_step(slider)
-        live.set(max(stop for stop in stops if stop <= reached))
-        return st.select_slider("Update", stops, key=live.name, disabled=True, label_visibility="collapsed")
+            return _draw_slider(track, playback)
+        live = session.live_step(track.slider)
+        live.set(max(stop for stop in track.stops if stop <= reached))
+        return st.select_slider(track.label, track.stops, key=live.name, disabled=True, label_visibility="collapsed")
 
 
 def snapshot(run: Run | Progress, step: int) -> Snapshot:
@@ -98,62 +125,55 @@ def _rerun_where_behind(playback: Playback) -> None:
         st.rerun()
 
 
-def _draw_buttons(slider: str, stops: Sequence[int], playing: bool, disabled: bool) -> None:
-    """Draw Play or Pause, and the buttons of one snapshot back and on, disabled while it plays."""
+def _draw_buttons(track: Track, playing: bool, disabled: bool) -> None:
+    """Draw Play or Pause, the buttons of one stop back and on, disabled while it plays, and the slider's label."""
     # Play and Pause are two buttons, not one that toggles: Streamlit may report a press twice where it coincides with
     # a beat, and the second report of a toggle would undo the first.
     name, icon, press = ("Pause", "pause", _press_pause) if playing else ("Play", "play_arrow", _press_play)
     st.button(
-        name, icon=f":material/{icon}:", key=f"{slider}_{name.lower()}",
-        on_click=press, args=(slider, stops), disabled=disabled,
+        name, icon=f":material/{icon}:", key=f"{track.slider}_{name.lower()}",
+        on_click=press, args=(track,), disabled=disabled,
     )  # fmt: skip
-    for label, key, icon, help, by in (
-        ("Back", "back", "skip_previous", "One snapshot back", -1),
-        ("Next", "on", "skip_next", "One snapshot on", 1),
-    ):
+    for label, key, icon, by in (("Back", "back", "skip_previous", -1), ("Next", "on", "skip_next", 1)):
         st.button(
-            label, icon=f":material/{icon}:", help=help, key=f"{slider}_{key}",
-            on_click=_press_step, args=(slider, stops, by), disabled=disabled or playing,
+            label, icon=f":material/{icon}:", help=f"One {track.stop} {key}", key=f"{track.slider}_{key}",
+            on_click=_press_step, args=(track, by), disabled=disabled or playing,
         )  # fmt: skip
-    st.markdown("Update", width="content")
+    st.markdown(track.label, width="content")
 
 
-def _draw_slider(slider: str, stops: Sequence[int], playback: Playback) -> int:
-    """Draw the slider of a finished training and return its step."""
+def _draw_slider(track: Track, playback: Playback) -> int:
+    """Draw the slider where nothing trains and return the stop it is at."""
     # A beat that wrote its step into the URL would undo what another control has just written there.
     bind = None if playback.playing else "query-params"
     return st.select_slider(
-        "Update",
-        stops,
-        stops[-1],
-        key=slider,
-        bind=bind,
-        on_change=_move,
-        args=(slider,),
-        label_visibility="collapsed",
+        track.label, track.stops, track.first, key=track.slider, bind=bind, format_func=track.name,
+        on_change=_move, args=(track,), label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _step(track: Track) -> int:
+    """Return the slider's stop, the first one shown where it was not drawn yet."""
+    step = session.chosen_step(track.slider).get()
+    return track.first if step is None else step
+
+
+def _press_play(track: Track) -> None:
+    step = _step(track)
+    start = session.playback(track.slider).get().press_play(track.stops, step)
+    if start != step:
+        session.chosen_step(track.slider).set(start)
+
+
+def _press_pause(track: Track) -> None:
+    session.playback(track.slider).get().press_pause()
+
+
+def _press_step(track: Track, by: int) -> None:
+    session.chosen_step(track.slider).set(
+        session.playback(track.slider).get().press_step(track.stops, _step(track), by)
     )
 
 
-def _step(slider: str, stops: Sequence[int]) -> int:
-    """Return the slider's step, the last one where it was not drawn yet."""
-    step = session.chosen_step(slider).get()
-    return stops[-1] if step is None else step
-
-
-def _press_play(slider: str, stops: Sequence[int]) -> None:
-    step = _step(slider, stops)
-    start = session.playback(slider).get().press_play(stops, step)
-    if start != step:
-        session.chosen_step(slider).set(start)
-
-
-def _press_pause(slider: str, _stops: Sequence[int]) -> None:
-    session.playback(slider).get().press_pause()
-
-
-def _press_step(slider: str, stops: Sequence[int], by: int) -> None:
-    session.chosen_step(slider).set(session.playback(slider).get().press_step(stops, _step(slider, stops), by))
-
-
-def _move(slider: str) -> None:
-    session.playback(slider).get().move()
+def _move(track: Track) -> None:
+    session.playback(track.slider).get().move()

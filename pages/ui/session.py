@@ -104,9 +104,6 @@ BEFORE_RESET: Key[dict[str, Any]] = Key("before_reset", dict)
 SEEN: Key[dict[str, tuple[Snapshot, ...]]] = Key("seen", dict)
 """The snapshots of unfinished runs that were read already, by the run's id."""
 
-BEGUN: Key[bool] = Key("begun", bool)
-"""Whether a training was begun without a press of a button, which happens once in a session."""
-
 REFUSED: Key[dict[Experiment, str]] = Key("refused", dict)
 """Why an experiment could not be trained or cancelled."""
 
@@ -175,12 +172,6 @@ UPLOAD: Widget[UploadedFile] = Widget("upload")
 
 START: Widget[str | None] = Widget("start")
 """Home's three ways to start the cells."""
-
-INSIDE_CELL: Widget[str] = Widget("inside_cell")
-"""The cell that reads the sentence."""
-
-BOUNDS_CELL: Widget[str] = Widget("bounds_cell")
-"""The cell whose states and gradients are shown."""
 
 BOUNDS_START: Widget[str] = Widget("bounds_start")
 """The weights of that cell: those that show the effect, or the sidebar's."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from analysis.experiment import Experiment
+from analysis.experiment import Experiment, for_cell
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,10 @@ class Settings:
     def first(self) -> Experiment:
         """Return the first cell's experiment: for what all cells have in common."""
         return next(iter(self.experiments.values()))
+
+    def experiment_of(self, cell: str) -> Experiment:
+        """Return a cell's experiment; a cell that isn't chosen gets what applies to it of a chosen one's settings."""
+        if cell in self.experiments:
+            return self.experiments[cell]
+        like = next((each for each in self.experiments.values() if each.cell != "rnn"), self.first)
+        return for_cell(like.as_dict(), cell)[0]

@@ -85,13 +85,6 @@ def _chance(experiment: Experiment) -> float:
     return build_task(experiment).chance
 
 
-def begin(experiments: Iterable[Experiment]) -> None:
-    """Train what has no run yet without a press of the button: once in a visit, and only if no other run waits."""
-    if not (session.BEGUN.get() or jobs().under_way):
-        session.BEGUN.set(True)
-        submit(each for each in experiments if not _find(each))
-
-
 def submit(experiments: Iterable[Experiment]) -> None:
     """Submit experiments to the workers; remember why one was refused, and go on with the others."""
     for experiment in experiments:

@@ -1,6 +1,6 @@
 """How a cell reads a sentence, in words: which model reads, how large its state becomes, what it depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,21 +18,21 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
     Args:
         reading: the reading that is shown.
         run: the training of the model that reads; None where it is untrained.
-        waiting: whether a trained model will take its place.
+        waiting: whether the visitor chose a trained model, which is not there yet.
     """
     if run:
         metric, chance = format_number(float(run.metric[0])), format_number(run.chance)
         sentences = [
-            f"Trained for {run.experiment.steps:,} steps: {metric} nats per word on a part of the text it hasn't seen, "
-            f"{chance} by counting words alone."
+            f"Trained for {run.experiment.steps:,} updates: {metric} nats per word on a part of the text it hasn't "
+            f"seen, {chance} by counting words alone."
         ]
         if reading.activation != run.experiment.activation:
             sentences.append(
                 "That is with tanh. Drawn here is the same network without it, which is not what was trained."
             )
     else:
-        later = "; a trained model takes its place once there is one" if waiting else ""
-        sentences = [f"Untrained: the weights are random, and so are its predictions{later}."]
+        later = " Train teaches it to predict the next word." if waiting else ""
+        sentences = [f"Untrained: the weights are random, and so are its predictions.{later}"]
     T = len(reading.words)
     if run and run.experiment.task_length < T:
         trained = run.experiment.task_length
@@ -40,12 +40,12 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
             f"Its training read {trained} words at a time: what it says after word {trained} was never trained."
         )
     if reading.left_out:
-        sentences.append(f"Only the first {T} of {T + reading.left_out} words are read.")
+        sentences.append(f"Only the first {T} of {T + reading.left_out} words and signs are read.")
     unknown = list(dict.fromkeys(word for word, known in zip(reading.words, reading.known, strict=True) if not known))
     if unknown:
         more = f" and {len(unknown) - MOST_UNKNOWN} more" if len(unknown) > MOST_UNKNOWN else ""
         listed = ", ".join(map(quote_word, unknown[:MOST_UNKNOWN]))
-        sentences.append(f"Unknown to it, and all the same to it: {listed}{more}.")
+        sentences.append(f"Not in its vocabulary, so it can't tell these words apart: {listed}{more}.")
     return " ".join(sentences)
 
 
@@ -62,8 +62,19 @@ def largest_state_sentence(reading: Reading) -> str:
         rounded = format_number(sizes[t])
         size = "almost 1" if sizes[t] < 1 and rounded == "1" else rounded
         parts.append(f"the {state} state reaches {size} at {quote_word(reading.words[t])}")
-    T = len(reading.words)
-    return f"One loop over {T} word{'s' if T != 1 else ''}: {join_words(parts)}."
+    return f"One loop over {_count_words(reading.words)}: {join_words(parts)}."
+
+
+def _count_words(words: Sequence[str]) -> str:
+    """Count words and signs, such as commas, apart."""
+    signs = sum(not any(map(str.isalnum, word)) for word in words)
+    counts = {"word": len(words) - signs, "sign": signs}
+    return join_words([f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count])
+
+
+def place_sentence(reading: Reading, word: int) -> str:
+    """Name the word that a picture or a calculation is of, and where it stands in the sentence."""
+    return f"At {quote_word(reading.words[word])}, {word + 1} of {len(reading.words)}."
 
 
 def gate_extremes_sentence(reading: Reading, gate: str) -> str:
@@ -91,16 +102,10 @@ def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
     return f"More than {format_percent(SMALLEST_SHARE)} of the strongest dependence is found up to {join_words(parts)}."
 
 
-def savings_sentence(lstm: Mapping[str, float], gru: Mapping[str, float]) -> str:
-    """Compare the costs of a GRU with those of an LSTM of the same size.
-
-    The costs are parameters, multiply_adds of one step, and milliseconds of one batch.
-    """
-    parameters, multiply_adds, time = (
-        1 - gru[name] / lstm[name] for name in ("parameters", "multiply_adds", "milliseconds")
-    )
-    return (
-        f"Here the GRU has {format_percent(abs(parameters))} fewer parameters and "
-        f"{format_percent(abs(multiply_adds))} fewer multiply-adds than the LSTM, "
-        f"and took {format_percent(abs(time))} {'less' if time > 0 else 'more'} time."
-    )
+def savings_sentence(lstm: Mapping[str, int], gru: Mapping[str, int]) -> str:
+    """Compare the parameters and the multiply_adds per word of a GRU with those of an LSTM of the same size."""
+    saved = [
+        f"{format_percent(1 - gru[name] / lstm[name])} fewer {what}"
+        for name, what in (("parameters", "parameters"), ("multiply_adds", "multiply-adds"))
+    ]
+    return f"Here the GRU has {join_words(saved)} than the LSTM."
