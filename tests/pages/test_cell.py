@@ -1,24 +1,26 @@
 """The page Inside the cell: any sentence, every cell, trained and not."""
 
-import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.lesson.arithmetic import lines_of_unit
 from analysis.lesson.reading import MOST_WORDS
 from analysis.report.sentences import cell as sentences
 from analysis.tasks.vocabulary import split_words
 from pages.ui import cell as ui
 from pages.ui import lesson, training
-from tests.helpers.app import until
+from tests.helpers.app import charts
+from tests.helpers.app import trained as trained_page
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
 DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
 PAGE = "pages/understand/cell.py"
-QUIET = {"hidden_size": "6", "steps": "50000"}  # too many to start by themselves
+SMALL = {"hidden_size": "6"}
 TABS = ("What each gate decides", "One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
 HOSTILE = [
     "hello",
@@ -35,7 +37,7 @@ HOSTILE = [
 
 def app(tab=TABS[0], **settings):
     at = AppTest.from_file(DASHBOARD, default_timeout=60)
-    for name, value in (QUIET | settings).items():
+    for name, value in (SMALL | settings).items():
         at.query_params[name] = value
     at.run()
     at.switch_page(PAGE)
@@ -49,16 +51,18 @@ def fine(at):
     return at
 
 
-def charts(at):
-    return {json.loads(c.proto.spec)["layout"].get("height"): json.loads(c.proto.spec) for c in at.get("plotly_chart")}
-
-
 def drawing(at):
-    return next(spec for spec in charts(at).values() if spec.get("frames"))
+    """The drawing of the cell that lies above."""
+    return next(chart for chart in charts(at) if "coloraxis" in chart["layout"])
 
 
-def words_drawn(at):
-    return [step["label"] for step in drawing(at)["layout"]["sliders"][0]["steps"]]
+def word_read(at):
+    notes = [note["text"] for note in drawing(at)["layout"]["annotations"]]
+    return notes[-2].removeprefix("<b>").partition("</b>")[0]
+
+
+def words_offered(at):
+    return [option.partition(" · ")[2] for option in at.select_slider(key="word").options]
 
 
 def captions(at):
@@ -76,7 +80,8 @@ def shown(at, cell="lstm"):
 
 def test_a_newcomer_sees_a_sentence_run_through_an_lstm():
     at = app()
-    assert words_drawn(at) == split_words(ui.EXAMPLE)
+    assert words_offered(at) == split_words(ui.EXAMPLE)
+    assert word_read(at) == "list"  # in mid sentence
     patches = {trace["name"] for trace in drawing(at)["data"] if trace["type"] == "heatmap"}
     assert {"forget", "input", "candidate", "output", "cell", "hidden"} <= patches
     reading = ui.untrained_readings({"lstm": shown(at)["lstm"]}, split_words(ui.EXAMPLE), True)["lstm"]
@@ -90,20 +95,20 @@ def test_any_sentence_works(sentence):
     at = app(tab=TABS[3], sentence=sentence)
     experiment = shown(at)["lstm"]
     words = split_words(sentence[:2000])
-    assert len(words_drawn(at)) == min(len(words), MOST_WORDS)
+    assert len(words_offered(at)) == min(len(words), MOST_WORDS)
     if len(words) > MOST_WORDS:
         reading = ui.untrained_readings({"lstm": experiment}, words, True)["lstm"]
         assert reading.left_out == len(words) - MOST_WORDS
         assert sentences.reader_sentences(reading, None, True) in captions(at)
-    coloured = next(html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
+    place, coloured = (html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
+    assert [piece for piece in parsed(place)[1] if piece.strip()] == words[:MOST_WORDS]
     tags, text = parsed(coloured)
     assert set(tags) == {"div", "b", "span", "bdi"}
     assert [piece for piece in text if piece.strip()] == [
         piece for cell in ("RNN", "LSTM", "GRU") for piece in (cell, *words[:MOST_WORDS])
     ]  # as it was typed
-    for spec in charts(at).values():
-        for step in (spec["layout"].get("sliders") or [{"steps": []}])[0]["steps"]:
-            assert "<" not in step["label"]
+    for note in drawing(at)["layout"]["annotations"]:
+        assert set(re.findall(r"</?(\w+)", note["text"])) <= {"b", "i", "br", "span"}
 
 
 def parsed(html):
@@ -126,7 +131,7 @@ def test_an_empty_sentence_says_so_and_shows_the_example(sentence):
     at.text_input(key="sentence").set_value(sentence)
     fine(at.run())
     assert any("Nothing to read yet" in info.value for info in at.info)
-    assert words_drawn(at) == split_words(ui.EXAMPLE)
+    assert words_offered(at) == split_words(ui.EXAMPLE)
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -158,32 +163,61 @@ def test_the_lesson_speaks_of_the_chosen_cell():
         assert ("cell state" in lesson.LOOP[cell] + lesson.WHY_TANH[cell]) == (cell == "lstm")
 
 
-def test_the_cells_of_the_sidebar_are_those_of_the_page():
-    at = app(cells="RNN", tab=TABS[3])
-    assert at.segmented_control(key="inside_cell").options == ["RNN"]
-    at = app(cells="RNN", tab=TABS[4])
-    assert not any("fewer parameters" in text.value for text in at.markdown)
+@pytest.mark.parametrize("cells", ["RNN", "GRU"])
+def test_the_page_offers_and_compares_all_cells_whatever_the_sidebar_says(cells):
+    at = app(cells=cells, tab=TABS[3], forget_bias="1", init="orthogonal")
+    assert at.segmented_control(key="inside_cell").options == ["LSTM", "GRU", "RNN"]
+    assert at.segmented_control(key="inside_cell").value == "lstm"
+    connectivity = next(chart for chart in charts(at) if chart["data"][0]["type"] == "bar")
+    assert [bars["name"] for bars in connectivity["data"]] == ["RNN", "LSTM", "GRU"]
+    experiments = shown(at)
+    assert {each.init for each in experiments.values()} == {"orthogonal"}
+    assert experiments["rnn"].forget_bias is None
+
+
+def test_one_word_is_shared_and_kept_when_the_cell_or_the_weights_change():
+    at = app(tab=TABS[1])
+    at.select_slider(key="word").set_value(2)
+    fine(at.run())
+    assert word_read(at) == "value" and "At “value”, 3 of 17." in captions(at)
+    reading = ui.untrained_readings({"lstm": shown(at)["lstm"]}, split_words(ui.EXAMPLE), True)["lstm"]
+    assert at.code[0].value.splitlines() == [str(line) for line in lines_of_unit(reading, 2, 0)]
+    at.segmented_control(key="inside_cell").set_value("gru")
+    fine(at.run())
+    at.segmented_control(key="weights").set_value("untrained")
+    at.query_params["inside_tab"] = TABS[3]
+    fine(at.run())
+    assert word_read(at) == "value" and at.select_slider(key="word").value == 2
+    at.text_input(key="sentence").set_value("one two")
+    assert word_read(fine(at.run())) == "two"  # it has no third word
+
+
+def test_the_buttons_step_and_play():
+    at = app(sentence="a b c d")
+    assert word_read(at) == "c"
+    assert word_read(fine(at.button(key="word_back").click().run())) == "b"
+    fine(at.button(key="word_play").click().run())
+    assert at.button(key="word_on").disabled and at.button(key="word_pause")
 
 
 @pytest.mark.parametrize(
     "settings", [{"task": "digits"}, {"task": "words", "length": "9"}, {"layers": "3"}, {"hidden_size": "1"}]
 )
 def test_whatever_the_sidebar_says_the_page_reads_words(settings):
-    assert words_drawn(app(**settings))
+    assert words_offered(app(**settings))
 
 
-def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
-    at = app(steps="3", batch_size="2", length="3", task="words", cells="LSTM")
+def test_a_trained_model_takes_the_drawings_place():
+    at = app(steps="3", batch_size="2", length="3", task="words")
     experiment, words = shown(at)["lstm"], split_words(ui.EXAMPLE)
     untrained = ui.read_words(experiment, None, words, True)
     assert sentences.reader_sentences(untrained, None, waiting=True) in captions(at)
-    before = drawing(at)["frames"]
-    until(lambda: not training.jobs().under_way)
-    fine(at.run())
+    before = drawing(at)["data"]
+    trained_page(at)
     run = training.load(training.jobs().find(experiment).id)
     trained = ui.read_words(experiment, run, words, True)
     assert sentences.reader_sentences(trained, run, waiting=True) in captions(at)
-    assert drawing(at)["frames"] != before
+    assert drawing(at)["data"] != before
     assert "without it" not in captions(at)
     at.toggle(key="squashed").set_value(False)
     fine(at.run())
@@ -191,16 +225,10 @@ def test_a_short_training_starts_by_itself_and_takes_the_drawings_place():
     assert sentences.reader_sentences(without_tanh, run, waiting=True) in captions(at)
     at.toggle(key="squashed").set_value(True)
     at.segmented_control(key="weights").set_value("untrained")
-    assert drawing(fine(at.run()))["frames"] == before
+    assert drawing(fine(at.run()))["data"] == before
 
 
-def test_nothing_starts_by_itself_where_it_would_take_long():
-    app()
+def test_nothing_trains_unasked():
+    for weights in ("trained", "untrained"):
+        app(steps="3", batch_size="2", weights=weights)
     assert not training.jobs().rows()
-
-
-@pytest.mark.parametrize(("task", "unused"), [("recall", "task, length, seeds, layers"), ("words", "seeds, layers")])
-def test_the_page_names_the_settings_it_does_not_use(task, unused):
-    sentence = ui.unused_settings_sentence(task)
-    assert f"The sidebar's {unused} and activation are not used" in sentence
-    assert [caption.value for caption in app(task=task).caption].count(sentence) == 1

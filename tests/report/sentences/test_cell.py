@@ -10,6 +10,7 @@ from analysis.report.sentences.cell import (
     dependence_sentence,
     gate_extremes_sentence,
     largest_state_sentence,
+    place_sentence,
     reader_sentences,
     savings_sentence,
 )
@@ -46,11 +47,12 @@ def test_the_state_of_an_lstm_is_two(reading):
 
 def test_the_reader_is_untrained_or_a_run(reading):
     assert reader_sentences(reading, None, False) == (
-        "Untrained: the weights are random, and so are its predictions. Unknown to it, and all the same to it: “qzx”."
+        "Untrained: the weights are random, and so are its predictions. "
+        "Not in its vocabulary, so it can't tell these words apart: “qzx”."
     )
-    assert "; a trained model takes its place once there is one." in reader_sentences(reading, None, True)
+    assert "predictions. Train teaches it to predict the next word." in reader_sentences(reading, None, True)
     run = train(Experiment(cell="lstm", **SMALL, length=3, steps=2, batch_size=2))
-    assert reader_sentences(reading, run, True).startswith("Trained for 2 steps: ")
+    assert reader_sentences(reading, run, True).startswith("Trained for 2 updates: ")
     assert "That is with tanh." not in reader_sentences(reading, run, True)
     assert "That is with tanh." in reader_sentences(replace(reading, activation="identity"), run, True)
 
@@ -65,7 +67,7 @@ def test_a_sentence_longer_than_those_of_the_training_is_told(reading):
 def test_words_beyond_the_first_are_counted():
     reading = read_with_model(Experiment(cell="gru", **SMALL), ["the"] * (MOST_WORDS + 2))
     assert reader_sentences(reading, None, False).endswith(
-        f"Only the first {MOST_WORDS} of {MOST_WORDS + 2} words are read."
+        f"Only the first {MOST_WORDS} of {MOST_WORDS + 2} words and signs are read."
     )
 
 
@@ -97,8 +99,24 @@ def test_dependence_is_counted_in_words_back(reading):
 
 
 def test_what_a_gru_saves():
-    lstm = {"parameters": 400, "multiply_adds": 200, "milliseconds": 2.0}
-    gru = {"parameters": 300, "multiply_adds": 150, "milliseconds": 2.5}
+    lstm, gru = {"parameters": 400, "multiply_adds": 200}, {"parameters": 300, "multiply_adds": 140}
     assert savings_sentence(lstm, gru) == (
-        "Here the GRU has 25 % fewer parameters and 25 % fewer multiply-adds than the LSTM, and took 25 % more time."
+        "Here the GRU has 25 % fewer parameters and 30 % fewer multiply-adds than the LSTM."
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "counted"),
+    [
+        (["the", "list", ",", "is", "."], "3 words and 2 signs"),
+        (["don't", "x2", "!"], "2 words and 1 sign"),
+        (["?"], "1 sign"),
+    ],
+)
+def test_signs_are_no_words(words, counted):
+    reading = read_with_model(Experiment(cell="gru", **SMALL), words)
+    assert largest_state_sentence(reading).startswith(f"One loop over {counted}: ")
+
+
+def test_a_place_is_a_word_and_its_number(reading):
+    assert place_sentence(reading, 1) == "At “list”, 2 of 3."
