@@ -5,30 +5,31 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures import animation, style
+from analysis.figures import style
 from analysis.results import SMALLEST, Bounds, Decay, Repeated
 
-COLOURS = {"tanh": "#0072B2", "relu": "#E69F00", "identity": "#CC79A7"}
+COLOURS = {"tanh": "#B0449C", "relu": "#94862A", "identity": "#7686A0"}  # which no cell has
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
-ENTRIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#B8A200")
+ENTRIES = ("#8866CC", "#999933", "#CC6677", "#3A9E9E", "#A0703C", "#AA4499", "#808080", "#5588AA")
 FLOOR = 1e-4  # the lowest size that the axis shows at first
-FRAME_MS = 500  # how long a step stays in sight
+WITHIN = style.faded(style.NEUTRAL, 0.2)  # the band between −1 and 1
 HIGHEST_POWER = 308.25  # of ten: the largest float64
 
 
-def repeated(result: Repeated, log: bool = False) -> go.Figure:
-    """Draw a vector's entries step by step, without tanh and with it, to be played.
+def repeated(result: Repeated, step: int, log: bool = False) -> go.Figure:
+    """Draw a vector's entries up to a time step, without tanh and with it, and the band that tanh keeps them in.
 
     Args:
-        result: the vector at every step.
-        log: sizes on a log axis, the same on both sides; else values, each side on its own axis.
+        result: the vector at every time step.
+        step: the last time step that is drawn.
+        log: sizes on a log axis, the same on both sides; else values, where the axis without tanh grows with them.
     """
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
-    steps = {"title": {"text": "step"}, "range": [-0.4, last + 0.4], "dtick": 2}
-    plain, bounded = (_entry_axis(sides if log else [values], log) for values in sides)
-    figure = style.figure(
-        _entry_lines(result.plain[0], sides),
+    steps = {"title": {"text": "time step"}, "range": [-0.4, last + 0.4], "dtick": 2}
+    plain, bounded = _entry_axes(sides, step, log)
+    return style.figure(
+        _entry_lines(result.plain[0], sides, step),
         style.panels(1, 2, titles=("without tanh", "with tanh"), horizontal_spacing=0.08),
         {
             "xaxis": steps,
@@ -37,45 +38,72 @@ def repeated(result: Repeated, log: bool = False) -> go.Figure:
             "yaxis2": bounded | {"side": "right"},  # or its labels lie in the left panel on a phone
             "hovermode": "closest",
             "margin": {"t": 74},
-            "legend": {"y": 1.1, "title": {"text": "starts at"}},
+            "legend": {"y": 1.12, "title": {"text": "starts at"}},
+            "shapes": [
+                _within("x domain", "y", plain["range"], log, name=""),  # on a large scale it is a line
+                _within("x2 domain", "y2", bounded["range"], log),
+            ],
         },
-        _player(last),
-        height=500,
+        height=370,
     )
-    figure.frames = _entry_frames(sides)
-    return figure
 
 
-def _entry_lines(starts: np.ndarray, sides: list[np.ndarray]) -> list[go.Scatter]:
-    """Return a line for each entry in each panel, from values (steps, entries)."""
-    last = len(sides[0]) - 1
+def squash(result: Repeated, step: int) -> go.Figure:
+    """Draw tanh's curve, and on it what it made of each entry at a time step; at time step 0 no entry yet."""
+    widest = max(2.0, 1.1 * abs(result.factor))
+    x = np.linspace(-widest, widest, 81)
+    through = {"tanh": np.tanh(x), "identity": x}
+    curves = [
+        go.Scatter(
+            x=x, y=y, name={"identity": "as is"}.get(name, name), mode="lines", hoverinfo="skip",
+            line={"color": COLOURS[name], "width": 2.5, "dash": DASHES[name]},
+        )
+        for name, y in through.items()
+    ]  # fmt: skip
+    entries = result.bounded.shape[1]
+    before = result.factor * result.bounded[step - 1] if step else np.full(entries, np.nan)
+    dots = go.Scatter(
+        x=np.clip(before, -widest, widest), y=result.bounded[step], name="entries", mode="markers", showlegend=False,
+        marker={"size": 11, "color": [ENTRIES[n % len(ENTRIES)] for n in range(entries)], "opacity": 1},
+        customdata=before, hovertemplate="tanh(%{customdata:.4g}) = %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    return style.figure(
+        [*curves, dots],
+        {
+            "xaxis": {"title": {"text": f"{result.factor:g} × the entry before"}, "range": [-widest, widest]},
+            "yaxis": {"range": [-1.6, 1.6], "tickvals": [-1, 0, 1]},
+            "hovermode": "closest",
+            "margin": {"t": 74, "l": 30, "r": 12},
+            "legend": {"y": 1.12},
+            "shapes": [_within("x domain", "y", [-1.6, 1.6])],
+        },
+        height=370,
+    )
+
+
+def _within(xref: str, yref: str, shown: list[float], log: bool = False, name: str = "within ±1") -> style.Layout:
+    """Return the band from −1 to 1, from below the axis's range up where it is logarithmic, with its name."""
+    low = 10.0 ** min(shown[0], 0) if log else -1
+    return {
+        "type": "rect", "x0": 0, "x1": 1, "xref": xref, "y0": low, "y1": 1, "yref": yref, "layer": "below",
+        "line": {"width": 0}, "fillcolor": WITHIN,
+        "label": {"text": name, "textposition": "bottom right", "font": {"size": 12}},
+    }  # fmt: skip
+
+
+def _entry_lines(starts: np.ndarray, sides: list[np.ndarray], step: int) -> list[go.Scatter]:
+    """Return a line up to a time step for each entry in each panel, from values (time steps, entries)."""
     return [
         go.Scatter(
-            x=np.arange(last + 1), y=values[:, n], name=f"{start:g}", legendgroup=str(n), showlegend=not panel,
-            mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5}, marker=_markers(last),
-            hovertemplate=f"from {start:g}, step %{{x}}: %{{y:.4g}}<extra></extra>",
+            x=np.arange(step + 1), y=values[: step + 1, n], name=f"{start:g}", legendgroup=str(n),
+            showlegend=not panel, mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5},
+            marker={"size": [5] * step + [11], "opacity": 1, "line": {"width": 0}},
+            hovertemplate=f"from {start:g}, time step %{{x}}: %{{y:.4g}}<extra></extra>",
             xaxis=f"x{panel}", yaxis=f"y{panel}",
         )
         for panel, values in zip(style.numbers(2), sides, strict=True)
         for n, start in enumerate(starts)
     ]  # fmt: skip
-
-
-def _entry_frames(sides: list[np.ndarray]) -> list[style.Layout]:
-    """Return a frame for each step, which draws the lines up to there."""
-    steps, entries = sides[0].shape
-    return [
-        {
-            "name": str(k),
-            "data": [
-                {"type": "scatter", "x": np.arange(k + 1), "y": values[: k + 1, n], "marker": _markers(k)}
-                for values in sides
-                for n in range(entries)
-            ],
-            "traces": list(range(2 * entries)),
-        }
-        for k in range(steps)
-    ]
 
 
 def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
@@ -102,12 +130,15 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
         tops += [float(np.nanmax(largest))] if np.isfinite(largest).any() else []
         if result.overflow_step is not None:
             overflows[activation] = result.overflow_step
+    traces.append(style.key("1 % to 99 %", width=10, opacity=0.3))
+    size = _powers(np.log10(FLOOR), np.log10(max(tops) * 3))
     axes = {
         "xaxis": {"title": {"text": "time step"}},
-        "yaxis": {"title": {"text": f"{symbol}: largest, median (thin)"}}
-        | _powers(np.log10(FLOOR), np.log10(max(tops) * 3)),
+        "yaxis": {"title": {"text": f"{symbol}: largest, median (thin)"}} | size,
+        "shapes": [_within("x domain", "y", size["range"], log=True)],
     }
-    return style.figure(traces, axes, _overflows(overflows), height=380)
+    marks = _overflows(overflows)
+    return style.figure(traces, axes, marks | {"shapes": axes["shapes"] + marks["shapes"]}, height=380)
 
 
 def growth(decays: Mapping[str, Decay]) -> go.Figure:
@@ -123,6 +154,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
             tops.append(float(np.nanmax(high)))
             bottoms.append(float(np.nanmin(low)))
         traces.append(_line(activation, x, middle, "×%{y:.3g}"))
+    traces.append(style.key("5 % to 95 %", width=10, opacity=0.3))
     traces.append(style.level((0, max(result.distance[-1] for result in decays.values())), 1.0, "as at the last step"))
     bottom = np.log10(max(min(bottoms), style.LOWEST)) - 0.3
     layout = {
@@ -134,7 +166,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
 
 
 def saturated(bounds: Mapping[str, Bounds]) -> go.Figure:
-    """Draw by activation the share of |h| beyond .99 at every step."""
+    """Draw by activation the share of |h| beyond .99 at every time step."""
     traces = [
         _line(activation, np.arange(len(result.saturated)), result.saturated, "%{y:.1%}")
         for activation, result in bounds.items()
@@ -154,39 +186,20 @@ def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatt
     )  # fmt: skip
 
 
-def _markers(k: int) -> style.Layout:
-    """Return the markers of steps 0 to k, the last one larger."""
-    return {"size": [5] * k + [11], "opacity": 1, "line": {"width": 0}}
-
-
-def _entry_axis(sides: list[np.ndarray], log: bool) -> style.Layout:
-    """Return an axis whose range holds every step, so that it stays the same while the figure plays."""
-    values = np.concatenate([side[np.isfinite(side)] for side in sides])
+def _entry_axes(sides: list[np.ndarray], step: int, log: bool) -> list[style.Layout]:
+    """Return both axes: log ones hold all time steps; of the others the first holds those drawn, the second all."""
     if log:
-        low, high = (values.min(), values.max()) if len(values) else (0.1, 1.0)
-        return _powers(np.log10(low) - 0.3, np.log10(high) + 0.3)
-    top = max(1.05, 1.1 * float(np.abs(values).max(initial=0.0)))
-    return {"range": [-top, top]}
+        sizes = np.concatenate([side[np.isfinite(side)] for side in sides])
+        low, high = (sizes.min(), sizes.max()) if len(sizes) else (0.1, 1.0)
+        return [_powers(np.log10(low) - 0.3, max(np.log10(high), 0) + 0.3)] * 2
+    tops = [float(np.abs(side[np.isfinite(side)]).max(initial=1)) for side in (sides[0][: step + 1], sides[1])]
+    return [{"range": [-1.1 * top, 1.1 * top]} for top in tops]
 
 
 def _powers(low: float, high: float) -> style.Layout:
     """Return a log axis from 10^low to 10^high, with at most eight labels."""
     high = min(float(high), HIGHEST_POWER)
     return style.log_axis(float(low), high) | {"dtick": max(1, int(np.ceil((high - low) / 8)))}
-
-
-def _player(last: int) -> style.Layout:
-    """Return play, pause and a slider over the frames 0 to `last`, below the panels."""
-    play, jump = animation.playback(FRAME_MS), animation.playback()
-    buttons = animation.buttons([animation.button("▶ Play", None, play), animation.button("Pause", [None], jump)], 0.15)
-    below = {"y": -0.2, "yanchor": "top"}
-    buttons |= below | {"direction": "left", "pad": {"t": 22, "r": 8}}
-    slider = animation.slider([str(k) for k in range(last + 1)], jump)
-    slider |= below | {
-        "active": last, "pad": {"t": 58}, "minorticklen": 0,
-        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 14}},
-    }  # fmt: skip
-    return {"updatemenus": [buttons], "sliders": [slider]}
 
 
 def _overflows(steps: Mapping[str, int]) -> style.Layout:
@@ -196,7 +209,7 @@ def _overflows(steps: Mapping[str, int]) -> style.Layout:
          "line": {"color": COLOURS[activation], "width": 2, "dash": "dot"}}
         for activation, step in steps.items()
     ]  # fmt: skip
-    listed = ["beyond floating point:", *(f"{activation} from step {step}" for activation, step in steps.items())]
+    listed = ["beyond floating point:", *(f"{activation} from time step {step}" for activation, step in steps.items())]
     return {"shapes": lines, "annotations": [_note("<br>".join(listed))] if steps else []}
 
 

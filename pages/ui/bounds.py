@@ -5,63 +5,82 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.experiment import SETTINGS, Experiment
+from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import bounds as figures
 from analysis.lesson.repetition import parse_vector, repeat
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
 from analysis.report.tables import bounds_tables, vector_csv
 from analysis.results import Bounds, Repeated
-from pages.ui import controls, export, layout, session, sidebar
+from pages.ui import export, layout, player, session, sidebar
 from pages.ui.settings import Settings
 from pages.ui.untrained import measure_untrained, mention_sizes
 
 ACTIVATIONS = SETTINGS["activation"].choices
 DEFAULT = "0.02, 0.1, -0.5, 1"
+VECTOR_STEP = "time_step"  # the slider over a vector's time steps
+BEAT = 0.8  # seconds that a time step is shown while they play
 PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 
 
-def show_vector() -> None:
-    """Show a vector, multiplied by one number again and again."""
-    repeated, log = choose_vector()
-    figure = figures.repeated(repeated, log)
-    layout.chart(figure, "multiplied", "Entries of a vector, multiplied at every step, with and without tanh")
+def show_vector(log: bool) -> None:
+    """Show a vector, multiplied by one number again and again; sizes on a log axis with `log`."""
+    repeated = choose_vector()
+    pictures = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
     sentence, details = vector_sentences(repeated)
     layout.says(sentence)
     st.markdown(details + overflow_sentence(repeated))
-    export.row("bounds", {"multiplied": figure}, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
+    export.row("bounds", pictures, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
 
 
-def choose_vector() -> tuple[Repeated, bool]:
-    """Ask for a vector and a factor; return what multiplying does to it, and whether the axis is logarithmic.
+def show_time_step(repeated: Repeated, log: bool) -> dict[str, go.Figure]:
+    """Draw the vector up to a time step, and what chooses it; return the pictures."""
+    left, right = st.columns([3, 1])
+    last = len(repeated.plain) - 1
+    with left:
+        place = st.container()
+        help = "How often the vector was multiplied."
+        step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, "Time step", help, "time step"))
+    pictures = {"multiplied": figures.repeated(repeated, step, log), "squashed": figures.squash(repeated, step)}
+    alts = {
+        "multiplied": "Entries of a vector, multiplied at every time step, with and without tanh",
+        "squashed": "The curve of tanh, and what it makes of each entry",
+    }
+    for column, (name, alt) in zip((place, right), alts.items(), strict=True):
+        with column:
+            layout.chart(pictures[name], name, alt, moves=True)
+    return pictures
+
+
+def choose_vector() -> Repeated:
+    """Ask for a vector and a factor; return what multiplying does to it.
 
     Where the text is no vector, show why and take the last vector that could be read.
     """
     with st.container(horizontal=True, vertical_alignment="top"):
-        with st.container(width=220):
+        with st.container(width=165):
             text = st.text_input(
                 "Vector", DEFAULT, key="vector", bind="query-params", max_chars=100,
                 help="1 to 8 numbers to start from, between commas or spaces.",
             )  # fmt: skip
             message = st.empty()
         factor = st.slider(
-            "Times, at every step", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=220,
-            help="What every entry is multiplied by, ten times in a row.",
+            "Times, each time", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=165,
+            help="What every entry is multiplied by, ten time steps in a row.",
         )  # fmt: skip
-        scale = controls.choice("Axis", ("linear", "log"), "scale", "Values, or their sizes in powers of ten.")
     try:
         session.LAST_VECTOR.set(parse_vector(text))
     except ValueError as error:
         message.error(escape_markdown(error))
     vector = session.LAST_VECTOR.get()
-    return repeat(parse_vector(DEFAULT) if vector is None else vector, factor), scale == "log"
+    return repeat(parse_vector(DEFAULT) if vector is None else vector, factor)
 
 
 def show_cell(settings: Settings) -> None:
     """Show how large states and gradients of a cell become, with tanh and without."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        cell = choose_cell(settings)
-        experiment = choose_start(settings.experiments[cell])
+        cell = choose_cell()
+        experiment = choose_start(settings.experiment_of(cell))
     experiments = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
     measured = measure_untrained(experiments)
     bounds = {activation: result.bounds for activation, result in measured.items()}
@@ -76,7 +95,7 @@ def show_cell(settings: Settings) -> None:
     with st.container():
         sidebar.say_left_out(settings)
         mention_sizes({cell: experiment})
-        st.caption("Drawn untrained: Train on another page changes nothing here.")
+        st.caption("These networks are untrained; training on other pages doesn't change them.")
     sentence, others = tanh_sentences(cell, measured)
     layout.says(sentence)
     st.markdown(others)
@@ -84,18 +103,10 @@ def show_cell(settings: Settings) -> None:
     export.row("bounds", pictures, experiments, bounds_tables(cell, measured))
 
 
-def choose_cell(settings: Settings) -> str:
-    """Ask for one of the sidebar's cells; the first one at first."""
-    if session.BOUNDS_CELL.get() not in settings.cells:
-        session.BOUNDS_CELL.forget()
+def choose_cell() -> str:
+    """Ask for a cell; the RNN at first."""
     return st.segmented_control(
-        "Cell",
-        settings.cells,
-        default=settings.cells[0],
-        required=True,
-        key="bounds_cell",
-        format_func=str.upper,
-        bind="query-params",
+        "Cell", CELLS, default=CELLS[0], required=True, key="bounds_cell", format_func=str.upper, bind="query-params"
     )
 
 
@@ -119,7 +130,8 @@ def choose_start(experiment: Experiment) -> Experiment:
 
 def show_details(cell: str, bounds: Mapping[str, Bounds], pictures: dict[str, go.Figure]) -> None:
     """Draw the tabs: the share of the hidden state near its bounds, and an LSTM's cell state. Add to `pictures`."""
-    saturated_tab, memory_tab = st.tabs(("Share beyond .99", "Cell state"), key="bounds_tab", bind="query-params")
+    names = ("Share beyond .99", "Cell state") if cell == "lstm" else ("Share beyond .99",)
+    saturated_tab, *memory_tab = st.tabs(names, key="bounds_tab", bind="query-params")
     if saturated_tab.open:
         with saturated_tab:
             pictures["saturated"] = figures.saturated(bounds)
@@ -128,10 +140,8 @@ def show_details(cell: str, bounds: Mapping[str, Bounds], pictures: dict[str, go
                 "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's "
                 "tanh is nearly flat there: its slope is below 0.02."
             )
-    if memory_tab.open:
-        with memory_tab:
-            if cell == "lstm":
+    for tab in memory_tab:
+        if tab.open:
+            with tab:
                 pictures["cell-state"] = figures.sizes(bounds, "cell")
                 layout.chart(pictures["cell-state"], "cell-state", "Size of the cell state over time")
-            else:
-                st.caption(f"Only an LSTM has a cell state; this is the {cell.upper()}.")

@@ -79,7 +79,7 @@ def show_word(
     shown = experiment if squashed else experiment.replace(activation="identity")
     drawing = _drawing(shown, tuple(words), run is not None, word, reading)
     with place:
-        layout.chart(drawing, "cell", f"The {reading.cell.upper()} reading “{reading.words[word]}”", moves=True)
+        layout.chart(drawing, "cell", f"The {reading.cell.upper()} and its numbers at one word", moves=True)
     st.html(place_html(reading, word))
     return word, drawing
 
@@ -96,7 +96,7 @@ def place_html(reading: Reading, word: int) -> str:
     for t, text in enumerate(reading.words):
         look = "font-weight:700;border-bottom:3px solid" if t == word else "opacity:.75" if t > word else ""
         shown.append(f'<bdi style="padding:0 2px;{look}">{escape(text)}</bdi>')
-    return f'<div dir="auto" style="max-height:5.2em;overflow:auto">{" ".join(shown)}</div>'
+    return f'<div dir="auto" style="overflow-wrap:anywhere">{" ".join(shown)}</div>'
 
 
 def untrained_readings(experiments: Mapping[str, Experiment], words: list[str], squashed: bool) -> dict[str, Reading]:

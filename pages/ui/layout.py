@@ -28,6 +28,7 @@ TIGHT = """<style>
   > [class*="-layer1"]:not([data-retained]) .js-plotly-plot:not([style*="visibility"]) .main-svg) > [class*="-layer0"]
 { visibility: hidden; }
 [class*="st-key-tall-"] { min-height: 48rem; }
+.stTabs [role="tabpanel"] { min-height: 28rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,

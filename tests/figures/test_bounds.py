@@ -5,6 +5,7 @@ import pytest
 
 from analysis import Experiment, measure_untrained
 from analysis.figures import bounds as figures
+from analysis.figures import style
 from analysis.lesson.repetition import repeat
 
 ACTIVATIONS = ("tanh", "relu", "identity")
@@ -25,22 +26,46 @@ def named(figure, name):
 
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("factor", [0.1, 1, 3, 5])
-def test_the_textbook_picture_draws_and_plays_every_step(log, factor):
+@pytest.mark.parametrize("step", [0, 3, 10])
+def test_the_textbook_picture_draws_every_entry_up_to_a_time_step(log, factor, step):
     result = repeat([0.02, -0.5, 0, 1], factor)
-    figure = figures.repeated(result, log)
-    assert len(figure.data) == 8 and len(figure.frames) == 11
+    figure = figures.repeated(result, step, log)
+    assert len(figure.data) == 8 and not figure.frames
     shown = lambda values: np.where(values == 0, np.nan, np.abs(values)) if log else values  # noqa: E731
     for n in range(4):
-        np.testing.assert_array_equal(figure.data[n].y, shown(result.plain[:, n]))
-        np.testing.assert_array_equal(figure.data[4 + n].y, shown(result.bounded[:, n]))
-        np.testing.assert_array_equal(figure.frames[3].data[4 + n].y, shown(result.bounded[:4, n]))
-    assert all(np.isfinite(axis.range).all() for axis in figure.select_yaxes())
-    low, high = figure.layout.yaxis.range
-    drawn = np.array(figure.data[3].y, float)
-    drawn = np.log10(drawn) if log else drawn
-    assert low <= drawn.min() and drawn.max() <= high
-    assert [button.label for button in figure.layout.updatemenus[0].buttons] == ["▶ Play", "Pause"]
-    assert len(figure.layout.sliders[0].steps) == 11
+        np.testing.assert_array_equal(figure.data[n].y, shown(result.plain[: step + 1, n]))
+        np.testing.assert_array_equal(figure.data[4 + n].y, shown(result.bounded[: step + 1, n]))
+    for panel, axis in enumerate(figure.select_yaxes()):
+        low, high = axis.range
+        drawn = np.concatenate([np.array(trace.y, float) for trace in figure.data[4 * panel : 4 * panel + 4]])
+        drawn = np.log10(drawn) if log else drawn
+        assert low <= np.nanmin(drawn) and np.nanmax(drawn) <= high
+        band = figure.layout.shapes[panel]
+        assert (band.y0, band.y1) == (pytest.approx(10**low) if log else -1, 1)
+
+
+def test_no_time_step_is_flat_while_the_entries_grow():
+    result = repeat([0.02, -0.5, 1], 3)
+    for step in range(1, 11):
+        figure = figures.repeated(result, step)
+        low, high = figure.layout.yaxis.range
+        assert max(np.ptp(trace.y) for trace in figure.data[:3]) > 0.3 * (high - low)
+        assert figure.layout.yaxis2.range == figures.repeated(result, 10).layout.yaxis2.range
+
+
+def test_the_entries_lie_on_tanhs_curve():
+    result = repeat([0.02, -0.5, 1], 3)
+    curve, dots = figures.squash(result, 2).data[0], figures.squash(result, 2).data[-1]
+    np.testing.assert_allclose(curve.y, np.tanh(curve.x))
+    np.testing.assert_allclose(dots.y, np.tanh(dots.x))
+    np.testing.assert_array_equal(dots.y, result.bounded[2])
+    assert np.isnan(np.array(figures.squash(result, 0).data[-1].x, float)).all()
+
+
+def test_no_activation_and_no_entry_has_a_cells_colour_or_that_of_a_sign():
+    taken = {*style.COLOURS.values(), style.NEGATIVE, style.POSITIVE}
+    assert not taken & {*figures.COLOURS.values(), *figures.ENTRIES}
+    assert not {style.NEGATIVE, style.POSITIVE} & set(style.COLOURS.values())
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -67,8 +92,10 @@ def test_an_overflow_is_a_gap_with_a_mark(measured):
     figure = figures.sizes({"identity": replace(bounds, hidden=beyond, overflow_step=7)})
     drawn = named(figure, "identity").y
     assert np.isnan(drawn[7:]).all() and np.isfinite(drawn[:7]).all()
-    assert figure.layout.shapes[0].x0 == 7
-    assert figure.layout.annotations[0].text == "beyond floating point:<br>identity from step 7"
+    band, mark = figure.layout.shapes
+    assert (band.y1, band.label.text) == (1, "within ±1")
+    assert mark.x0 == 7
+    assert figure.layout.annotations[0].text == "beyond floating point:<br>identity from time step 7"
     assert np.isfinite(figure.layout.yaxis.range).all()
 
 

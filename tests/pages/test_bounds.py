@@ -37,12 +37,21 @@ def sentences(at, cell, **start):
 
 
 def test_it_opens_with_the_textbook_case(page):
-    assert len(charts(page)) == 1
+    assert len(charts(page)) == 2
     repeated = repeat(parse_vector(DEFAULT), 3.0)
     sentence, details = vector_sentences(repeated)
     assert sentence in texts(page) and details + overflow_sentence(repeated) in texts(page)
-    spec = charts(page)[0]
-    assert len(spec["frames"]) == 11 and spec["layout"]["yaxis"].get("type") != "log"
+    assert charts(page)[0]["layout"]["yaxis"].get("type") != "log"
+    assert page.select_slider(key="time_step").value == 10
+
+
+def test_its_time_step_is_chosen_for_both_pictures():
+    at = fine(opened(PAGE, **SMALL, time_step=3))
+    lines, curve = charts(at)
+    assert all(len(trace["marker"]["size"]) == 4 for trace in lines["data"])  # time steps 0 to 3
+    fine(at.button(key="time_step_back").click().run())
+    assert all(len(trace["marker"]["size"]) == 3 for trace in charts(at)[0]["data"])
+    assert charts(at)[1]["data"][-1] != curve["data"][-1]
 
 
 def test_a_real_cell_is_an_rnn_at_first(cell):
@@ -55,14 +64,17 @@ def test_every_cell_with_either_start_draws_all_activations(cell, start):
     at = fine(opened(PAGE, **REAL, bounds_cell=cell.upper(), bounds_start=start, bounds_tab="Cell state"))
     for chart in charts(at)[:2]:
         assert {"tanh", "relu", "identity"} <= {trace.get("name") for trace in chart["data"]}
-    assert len(charts(at)) == (3 if cell == "lstm" else 2)
+    assert len(charts(at)) == 3
+    assert [tab.label for tab in at.tabs] == ["Share beyond .99", "Cell state"][: 1 + (cell == "lstm")]
+    if cell != "lstm":  # a link to the tab that it doesn't have
+        assert "share of |h|" in charts(at)[2]["layout"]["yaxis"]["title"]["text"]
 
 
 @pytest.mark.parametrize("factor", [0.1, 1.0, 5.0])
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_the_number_at_both_ends(factor, scale):
     at = fine(opened(PAGE, **SMALL, factor=factor, scale=scale))
-    assert len(charts(at)) == 1
+    assert len(charts(at)) == 2
 
 
 @pytest.mark.parametrize("text", ["x", "1,,nan", "1e99", "1 2 3 4 5 6 7 8 9", "<b>1</b>"])
@@ -83,7 +95,7 @@ def test_a_typo_keeps_the_last_good_vector(text):
 
 @pytest.mark.parametrize("show", ["x", "", "a" * 3000])
 def test_hostile_views_fall_back(page, show):
-    assert len(charts(fine(opened(PAGE, **SMALL, show=show)))) == 1
+    assert len(charts(fine(opened(PAGE, **SMALL, show=show)))) == 2
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "1e-6 1e6", "0 0 1"])
@@ -103,17 +115,20 @@ def test_moving_the_sidebar_shows_the_sidebars_weights():
     assert linked.segmented_control(key="bounds_start").value == SIDEBAR
 
 
-def test_a_cell_that_is_no_longer_chosen_gives_way():
-    at = fine(opened(PAGE, **REAL, bounds_cell="GRU"))
-    fine(at.pills(key="cells").set_value(["lstm"]).run())
-    assert sentences(at, "lstm", **PRESET_START)[0] in texts(at)
+def test_the_page_offers_all_cells_whatever_the_sidebar_says():
+    at = fine(opened(PAGE, **REAL, cells="RNN", bounds_cell="GRU"))
+    assert at.segmented_control(key="bounds_cell").options == ["RNN", "LSTM", "GRU"]
+    gru = at.session_state["settings"].experiment_of("gru").replace(**PRESET_START)
+    assert gru.hidden_size == SMALL["hidden_size"]
+    measured = {each: preview(gru.replace(activation=each)) for each in ACTIVATIONS}
+    assert tanh_sentences("gru", measured)[0] in texts(at)
 
 
 def test_an_overflow_leaves_gaps_and_a_mark():
     at = opened(PAGE, **REAL | {"length": 900, "hidden_size": 2}, cells="RNN", init="identity", gain=3)
     assert not at.exception
     state = charts(at)[0]
-    assert any("identity from step" in note["text"] for note in state["layout"]["annotations"])
+    assert any("identity from time step" in note["text"] for note in state["layout"]["annotations"])
     assert sentences(at, "rnn")[1] in texts(at)
     assert "∞" not in texts(at) and "×0." not in texts(at)
     assert "Infinity" not in json.dumps(charts(at))

@@ -16,7 +16,7 @@ def vector_sentences(repeated: Repeated) -> tuple[str, str]:
         return "Zero stays zero, with tanh and without.", ""
     largest = [format_number(sizes.max(initial=0)) for sizes in (start, end, bounded)]
     sentence = (
-        f"After {len(repeated.plain) - 1} steps the largest size went from {largest[0]} to {largest[1]}, "
+        f"After {len(repeated.plain) - 1} time steps the largest size went from {largest[0]} to {largest[1]}, "
         f"through tanh to {largest[2]}."
     )
     if len(bounded) < 2:
@@ -31,15 +31,15 @@ def vector_sentences(repeated: Repeated) -> tuple[str, str]:
 
 
 def overflow_sentence(repeated: Repeated) -> str:
-    """Describe at which step the vector without tanh leaves floating point."""
+    """Describe at which time step the vector without tanh leaves floating point."""
     for event, steps in (
         ("grows beyond", repeated.overflow),
         ("falls below the normal numbers of", repeated.underflow),
     ):
         if steps["float64"] is not None:
-            formats = join_words([f"{name} at step {step:,}" for name, step in steps.items()])
-            return f"Without tanh, ×{repeated.factor:g} at every step, the largest entry {event} {formats}."
-    return f"×{repeated.factor:g} at every step never leaves floating point."
+            formats = join_words([f"{name} at time step {step:,}" for name, step in steps.items()])
+            return f"Without tanh, ×{repeated.factor:g} at every time step, the largest entry {event} {formats}."
+    return f"×{repeated.factor:g} at every time step never leaves floating point."
 
 
 def tanh_sentences(cell: str, measured: Mapping[str, Measured]) -> tuple[str, str]:

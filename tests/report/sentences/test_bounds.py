@@ -68,5 +68,5 @@ def test_a_vector_that_leaves_floating_point_names_the_step():
     assert vector_sentences(growing)[0].endswith("went from 1 to 59,049, through tanh to 0.995.")
     assert vector_sentences(growing)[1].startswith("Tanh also erases size: largest to smallest was 50 to 1 and ends ")
     assert vector_sentences(shrinking)[1].startswith("Largest to smallest was 50 to 1 and ends ")
-    assert overflow_sentence(growing).endswith("grows beyond float32 at step 81 and float64 at step 647.")
-    assert "falls below the normal numbers of float32 at step 127" in overflow_sentence(shrinking)
+    assert overflow_sentence(growing).endswith("grows beyond float32 at time step 81 and float64 at time step 647.")
+    assert "falls below the normal numbers of float32 at time step 127" in overflow_sentence(shrinking)
