@@ -39,8 +39,7 @@ def show_time_step(repeated: Repeated, log: bool) -> dict[str, go.Figure]:
     last = len(repeated.plain) - 1
     with left:
         place = st.container()
-        help = "How often the vector was multiplied."
-        step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, "Time step", help, "time step"))
+        step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, "Time step", "time step"))
     pictures = {"multiplied": figures.repeated(repeated, step, log), "squashed": figures.squash(repeated, step)}
     alts = {
         "multiplied": "Entries of a vector, multiplied at every time step, with and without tanh",
@@ -106,7 +105,13 @@ def show_cell(settings: Settings) -> None:
 def choose_cell() -> str:
     """Ask for a cell; the RNN at first."""
     return st.segmented_control(
-        "Cell", CELLS, default=CELLS[0], required=True, key="bounds_cell", format_func=str.upper, bind="query-params"
+        "Cell",
+        CELLS,
+        default=CELLS[0],
+        required=True,
+        key=session.BOUNDS_CELL.name,
+        format_func=str.upper,
+        bind="query-params",
     )
 
 

@@ -17,7 +17,7 @@ from analysis.report.sentences.cell import savings_sentence
 from analysis.results import Reading, Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
-from pages.ui import layout, player
+from pages.ui import layout, player, session
 from pages.ui.settings import Settings
 
 WORD = "word"  # the slider over words
@@ -31,9 +31,9 @@ def next_word_experiments(settings: Settings, first: str) -> dict[str, Experimen
     defaults = {name: SETTINGS[name].default for name in ("symbols", "position", "activation")}
     experiments = {}
     for cell in sorted(CELLS, key=lambda cell: cell != first):
-        experiment = settings.experiment_of(cell)
-        length = experiment.length if experiment.task == "words" else None
-        experiments[cell] = experiment.replace(**defaults, task="words", length=length, seeds=1, layers=1)
+        experiments[cell] = settings.experiment_of(cell).replace(
+            **defaults, task="words", text_file=settings.uploaded_text, length=None, seeds=1, layers=1
+        )
     return experiments
 
 
@@ -41,7 +41,7 @@ def choose_sentence() -> list[str]:
     """Ask for a sentence and return its words; those of the example where it has none."""
     text = st.text_input(
         "Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000,
-        help="Any language. To teach the model a text of your own, choose the task words in the sidebar.",
+        help="Any language. To teach the model a text of your own, upload it in the sidebar.",
     )  # fmt: skip
     words = split_words(text)
     if not words:
@@ -52,7 +52,7 @@ def choose_sentence() -> list[str]:
 def choose_cell() -> str:
     """Ask for a cell; the LSTM at first."""
     return st.segmented_control(
-        "Cell", sorted(CELLS, key=("lstm", "gru", "rnn").index), default="lstm", required=True, key="inside_cell",
+        "Cell", ("lstm", "gru", "rnn"), default="lstm", required=True, key=session.INSIDE_CELL.name,
         format_func=str.upper, bind="query-params", help="Which cell reads the sentence.",
     )  # fmt: skip
 
@@ -64,10 +64,7 @@ def word_track(words: Sequence[str]) -> player.Track:
         word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
         return f"{t + 1} · {word}"
 
-    return player.Track(
-        WORD, range(len(words)), len(words) // 2, "Word",
-        "The word that is read now: in the drawing, and in all tabs below.", "word", name,
-    )  # fmt: skip
+    return player.Track(WORD, range(len(words)), len(words) // 2, "Word", "word", name)
 
 
 def show_word(

@@ -60,9 +60,6 @@ WITHOUT_TANH = (
     "**Without tanh** nothing holds the state within −1 … 1. These are the same weights, so what differs is tanh's "
     "doing alone; a square beyond ±1 keeps the strongest colour."
 )
-STRONG = """<style>
-.st-key-layers-cell :is(.annotation-text, .cbaxis text) { fill: currentColor !important; }
-</style>"""  # the theme's own ink for what the drawing says
 LEGEND = (
     "Each patch is one vector, a square per unit: purple below 0, grey 0, gold above. Boxes hold learned weights: "
     "σ gives 0 to 1, tanh −1 to 1 (“as is” where it is switched off). Signs in circles work number by number. Point at "

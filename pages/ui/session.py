@@ -173,6 +173,12 @@ UPLOAD: Widget[UploadedFile] = Widget("upload")
 START: Widget[str | None] = Widget("start")
 """Home's three ways to start the cells."""
 
+INSIDE_CELL: Widget[str] = Widget("inside_cell")
+"""The cell that reads the sentence."""
+
+BOUNDS_CELL: Widget[str] = Widget("bounds_cell")
+"""The cell whose states and gradients are shown."""
+
 BOUNDS_START: Widget[str] = Widget("bounds_start")
 """The weights of that cell: those that show the effect, or the sidebar's."""
 

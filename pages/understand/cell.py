@@ -14,7 +14,6 @@ from pages.ui.settings import Settings
 layout.title(
     "What happens inside, word by word?", "One cell reads a sentence and carries its memory on from word to word."
 )
-st.html(lesson.STRONG)
 settings = sidebar.settings(sidebar.NEXT_WORD)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     words = ui.choose_sentence()
