@@ -97,7 +97,7 @@ def _entry_lines(starts: np.ndarray, sides: list[np.ndarray], step: int) -> list
         go.Scatter(
             x=np.arange(step + 1), y=values[: step + 1, n], name=f"{start:g}", legendgroup=str(n),
             showlegend=not panel, mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5},
-            marker={"size": [5] * step + [11], "opacity": 1, "line": {"width": 0}},
+            marker={"size": [5] * step + [11], "opacity": 1, "line": {"width": 0}}, cliponaxis=False,
             hovertemplate=f"from {start:g}, time step %{{x}}: %{{y:.4g}}<extra></extra>",
             xaxis=f"x{panel}", yaxis=f"y{panel}",
         )
@@ -155,11 +155,13 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
             bottoms.append(float(np.nanmin(low)))
         traces.append(_line(activation, x, middle, "×%{y:.3g}"))
     traces.append(style.key("5 % to 95 %", width=10, opacity=0.3))
-    traces.append(style.level((0, max(result.distance[-1] for result in decays.values())), 1.0, "as at the last step"))
+    traces.append(
+        style.level((0, max(result.distance[-1] for result in decays.values())), 1.0, "as at the last time step")
+    )
     bottom = np.log10(max(min(bottoms), style.LOWEST)) - 0.3
     layout = {
         "xaxis": {"title": {"text": "distance (time steps back from the last)"}},
-        "yaxis": {"title": {"text": "gradient, × the last step's"}} | _powers(bottom, np.log10(max(tops) * 3)),
+        "yaxis": {"title": {"text": "gradient, × the last time step's"}} | _powers(bottom, np.log10(max(tops) * 3)),
         "annotations": [_note(f"{', '.join(lost)}: beyond floating point")] if lost else [],
     }
     return style.figure(traces, layout, height=380)

@@ -72,7 +72,7 @@ LSTM = Drawing(
     },
     frame=(10, 5, 90, 57),
     notes=(("cell state: long memory", 70, 55), ("hidden state: what is passed on now", 46, 8),
-           ("kept", 40, 47.8), ("stored", 45.5, 44)),
+           ("kept", 40, 47.8), ("stored", 44, 44)),
 )  # fmt: skip
 GRU = Drawing(
     flows=(((8, 52), (91.5, 52)),),
@@ -95,7 +95,7 @@ GRU = Drawing(
         "recalled": (38, 30), "kept": (61, 52), "stored": (72, 45), "hidden": (96, 52),
     },
     frame=(9.5, 5, 90, 57),
-    notes=(("hidden state: all memory", 29, 55), ("kept", 61, 47.8), ("stored", 63, 44)),
+    notes=(("hidden state: all memory", 29, 55), ("kept", 61, 47.8), ("stored", 62, 44)),
 )  # fmt: skip
 RNN = Drawing(
     flows=(((8, 28), (45, 28)), ((55, 28), (91.5, 28))),
@@ -203,7 +203,7 @@ def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
         text = f"<b>{sign}</b>"
         if name in style.GATE_COLOURS:
             text += f'<br><span style="font-size:{NAME_SIZE}px">{name}</span>'
-        labels.append({"x": x, "y": y, "text": text, "font": {"size": 15}})
+        labels.append({"x": x, "y": y, "text": text, "font": {"size": 13}})
     for part, (x, y) in drawing.patches.items():
         symbol = "n" if (part, reading.cell) == ("candidate", "gru") else PART_SYMBOLS.get(part)
         place: style.Layout = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}

@@ -19,7 +19,8 @@ TIGHT = """<style>
 .stMainBlockContainer h4 { font-size: clamp(1.1rem, 1.5vw, 1.9rem); }
 .stMainBlockContainer .stMarkdown ul { margin: 0 0 .6rem; padding-left: 0; list-style: none; }
 .stMainBlockContainer .stMarkdown li { margin: 0; padding: 0; line-height: 1.5; font-size: .9rem; }
-.js-plotly-plot .plotly :is([class*=tick], [class*=title], .annotation) text { fill: currentColor !important; }
+.js-plotly-plot .plotly :is(:is([class*=tick], [class*=title], .annotation, .shape-label) text, .legendtitletext)
+{ fill: currentColor !important; }
 [class*="st-key-layers-"] { display: grid; grid-template-columns: 100%; }
 [class*="st-key-layers-"] > * { grid-area: 1 / 1; }
 [class*="st-key-layers-"]:has(.above-0):has(
