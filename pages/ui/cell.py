@@ -77,7 +77,8 @@ def show_word(
     drawing = _drawing(shown, tuple(words), run is not None, word, reading)
     with place:
         layout.chart(drawing, "cell", f"The {reading.cell.upper()} and its numbers at one word", moves=True)
-    st.html(place_html(reading, word))
+    with st.container(key="sentence-read"):
+        st.html(place_html(reading, word))
     return word, drawing
 
 
@@ -146,5 +147,5 @@ def show_costs(experiments: Mapping[str, Experiment]) -> None:
     """Show what each cell costs, and what the GRU saves beside the LSTM."""
     costs = {cell: cell_cost(experiment) for cell, experiment in experiments.items()}
     columns = {cell.upper(): [f"{cost['parameters']:,}", f"{cost['multiply_adds']:,}"] for cell, cost in costs.items()}
-    st.table({"": ["parameters", "multiply-adds per word"]} | columns, hide_index=True, border="horizontal")
+    st.table({"per cell": ["parameters", "multiply-adds per word"]} | columns, hide_index=True, border="horizontal")
     st.markdown(savings_sentence(costs["lstm"], costs["gru"]))

@@ -29,7 +29,8 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
         "ms per update": lambda cell, run: format_number(run.timing["ms_per_step"]),
     }
     st.table(
-        {"": list(rows)} | {cell.upper(): [of(cell, run) for of in rows.values()] for cell, run in runs.items()},
+        {"per cell": list(rows)}
+        | {cell.upper(): [of(cell, run) for of in rows.values()] for cell, run in runs.items()},
         hide_index=True,
         border="horizontal",
     )
@@ -44,7 +45,7 @@ def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
     """Show what one rate per time step says, and how well it describes the curve."""
     st.table(
         {
-            "": ["rate", "half-life", "r²", "over seeds, kept per time step"],
+            "per cell": ["rate", "half-life", "r²", "over seeds, kept per time step"],
             **{
                 wording.cell_with_state(cell, states): [
                     wording.describe_rate(found),

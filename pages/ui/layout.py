@@ -16,7 +16,9 @@ TIGHT = """<style>
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
 .stMainBlockContainer h3 { font-size: clamp(1.25rem, 1.85vw, 2.2rem); }
-.stMainBlockContainer h4 { font-size: clamp(1.1rem, 1.5vw, 1.9rem); }
+.stMainBlockContainer h2 { font-size: clamp(1.1rem, 1.5vw, 1.9rem); padding: 0.75rem 0 1rem; }
+:is([data-testid=stCaptionContainer], [data-selected=true], [data-testid=stSliderThumbValue]) p
+{ color: color-mix(in srgb, currentColor 50%, CanvasText); }
 .stMainBlockContainer .stMarkdown ul { margin: 0 0 .6rem; padding-left: 0; list-style: none; }
 .stMainBlockContainer .stMarkdown li { margin: 0; padding: 0; line-height: 1.5; font-size: .9rem; }
 .js-plotly-plot .plotly :is(:is([class*=tick], [class*=title], .annotation, .shape-label) text, .legendtitletext)
@@ -50,7 +52,7 @@ def title(question: str, line: str = "") -> None:
 
 def says(sentence: str) -> None:
     """Say in large letters what the numbers say."""
-    st.markdown(f"#### {sentence}" if sentence else "")
+    st.markdown(f"## {sentence}" if sentence else "")
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

@@ -30,7 +30,7 @@ def section(store: Store | None) -> bool:
         return False
     if not saved:
         return False
-    st.subheader("Watched in loops of your own", anchor=False)
+    st.header("Watched in loops of your own", anchor=False)
     st.caption("Tick one to see how far back its passes could teach it, and why.")
     lines: dict[str, Line] = {}
     damaged = set()

@@ -70,7 +70,7 @@ def captions(at):
 
 
 def headings(at):
-    return [text.value.removeprefix("#### ") for text in at.markdown if text.value.startswith("#### ")]
+    return [text.value.removeprefix("## ") for text in at.markdown if text.value.startswith("## ")]
 
 
 def shown(at, cell="lstm"):

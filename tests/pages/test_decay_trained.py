@@ -52,7 +52,7 @@ def test_a_training_adds_the_timeline_and_the_comparison(after_training):
 
 def test_what_the_cells_learned_stands_above_the_picture(after_training, runs):
     said = [text.value for text in after_training.markdown]
-    assert f"#### {compare_cells(runs)}" in said
+    assert f"## {compare_cells(runs)}" in said
     assert all(line(cell, run) in "\n".join(said) for cell, run in runs.items())
     names = [trace.get("name", "") for trace in charts(after_training)[0]["data"]]
     assert all(any(name.startswith(f"{cell.upper()}: accuracy ") for name in names) for cell in runs)

@@ -17,7 +17,7 @@ def home():
 
 def headline(at):
     """Return the sentence on the page's own decays, as the page shows it."""
-    return f"#### {untrained_sentence({cell: measured.decay for cell, measured in untrained(at).items()})}"
+    return f"## {untrained_sentence({cell: measured.decay for cell, measured in untrained(at).items()})}"
 
 
 def test_home_shows_three_cells_and_says_what_it_shows(home):
