@@ -15,7 +15,7 @@ MEANINGS = {
     (
         "lstm",
         "input",
-    ): "The input gate decides which numbers of the cell state are updated at all. **0** stores "
+    ): "The input gate decides which numbers of the cell state change at all. **0** stores "
     "nothing of the proposal, **1** stores all of it.",
     ("lstm", "candidate"): "The candidate proposes what could be stored, as numbers from **−1** to **1**. It is no "
     "gate: the input gate decides how much of it gets in.",

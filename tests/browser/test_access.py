@@ -25,6 +25,7 @@ FOUND = """own => axe.run({ resultTypes: ["violations"] }).then(({ violations })
         const element = document.querySelector(node.target[0]);
         return !(own[rule.id] && element?.closest(own[rule.id]));
     }).map(node => `${rule.id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`)))"""
+STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer'))"
 DRAWING = ".st-key-layers-cell .js-plotly-plot"
 SHOWN = f"""() => [...document.querySelectorAll("{DRAWING}")]
     .filter(each => each.querySelector(".main-svg") && getComputedStyle(each).visibility === "visible")
@@ -49,6 +50,7 @@ def opened(page, server, at):
         expect(page.get_by_text(re.compile("Nothing has been trained yet|Tick a run"))).to_be_visible()
     else:
         settle(page)
+    page.wait_for_function(STYLED)
     has_run(page)
 
 
