@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from analysis.figures import style
 from analysis.results import SMALLEST, Bounds, Decay, Repeated
 
-COLOURS = {"tanh": "#B0449C", "relu": "#94862A", "identity": "#7686A0"}  # which no cell has
+COLOURS = {"tanh": "#0F8C99", "relu": "#6E9410", "identity": "#7686A0"}  # no cell's and no gate's
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}
-ENTRIES = ("#8866CC", "#999933", "#CC6677", "#3A9E9E", "#A0703C", "#AA4499", "#808080", "#5588AA")
+ENTRIES = ("#8866CC", "#999933", "#CC6677", "#A0703C", "#808080", "#AA4499", "#5588AA", "#66A050")
 FLOOR = 1e-4  # the lowest size that the axis shows at first
 WITHIN = style.faded(style.NEUTRAL, 0.2)  # the band between −1 and 1
 HIGHEST_POWER = 308.25  # of ten: the largest float64

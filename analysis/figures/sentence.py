@@ -45,7 +45,7 @@ def gate(reading: Reading, name: str, word: int) -> go.Figure:
         axes["yaxis"]["range"] = [-0.03, 1.03]
         low, high = ENDS[name]
         bar = {"tickvals": [0, 0.5, 1], "ticktext": [f"0 {low}", "0.5", f"1 {high}"]}
-        axes["coloraxis"] = {"cmin": 0, "colorbar": bar}
+        axes["coloraxis"] = {"cmin": 0, "colorscale": style.GATE_SCALE, "colorbar": bar}
     return style.figure(
         [mean, _map(reading, name, "2")],
         style.panels(2, shared_xaxes=True, vertical_spacing=0.06, row_heights=(0.42, 0.58)),

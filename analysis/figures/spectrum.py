@@ -10,7 +10,7 @@ def gradient_matrix(matrix: np.ndarray, *, first: int = 0, height: int = 460) ->
     """Draw [t, s], the size of ∂ℓ_t/∂(memory state)_s relative to s = t, as colours from 1e-4 to 1e4.
 
     Equal bands along the diagonal mean that the network forgets the same way at every step. Gold is a gradient that
-    grows on its way back, purple one that fades.
+    grows on its way back, dark red one that fades.
 
     Args:
         matrix: (T, T) from `analysis.gradient_matrix`.

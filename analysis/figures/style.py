@@ -22,7 +22,7 @@ GATE_COLOURS = {  # none of a cell's hue; 3:1 or more on white and on Streamlit'
 }
 GATE_SCALE = [[0.0, "#5A5A66"], [0.5, "#CFCFCF"], [1.0, "#E69F00"]]  # a gate from 0 to 1
 NEUTRAL = "#808080"  # readable on white and on black
-NEGATIVE, POSITIVE = "#7D4DB3", "#D9A900"  # of values below and above 0: purple and gold, which no cell has
+NEGATIVE, POSITIVE = "#7B1E3C", "#D9A900"  # of values below and above 0: dark red and gold, no cell's and no gate's
 DIVERGING = [[0.0, NEGATIVE], [0.5, "#BFBFBF"], [1.0, POSITIVE]]  # use with values symmetric about 0
 SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # a colour bar's ends and middle
 CLEAR = "rgba(0,0,0,0)"

@@ -62,10 +62,11 @@ def test_the_entries_lie_on_tanhs_curve():
     assert np.isnan(np.array(figures.squash(result, 0).data[-1].x, float)).all()
 
 
-def test_no_activation_and_no_entry_has_a_cells_colour_or_that_of_a_sign():
-    taken = {*style.COLOURS.values(), style.NEGATIVE, style.POSITIVE}
-    assert not taken & {*figures.COLOURS.values(), *figures.ENTRIES}
-    assert not {style.NEGATIVE, style.POSITIVE} & set(style.COLOURS.values())
+def test_one_colour_has_one_meaning():
+    meanings = [style.COLOURS.values(), style.GATE_COLOURS.values(), (style.NEGATIVE, style.POSITIVE)]
+    meanings += [figures.COLOURS.values(), figures.ENTRIES]
+    colours = [colour for each in meanings for colour in each]
+    assert len(colours) == len(set(colours))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
