@@ -40,7 +40,11 @@ def show_time_step(repeated: Repeated, log: bool) -> dict[str, go.Figure]:
     with left:
         place = st.container()
         step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, "Time step", "time step"))
-    pictures = {"multiplied": figures.repeated(repeated, step, log), "squashed": figures.squash(repeated, step)}
+    subject = f"{repeated.plain[0].tolist()} {repeated.factor} {step} {log}"
+    pictures = {
+        "multiplied": layout.kept(f"multiplied {subject}", lambda: figures.repeated(repeated, step, log)),
+        "squashed": layout.kept(f"squashed {subject}", lambda: figures.squash(repeated, step)),
+    }
     alts = {
         "multiplied": "Entries of a vector, multiplied at every time step, with and without tanh",
         "squashed": "The curve of tanh, and what it makes of each entry",

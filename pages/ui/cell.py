@@ -67,25 +67,19 @@ def word_track(words: Sequence[str]) -> player.Track:
     return player.Track(WORD, range(len(words)), len(words) // 2, "Word", "word", name)
 
 
-def show_word(
-    experiment: Experiment, run: Run | None, words: list[str], squashed: bool, reading: Reading
-) -> tuple[int, go.Figure]:
-    """Draw the cell at one word, what chooses the word, and the sentence; return the word's place and the drawing."""
+def show_word(subject: str, reading: Reading) -> tuple[int, go.Figure]:
+    """Draw the cell at one word, what chooses the word, and the sentence; return the word's place and the drawing.
+
+    `subject` says of which model and which words the reading is.
+    """
     place = st.container()
     word = player.draw_track(word_track(reading.words))
-    shown = experiment if squashed else experiment.replace(activation="identity")
-    drawing = _drawing(shown, tuple(words), run is not None, word, reading)
+    drawing = layout.kept(f"cell {subject} {word}", lambda: draw_cell(reading, word))
     with place:
         layout.chart(drawing, "cell", f"The {reading.cell.upper()} and its numbers at one word", moves=True)
     with st.container(key="sentence-read"):
         st.html(place_html(reading, word))
     return word, drawing
-
-
-@st.cache_resource(max_entries=200, show_spinner=False)
-def _drawing(experiment: Experiment, words: tuple[str, ...], trained: bool, word: int, _reading: Reading) -> go.Figure:
-    """Draw the cell at one word; the cache leaves out the reading, which the other arguments determine."""
-    return draw_cell(_reading, word)
 
 
 def place_html(reading: Reading, word: int) -> str:

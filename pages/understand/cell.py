@@ -31,10 +31,11 @@ runs = {name: run for name, run in trainings.runs.items() if weights == "trained
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
 readings = {name: trained.get(name, untrained[name]) for name in CELLS}
 reading = readings[cell]
+subject = f"{experiments[cell]} {words} {squashed} {cell in runs}"
 
 
 def read_along():
-    return ui.show_word(experiments[cell], runs.get(cell), words, squashed, reading)
+    return ui.show_word(subject, reading)
 
 
 with picture:
@@ -60,7 +61,7 @@ if gates_tab.open:
                 st.latex(lesson.FORMULAS[cell, gate])
                 st.markdown(lesson.MEANINGS[cell, gate])
                 st.markdown(sentences.gate_extremes_sentence(reading, gate))
-            pictures["gate"] = figures.gate(reading, gate, word)
+            pictures["gate"] = layout.kept(f"{gate} {subject} {word}", lambda: figures.gate(reading, gate, word))
             with values:
                 layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
 if unit_tab.open:
