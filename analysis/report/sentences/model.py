@@ -23,7 +23,7 @@ MEMORY = (
 )
 GATES = "The first sequence; units in the same order for all gates. Of many units, evenly spaced ones are shown."
 MATRIX = (
-    "A row is the loss at one time step; going left is going back. Blue: the gradient fades. Orange: it grows. "
+    "A row is the loss at one time step; going left is going back. Dark red: the gradient fades. Gold: it grows. "
     "The loss is the output at that time step along the same direction."
 )
 
