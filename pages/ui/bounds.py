@@ -83,7 +83,7 @@ def show_cell(settings: Settings) -> None:
     """Show how large states and gradients of a cell become, with tanh and without."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = choose_cell()
-        experiment = choose_start(settings.experiment_of(cell))
+        experiment = choose_start(settings.every[cell])
     experiments = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
     measured = measure_untrained(experiments)
     bounds = {activation: result.bounds for activation, result in measured.items()}

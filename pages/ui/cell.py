@@ -31,7 +31,7 @@ def next_word_experiments(settings: Settings, first: str) -> dict[str, Experimen
     defaults = {name: SETTINGS[name].default for name in ("symbols", "position", "activation")}
     experiments = {}
     for cell in sorted(CELLS, key=lambda cell: cell != first):
-        experiments[cell] = settings.experiment_of(cell).replace(
+        experiments[cell] = settings.every[cell].replace(
             **defaults, task="words", text_file=settings.uploaded_text, length=None, seeds=1, layers=1
         )
     return experiments

@@ -35,8 +35,9 @@ def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
     """Return what the sidebar says, and let it show only what the page reads; where it is wrong, end the page."""
     show(read)
     chosen = session.SETTINGS.get()
-    if chosen.error:
-        st.error(escape_markdown(chosen.error))
+    no_cell = session.CELLS.name in read and not chosen.cells
+    if error := chosen.error or ("Choose at least one cell in the sidebar." if no_cell else ""):
+        st.error(escape_markdown(error))
         st.stop()
     return chosen
 
@@ -154,18 +155,16 @@ def _slide(name: str) -> None:
 
 def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
     """Make one experiment per cell, leaving out what doesn't apply to it; keep the path of an uploaded text."""
-    if not cells:
-        return Settings({}, text, error="Choose at least one cell in the sidebar.")
-    experiments, left_out = {}, []
+    every, left_out = {}, []
     try:
-        for cell in cells:
-            experiments[cell], labels = for_cell(values, cell)
-            if labels:
+        for cell in CELLS:
+            every[cell], labels = for_cell(values, cell)
+            if labels and cell in cells:
                 verb = "is" if len(labels) == 1 else "are"
                 left_out.append(f"The {cell.upper()} has no gates, so {join_words(labels)} {verb} ignored for it.")
     except ValueError as error:
-        return Settings({}, text, error=str(error))
-    return Settings(experiments, text, " ".join(left_out))
+        return Settings({}, uploaded_text=text, error=str(error))
+    return Settings({cell: every[cell] for cell in cells}, every, text, " ".join(left_out))
 
 
 def put(settings: dict, anew: bool = False) -> None:

@@ -118,7 +118,7 @@ def test_moving_the_sidebar_shows_the_sidebars_weights():
 def test_the_page_offers_all_cells_whatever_the_sidebar_says():
     at = fine(opened(PAGE, **REAL, cells="RNN", bounds_cell="GRU"))
     assert at.segmented_control(key="bounds_cell").options == ["RNN", "LSTM", "GRU"]
-    gru = at.session_state["settings"].experiment_of("gru").replace(**PRESET_START)
+    gru = at.session_state["settings"].every["gru"].replace(**PRESET_START)
     assert gru.hidden_size == SMALL["hidden_size"]
     measured = {each: preview(gru.replace(activation=each)) for each in ACTIVATIONS}
     assert tanh_sentences("gru", measured)[0] in texts(at)

@@ -75,7 +75,7 @@ def test_the_page_of_gates_shows_an_untrained_cell_beside_a_trained_one(without_
     lstm, gru = untrained(at)["lstm"], runs(at)["gru"]
     at.switch_page("pages/measure/gates.py")
     assert [line.split()[3] for line in fine(at.run()).code[0].value.splitlines()] == ["decay", "train"]
-    heads = [text.value for text in at.markdown if text.value.startswith("#### ")]
+    heads = [text.value for text in at.markdown if text.value.startswith("## ")]
     before, after = gru.measured_before.saturation, gru.measured_after.saturation
     assert [head.removeprefix("## ") for head in heads] == [
         saturation_sentence(cell_with_state("lstm", STATES), lstm.saturation),

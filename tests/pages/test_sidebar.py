@@ -128,6 +128,14 @@ def test_a_page_hides_what_it_does_not_read_and_keeps_it():
     assert at.session_state["hidden_size"] == 4 and at.query_params["hidden_size"] == "4"
 
 
+@pytest.mark.parametrize("page", ["measure/bounds", "understand/cell"])
+def test_a_page_that_asks_for_its_cell_needs_none_in_the_sidebar(page):
+    at = app(**{name: str(value) for name, value in SMALL.items()}, show="a real cell")
+    at.pills(key="cells").set_value([]).run()
+    fine(at.switch_page(f"pages/{page}.py").run())
+    assert charts(at) and not at.error
+
+
 def test_reset_gives_every_setting_its_default():
     at = app(cells="RNN", init="identity", layers="2", **SMALL)
     next(button for button in at.button if button.label == "Reset").click().run()

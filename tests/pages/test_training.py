@@ -176,7 +176,7 @@ def test_advice_that_was_taken_is_not_given_again():
             "gru",
             [0.125, 0.13, 0.125, 0.9],
             ["GRU has not learned yet. Try"],
-            ["forget bias 1", "chrono", "more updates"],
+            ["chrono", "forget bias 1", "more updates"],
         ),
         ("rnn", [0.125, 0.125], ["RNN has not learned yet. Try"], ["more updates"]),
         ("gru", [0.125, 0.9, 0.9, 0.9], [], []),
