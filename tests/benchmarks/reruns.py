@@ -1,7 +1,8 @@
 """What a rerun of each page costs the server when nothing has changed, beside a bare Streamlit page.
 
-The bare page has 18 widgets and a chart of nine lines. Plain websocket clients ask both servers in turn, before and
-after a training. Prints the median in ms, its ratio to the bare page's, and the kB that are sent.
+The bare page has 18 widgets, of the kinds that the dashboard has, and a chart of nine lines. Plain websocket clients
+ask both servers in turn, before and after a training. Prints the median in ms, its ratio to the bare page's, and
+the kB that are sent.
 """
 
 import argparse
@@ -24,7 +25,13 @@ import streamlit as st
 
 st.title("Bare")
 for k in range(18):
-    st.sidebar.slider(f"Widget {k}", 0, 100, 50, key=f"widget{k}", bind="query-params", help="One of 18.")
+    shared = {"label": f"Widget {k}", "key": f"widget{k}", "bind": "query-params", "help": "One of 18."}
+    if k < 6:
+        st.sidebar.slider(**shared, min_value=0, max_value=100, value=50)
+    elif k < 12:
+        st.sidebar.number_input(**shared, min_value=0.0, max_value=100.0, value=50.0)
+    else:
+        st.sidebar.selectbox(**shared, options=("one", "two", "three"))
 x = np.arange(30)
 st.plotly_chart(go.Figure([go.Scatter(x=x, y=x + k, name=str(k)) for k in range(9)]), key="chart")
 """

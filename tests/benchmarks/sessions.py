@@ -26,7 +26,7 @@ from tests.helpers.browser import Server
 PAGES = ("", "decay", "gates", "bounds", "model", "cell", "runs")
 HIDDEN_SIZES = (8, 16, 32, 64)  # settings from a small set, as a class has them
 PAUSE = 10.0  # seconds between two moves of a session
-PATIENCE = 120  # seconds after which an answer counts as dropped
+PATIENCE = 30  # seconds after which an answer counts as dropped
 MIB = 2**20
 
 
@@ -68,7 +68,11 @@ class Session:
             self.repeats = {}
         finished, self.received = False, 0
         while not finished:
-            answer, content = ForwardMsg(), await asyncio.wait_for(self.socket.recv(), PATIENCE)
+            try:
+                answer, content = ForwardMsg(), await asyncio.wait_for(self.socket.recv(), PATIENCE)
+            except TimeoutError:
+                what = f"a fragment of {self.page!r}" if fragment else repr(self.page)
+                raise TimeoutError(f"no end of {what} within {PATIENCE} s") from None
             answer.ParseFromString(content)
             self.received += len(content)
             finished = self.hear(answer)
@@ -86,6 +90,8 @@ class Session:
                     self.tally.errors.append(f"{self.page}: {element.exception.type}: {element.exception.message}")
             case "auto_rerun":
                 self.repeats[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
+            case "script_finished" if answer.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                self.repeats = {}  # the whole page is run next
             case "script_finished":
                 return True
         return False
