@@ -110,7 +110,7 @@ RNN = Drawing(
 COLOUR_AXIS = {
     "cmin": -1, "cmax": 1, "colorscale": style.DIVERGING,
     "colorbar": {
-        "orientation": "h", "thickness": 9, "len": 0.3, "x": 1, "xanchor": "right", "y": 1, "ypad": 0,
+        "orientation": "h", "thickness": 9, "len": 0.3, "x": 0.7, "xanchor": "right", "y": 1, "ypad": 0,
         "yanchor": "top", "outlinewidth": 0, "tickfont_size": 12, **style.SIGNED,
     },
 }  # fmt: skip
@@ -132,6 +132,7 @@ def cell(reading: Reading, word: int, *, height: int = 400) -> go.Figure:
         {
             "height": height, "font": {"size": 14}, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "hovermode": "closest",
             "showlegend": False, "dragmode": False, "paper_bgcolor": style.CLEAR, "plot_bgcolor": style.CLEAR,
+            "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             "coloraxis": COLOUR_AXIS, "shapes": _shapes(drawing),
             "annotations": [*_labels(drawing, reading), *_word_labels(drawing, reading, word)],
             "xaxis": axis | {"range": [-3, 103]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE]},
