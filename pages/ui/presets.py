@@ -15,7 +15,7 @@ TO_THE_TOP = """<script>document.querySelector('[data-testid="stMain"]').scrollT
 </script>"""  # numbered: the same script twice in a row would not run again
 PRESETS = [
     ("All three forget", "home/home", {"length": 100},
-     "Untrained, 100 steps, as torch starts them: see for how many steps RNN, LSTM and GRU keep 1 % of the gradient."),
+     "Untrained, 100 time steps, as torch starts them: see for how many RNN, LSTM and GRU keep 1 % of the gradient."),
     ("How a start helps", "home/home", {"length": 100, "init": "orthogonal", "forget_bias": 1.0},
      "Orthogonal weights and a forget bias of 1: the same cells, untrained; see how far they reach."),
     ("tanh, and yet it explodes", "measure/bounds",
