@@ -175,7 +175,7 @@ def summarize(tally: Tally) -> dict[str, float | int]:
         "health_95": float(np.quantile(tally.health, 0.95)),
         "health_slowest": max(tally.health),
         "memory_at_first": tally.memory[0],
-        "memory_half_way": tally.memory[len(tally.memory) // 2],
+        **{f"memory_at_{k}_of_5": tally.memory[k * len(tally.memory) // 5] for k in range(1, 5)},
         "memory_largest": max(tally.memory),
     }
 
