@@ -155,7 +155,8 @@ def _shapes(drawing: Drawing) -> list[style.Layout]:
             path = "M" + " L".join(f"{x},{y}" for x, y in wire)
             shapes.append({"type": "path", "path": path} | _style_of(style.NEUTRAL, width))
     for name, place in drawing.boxes.items():
-        colour = style.GATE_COLOURS.get(name, style.NEUTRAL)
+        learned = "candidate" if name == "hidden" else name  # an RNN's one box proposes, and is taken
+        colour = style.GATE_COLOURS.get(learned, style.NEUTRAL)
         shapes.append(_rectangle(place, BOX) | _style_of(style.NEUTRAL, 2, style.faded(colour, 0.3)))
     for place in drawing.patches.values():
         shapes.append(_rectangle(place, PATCH) | _style_of(style.NEUTRAL, 2, style.NEUTRAL))

@@ -53,7 +53,7 @@ def timeline(runs: Runs, *, height: int = 420) -> go.Figure:
     by_metric = _grouped(runs, lambda run: run.metric_name)
     panels, dashes = style.numbers(1 + len(by_metric)), _dashes(runs)
     traces = _traces(runs, _by_step(runs, lambda snapshot: snapshot.decay.horizon), dashes)
-    axes: style.Layout = {"yaxis": {"title": {"text": "horizon"}, "rangemode": "tozero"}}
+    axes: style.Layout = {"yaxis": {"title": {"text": "horizon,<br>time steps"}, "rangemode": "tozero"}}
     for panel, (metric, group) in zip(panels[1:], by_metric.items(), strict=True):
         medians = _by_step(group, lambda snapshot: float(finite_median(snapshot.metric)))
         traces += _traces(group, medians, dashes, panel, legend=False)

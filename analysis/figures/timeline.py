@@ -60,7 +60,7 @@ def timeline(runs: Mapping[str, Trained | Watched], step: int | None = None, *, 
         axes = style.merged({f"xaxis{panel}": {"range": [0, last]} for panel in panels}, axes)
         snapshots = [snapshot for run in runs.values() for snapshot in run.snapshots]
         at = threshold_suffix(snapshots[0].decay) if snapshots else ""
-        axes["yaxis"] = {"title": {"text": f"horizon{at}"}, "rangemode": "tozero"}
+        axes["yaxis"] = {"title": {"text": f"horizon{at},<br>time steps"}, "rangemode": "tozero"}
     if learned:
         first = next(iter(learned.values()))
         traces.append(style.level((0, last), first.chance, "chance", "2"))

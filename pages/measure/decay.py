@@ -7,8 +7,8 @@ from pages.ui.decay import DecayView
 from pages.ui.untrained import measure_decays
 
 layout.title(
-    "How far back can it learn from, and how far does it remember?",
-    "Gradient: how far back a small change can still be taught. Answers: how far back it depends on what it read.",
+    "How far back can a network learn from, and how far does it remember?",
+    "Gradient: how far back a small change can still be taught. Answers: how far back they depend on what it read.",
 )
 settings = sidebar.settings()
 row = st.container(horizontal=True, vertical_alignment="center")

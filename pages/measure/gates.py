@@ -7,6 +7,7 @@ from analysis.experiment import GATED
 from analysis.figures import gates as figures
 from analysis.report import wording
 from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
+from analysis.report.sentences.training import training_sentence
 from analysis.report.tables import Gates, saturation_tables
 from pages.ui import export, gates, layout, player, sidebar, training
 from pages.ui.untrained import measure_untrained, mention_sizes
@@ -54,6 +55,8 @@ def histograms() -> tuple[Gates, dict[str, str]]:
     names = {cell: wording.cell_with_state(cell, wording.name_states(phases)) for cell in gated}
     for cell, name in names.items():
         layout.says(saturation_sentence(name, now[cell], before.get(cell)))
+    if runs:
+        st.markdown(layout.lines(training_sentence(cell, run) for cell, run in runs.items()))
     notable = [describe_notable_gates(name, now[cell], before.get(cell)) for cell, name in names.items()]
     ends = ENDS + (" The arrow leads from before the training to now." if before else "")
     st.caption("  \n".join([*filter(None, notable), ends]))

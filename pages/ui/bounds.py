@@ -68,7 +68,7 @@ def choose_vector() -> Repeated:
             )  # fmt: skip
             message = st.empty()
         factor = st.slider(
-            "Times, each time", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=165,
+            "Multiply by", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=165,
             help="What every entry is multiplied by, ten time steps in a row.",
         )  # fmt: skip
     try:
@@ -116,6 +116,7 @@ def choose_cell() -> str:
         key=session.BOUNDS_CELL.name,
         format_func=str.upper,
         bind="query-params",
+        help="Whose states and gradients are shown.",
     )
 
 

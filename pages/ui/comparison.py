@@ -20,13 +20,12 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
             run.metric
         ),
         f"horizon after training{at}": lambda cell, run: wording.describe_horizon_range(decays[cell]),
-        f"its range over the last fifth of the updates{at}": lambda cell, run: wording.describe_late_horizons(
+        f"horizon over the last fifth of the updates{at}": lambda cell, run: wording.describe_late_horizons(
             horizons_at(run, decays[cell].threshold)
         ),
         "memory span": lambda cell, run: wording.describe_span(run.memory),
         "parameters": lambda cell, run: f"{run.timing['parameters']:,}",
         "multiply-adds per time step": lambda cell, run: f"{run.timing['multiply_adds']:,}",
-        "ms per update": lambda cell, run: format_number(run.timing["ms_per_step"]),
     }
     st.table(
         {"per cell": list(rows)}
@@ -36,8 +35,7 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
     )
     st.caption(
         "In brackets: the range over seeds. Multiply-adds: of one model, for one time step of one sequence. "
-        "Milliseconds: an update of all seeds together, on this machine, where cells that train at once slow one "
-        "another: they do not rank the cells. " + start_sentence(runs)
+        + start_sentence(runs)
     )
 
 

@@ -1,6 +1,5 @@
 """What the page of gradient decay shows: the decays at the step that is reached or chosen, their sentences, details."""
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -17,7 +16,12 @@ from analysis.measures.threshold import horizons_at
 from analysis.report import wording
 from analysis.report.sentences import decay as sentences
 from analysis.report.sentences.progress import progress_sentence
-from analysis.report.sentences.training import compare_cells, explain_horizon_and_span, training_sentence
+from analysis.report.sentences.training import (
+    compare_cells,
+    explain_horizon_and_span,
+    failure_mark,
+    training_sentence,
+)
 from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from analysis.results import Decay, Snapshot
 from pages.ui import comparison, controls, layout, player, sidebar, training
@@ -128,12 +132,13 @@ class DecayView:
         )
 
     def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
-        """Return by cell what it answers, in a few words, where that was measured."""
+        """Return by cell what it answers, in a few words, where that was measured; whether that is a failure."""
         metrics = {cell: taken.metric for cell, taken in snapshots.items()}
         metrics |= {cell: run.metric for cell, run in self.runs.items()}
         name = METRICS[self.experiment.task]
+        marks = {cell: failure_mark(run).removeprefix(", ") for cell, run in self.runs.items()}
         return {
-            cell: f"{name} {wording.format_number(np.nanmedian(metric))}"
+            cell: f"{name} {wording.format_number(np.nanmedian(metric))} {marks.get(cell, '')}".rstrip()
             for cell, metric in metrics.items()
             if np.isfinite(metric).any()
         }
@@ -162,8 +167,7 @@ class DecayView:
         lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]
         if others := {cell: self.decays[cell] for cell in self.starting if by_cell and cell not in by_cell}:
             lines.append(sentences.untrained_sentence(others))
-        listed = "\n".join("- " + re.sub(r"^(RNN|LSTM|GRU)\b", r"**\1**", line) for line in lines)
-        st.markdown(("After training:\n\n" if earlier else "") + listed)
+        st.markdown(layout.lines(lines, " after training" if earlier else ""))
 
     def show_timeline(self, seen: Mapping[str, Progress], step: int | None) -> None:
         """Draw horizon and metric by training step, with the chosen step marked; while something trains, seldom."""

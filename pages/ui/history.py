@@ -94,4 +94,5 @@ def runs_sentences(runs: Mapping[str, Run | Progress]) -> str:
         else:
             sentence = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
         sentences[label] = sentence.removeprefix(cell.upper()).lstrip(":, ")  # the label names the cell
-    return runs_list(sentences, comparison.decays(runs))
+    tasks = {(run.experiment.task, run.experiment.task_length) for run in runs.values()}
+    return runs_list(sentences, comparison.decays(runs), alike=len(tasks) == 1)

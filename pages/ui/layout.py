@@ -1,6 +1,7 @@
 """How a page looks: its question, its pictures, its sentences."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -32,6 +33,7 @@ TIGHT = """<style>
 { visibility: hidden; }
 [class*="st-key-tall-"] { min-height: 48rem; }
 .stTabs [role="tabpanel"] { min-height: 28rem; }
+[data-testid=stSidebarNavLink]:focus-visible { outline: 2px solid; outline-offset: -2px; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,
@@ -48,6 +50,11 @@ def title(question: str, line: str = "") -> None:
     if line:
         with st.container(key="line"):
             st.caption(line)
+
+
+def lines(sentences: Iterable[str], after: str = "") -> str:
+    """Return a line per sentence, the cell that it begins with in bold, and then what `after` says."""
+    return "\n".join("- " + re.sub(r"^(RNN|LSTM|GRU)\b", rf"**\1**{after}", line) for line in sentences)
 
 
 def says(sentence: str) -> None:

@@ -61,9 +61,9 @@ WITHOUT_TANH = (
     "doing alone; a square beyond ±1 keeps the strongest colour."
 )
 LEGEND = (
-    "Each patch is one vector, a square per unit: dark red below 0, grey 0, gold above. Boxes hold learned weights: "
-    "σ gives 0 to 1, tanh −1 to 1 (“as is” where it is switched off). Signs in circles work number by number. Point at "
-    "a square to read it."
+    "Each patch is one vector, a square per unit: dark red below 0, grey 0, gold above. Coloured boxes hold learned "
+    "weights: σ gives 0 to 1, tanh −1 to 1 (“as is” where it is switched off). Signs in circles work number by number. "
+    "Point at a square to read it."
 )
 SOURCES = """
 - S. Hochreiter, J. Schmidhuber: [Long short-term memory](https://doi.org/10.1162/neco.1997.9.8.1735), 1997; the

@@ -35,7 +35,12 @@ def switch() -> None:
     now = {name: session.setting(name).get() for name in ("init", "gain", "forget_bias")}
     session.START.set(next((name for name, start in STARTS.items() if start == now), None))
     st.segmented_control(
-        "Start", list(STARTS), key=session.START.name, on_change=_apply_start, label_visibility="collapsed"
+        "Start",
+        list(STARTS),
+        key=session.START.name,
+        on_change=_apply_start,
+        label_visibility="collapsed",
+        help="Sets the initialisation, gain and forget bias in the sidebar.",
     )
 
 

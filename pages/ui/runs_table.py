@@ -113,9 +113,9 @@ HORIZON = (
 )
 COLUMNS = {  # those that a phone has room for first
     "Run": lambda row: row.name or describe_experiment(row.experiment).partition(", ")[0],
-    "Horizon": _horizon,
     "Answers": _answers,
     "By chance": lambda row: format_number(row.chance) if row.metric else "–",
+    "Horizon": _horizon,
     "Settings": lambda row: (
         describe_experiment(row.experiment) if row.name else describe_experiment(row.experiment).partition(", ")[2]
     ),

@@ -25,8 +25,8 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
 
 experiments = ui.next_word_experiments(settings, cell)
 untrained = ui.untrained_readings(experiments, words, squashed)
-picture = st.container()
 trainings = training.draw_row(Settings(experiments))
+picture = st.container()
 runs = {name: run for name, run in trainings.runs.items() if weights == "trained"}
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
 readings = {name: trained.get(name, untrained[name]) for name in CELLS}

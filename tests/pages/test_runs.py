@@ -52,7 +52,7 @@ def test_an_empty_history_says_what_to_do():
 def test_the_table_says_what_came_of_each(runs):
     at = opened()
     table = at.dataframe[0].value
-    assert list(table)[:3] == ["Run", "Horizon", "Answers"]  # what a phone has room for
+    assert list(table)[:3] == ["Run", "Answers", "By chance"]  # what a phone has room for
     assert list(table).index("By chance") == list(table).index("Answers") + 1
     assert sorted(table["Run"]) == ["GRU", "LSTM", "RNN"]
     assert set(table["Status"]) == {"finished"}

@@ -65,7 +65,7 @@ def test_a_picture_through_the_training_follows_the_threshold():
     at.select_slider(key="threshold").set_value(0.5).run()
     (row,) = training.jobs().rows()
     timeline = charts(at)[1]
-    assert timeline["layout"]["yaxis"]["title"]["text"] == "horizon at 50 %"
+    assert timeline["layout"]["yaxis"]["title"]["text"] == "horizon at 50 %,<br>time steps"
     (drawn,) = (trace["y"] for trace in timeline["data"] if trace["name"] == "GRU" and trace["yaxis"] == "y")
     wanted = [at_threshold(each.decay, 0.5).horizon for each in training.load(row.id).snapshots]
     assert drawn == wanted != [each.decay.horizon for each in training.load(row.id).snapshots]

@@ -20,7 +20,7 @@ def cost_sentence(cells: int, seeds: int, seconds: float, before: int) -> str:
 
 def starting_line(seconds: float) -> str:
     """Say that trainings wait for the workers to start, and until when the last of them ends."""
-    return f"The workers are starting, about {describe_duration(seconds)} in all"
+    return f"The workers are starting, about {describe_duration(seconds)} left"
 
 
 def progress_line(updates: Mapping[str, int], waiting: Sequence[str], whole: int, seconds: float) -> str:
@@ -38,5 +38,5 @@ def progress_line(updates: Mapping[str, int], waiting: Sequence[str], whole: int
     if not waiting:
         return f"{at} of {whole} updates, {left} left"
     if not at:
-        return f"{join_cells(waiting)} {waits}, {left} in all"
-    return f"{at} of {whole} updates; {join_cells(waiting)} {waits}, {left} in all"
+        return f"{join_cells(waiting)} {waits}, {left} left"
+    return f"{at} of {whole} updates; {join_cells(waiting)} {waits}, {left} left"

@@ -1,4 +1,4 @@
-"""Gates in words: how much of the time the gate that carries memory keeps, and which others are often at an end."""
+"""Gates in words: how often the gate that carries memory keeps, and which others are often at an end."""
 
 from collections.abc import Mapping
 from statistics import median_low
@@ -15,7 +15,7 @@ LOSES = {"forget": "erases", "update": "replaces"}  # what a gate that carries m
 SIDES = (1, 0)  # near 1, then near 0
 ENDS = (
     "Shaded are a gate's two ends, below 0.1 and above 0.9 (of a candidate, beyond −0.9 and 0.9); "
-    "above them, how much of the time it is there."
+    "above them, the share of its values there."
 )
 
 
@@ -27,7 +27,7 @@ def name_ends(gate: str) -> tuple[str, str]:
 def saturation_sentence(
     name: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None
 ) -> str:
-    """Say how much of the time the gate that carries a cell's memory keeps, and how much it erases or replaces.
+    """Say what share of its values the gate that carries a cell's memory keeps, and what share erases or replaces.
 
     Args:
         name: the cell's name in the sentence.
@@ -40,17 +40,18 @@ def saturation_sentence(
     if not sides:
         loses = LOSES[gate]
         if all(max(_ends(now[each])) < RARELY for each in _gates(now)):
-            return f"{name}: all gates are half open; they neither keep nor {loses.removesuffix('s')}."
-        return f"{name}: the {gate} gate stays between its ends; it neither keeps nor {loses}."
+            half = f"all gates are half open: they neither keep nor {loses.removesuffix('s')}"
+        else:
+            half = f"the {gate} gate stays between its ends: it neither keeps nor {loses}"
+        return f"{name}: {half}, and a time step lets through about {_percent(_mean(now[gate]))} of the memory."
     ends = name_ends(gate)
     if max(share) >= ALWAYS:
         side = share.index(max(share))
-        untrained = f" (untrained {_percent(was[side])} of the time)" if was else ""
+        untrained = f" (untrained {_percent(was[side])} of it)" if was else ""
         return f"{name}: the {gate} gate always {ends[side]} everything{untrained}."
-    does = [f"{ends[side]} {_percent(share[side])}" for side in sides]
-    does[0] += " of the time"
+    does = [f"{_percent(share[side])} {ends[side].removesuffix('s')}" for side in sides]
     untrained = f" (untrained {join_words([_percent(was[side]) for side in sides])})" if was else ""
-    return f"{name}: the {gate} gate {join_words(does)}{untrained}."
+    return f"{name}: of the {gate} gate's values {join_words(does)}{untrained}."
 
 
 def describe_notable_gates(
@@ -69,10 +70,9 @@ def describe_notable_gates(
                 does += [f"always {end} in {always}"] if always else []
             elif share[side] >= RARELY:
                 was = f" (untrained {_percent(_ends(before[gate])[side])})" if before else ""
-                much = f"{_percent(share[side])}{'' if does else ' of the time'}{was}"
-                does.append(f"{'' if does else 'is '}{end} {much}{always and f', always in {always}'}")
+                does.append(f"{_percent(share[side])} {end}{was}{always and f', always in {always}'}")
         if does:
-            said.append(f"the {gate} gate {join_words(does)}")
+            said.append(f"{gate} gate {join_words(does)}")
     return f"{name}: {'; '.join(said)}." if said else ""
 
 
@@ -85,6 +85,12 @@ def _ends(saturation: Saturation) -> tuple[float, float]:
     """Return the shares of all values at the left and at the right end."""
     assert saturation.ends is not None, "only a candidate has no ends"
     return saturation.ends
+
+
+def _mean(saturation: Saturation) -> float:
+    """Return the mean of a gate's values, to half a bin of its histogram."""
+    middles = (saturation.edges[1:] + saturation.edges[:-1]) / 2
+    return float((saturation.shares * middles).sum())
 
 
 def _percent(share: float) -> str:

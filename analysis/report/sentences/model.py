@@ -19,7 +19,7 @@ from analysis.results import Decay, Memory
 NAMED = 3  # modules that are named; of more, the number is told
 MEMORY = (
     "How much the last output changes, as a share of its size, where the network starts from zero "
-    "and reads only the last time steps. Its training may never have had such a start."
+    "and reads only the last time steps. In training it may never have started from zero there."
 )
 GATES = "The first sequence; units in the same order for all gates. Of many units, evenly spaced ones are shown."
 MATRIX = (
@@ -38,7 +38,7 @@ def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
     last = format_steps(memory.span + 1)
     if "time step" in gradient:  # once is enough
         last = "one" if memory.span == 0 else last.removesuffix(" time steps")
-    return f"{gradient} Reading only the last {last.removeprefix('1 ')} changes its output by less than half."
+    return f"{gradient} Given only the last {last.removeprefix('1 ')}, its output changes by less than half."
 
 
 def _describe_gradient(decay: Decay) -> str:

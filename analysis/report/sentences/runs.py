@@ -43,15 +43,17 @@ def imported_sentence(titles: Sequence[str], known: int) -> str:
     return f"{' and '.join(parts)}: they are ticked below."
 
 
-def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay]) -> str:
+def runs_list(sentences: Mapping[str, str], decays: Mapping[str, Decay], alike: bool = True) -> str:
     """Return a Markdown list of runs by label, and below it the `farthest_sentence`.
 
     Args:
         sentences: a sentence on each run, by label.
         decays: each run's latest decay.
+        alike: whether task and length of all are the same; else their horizons are not compared.
     """
     lines = [f"- **{escape_markdown(label)}**: {sentence}" for label, sentence in sentences.items()]
-    return "\n".join([*lines, "", farthest_sentence(decays)])
+    compared = farthest_sentence(decays) if alike else "Tasks or lengths differ, so horizons don't compare."
+    return "\n".join([*lines, "", compared])
 
 
 def farthest_sentence(decays: Mapping[str, Decay]) -> str:

@@ -76,7 +76,7 @@ def _ranking(metrics: Mapping[str, np.ndarray], higher: bool) -> str:
     if len(tied) == 1 and seeds == 1:
         return f"the {best.upper()} did best, but one seed each says little"
     if len(tied) == 1:
-        return f"the {best.upper()} did best: each of its {seeds} seeds beat those of {the_cells(worse)}"
+        return f"the {best.upper()} did best: each of its {seeds} seeds beat every seed of {the_cells(worse)}"
     models = f"({seeds} seed{'s' * (seeds > 1)} each)"
     tail = f"; {the_cells(worse)} did worse" if worse else ""
     medians = [np.median(metrics[cell]) for cell in tied]
@@ -107,12 +107,12 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
     was, now = describe_horizon(before).removesuffix(WHOLE), describe_horizon_range(after).removesuffix(WHOLE)
-    horizon = f"horizon{threshold_suffix(after)} {now}, untrained {was}"
+    horizon = f"horizon{threshold_suffix(after)} {now}, was {was}"
     ends = f"; {diverged}" if diverged else ""
-    return f"{cell.upper()}{_mark(run)}: {metric}; memory span {describe_span(run.memory)}; {horizon}{ends}."
+    return f"{cell.upper()}{failure_mark(run)}: {metric}; memory span {describe_span(run.memory)}; {horizon}{ends}."
 
 
-def _mark(run: Run) -> str:
+def failure_mark(run: Run) -> str:
     """Return a mark for a cell that has not learned its task, whose horizon would look like memory; else ""."""
     if has_not_learned(run):
         return ", not learned yet"
@@ -125,7 +125,7 @@ def _mark(run: Run) -> str:
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
     """Explain what horizon and memory span are, and what the open marks of a memory's picture are."""
     span = {
-        "symbol": "the furthest trained distance answered better than midway between chance and all right",
+        "symbol": "the furthest distance of its training at which its accuracy is above halfway from chance to 1",
         "window": "the time steps before the last that it must see to answer better than midway between chance and its "
         "best",
     }[run.memory.kind]

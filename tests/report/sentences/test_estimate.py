@@ -26,8 +26,8 @@ def test_a_cost_names_what_is_trained(numbers, said):
     ("updates", "waiting", "said"),
     [
         ({"lstm": 120, "gru": 80}, [], "LSTM 120, GRU 80 of 500 updates, about 12 s left"),
-        ({"lstm": 120}, ["gru"], "LSTM 120 of 500 updates; GRU waits for a free core, about 12 s in all"),
-        ({}, ["rnn", "lstm"], "RNN and LSTM wait for a free core, about 12 s in all"),
+        ({"lstm": 120}, ["gru"], "LSTM 120 of 500 updates; GRU waits for a free core, about 12 s left"),
+        ({}, ["rnn", "lstm"], "RNN and LSTM wait for a free core, about 12 s left"),
     ],
 )
 def test_progress_always_says_the_time_left(updates, waiting, said):

@@ -24,6 +24,9 @@ def gru(**gates):
     return {"reset": half, "update": half, "candidate": CANDIDATE} | gates
 
 
+LETS = ", and a time step lets through about 50 % of the memory."
+
+
 def test_a_gate_that_carries_memory_keeps_and_loses_in_words_of_its_own():
     assert (name_ends("forget"), name_ends("update")) == (("erases", "keeps"), ("replaces", "keeps"))
     assert name_ends("output") == name_ends("reset") == ("shut", "open")
@@ -32,30 +35,38 @@ def test_a_gate_that_carries_memory_keeps_and_loses_in_words_of_its_own():
 @pytest.mark.parametrize(
     ("now", "before", "said"),
     [
-        (lstm(), None, "X: all gates are half open; they neither keep nor erase."),
-        (gru(), gru(), "X: all gates are half open; they neither keep nor replace."),
+        (
+            lstm(),
+            None,
+            f"X: all gates are half open: they neither keep nor erase{LETS}",
+        ),
+        (
+            gru(),
+            gru(),
+            f"X: all gates are half open: they neither keep nor replace{LETS}",
+        ),
         (
             lstm(output=gate(right=0.5)),
             lstm(),
-            "X: the forget gate stays between its ends; it neither keeps nor erases.",
+            f"X: the forget gate stays between its ends: it neither keeps nor erases{LETS}",
         ),
-        (gru(update=gate(right=0.27)), None, "X: the update gate keeps 27 % of the time."),
+        (gru(update=gate(right=0.27)), None, "X: of the update gate's values 27 % keep."),
         (
             gru(update=gate(left=0.18, right=0.27), reset=gate(left=0.9)),
             gru(),
-            "X: the update gate keeps 27 % of the time and replaces 18 % (untrained 0 % and 0 %).",
+            "X: of the update gate's values 27 % keep and 18 % replace (untrained 0 % and 0 %).",
         ),
         (
             lstm(forget=gate(left=0.02, right=0.314), output=gate(right=0.6)),
             lstm(),
-            "X: the forget gate keeps 31 % of the time (untrained 0 %).",
+            "X: of the forget gate's values 31 % keep (untrained 0 %).",
         ),
-        (lstm(), lstm(forget=gate(right=0.7)), "X: the forget gate keeps 0 % of the time (untrained 70 %)."),
+        (lstm(), lstm(forget=gate(right=0.7)), "X: of the forget gate's values 0 % keep (untrained 70 %)."),
         (lstm(forget=gate(right=1)), None, "X: the forget gate always keeps everything."),
         (
             gru(update=gate(left=1)),
             gru(update=gate(left=0.4, right=0.3)),
-            "X: the update gate always replaces everything (untrained 40 % of the time).",
+            "X: the update gate always replaces everything (untrained 40 % of it).",
         ),
     ],
 )
@@ -70,18 +81,18 @@ def test_nothing_is_said_of_gates_in_between():
 
 def test_units_are_those_of_one_network():
     always = describe_notable_gates("X", lstm(forget=gate(right=1)))
-    assert always == "X: the forget gate always keeps in 8 of 8 units."
+    assert always == "X: forget gate always keeps in 8 of 8 units."
     right = np.zeros((3, 2, 4))
     right[0, :, 0], right[1, 0, :3], right[2] = 1, 0.995, 1
     differing = gru(update=gate(left=np.eye(4)[3] * (right[..., 3:] < 1), right=right))
     assert describe_notable_gates("X", differing) == (
-        "X: the update gate always keeps in 3 (2–8) of 8 units and always replaces in 2 (0–2) of 8 units."
+        "X: update gate always keeps in 3 (2–8) of 8 units and always replaces in 2 (0–2) of 8 units."
     )
 
 
 def test_other_gates_are_named_where_they_are_notable():
     now = lstm(output=gate(left=0.06, right=0.32), input=gate(left=[1, 0, 0, 0]), forget=gate(left=0.5, right=0.4))
     assert describe_notable_gates("X", now, lstm(output=gate(right=0.05))) == (
-        "X: the input gate is shut 25 % of the time (untrained 0 %), always in 2 of 8 units; "
-        "the output gate is open 32 % of the time (untrained 5 %) and shut 6 % (untrained 0 %)."
+        "X: input gate 25 % shut (untrained 0 %), always in 2 of 8 units; "
+        "output gate 32 % open (untrained 5 %) and 6 % shut (untrained 0 %)."
     )

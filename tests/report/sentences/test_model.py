@@ -7,16 +7,15 @@ from analysis.measures.memory import output_memory
 from analysis.models.measuring import measure_module
 from analysis.report.sentences.model import method_sentence, rate_sentence, reach_sentence
 
-HALF = "changes its output by less than half."
+HALF = "its output changes by less than half."
 SENTENCES = [
     (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence. Its output needs the whole sequence."),
-    (0.08, 1.0, f"RNN: 1 % of the gradient is left 1 time step back. Reading only the last one {HALF}"),
-    (0.005, 1.0, f"RNN: less than 1 % of the gradient is left 1 time step back. Reading only the last one {HALF}"),
+    (0.08, 1.0, f"RNN: 1 % of the gradient is left 1 time step back. Given only the last one, {HALF}"),
+    (0.005, 1.0, f"RNN: less than 1 % of the gradient is left 1 time step back. Given only the last one, {HALF}"),
     (
         1.0,
         1.0,
-        "RNN: at least 1 % of the gradient is left over the whole sequence. "
-        f"Reading only the last 10 time steps {HALF}",
+        f"RNN: at least 1 % of the gradient is left over the whole sequence. Given only the last 10 time steps, {HALF}",
     ),
     (1e40, 1.0, "RNN: how far back the gradient reaches can't be measured. What the output depends on can't be"),
     (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on can't be"),

@@ -48,4 +48,7 @@ def test_runs_are_listed_by_label_and_compared_below():
     near, far = replace(decay, horizon=1.0, horizons=np.array([1.0])), replace(decay, horizon=3.0)
     decays = {"a*": near, "b": replace(far, horizons=np.array([3.0]))}
     lines = runs_list({"a*": "accuracy 1", "b": "accuracy 0"}, decays).splitlines()
+    assert runs_list({"a": "accuracy 1"}, decays, alike=False).endswith(
+        "\n\nTasks or lengths differ, so horizons don't compare."
+    )
     assert lines == ["- **a\\***: accuracy 1", "- **b**: accuracy 0", "", farthest_sentence(decays)]

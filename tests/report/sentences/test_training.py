@@ -23,15 +23,23 @@ def test_what_is_remembered_names_its_threshold():
     before, after = (replace(decay(0.5), threshold=0.1, horizons=np.array([k, 9.0])) for k in (5.0, 6.0))
     said = training_sentence("gru", replace(run("gru", [0.5, 0.75]), memory=memory), before, after)
     assert said == (
-        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; memory span 3 time steps; horizon at 10 % 6 (6–9), untrained 6."
+        "GRU: accuracy 0.625 (0.5–0.75), chance 0.125; memory span 3 time steps; horizon at 10 % 6 (6–9), was 6."
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "span", "marks"),
     [
-        ("symbol", "the furthest trained distance answered better", "distances that its training never had"),
-        ("window", "the time steps before the last that it must see to answer better", "it starts in the middle"),
+        (
+            "symbol",
+            "the furthest distance of its training at which its accuracy is above halfway from chance to 1.",
+            "distances that its training never had",
+        ),
+        (
+            "window",
+            "the time steps before the last that it must see to answer better than midway between chance and its best.",
+            "it starts in the middle",
+        ),
     ],
 )
 def test_horizon_and_memory_span_are_explained(kind, span, marks):
@@ -43,7 +51,7 @@ def test_horizon_and_memory_span_are_explained(kind, span, marks):
     assert said.startswith(
         "Horizon: how far back a small change can still be taught now (10 % of the gradient is left). "
     )
-    assert f" Memory span: how far back its answers depend on what it read, {span} than midway between chance" in said
+    assert f" Memory span: how far back its answers depend on what it read, {span}" in said
     assert said == all_trained and "Open marks" not in said
     assert marked.startswith(f"{said} Open marks: {marks}")
 
@@ -53,7 +61,7 @@ def test_a_network_at_chance_does_not_look_as_if_it_remembered():
     memory = Memory("symbol", "accuracy", *[np.zeros(1)] * 4, np.zeros((2, 1)), 0.125, np.nan, nothing)
     said = training_sentence("rnn", replace(run("rnn", [0.12, 0.13]), memory=memory), decay(0.5), decay(0.95))
     metric = "accuracy 0.125 (0.12–0.13), chance 0.125"
-    assert said == f"RNN, not learned yet: {metric}; memory span none; horizon ≥ 29, untrained 6."
+    assert said == f"RNN, not learned yet: {metric}; memory span none; horizon ≥ 29, was 6."
 
 
 def test_what_is_remembered_counts_the_models_that_diverged():
@@ -70,7 +78,7 @@ def test_what_is_remembered_counts_the_models_that_diverged():
     [
         (
             {"rnn": [0.2, 0.3], "lstm": [0.9, 1.0]},
-            "s the LSTM did best: each of its 2 seeds beat those of the RNN.",
+            "s the LSTM did best: each of its 2 seeds beat every seed of the RNN.",
         ),
         (
             {"rnn": [0.2, 0.95], "lstm": [0.9, 1.0]},
@@ -93,7 +101,7 @@ def test_which_cell_claims_no_more_than_the_ranges(metrics, said):
 
 def test_which_cell_where_less_is_better():
     runs = {cell: run(cell, m, 1 / 6, "mse") for cell, m in {"rnn": [0.16, 0.17], "gru": [0.01, 0.02]}.items()}
-    assert compare_cells(runs).endswith(" updates the GRU did best: each of its 2 seeds beat those of the RNN.")
+    assert compare_cells(runs).endswith(" updates the GRU did best: each of its 2 seeds beat every seed of the RNN.")
 
 
 def test_chance():
