@@ -7,7 +7,7 @@ from pages.ui.decay import DecayView
 from pages.ui.untrained import measure_decays
 
 layout.title(
-    "How far back can a network learn from, and how far does it remember?",
+    "How far back can a network learn, and remember?",
     "Gradient: how far back a small change can still be taught. Answers: how far back they depend on what it read.",
 )
 settings = sidebar.settings()

@@ -167,7 +167,7 @@ class DecayView:
         lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]
         if others := {cell: self.decays[cell] for cell in self.starting if by_cell and cell not in by_cell}:
             lines.append(sentences.untrained_sentence(others))
-        st.markdown(layout.lines(lines, " after training" if earlier else ""))
+        st.markdown(layout.lines(lines, " trained" if earlier else ""))
 
     def show_timeline(self, seen: Mapping[str, Progress], step: int | None) -> None:
         """Draw horizon and metric by training step, with the chosen step marked; while something trains, seldom."""
