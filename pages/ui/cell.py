@@ -14,7 +14,8 @@ from analysis.figures.cell import cell as draw_cell
 from analysis.lesson.reading import read_with_model
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.cell import savings_sentence
-from analysis.results import Reading, Run
+from analysis.reading import Held, Reading
+from analysis.results import Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
 from pages.ui import layout, player, session
