@@ -14,7 +14,7 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
     """Draw the size of the memory after each word, and the share of the gradient left by distance, on linear axes.
 
     The gate as it is is faint. Where the held gate is the one that keeps, its powers are dashed: the gradient through
-    that gate alone.
+    that gate alone. Both axes reach at least to 1, so that they stay while the value moves.
     """
     colour = style.GATE_COLOURS[held.gate]
     looks = {
@@ -30,21 +30,29 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
         power = {"color": style.NEUTRAL, "width": 2, "dash": "dash"}
         traces.append(_line(f"{held.value:g}<sup>k</sup>, the gate alone", "2", held.through_gate, power, legend=True))
     T = len(held.words)
-    tops = np.concatenate([reading.left[np.isfinite(reading.left)] for reading in (as_it_is, held)])
     return style.figure(
         traces,
-        style.panels(2, vertical_spacing=0.3),
+        style.panels(2, vertical_spacing=0.26, row_heights=(0.42, 0.58)),
         by_word(held.words, [""]),
         {
-            "yaxis": {"title": {"text": f"memory {SYMBOLS[held.cell]}"}, "rangemode": "tozero", "nticks": 5},
+            "yaxis": {
+                "title": {"text": f"mean {SYMBOLS[held.cell]}"}, "range": [0, _top(as_it_is.size, held.size)],
+                "nticks": 5,
+            },
             "xaxis2": {"title": {"text": "distance k (words back from the last)"}, "range": [-0.5, T - 0.5]},
             "yaxis2": {
-                "title": {"text": "gradient left"}, "range": [-0.03, 1.05 * max(1.0, *tops)], "tickformat": ".0%",
-                "nticks": 5,
+                "title": {"text": "gradient left"}, "range": [-0.03, _top(as_it_is.left, held.left)],
+                "tickformat": ".0%", "nticks": 5,
             },
         },
         height=470,
     )  # fmt: skip
+
+
+def _top(*lines: np.ndarray) -> float:
+    """Return the end of an axis that holds all finite values, and 1, with a little room."""
+    values = np.concatenate(lines)
+    return float(1.05 * max(1, *values[np.isfinite(values)]))
 
 
 def _line(name: str, panel: str, values: np.ndarray, look: style.Layout, legend: bool = False) -> go.Scatter:

@@ -122,9 +122,9 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
         if held.through_gate is not None:
             power = f"{held.value:g}{str(back).translate(RAISED)}"
             sentence += f" (through the gate alone {power} = {format_percent(held.through_gate[-1])})"
-    state = "as trained" if trained else "as it starts"
-    sentence += f"; {state}, {format_percent(before)}."
-    return sentence if held.memory.any() else f"{sentence} But the memory stays empty: no word gets in."
+    if np.isfinite(before):
+        sentence += f"; {'as trained' if trained else 'as it starts'}, {format_percent(before)}"
+    return f"{sentence}." if held.memory.any() else f"{sentence}. But the memory stays empty: no word gets in."
 
 
 def _words_back(count: int) -> str:
