@@ -157,6 +157,7 @@ def show_held(
         )
         if holds:
             value = st.slider("Held at", 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", width=400)
+            value = round(value, 2)  # 3 × 0.05 is 0.15000000000000002
     if not holds:
         pictures.pop("held", None)
         tables.pop("held", None)
