@@ -319,32 +319,3 @@ class Run(Result):
 def versions() -> dict[str, str]:
     """Return the versions of Python, numpy and torch, by name, without importing torch."""
     return {"python": platform.python_version(), "numpy": np.__version__, "torch": version("torch")}
-
-
-@dataclass(frozen=True, eq=False)
-class Reading(Result):
-    """How one model reads a sentence of T words, embedded in E numbers each, with H units in its first layer.
-
-    `parts` holds what flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM cell,
-    cell_before, squashed (φ of the cell), kept (f c₋), stored (i g); of a GRU recalled (r a, where a = W_hn h₋ + b_hn),
-    kept (z h₋), stored ((1 - z) n).
-    """
-
-    cell: str
-    activation: str
-    words: tuple[str, ...]
-    left_out: int  # words after the longest sentence that is read
-    known: np.ndarray  # (T,) whether the model knows the word
-    embedded: np.ndarray  # (T, E)
-    parts: dict[str, np.ndarray]
-    shares: dict[str, np.ndarray]  # (T, H, 4) of each gate's sum: W x, W h₋, the word's bias, the memory's bias
-    wanted: tuple[str, ...]  # the word that follows; after the last, the predicted one
-    predicted: tuple[str, ...]  # the most likely next word
-    probability: np.ndarray  # (T, 2) of the predicted and of the wanted word
-    connectivity: np.ndarray  # (T, T) by predicting word, then word read: ‖∂(logit of wanted)/∂x‖; NaN if not yet read
-
-    @property
-    def relative(self) -> np.ndarray:
-        """Connectivity divided by each prediction's largest; NaN where all of a prediction's are zero."""
-        largest = np.nanmax(self.connectivity, axis=1, keepdims=True)
-        return self.connectivity / np.where(largest > 0, largest, np.nan)

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from analysis.experiment import PART_SYMBOLS
 from analysis.figures import style
+from analysis.reading import Reading
 from analysis.report.wording import format_percent
-from analysis.results import Reading
 
 SHOWN = 64  # units drawn of a vector, the first ones
 ACROSS = 8  # units side by side in a patch

@@ -1,13 +1,13 @@
 """One sentence by word: the states, the gates, and what a prediction depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.figures.cell import SHORT, shortened
-from analysis.results import Reading
+from analysis.reading import Reading
 
 CROWDED = 18  # from this many words on, only some are named: a phone has no room for more
 UNITS = {"title": {"text": "unit"}, "showgrid": False, "showline": False, "nticks": 5}  # the y axis of a map
@@ -26,7 +26,7 @@ def states(reading: Reading, word: int) -> go.Figure:
         [_map(reading, name, panel) for panel, name in zip(panels, names, strict=True)],
         style.panels(len(names), shared_xaxes=True, vertical_spacing=0.1, titles=tuple(STATES[name] for name in names)),
         {f"yaxis{panel}": UNITS for panel in panels},
-        _by_word(reading, panels),
+        by_word(reading.words, panels),
         _scale(lift=28),
         _mark(word, panels),
         height=120 + 190 * len(names),
@@ -49,7 +49,7 @@ def gate(reading: Reading, name: str, word: int) -> go.Figure:
     return style.figure(
         [mean, _map(reading, name, "2")],
         style.panels(2, shared_xaxes=True, vertical_spacing=0.06, row_heights=(0.42, 0.58)),
-        _by_word(reading, ["", "2"]),
+        by_word(reading.words, ["", "2"]),
         _scale(),
         _mark(word, ["", "2"]),
         axes,
@@ -86,7 +86,7 @@ def connectivity(readings: Mapping[str, Reading], word: int, *, relative: bool =
             titles=tuple(name.upper() for name in readings),
         ),
         {f"yaxis{panel}": axis | {"title": {"text": "share" if relative else "size"}} for panel in panels},
-        _by_word(next(iter(readings.values())), panels),
+        by_word(next(iter(readings.values())).words, panels),
         {"hovermode": "closest", "bargap": 0.25},
         _mark(word, panels),
         height=100 + 140 * len(readings),
@@ -115,18 +115,18 @@ def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:
     )  # fmt: skip
 
 
-def _by_word(reading: Reading, panels: list[str]) -> style.Layout:
+def by_word(words: Sequence[str], panels: list[str]) -> style.Layout:
     """Return x axes, with the words below the last panel; only every second or third of many words."""
-    T = len(reading.words)
+    T = len(words)
     named = range(0, T, 1 + T // CROWDED)
-    words = {
+    names = {
         "tickvals": list(named),
-        "ticktext": [shortened(reading.words[t], SHORT) for t in named],
+        "ticktext": [shortened(words[t], SHORT) for t in named],
         "tickangle": -45,
         "tickfont": {"size": 12},
     }
     axis = {"range": [-0.5, T - 0.5], "showgrid": False}
-    return {f"xaxis{panel}": axis | (words if panel == panels[-1] else {}) for panel in panels}
+    return {f"xaxis{panel}": axis | (names if panel == panels[-1] else {}) for panel in panels}
 
 
 def _mark(word: int, panels: list[str]) -> style.Layout:

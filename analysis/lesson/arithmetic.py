@@ -6,7 +6,7 @@ from math import tanh
 
 from analysis.experiment import PART_SYMBOLS
 from analysis.lesson.reading import ACTIVATION
-from analysis.results import Reading
+from analysis.reading import Reading
 
 DECIMALS = 3
 

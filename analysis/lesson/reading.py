@@ -13,7 +13,8 @@ from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment, read_text
-from analysis.results import Reading, Tape
+from analysis.reading import Reading
+from analysis.results import Tape
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import Vocabulary, encode_words
 
@@ -48,12 +49,9 @@ def read_sentence(experiment: Experiment, weights: Weights, words: list[str]) ->
     Raises:
         ValueError: for no word at all, and for weights without an embedding of this text's words.
     """
-    if not words:
-        raise ValueError("words=[]: expected at least one word")
-    vocabulary = encode_words(read_text(experiment.text_file)[0]).vocabulary
-    weights = _first_model(weights, vocabulary)
-    read_words = words[:MOST_WORDS]
-    T, codes = len(read_words), vocabulary.encode(read_words)
+    vocabulary, weights, codes = encode_for_first(experiment, weights, words)
+    T = len(codes)
+    read_words = words[:T]
     passes = _run(experiment, weights, codes)
     parts = _recorded_parts(passes.tape)
     shares = _shares(experiment, weights, passes.embedded, parts["hidden_before"])
@@ -88,12 +86,31 @@ def read_with_model(
     Raises:
         ValueError: as `read_sentence`, and where the experiment's text cannot be used.
     """
-    if trained is None:
-        task = build_task(experiment)
-        weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
-    else:
-        weights = {name: torch.from_numpy(weight) for name, weight in trained.items()}
-    return read_sentence(experiment, weights, words)
+    return read_sentence(experiment, model_weights(experiment, trained), words)
+
+
+def model_weights(experiment: Experiment, trained: Mapping[str, np.ndarray] | None = None) -> Weights:
+    """Return the weights (S, ...) of an experiment's run as tensors; None gives the initial weights.
+
+    Raises:
+        ValueError: where the experiment's text cannot be used.
+    """
+    if trained is not None:
+        return {name: torch.from_numpy(weight) for name, weight in trained.items()}
+    task = build_task(experiment)
+    return initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)[0]
+
+
+def encode_for_first(experiment: Experiment, weights: Weights, words: list[str]) -> tuple[Vocabulary, Weights, Tensor]:
+    """Return the vocabulary, the first model's weights (1, ...) in float64, and the classes (T,) of the words it reads.
+
+    Raises:
+        ValueError: as `read_sentence`.
+    """
+    if not words:
+        raise ValueError("words=[]: expected at least one word")
+    vocabulary = encode_words(read_text(experiment.text_file)[0]).vocabulary
+    return vocabulary, _first_model(weights, vocabulary), vocabulary.encode(words[:MOST_WORDS])
 
 
 def _first_model(weights: Weights, vocabulary: Vocabulary) -> Weights:

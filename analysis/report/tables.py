@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from analysis.experiment import Experiment
+from analysis.reading import Held, Reading
 from analysis.report.documents import as_plain
 from analysis.results import (
     Decay,
@@ -16,7 +17,6 @@ from analysis.results import (
     GateSample,
     Measured,
     Memory,
-    Reading,
     Repeated,
     Run,
     Saturation,
@@ -297,6 +297,30 @@ def reading_tables(readings: Mapping[str, Reading], chosen: Reading) -> Tables:
         for cell, reading in readings.items()
     ]
     return {"flow": partial(csv_table, flow), "connectivity": partial(csv_table, *connectivity)}
+
+
+def held_csv(*readings: Held) -> str:
+    """Write readings with a gate held, or as it is, as CSV, a row for each word; `value` is empty where it is as it is.
+
+    `distance` counts the words from there to the last; the gradient is the one that comes back to that word's memory.
+    """
+    return csv_table(
+        *(
+            {
+                "model": held.cell,
+                "gate": held.gate,
+                "value": np.nan if held.value is None else held.value,
+                "step": np.arange(len(held.words)),
+                "word": np.array(held.words),
+                "memory": held.size,
+                "distance": np.arange(len(held.words))[::-1],
+                "gradient": held.gradient[::-1],
+                "left": held.left[::-1],
+                "through_gate": np.nan if held.through_gate is None else held.through_gate[::-1],
+            }
+            for held in readings
+        )
+    )
 
 
 def _columns(decay: Decay, *names: str) -> dict[str, np.ndarray]:

@@ -79,6 +79,11 @@ SOURCES = """
 """
 GATES = {cell: tuple(gate for of, gate in FORMULAS if of == cell) for cell in ("lstm", "gru")}
 NO_GATE = "An RNN has no gate: every word rewrites its whole memory. That is what LSTM and GRU were built to mend."
+HELD = (
+    "Held, the gate has this value for every unit at every word; all else is as it was. Above: the size of the memory, "
+    "the mean over all units. Below: how much the score of the word most likely to come next would move if the memory "
+    "so many words before the last moved a little, as a share of what it would at the last word."
+)
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
 ARITHMETIC = {

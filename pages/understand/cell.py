@@ -42,7 +42,7 @@ with picture:
     word, drawing = player.moving(ui.WORD, read_along, beat=ui.BEAT)
     st.caption(f"{sentences.reader_sentences(reading, runs.get(cell), waiting=weights == 'trained')} {lesson.LEGEND}")
     sidebar.say_left_out(settings)
-pictures = {"cell": drawing}
+pictures, tables = {"cell": drawing}, reading_tables(readings, reading)
 layout.says(sentences.largest_state_sentence(reading))
 why_tanh = lesson.WHY_TANH[cell] if squashed else lesson.WITHOUT_TANH
 for column, text in zip(st.columns(3), (lesson.LOOP[cell], lesson.FLOWS[cell], why_tanh), strict=True):
@@ -64,6 +64,9 @@ if gates_tab.open:
             pictures["gate"] = layout.kept(f"{gate} {subject} {word}", lambda: figures.gate(reading, gate, word))
             with values:
                 layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
+            if gate != "candidate":
+                read = ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate)
+                st.fragment(ui.show_held)(subject, read, cell in runs, pictures, tables)
 if unit_tab.open:
     with unit_tab:
         last_unit = reading.parts["hidden"].shape[1] - 1
@@ -90,4 +93,4 @@ if costs_tab.open:
         ui.show_costs({name: experiments[name] for name in CELLS})
 with st.expander("Sources"):
     st.markdown(lesson.SOURCES)
-export.row("cell", pictures, experiments, reading_tables(readings, reading), trained=runs)
+export.row("cell", pictures, experiments, tables, trained=runs)

@@ -17,7 +17,7 @@ from statistics import median
 
 from playwright import sync_api as playwright
 
-from tests.helpers.browser import ARGUMENTS, CHROMIUM, PICTURE, Server, button, settle
+from tests.helpers.browser import ARGUMENTS, CHROMIUM, IN_SIGHT, PICTURE, Server, button, settle
 
 SIZE = {"width": 1280, "height": 800}
 THRESHOLDS = ("1 %", "3 %", "10 %", "30 %", "50 %")
@@ -37,6 +37,7 @@ STOPWATCH = """condition => {
 }"""
 CURVES = f"{PICTURE}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
 NAMED = f"[...({PICTURE}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
+HELD = f"{IN_SIGHT}.some(each => each._fullData.some(trace => trace.name.endsWith(%s)))"
 LIVE = "/(RNN|LSTM|GRU) after [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
 
 
@@ -66,6 +67,16 @@ def hidden_sizes(page: playwright.Page, moves: int) -> list[float]:
     for _ in range(moves):
         changed = f"(({CURVES}) ?? before) !== before".replace("before", json.dumps(page.evaluate(CURVES)))
         found.append(move(page, "Hidden size", "ArrowRight", changed))
+    return found
+
+
+def held_gates(page: playwright.Page, moves: int) -> list[float]:
+    """Move a gate that is held by hand; return how long each new picture takes."""
+    found = []
+    for k in range(moves):
+        hundredths = 90 - 5 * (k + 1) if k < 18 else 5 * (k - 17)
+        named = HELD % json.dumps(f"held at {hundredths / 100:g}")
+        found.append(move(page, "Held at", "ArrowLeft" if k < 18 else "ArrowRight", named))
     return found
 
 
@@ -110,6 +121,9 @@ def main() -> None:
         page = opened("", "seed=1")
         idle["hidden, Home"] = hidden_sizes(page, options.moves)
         page.close()
+        page = opened("cell", "hold=true")
+        idle["held gate"] = held_gates(page, options.moves)
+        page.close()
         page = opened("decay", long := f"seed=2&steps={LONG * options.moves}")
         button(page, "train").click()
         page.wait_for_function(LIVE)
@@ -117,6 +131,9 @@ def main() -> None:
         page.close()
         page = opened("", "seed=1&gain=0.9")  # models that are not measured yet
         busy["hidden, Home"] = hidden_sizes(page, options.moves)
+        page.close()
+        page = opened("cell", "hold=true&seed=1&gain=0.9")
+        busy["held gate"] = held_gates(page, options.moves)
         page.close()
         page = opened("decay", long)
         button(page, "cancel").click()  # which fails where nothing trains any more

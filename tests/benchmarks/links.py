@@ -32,6 +32,8 @@ WORDS = {  # of the pages' own controls
     "threshold": ("0.1 %", "50 %", "2 %"),
     "inside_cell": ("lstm", "GRU"),
     "model_steps": ("2", "200", "2000"),
+    "hold": ("true", "false"),
+    "held_at": ("0", "0.35", "1"),
     "sentence": ("a b", "猫 坐 在 垫子 上", "a " * 900),
 }
 SHOWN = 10  # links that are printed of the slowest

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.lesson.arithmetic import lines_of_unit
+from analysis.lesson.held import hold_gate_of_model
 from analysis.lesson.reading import MOST_WORDS
 from analysis.report.sentences import cell as sentences
 from analysis.tasks.vocabulary import split_words
@@ -226,6 +227,55 @@ def test_a_trained_model_takes_the_drawings_place():
     at.toggle(key="squashed").set_value(True)
     at.segmented_control(key="weights").set_value("untrained")
     assert drawing(fine(at.run()))["data"] == before
+
+
+def held(at):
+    """The picture of the held gate; None where no gate is held."""
+    return next((chart for chart in charts(at) if len(chart["data"]) > 3 and "yaxis2" in chart["layout"]), None)
+
+
+@pytest.mark.parametrize(("cell", "gate"), [("lstm", "forget"), ("lstm", "output"), ("gru", "update")])
+def test_a_gate_is_held_by_hand(cell, gate):
+    at = app(inside_cell=cell.upper(), **{f"{cell}_gate": gate})
+    assert held(at) is None and not at.slider(key="hidden_size").disabled
+    at.toggle(key="hold").set_value(True)
+    fine(at.run())
+    words, experiment = split_words(ui.EXAMPLE), shown(at, cell)[cell]
+    for value in (0.9, 0.35):
+        at.slider(key="held_at").set_value(value)
+        fine(at.run())
+        as_it_is, result = (hold_gate_of_model(experiment, words, gate, each) for each in (None, value))
+        picture = held(at)
+        assert {trace["name"] for trace in picture["data"]} >= {"as it is", f"{gate} gate held at {value}"}
+        assert sentences.held_sentences(as_it_is, result, trained=False) in [text.value for text in at.markdown]
+    at.toggle(key="hold").set_value(False)
+    assert held(fine(at.run())) is None
+
+
+def test_a_link_holds_a_gate_and_the_network_without_tanh_or_trained_is_held():
+    settings = {"steps": "3", "batch_size": "2", "length": "3", "task": "words", "hold": "true", "held_at": "0.4"}
+    at = app(squashed="false", **settings)
+    experiment, words = shown(at)["lstm"], split_words(ui.EXAMPLE)
+
+    def said(activation, trained):
+        experiment_shown = experiment.replace(activation=activation)
+        weights = training.load(training.jobs().find(experiment).id).weights if trained else None
+        as_it_is, result = (
+            hold_gate_of_model(experiment_shown, words, "forget", value, weights) for value in (None, 0.4)
+        )
+        return sentences.held_sentences(as_it_is, result, trained)
+
+    assert said("identity", False) in [text.value for text in at.markdown]
+    at.toggle(key="squashed").set_value(True)
+    assert said("tanh", False) in [text.value for text in fine(at.run()).markdown]
+    trained_page(at)
+    assert said("tanh", True) in [text.value for text in at.markdown]
+
+
+@pytest.mark.parametrize("settings", [{"lstm_gate": "candidate"}, {"inside_cell": "RNN"}])
+def test_what_is_no_gate_is_not_held(settings):
+    at = app(hold="true", **settings)
+    assert held(at) is None and "hold" not in [toggle.key for toggle in at.toggle]
 
 
 def test_nothing_trains_unasked():

@@ -9,12 +9,14 @@ import pytest
 
 from analysis import Experiment, measure_untrained, train
 from analysis.experiment import SETTINGS
+from analysis.lesson.held import hold_gate_of_model
 from analysis.lesson.reading import read_with_model
 from analysis.lesson.repetition import repeat
 from analysis.measures.gate_reading import read_gates
 from analysis.report.tables import (
     bounds_tables,
     gate_sequence_tables,
+    held_csv,
     reading_tables,
     runs_tables,
     saturation_tables,
@@ -39,6 +41,20 @@ def test_a_reading_is_written_by_word_and_unit():
     assert float(row["cell"]) == reading.parts["cell"][1, 1]
     assert [row["wanted"] for row in written["connectivity"][:2]] == ["=", "<"]
     assert float(written["connectivity"][2]["norm"]) == reading.connectivity[1, 1]
+
+
+def test_a_held_gate_is_written_by_word_beside_the_gate_as_it_is():
+    experiment = Experiment(task="words", cell="lstm", seeds=1, hidden_size=3)
+    as_it_is, held = (hold_gate_of_model(experiment, split_words("the list ,"), "forget", v) for v in (None, 0.9))
+    written = rows(lambda: held_csv(as_it_is, held))
+    assert [row["value"] for row in written] == [""] * 3 + ["0.9"] * 3
+    assert [row["word"] for row in written[3:]] == ["the", "list", ","]
+    assert [row["distance"] for row in written[3:]] == ["2", "1", "0"]
+    for row, reading, k in ((written[0], as_it_is, 2), (written[4], held, 1)):
+        assert float(row["gradient"]) == reading.gradient[k] and float(row["left"]) == reading.left[k]
+        assert float(row["memory"]) == reading.size[2 - k] == np.abs(reading.cell_state[2 - k]).mean()
+    assert [row["through_gate"] for row in written[:3]] == [""] * 3
+    assert [float(row["through_gate"]) for row in written[3:]] == pytest.approx([0.81, 0.9, 1])
 
 
 def test_saturation_is_written_by_bin_and_by_unit():

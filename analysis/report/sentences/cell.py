@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
 from analysis.report.wording import format_number, format_percent, join_words
-from analysis.results import Reading, Run
+from analysis.results import Run
 
 SMALLEST_SHARE = 0.01  # of the strongest dependence; a weaker one doesn't count
 MOST_UNKNOWN = 8  # unknown words that are listed
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
@@ -95,11 +97,39 @@ def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
     for cell, reading in readings.items():
         counted = np.flatnonzero(reading.relative[word, : word + 1] >= SMALLEST_SHARE)
         if len(counted):
-            back = word - int(counted[0])
-            parts.append(f"{back} word{'s' if back != 1 else ''} back in the {cell.upper()}")
+            parts.append(f"{_words_back(word - int(counted[0]))} in the {cell.upper()}")
     if not parts:
         return ""
     return f"More than {format_percent(SMALLEST_SHARE)} of the strongest dependence is found up to {join_words(parts)}."
+
+
+def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
+    """Compare what is left of the gradient at the first word with a gate held and as it is; "" for a single word.
+
+    `trained` says whether the model is. A memory that stays empty is said too: nothing can be taught to keep there.
+    """
+    back = len(held.words) - 1
+    if not back:
+        return ""
+    left, before = held.left[-1], as_it_is.left[-1]
+    sentence = f"With the {held.gate} gate held at {held.value:g}, "
+    if not held.gradient.any():
+        sentence += "no gradient reaches the memory"
+    elif np.isnan(left):
+        sentence += "the gradient leaves floating point"
+    else:
+        sentence += f"{format_percent(left)} of the gradient is left {_words_back(back)}"
+        if held.through_gate is not None:
+            power = f"{held.value:g}{str(back).translate(RAISED)}"
+            sentence += f" (through the gate alone {power} = {format_percent(held.through_gate[-1])})"
+    if np.isfinite(before):
+        sentence += f"; {'as trained' if trained else 'as it starts'}, {format_percent(before)}"
+    return f"{sentence}." if held.memory.any() else f"{sentence}. But the memory stays empty: no word gets in."
+
+
+def _words_back(count: int) -> str:
+    """Write a distance in words: "1 word back", "7 words back"."""
+    return f"{count} word{'s' * (count != 1)} back"
 
 
 def savings_sentence(lstm: Mapping[str, int], gru: Mapping[str, int]) -> str:

@@ -1,0 +1,64 @@
+"""One gate held at a value beside the gate as it is: the memory by word, the gradient by distance."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures import style
+from analysis.figures.sentence import by_word
+from analysis.reading import Held
+
+SYMBOLS = {"lstm": "|c|", "gru": "|h|"}  # the size of the memory state
+
+
+def held(as_it_is: Held, held: Held) -> go.Figure:
+    """Draw the size of the memory after each word, and the share of the gradient left by distance, on linear axes.
+
+    The gate as it is is faint. Where the held gate is the one that keeps, its powers are dashed: the gradient through
+    that gate alone. Both axes reach at least to 1, so that they stay while the value moves.
+    """
+    colour = style.GATE_COLOURS[held.gate]
+    looks = {
+        "as it is": (as_it_is, style.line(held.cell, color=style.faded(style.COLOURS[held.cell], 0.55))),
+        f"{held.gate} gate held at {held.value:g}": (held, {"color": colour, "width": 3}),
+    }
+    traces = [
+        _line(name, panel, values, look)
+        for name, (reading, look) in looks.items()
+        for panel, values in (("", reading.size), ("2", reading.left))
+    ]
+    if held.through_gate is not None:
+        power = {"color": style.NEUTRAL, "width": 2, "dash": "dash"}
+        traces.append(_line(f"{held.value:g}<sup>k</sup>, the gate alone", "2", held.through_gate, power, legend=True))
+    T = len(held.words)
+    return style.figure(
+        traces,
+        style.panels(2, vertical_spacing=0.26, row_heights=(0.42, 0.58)),
+        by_word(held.words, [""]),
+        {
+            "yaxis": {
+                "title": {"text": f"mean {SYMBOLS[held.cell]}"}, "range": [0, _top(as_it_is.size, held.size)],
+                "nticks": 5,
+            },
+            "xaxis2": {"title": {"text": "distance k (words back from the last)"}, "range": [-0.5, T - 0.5]},
+            "yaxis2": {
+                "title": {"text": "gradient left"}, "range": [-0.03, _top(as_it_is.left, held.left)],
+                "tickformat": ".0%", "nticks": 5,
+            },
+        },
+        height=470,
+    )  # fmt: skip
+
+
+def _top(*lines: np.ndarray) -> float:
+    """Return the end of an axis that holds all finite values, and 1, with a little room."""
+    values = np.concatenate(lines)
+    return float(1.05 * max(1, *values[np.isfinite(values)]))
+
+
+def _line(name: str, panel: str, values: np.ndarray, look: style.Layout, legend: bool = False) -> go.Scatter:
+    """Return a line of T values in a panel; the legend shows those of the first, and others where asked."""
+    return go.Scatter(
+        x=np.arange(len(values)), y=np.where(np.isfinite(values), values, np.nan), name=name, legendgroup=name,
+        showlegend=legend or not panel, mode="lines+markers", line=look, marker={"size": 5}, xaxis=f"x{panel}",
+        yaxis=f"y{panel}", hovertemplate="%{y:.3~g}" if not panel else "%{y:.3~p}",
+    )  # fmt: skip
