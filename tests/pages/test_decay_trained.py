@@ -69,8 +69,7 @@ def test_an_earlier_step_leaves_the_horizon_after_training(page, runs):
     fine(page)
     assert page.table[-1].value.equals(after)
     assert any(
-        text.value.startswith(line("rnn", runs["rnn"]).replace("**RNN**", "**RNN** trained"))
-        for text in page.markdown
+        text.value.startswith(line("rnn", runs["rnn"]).replace("**RNN**", "**RNN** trained")) for text in page.markdown
     )
     assert charts(page)[0]["layout"]["yaxis2"]["title"]["text"] == "accuracy<br>after training"
     assert cell_with_state("rnn", {"rnn": "update 0"}) in page.table[0].value.columns
