@@ -154,5 +154,5 @@ def test_a_rerun_draws_only_what_changed(drawn):
 def test_where_a_gate_keeps_and_where_it_replaces_is_said():
     said = texts(fine(opened(PAGE, **SMALL, cells="GRU", forget_bias=5, gates_tab=TABS[2])))
     assert "GRU: the update gate always keeps everything." in said
-    assert "GRU: update gate always keeps in 4 of 4 units." in said
+    assert "and always keeps in 4 of 4 units." in said
     assert "stuck" not in said and "update gate is" not in said

@@ -40,10 +40,8 @@ def saturation_sentence(
     if not sides:
         loses = LOSES[gate]
         if all(max(_ends(now[each])) < RARELY for each in _gates(now)):
-            half = f"all gates are half open: they neither keep nor {loses.removesuffix('s')}"
-        else:
-            half = f"the {gate} gate stays between its ends: it neither keeps nor {loses}"
-        return f"{name}: {half}, and a time step lets through about {_percent(_mean(now[gate]))} of the memory."
+            return f"{name}: all gates are half open: they neither keep nor {loses.removesuffix('s')}."
+        return f"{name}: the {gate} gate stays between its ends: it neither keeps nor {loses}."
     ends = name_ends(gate)
     if max(share) >= ALWAYS:
         side = share.index(max(share))
@@ -57,7 +55,7 @@ def saturation_sentence(
 def describe_notable_gates(
     name: str, now: Mapping[str, Saturation], before: Mapping[str, Saturation] | None = None
 ) -> str:
-    """Describe units whose gate never leaves one end, and other gates that are often open or shut; "" if none are.
+    """Describe the mean of the gate that carries memory, units that never leave one end, other gates at their ends.
 
     The arguments are those of `saturation_sentence`.
     """
@@ -67,13 +65,14 @@ def describe_notable_gates(
         for side in SIDES:
             end, always = name_ends(gate)[side], _count_always(now[gate], side)
             if gate in LOSES:
+                does += [f"lets through {_percent(_mean(now[gate]))} on average"] * (side == SIDES[0])
                 does += [f"always {end} in {always}"] if always else []
             elif share[side] >= RARELY:
                 was = f" (untrained {_percent(_ends(before[gate])[side])})" if before else ""
                 does.append(f"{_percent(share[side])} {end}{was}{always and f', always in {always}'}")
         if does:
             said.append(f"{gate} gate {join_words(does)}")
-    return f"{name}: {'; '.join(said)}." if said else ""
+    return f"{name}: {'; '.join(said)}."
 
 
 def _gates(saturation: Mapping[str, Saturation]) -> list[str]:

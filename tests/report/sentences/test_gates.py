@@ -24,9 +24,6 @@ def gru(**gates):
     return {"reset": half, "update": half, "candidate": CANDIDATE} | gates
 
 
-LETS = ", and a time step lets through about 50 % of the memory."
-
-
 def test_a_gate_that_carries_memory_keeps_and_loses_in_words_of_its_own():
     assert (name_ends("forget"), name_ends("update")) == (("erases", "keeps"), ("replaces", "keeps"))
     assert name_ends("output") == name_ends("reset") == ("shut", "open")
@@ -38,17 +35,17 @@ def test_a_gate_that_carries_memory_keeps_and_loses_in_words_of_its_own():
         (
             lstm(),
             None,
-            f"X: all gates are half open: they neither keep nor erase{LETS}",
+            "X: all gates are half open: they neither keep nor erase.",
         ),
         (
             gru(),
             gru(),
-            f"X: all gates are half open: they neither keep nor replace{LETS}",
+            "X: all gates are half open: they neither keep nor replace.",
         ),
         (
             lstm(output=gate(right=0.5)),
             lstm(),
-            f"X: the forget gate stays between its ends: it neither keeps nor erases{LETS}",
+            "X: the forget gate stays between its ends: it neither keeps nor erases.",
         ),
         (gru(update=gate(right=0.27)), None, "X: of the update gate's values 27 % keep."),
         (
@@ -75,24 +72,26 @@ def test_the_headline_is_of_the_gate_that_carries_memory(now, before, said):
 
 
 def test_nothing_is_said_of_gates_in_between():
-    assert describe_notable_gates("X", lstm(), lstm(output=gate(right=0.9))) == ""
-    assert describe_notable_gates("X", gru(update=gate(left=0.5, right=0.4))) == ""
+    mean = "lets through 50 % on average"
+    assert describe_notable_gates("X", lstm(), lstm(output=gate(right=0.9))) == f"X: forget gate {mean}."
+    assert describe_notable_gates("X", gru(update=gate(left=0.5, right=0.4))) == f"X: update gate {mean}."
 
 
 def test_units_are_those_of_one_network():
     always = describe_notable_gates("X", lstm(forget=gate(right=1)))
-    assert always == "X: forget gate always keeps in 8 of 8 units."
+    assert always == "X: forget gate lets through 50 % on average and always keeps in 8 of 8 units."
     right = np.zeros((3, 2, 4))
     right[0, :, 0], right[1, 0, :3], right[2] = 1, 0.995, 1
     differing = gru(update=gate(left=np.eye(4)[3] * (right[..., 3:] < 1), right=right))
     assert describe_notable_gates("X", differing) == (
-        "X: update gate always keeps in 3 (2–8) of 8 units and always replaces in 2 (0–2) of 8 units."
+        "X: update gate lets through 50 % on average, always keeps in 3 (2–8) of 8 units "
+        "and always replaces in 2 (0–2) of 8 units."
     )
 
 
 def test_other_gates_are_named_where_they_are_notable():
     now = lstm(output=gate(left=0.06, right=0.32), input=gate(left=[1, 0, 0, 0]), forget=gate(left=0.5, right=0.4))
     assert describe_notable_gates("X", now, lstm(output=gate(right=0.05))) == (
-        "X: input gate 25 % shut (untrained 0 %), always in 2 of 8 units; "
+        "X: input gate 25 % shut (untrained 0 %), always in 2 of 8 units; forget gate lets through 50 % on average; "
         "output gate 32 % open (untrained 5 %) and 6 % shut (untrained 0 %)."
     )
