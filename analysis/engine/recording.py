@@ -89,8 +89,7 @@ def record(
 
     Raises:
         TypeError: for another kind of module.
-        ValueError: for bidirectional, projected, packed or unlike modules, shapes that don't fit, and inputs that are
-            not finite.
+        ValueError: for bidirectional, projected, packed or unlike modules, other shapes, inputs that are not finite.
 
     >>> tape = record(nn.LSTM(3, 16), torch.randn(50, 8, 3))
     >>> tape.cell_grad.shape  # (S, L, T, B, H)
@@ -100,9 +99,8 @@ def record(
     with one_thread(), torch.no_grad():
         unroll, top = run_forward(modules, inputs, state, dtype)
         require_finite(inputs.to(dtype), "inputs", Layout.of(modules[0], inputs).axes)
-        T = len(top)
-        if at is not None and not (isinstance(at, Integral) and -T <= at < T):
-            raise ValueError(f"at={at!r}: expected {-T} to {T - 1} for {T} steps")
+        if at is not None and not (isinstance(at, Integral) and -len(top) <= at < len(top)):
+            raise ValueError(f"at={at!r}: expected {-len(top)} to {len(top) - 1} for {len(top)} steps")
         if loss is None:
             output_grad = torch.zeros_like(top)
             output_grad[-1] = unit_vector(top.shape[-1], seed).to(top)

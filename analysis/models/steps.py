@@ -315,7 +315,7 @@ def _range(gate: str, values: np.ndarray) -> tuple[float, float] | None:
     if len(outside):
         _, _, t, b, h = place = tuple(outside[0].tolist())
         raise ValueError(
-            f"gate {gate!r} at time step {t}: {values[place]:g} at {b, h} (sequence, unit): expected 0 to 1"
+            f"gate {gate!r} at time step {t}: {values[place]:g} at {b, h} (sequence, unit): expected values from 0 to 1"
         )
     return 0.0, 1.0
 
