@@ -1,4 +1,14 @@
-"""record_steps(step, inputs, state): states, gates and exact gradients of a cell of one's own, by autograd."""
+"""record_steps(step, inputs, state): states, gates and exact gradients of a cell of one's own, by autograd.
+
+>>> from analysis import carry_decay, gradient_decay
+>>> W, V = torch.randn(2, 8, 3, dtype=torch.float64)
+>>> def min_gru(x, h):  # its gates read the input alone
+...     z = (x @ W.T).sigmoid()
+...     return (1 - z) * h + z * (x @ V.T), {"update": 1 - z}  # an update gate keeps where it is 1
+>>> tape = record_steps(min_gru, torch.randn(50, 16, 3), torch.zeros(16, 8, dtype=torch.float64))
+>>> bool(np.allclose(gradient_decay(tape).relative, carry_decay(tape).relative))  # all goes through the gate
+True
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +39,7 @@ class Walk(NamedTuple):
 
     x: Tensor  # (T, B, D), a leaf
     states: list[Parts]
-    gates: list[dict[str, Tensor]]
+    gates: list[Mapping[str, Tensor]]
 
 
 def record_steps(
@@ -38,10 +48,10 @@ def record_steps(
     """Run a step of your own over inputs and back by autograd, and return every state, gate and gradient.
 
     The tape is that of one model and layer, as `record` returns it: `hidden` is the state's first part, `cell` the
-    part that is the memory, unless that is the first. A complex part stands as its real and imaginary numbers in turn,
-    (B, 2H). A part's gradient goes through another part of the same time step where that was computed from it. The
-    tape has no `weight_grad`. Modules that step uses and their gradients stay as they are, and so does torch's global
-    random state.
+    memory unless that is the first part too, and there is no `weight_grad`. A complex part becomes (B, 2H) real
+    numbers, real and imaginary in turn. As in an LSTM, the memory's gradient includes the path through an output that
+    step computed from the tensor it returns as the memory. Weights, their gradients, and torch's global random state
+    stay as they are.
 
     Args:
         step: step(x_t, state) returns the new state, of the same form, or (state, gates). It writes nothing in place.
@@ -54,7 +64,7 @@ def record_steps(
 
     Raises:
         TypeError, ValueError: for what doesn't fit, of another kind or not finite, for a step that writes in place
-            or detaches its state, and for a memory on which the last output that the loss reads doesn't depend.
+            or detaches its state, and for a memory that the last output which the loss reads doesn't depend on.
 
     >>> decays = torch.tensor([0.9, 0.5], dtype=torch.float64)
     >>> tape = record_steps(lambda x, h: decays * h + x, torch.ones(20, 1, 2), torch.zeros(1, 2).double())
@@ -68,11 +78,12 @@ def record_steps(
     devices = [x.device] if x.is_cuda else []
     with one_thread(), torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         walk = _walk(step, x, start, isinstance(state, Tensor), part)
-        output_grad = _output_grad(loss, torch.stack([parts[0].detach() for parts in walk.states]))
+        outputs = _stack([parts[0] for parts in walk.states])
+        output_grad = _output_grad(loss, outputs)
         loss_steps = tuple(output_grad.flatten(1).ne(0).any(1).nonzero().flatten().tolist())
         input_grad, grads = _go_back(walk, output_grad, loss_steps)
-    _require_reached(grads, loss_steps, part)
-    return _tape(walk, input_grad, grads, loss_steps, part)
+        _require_reached(grads, loss_steps, part)
+        return _tape(walk, outputs, input_grad, grads, loss_steps, part)
 
 
 def describe(parts: Any) -> str:  # noqa: ANN401
@@ -109,7 +120,7 @@ def _checked(step: Step, inputs: Tensor, state: Tensor | Parts, loss: Loss | Non
         if part.dim() != 2 or len(part) != B or not part.numel() or part.dtype not in DTYPES:
             raise ValueError(
                 f"part {k} of the state: {describe(part)}: expected ({B}, H), B = {B} as in the inputs "
-                f"{tuple(inputs.shape)}, in {describe_dtypes()}"
+                f"{tuple(inputs.shape)}, in float32, float64, complex64 or complex128"
             )
         require_finite(part, f"part {k} of the state", "sequence, unit")
     precisions = {part.dtype.to_real() for part in parts}
@@ -119,11 +130,6 @@ def _checked(step: Step, inputs: Tensor, state: Tensor | Parts, loss: Loss | Non
         x = inputs.detach().to(parts[0].device, precisions.pop(), copy=True)
         require_finite(x, "inputs", "time step, sequence, input")
         return tuple(part.detach().clone() for part in parts), x
-
-
-def describe_dtypes() -> str:
-    """Return the dtypes that a state may have, as words."""
-    return ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
 
 
 # Forward
@@ -143,8 +149,8 @@ def _walk(step: Step, x: Tensor, start: Parts, lone: bool, memory: int) -> Walk:
         _require_gates(gates, walk.gates[0] if t else gates, parts[memory], t)
         before = _distinct(parts, kept)
         walk.states.append(before)
-        walk.gates.append({name: gate.detach() for name, gate in gates.items()})
-        versions.append([tensor._version for tensor in (*before, *walk.gates[-1].values())])
+        walk.gates.append(gates)
+        versions.append([tensor._version for tensor in (*before, *gates.values())])
     for t, (parts, gates) in enumerate(zip(walk.states, walk.gates, strict=True)):
         if [tensor._version for tensor in (*parts, *gates.values())] != versions[t]:
             raise _in_place(f"what it returned at time step {t} was changed later")
@@ -204,7 +210,7 @@ def _require_gates(gates: Mapping[str, Tensor], first: Mapping[str, Tensor], mem
 
 
 def _distinct(parts: Parts, kept: dict[int, Tensor]) -> Parts:
-    """Return parts of which none is a tensor that was there before, and remember them.
+    """Return the parts as tensors that weren't returned before, and add them to those kept, which are by id.
 
     A step may return a tensor twice: as aliases, each has a gradient of its own. The first part is made from the later
     ones, so that the gradient of a memory includes the path through the output.
@@ -219,7 +225,7 @@ def _distinct(parts: Parts, kept: dict[int, Tensor]) -> Parts:
 
 def _in_place(where: str) -> ValueError:
     """Return the error for a step that writes into tensors that autograd still needs."""
-    return ValueError(f"step writes in place ({where}): expected new tensors, h = h + …, not h += …, h[…] = … or out=h")
+    return ValueError(f"step writes in place ({where}): expected new tensors, h = h + …, not h += …, h[…] = … or out=")
 
 
 # Back
@@ -233,8 +239,8 @@ def _output_grad(loss: Loss | None, outputs: Tensor) -> Tensor:
         output_grad = torch.zeros_like(outputs)
         output_grad[-1] = (torch.view_as_complex(vector.view(H, 2)) if outputs.is_complex() else vector).to(outputs)
         return output_grad
-    outputs = outputs.requires_grad_()
-    return gradient_of(summed_loss(loss(outputs), outputs.shape[1]), outputs)
+    leaf = outputs.detach().requires_grad_()
+    return gradient_of(summed_loss(loss(leaf), leaf.shape[1]), leaf)
 
 
 def _go_back(walk: Walk, output_grad: Tensor, loss_steps: tuple[int, ...]) -> tuple[Tensor, list[PartGrads]]:
@@ -278,28 +284,27 @@ def _require_reached(grads: list[PartGrads], loss_steps: tuple[int, ...], memory
             )
 
 
-def _tape(walk: Walk, input_grad: Tensor, grads: list[PartGrads], loss_steps: tuple[int, ...], memory: int) -> Tape:
+def _tape(
+    walk: Walk, outputs: Tensor, input_grad: Tensor, grads: list[PartGrads], loss_steps: tuple[int, ...], memory: int
+) -> Tape:
     """Return what was recorded as the tape of one model of one layer."""
     T, B, _ = walk.x.shape
 
-    def states(k: int) -> np.ndarray:
-        return _array([parts[k].detach() for parts in walk.states])
-
     def gradients(k: int) -> np.ndarray:
         zero = torch.zeros_like(walk.states[0][k])
-        return _array([zero if row[k] is None else row[k] for row in grads])
+        return _array(_stack([zero if row[k] is None else row[k] for row in grads]))
 
-    gates = {name: _array([gates[name] for gates in walk.gates]) for name in walk.gates[0]}
+    gates = {name: _stack([gates[name] for gates in walk.gates]) for name in walk.gates[0]}
     return Tape(
         model="steps",
         activation="unknown",
         loss_steps=loss_steps,
-        hidden=states(0),
+        hidden=_array(outputs),
         hidden_grad=gradients(0),
-        cell=states(memory) if memory else None,
+        cell=_array(_stack([parts[memory] for parts in walk.states])) if memory else None,
         cell_grad=gradients(memory) if memory else None,
         input_grad=input_grad.cpu().numpy()[None],
-        gates=gates,
+        gates={name: _array(values) for name, values in gates.items()},
         weight_grad=np.empty(0),
         keep_gate=next((gate for gate in KEEP_GATE.values() if gate in gates), None),
         ranges={name: _range(name, values) for name, values in gates.items()},
@@ -307,20 +312,34 @@ def _tape(walk: Walk, input_grad: Tensor, grads: list[PartGrads], loss_steps: tu
     )
 
 
-def _range(gate: str, values: np.ndarray) -> tuple[float, float] | None:
-    """Return the values that a gate lies between; ValueError where it doesn't. NaN, after an overflow, is let pass."""
-    if gate == "candidate":  # of a function unknown here: bounded, as tanh is, unless a value lies beyond
-        return None if (np.abs(values) > 1).any() else (-1.0, 1.0)
-    outside = np.argwhere((values < -ROUNDING) | (values > 1 + ROUNDING))
-    if len(outside):
-        _, _, t, b, h = place = tuple(outside[0].tolist())
+def _range(gate: str, values: Tensor) -> tuple[float, float] | None:
+    """Return what the values (T, B, H) of a gate lie between; ValueError where they don't, but NaN may be anywhere.
+
+    A candidate is of a function unknown here: bounded by ±1, as one through tanh, unless a value lies beyond.
+    """
+    low, high = (-1.0, 1.0) if gate == "candidate" else (0.0, 1.0)
+    least, most = values.aminmax()
+    if low - ROUNDING <= least and most <= high + ROUNDING:  # not so if any is NaN, which follows an overflow
+        return low, high
+    beyond = ((values < low - ROUNDING) | (values > high + ROUNDING)).nonzero().tolist()
+    if beyond and gate == "candidate":
+        return None
+    if beyond:
+        t, b, h = beyond[0]
         raise ValueError(
-            f"gate {gate!r} at time step {t}: {values[place]:g} at {b, h} (sequence, unit): expected values from 0 to 1"
+            f"gate {gate!r} at time step {t}: {values[t, b, h].item():g} at {b, h} (sequence, unit): "
+            "expected values from 0 to 1"
         )
-    return 0.0, 1.0
+    return low, high
 
 
-def _array(by_step: list[Any]) -> np.ndarray:
-    """Return T tensors (B, H) as an array (1, 1, T, B, H); a complex one as real numbers, (1, 1, T, B, 2H)."""
-    whole = torch.stack(by_step)
-    return (torch.view_as_real(whole).flatten(-2) if whole.is_complex() else whole).cpu().numpy()[None, None]
+def _stack(by_step: Sequence[Any]) -> Tensor:
+    """Return T tensors (B, H) as one, (T, B, H), without their graph."""
+    with torch.no_grad():
+        return torch.stack(list(by_step))
+
+
+def _array(states: Tensor) -> np.ndarray:
+    """Return a tensor (T, B, H) as an array (1, 1, T, B, H); a complex one as real numbers, (1, 1, T, B, 2H)."""
+    real = torch.view_as_real(states.resolve_conj()).flatten(-2) if states.is_complex() else states
+    return real.cpu().numpy()[None, None]

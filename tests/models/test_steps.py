@@ -233,6 +233,23 @@ def test_a_state_that_leaves_the_finite_range_is_said_by_the_measures():
     assert gradient_decay(tape).excluded == 1
 
 
+def test_gates_may_be_undefined_after_an_overflow():
+    def step(x, h):
+        gate = (h - h).sigmoid()  # NaN once h is infinite
+        return gate * h + 1e300, {"forget": gate, "candidate": 1e300 * h}
+
+    tape = record_steps(lambda x, h: step(x, 1e10 * h), draw(T, B, D), torch.ones(B, D).double())
+    assert np.isnan(tape.gates["forget"]).any()
+    assert tape.ranges == {"forget": (0.0, 1.0), "candidate": None}
+    assert gate_saturation(tape)["forget"].counts.sum() < tape.hidden.size
+
+
+def test_a_long_sequence_is_recorded():
+    found = gradient_decay(record_steps(lambda x, h: 0.999 * h + x, draw(20_000, 1, 1), torch.zeros(1, 1).double()))
+    assert found.factor == pytest.approx(0.999, rel=1e-9)
+    assert found.horizon == 4602  # ln .01 / ln .999
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_state_gives_the_precision(dtype):
     seen = []

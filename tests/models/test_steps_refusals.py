@@ -50,7 +50,7 @@ GIVEN = {  # step, inputs, state, further arguments, what is raised and what it 
     "batch of a part": (leak, X, (H0, H0[:2]), {}, ValueError, r"part 1 of the state: \(2, 3\) in float64: expected"),
     "layers": (leak, X, H0[None], {}, ValueError, r"part 0 of the state: \(1, 4, 3\) in float64: expected \(4, H\)"),
     "no unit": (leak, X, H0[:, :0], {}, ValueError, r"part 0 of the state: \(4, 0\) in float64: expected"),
-    "whole": (leak, X, H0.long(), {}, ValueError, "in int64: expected .* in float32, float64, complex64, complex128"),
+    "whole": (leak, X, H0.long(), {}, ValueError, "in int64: expected .* in float32, float64, complex64 or complex128"),
     "half": (leak, X, H0.half(), {}, ValueError, "in float16: expected .* in float32, float64"),
     "precisions": (leak, X, (H0, H0.float()), {}, ValueError, "float64 and .* float32: expected one precision"),
     "state of nan": (
