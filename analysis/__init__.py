@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.measures.memory import memory_curve
     from analysis.measures.meter import measure_untrained
     from analysis.measures.spectrum import gradient_matrix
+    from analysis.models.steps import record_steps
     from analysis.models.watching import watch
     from analysis.training.trainer import train
 
@@ -31,6 +32,7 @@ __all__ = [
     "measure_untrained",
     "memory_curve",
     "record",
+    "record_steps",
     "train",
     "watch",
 ]
@@ -44,6 +46,7 @@ _MODULES = {
     "measure_untrained": "measures.meter",
     "memory_curve": "measures.memory",
     "record": "engine.recording",
+    "record_steps": "models.steps",
     "train": "training.trainer",
     "watch": "models.watching",
 }

@@ -70,16 +70,16 @@ class Tape(Result):
     before (c_t = f c_{t-1} + …), and `ranges` holds the values each gate lies between.
     """
 
-    model: str  # rnn, lstm or gru
-    activation: str  # tanh, relu or identity
+    model: str  # rnn, lstm or gru; of record_steps: steps
+    activation: str  # tanh, relu or identity; of record_steps: unknown
     loss_steps: tuple[int, ...]  # steps whose output the loss reads
     hidden: np.ndarray  # (S, L, T, B, H), as the next three
     hidden_grad: np.ndarray
-    cell: np.ndarray | None  # of an LSTM
+    cell: np.ndarray | None  # of an LSTM; of record_steps, the memory where it isn't the hidden state
     cell_grad: np.ndarray | None
     input_grad: np.ndarray  # (S, T, B, D)
     gates: dict[str, np.ndarray]  # (S, L, T, B, H); input forget candidate output, reset update candidate, or none
-    weight_grad: np.ndarray  # (S, L, T, B)
+    weight_grad: np.ndarray  # (S, L, T, B); empty where it isn't recorded
     keep_gate: str | None  # the gate that keeps the memory where it is open; None where no gate does
     ranges: dict[str, tuple[float, float] | None]  # by gate: lowest and highest value; None where unbounded
     lengths: np.ndarray  # (B,) steps of each sample; at present T for all

@@ -37,6 +37,13 @@ class Layout:
         """The axis of inputs and outputs that is time."""
         return 1 if self.batch_first else 0
 
+    @property
+    def axes(self) -> str:
+        """What the axes of inputs are, as words."""
+        if not self.batched:
+            return "time step, input"
+        return "sequence, time step, input" if self.batch_first else "time step, sequence, input"
+
     def to_engine(self, inputs: Tensor) -> Tensor:
         """Return inputs, or outputs, as (T, B, ·)."""
         if not self.batched:
@@ -82,7 +89,7 @@ def record(
 
     Raises:
         TypeError: for another kind of module.
-        ValueError: for bidirectional, projected, packed or unlike modules, and shapes that don't fit.
+        ValueError: for bidirectional, projected, packed or unlike modules, other shapes, inputs that are not finite.
 
     >>> tape = record(nn.LSTM(3, 16), torch.randn(50, 8, 3))
     >>> tape.cell_grad.shape  # (S, L, T, B, H)
@@ -91,9 +98,9 @@ def record(
     modules = list(module_or_modules) if isinstance(module_or_modules, _SEVERAL) else [module_or_modules]
     with one_thread(), torch.no_grad():
         unroll, top = run_forward(modules, inputs, state, dtype)
-        T = len(top)
-        if at is not None and not (isinstance(at, Integral) and -T <= at < T):
-            raise ValueError(f"at={at!r}: expected {-T} to {T - 1} for {T} steps")
+        require_finite(inputs.to(dtype), "inputs", Layout.of(modules[0], inputs).axes)
+        if at is not None and not (isinstance(at, Integral) and -len(top) <= at < len(top)):
+            raise ValueError(f"at={at!r}: expected {-len(top)} to {len(top) - 1} for {len(top)} steps")
         if loss is None:
             output_grad = torch.zeros_like(top)
             output_grad[-1] = unit_vector(top.shape[-1], seed).to(top)
@@ -187,6 +194,13 @@ def _initial_state(state: State, module: Module, S: int, layout: Layout, like: T
     return [tuple(part[k].expand(S, -1, -1) for part in by_layer) for k in range(L)]
 
 
+def require_finite(numbers: Tensor, name: str, axes: str) -> None:
+    """Raise a ValueError that says where, by `axes`, numbers hold the first one that is not finite."""
+    if not numbers.isfinite().all():
+        place = tuple(numbers.isfinite().logical_not().nonzero()[0].tolist())
+        raise ValueError(f"{name}: {numbers[place].item()} at {place} ({axes}): expected finite numbers")
+
+
 def unit_vector(H: int, seed: int) -> Tensor:
     """Return the fixed random direction (H,) that a default loss projects on."""
     vector = torch.randn(H, generator=Generator().manual_seed(seed), dtype=torch.float64)
@@ -208,10 +222,17 @@ def _loss_grad(loss: Loss, top: Tensor, layout: Layout, device: torch.device) ->
         except RuntimeError as error:
             error.add_note(f"record calls loss with an output in {top.dtype}; its argument dtype chooses another")
             raise
-        if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != top.shape[1]):
-            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"loss returned {got}: expected a loss per sample ({top.shape[1]},) or their sum")
-        return gradient_of(value.sum(), top).cpu()
+        return gradient_of(summed_loss(value, top.shape[1]), top).cpu()
+
+
+def summed_loss(value: object, B: int) -> Tensor:
+    """Return the sum of what a loss returned for B samples; ValueError unless it is real, (B,) or a scalar."""
+    if not isinstance(value, Tensor) or value.dim() > 1 or (value.dim() == 1 and len(value) != B):
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"loss returned {got}: expected a loss per sample ({B},) or their sum")
+    if value.is_complex():
+        raise ValueError(f"loss returned numbers in {value.dtype}: expected real ones")
+    return value.sum()
 
 
 def gradient_of(loss: Tensor, output: Tensor) -> Tensor:

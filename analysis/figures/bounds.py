@@ -117,13 +117,13 @@ def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:
     traces, tops, overflows = [], [1.0], {}
     for activation, result in bounds.items():
         low, median, high, largest = (style.drawable(level) for level in getattr(result, of))
-        colour, x = COLOURS[activation], np.arange(len(largest))
+        colour, x = _colour_of(activation), np.arange(len(largest))
         floor = np.maximum(np.nan_to_num(low), FLOOR)
         traces += [
             style.band(x, floor, high, colour, f"{activation} 1 % to 99 %", 0.1),
             go.Scatter(
                 x=x, y=median, name=f"{activation} median", mode="lines", showlegend=False,
-                line={"color": colour, "width": 1.2, "dash": DASHES[activation]}, hovertemplate="%{y:.3g}",
+                line={"color": colour, "width": 1.2, "dash": _dash_of(activation)}, hovertemplate="%{y:.3g}",
             ),
             _line(activation, x, largest, "largest %{y:.3g}"),
         ]  # fmt: skip
@@ -146,7 +146,7 @@ def growth(decays: Mapping[str, Decay]) -> go.Figure:
     traces, tops, bottoms = [], [1.0], [1.0]
     lost = [activation for activation, result in decays.items() if not np.isfinite(result.relative).any()]
     for activation, result in decays.items():
-        colour, x = COLOURS[activation], result.distance
+        colour, x = _colour_of(activation), result.distance
         low, middle, high = (style.drawable(values) for values in (result.low, result.relative, result.high))
         if activation not in lost:
             bottom_edge, top_edge = (np.nan_to_num(values, nan=SMALLEST) for values in (low, high))
@@ -180,11 +180,21 @@ def saturated(bounds: Mapping[str, Bounds]) -> go.Figure:
     return style.figure(traces, axes, height=320)
 
 
+def _colour_of(activation: str) -> str:
+    """Return an activation's colour; grey for another name, of a cell of one's own."""
+    return COLOURS.get(activation, style.NEUTRAL)
+
+
+def _dash_of(activation: str) -> str:
+    """Return an activation's dash; a long one for another name."""
+    return DASHES.get(activation, "longdash")
+
+
 def _line(activation: str, x: np.ndarray, y: np.ndarray, hover: str) -> go.Scatter:
     """Return an activation's line; the legend shows its name."""
     return go.Scatter(
         x=x, y=y, name=activation, mode="lines", hovertemplate=hover,
-        line={"color": COLOURS[activation], "width": 3, "dash": DASHES[activation]},
+        line={"color": _colour_of(activation), "width": 3, "dash": _dash_of(activation)},
     )  # fmt: skip
 
 
@@ -208,7 +218,7 @@ def _overflows(steps: Mapping[str, int]) -> style.Layout:
     """Return a line at each activation's overflow step, and a note that lists them."""
     lines = [
         {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain",
-         "line": {"color": COLOURS[activation], "width": 2, "dash": "dot"}}
+         "line": {"color": _colour_of(activation), "width": 2, "dash": "dot"}}
         for activation, step in steps.items()
     ]  # fmt: skip
     listed = ["beyond floating point:", *(f"{activation} from time step {step}" for activation, step in steps.items())]

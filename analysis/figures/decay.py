@@ -147,10 +147,12 @@ def traces(
         if spread == "seeds" and relative:
             lines += [_thin(cell, decay, own, s, position) for s, own in enumerate(decay.relatives)]
     for cell, decay in before.items():
-        lines.append(_curve(cell, decay, relative, position, "before", style.faded(style.COLOURS[cell], 0.55), 1.5))
+        lines.append(_curve(cell, decay, relative, position, "before", style.faded(style.colour_of(cell), 0.55), 1.5))
     for cell, decay in carry.items():
-        lines.append(_curve(cell, decay, relative, position, "by the gate alone", style.COLOURS[cell], 1.5, "dashdot"))
-    lines += [_curve(cell, decay, relative, position, "", style.COLOURS[cell], 3) for cell, decay in decays.items()]
+        lines.append(
+            _curve(cell, decay, relative, position, "by the gate alone", style.colour_of(cell), 1.5, "dashdot")
+        )
+    lines += [_curve(cell, decay, relative, position, "", style.colour_of(cell), 3) for cell, decay in decays.items()]
     lines += [_named(cell, decay, states, relative, answers.get(cell, "")) for cell, decay in decays.items()]
     if before:
         lines.append(style.key(before_name, width=1.5, opacity=0.6))
@@ -235,7 +237,7 @@ def _curve(
     name = f"{cell.upper()} {state}".strip()
     return go.Scatter(
         x=style.along_x(decay, position), y=style.drawable(decay.relative if relative else decay.norm), name=name,
-        mode="lines", line={"color": colour, "dash": dash or style.DASHES[cell], "width": width},
+        mode="lines", line={"color": colour, "dash": dash or style.dash_of(cell), "width": width},
         legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip
 
@@ -244,7 +246,7 @@ def _thin(cell: str, decay: Decay, own: np.ndarray, model: int, position: bool) 
     """Return one model's own gradient as a thin line."""
     return go.Scatter(
         x=style.along_x(decay, position), y=style.drawable(own), name=f"{cell.upper()} model {model}", mode="lines",
-        line={"color": style.faded(style.COLOURS[cell], 0.5), "width": 1}, legendgroup=cell, showlegend=False,
+        line={"color": style.faded(style.colour_of(cell), 0.5), "width": 1}, legendgroup=cell, showlegend=False,
         hoverinfo="skip",
     )  # fmt: skip
 
@@ -253,7 +255,7 @@ def _band(cell: str, decay: Decay, position: bool) -> go.Scatter:
     """Return the area between the 5th and the 95th percentile."""
     low, high = (np.maximum(np.nan_to_num(edge), SMALLEST) for edge in (decay.low, decay.high))
     name = f"{cell.upper()} 5th to 95th percentile"
-    return style.band(style.along_x(decay, position), low, high, style.COLOURS[cell], name, legendgroup=cell)
+    return style.band(style.along_x(decay, position), low, high, style.colour_of(cell), name, legendgroup=cell)
 
 
 def _dot(cell: str, decay: Decay, position: bool) -> go.Scatter:

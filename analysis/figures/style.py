@@ -37,9 +37,19 @@ def faded(colour: str, opacity: float = 0.2) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
+def colour_of(cell: str) -> str:
+    """Return a cell's colour; grey for a cell of one's own."""
+    return COLOURS.get(cell, NEUTRAL)
+
+
+def dash_of(cell: str) -> str:
+    """Return a cell's dash; a long one for a cell of one's own."""
+    return DASHES.get(cell, "longdash")
+
+
 def line(cell: str, width: float = 2.5, **changes: str) -> Layout:
     """Return a cell's line: its colour, its dash."""
-    return {"color": COLOURS[cell], "dash": DASHES[cell], "width": width} | changes
+    return {"color": colour_of(cell), "dash": dash_of(cell), "width": width} | changes
 
 
 def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int = 14) -> go.Figure:
@@ -145,9 +155,9 @@ def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None
     ends = [y] if down is None else [y, down]
     return go.Scatter(
         x=[x] * len(ends), y=ends, name=name, cliponaxis=False, showlegend=False, hoverinfo="skip", legendgroup=group,
-        mode="markers" if down is None else "lines+markers", line={"color": faded(COLOURS[cell], 0.6), "width": 1},
+        mode="markers" if down is None else "lines+markers", line={"color": faded(colour_of(cell), 0.6), "width": 1},
         marker={
-            "color": COLOURS[cell], "size": [12, 0], "opacity": 1, "line": {"color": "white", "width": [1.5, 0]},
+            "color": colour_of(cell), "size": [12, 0], "opacity": 1, "line": {"color": "white", "width": [1.5, 0]},
         },
     )  # fmt: skip
 

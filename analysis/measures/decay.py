@@ -15,7 +15,8 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
     Args:
         tape: what `record` returned, its loss on one step alone.
         of: memory (the cell state of an LSTM, the hidden state of the others), hidden, cell, input, or
-            weights (what each step adds to the gradient of the recurrent weights, a norm per sample).
+            weights (what each step adds to the gradient of the recurrent weights, a norm per sample), which a tape
+            of `record_steps` does not have.
         layer: which layer; -1 is the top one. The input has none.
         threshold: the share of ‖g_0‖ that is left at the horizon.
 
@@ -49,13 +50,15 @@ def _norms(tape: Tape, of: str, layer: int) -> np.ndarray:
     if of == "memory":
         of = "hidden" if tape.cell is None else "cell"
     if of == "weights":
+        if not tape.weight_grad.size:
+            raise ValueError(f"of='weights': this tape of {tape.model} holds no shares of its weights' gradient")
         return tape.weight_grad[:, layer]
     if of == "input":
         return norm(tape.input_grad)
     if of == "hidden":
         return norm(tape.hidden_grad[:, layer])
     if tape.cell_grad is None:
-        raise ValueError(f"of='cell': only an LSTM has a cell state, this is a tape of {tape.model}")
+        raise ValueError(f"of='cell': this tape of {tape.model} has no cell state beside the hidden state")
     return norm(tape.cell_grad[:, layer])
 
 
@@ -82,7 +85,7 @@ def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> De
     At distance k that is g_0 times the product of the gate over the k steps in between, without the recurrent weights.
 
     Raises:
-        ValueError: for an RNN, which has no such gate, and as `gradient_decay`.
+        ValueError: for an RNN, or a step that returns no such gate, and as `gradient_decay`.
     """
     return decay_of_norms(carry_norms(tape, layer)[0], "carry", threshold)
 
@@ -99,7 +102,9 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
         ValueError: for a tape without a gate that keeps, or with samples of several lengths; as `gradient_decay`.
     """
     if tape.keep_gate is None:
-        raise ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has a gate that carries its memory")
+        raise ValueError(
+            f"a tape of {tape.model}: only an LSTM or a GRU has a gate that carries its memory, or a step giving one"
+        )
     tape.require_layer(layer)
     T = tape.hidden.shape[2]
     if (tape.lengths != T).any():

@@ -87,10 +87,10 @@ def steps_read(task: Task, inputs: Tensor) -> dict[str, np.ndarray]:
 def gate_sample(
     tape: Tape, reads: dict[str, np.ndarray] | None = None, model: int = 0, sample: int = 0, layer: int = -1
 ) -> GateSample:
-    """Return one model's gates in one sequence, units sorted by the mean of the gate that keeps.
+    """Return one model's gates in one sequence, units sorted by the mean of the gate that keeps, if there is one.
 
     Args:
-        tape: of an LSTM or a GRU.
+        tape: of an LSTM, a GRU, or a step that returns gates.
         reads: what `steps_read` returned for the tape's inputs.
         model: which of the S models.
         sample: which of the B sequences.
@@ -99,10 +99,11 @@ def gate_sample(
     Raises:
         ValueError: for an RNN, which has no gates.
     """
-    if tape.keep_gate is None:
+    if not tape.gates:
         raise _no_gates(tape)
     gates = {name: values[model, layer, :, sample] for name, values in tape.gates.items()}  # (T, H)
-    units = np.argsort(gates[tape.keep_gate].mean(0), kind="stable")
+    H = next(iter(gates.values())).shape[1]
+    units = np.argsort(gates[tape.keep_gate].mean(0), kind="stable") if tape.keep_gate else np.arange(H)
     return GateSample(
         gates={name: values[:, units] for name, values in gates.items()},
         units=units,
@@ -155,4 +156,4 @@ def _moment_masks(reads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _no_gates(tape: Tape) -> ValueError:
     """Return the error for a tape of a cell without gates."""
-    return ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has gates")
+    return ValueError(f"a tape of {tape.model}: only an LSTM or a GRU has gates, or a step giving some")

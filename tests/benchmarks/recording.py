@@ -3,6 +3,8 @@
 Prints milliseconds per model for one forward and backward pass with weight gradients:
 torch, the fused `torch.nn` layer, recording nothing; usual, a cell loop with `retain_grad` on every state and the
 gates kept; goldfish, S models at once, everything in `Tape`. The three take turns; each figure is a median.
+Then `record_steps` on each cell written as a step, beside a plain loop over the same step with `retain_grad` on every
+state, with weights that get gradients in the loop, and with frozen ones.
 """
 
 import argparse
@@ -18,8 +20,9 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from analysis import gradient_matrix
+from analysis import gradient_matrix, record_steps
 from analysis.engine.unroll import Unroll
+from tests.helpers.steps import step_of
 
 MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SIZES = ((32, 100, 64), (64, 50, 32), (32, 100, 128), (16, 500, 64))  # B, T, H
@@ -101,7 +104,7 @@ def by_goldfish(cell: str, B: int, T: int, H: int, S: int) -> Callable[[], None]
     return run
 
 
-def in_turns(runs: list[Callable[[], None]], repeats: int = REPEATS) -> list[float]:
+def in_turns(runs: list[Callable[[], object]], repeats: int = REPEATS) -> list[float]:
     """Return the median milliseconds of each, taken in turns after a warm-up."""
     for run in runs * 3:
         run()
@@ -125,6 +128,28 @@ def measure(cell: str, S: int, B: int, T: int, H: int) -> dict[str, float | str]
         "torch_ms": torch_ms, "usual_ms": usual_ms, "goldfish_ms": goldfish_ms,
         "ratio_torch": goldfish_ms / torch_ms, "ratio_usual": goldfish_ms / usual_ms,
     }  # fmt: skip
+
+
+def by_step(cell: str, B: int, T: int, H: int, frozen: bool) -> list[Callable[[], object]]:
+    """The same step in a plain loop with `retain_grad` on every state, and in `record_steps`."""
+    module, inputs = MODULES[cell](D, H).requires_grad_(not frozen), torch.randn(T, B, D)
+    step, start = step_of(cell, module), torch.zeros(B, H)
+
+    def loop() -> None:
+        module.zero_grad()
+        leaf = inputs.clone().requires_grad_()
+        state, kept = (start, start) if cell == "lstm" else start, []
+        for x in leaf:
+            returned = step(x, state)
+            state, gates = returned if isinstance(returned, tuple) else (returned, {})
+            parts = state if cell == "lstm" else (state,)
+            for part in parts:
+                part.retain_grad()
+            kept.append((parts, gates))
+        parts[0].sum().backward()
+
+    state = (start, start) if cell == "lstm" else start
+    return [loop, lambda: record_steps(step, inputs, state, lambda output: output[-1].sum())]
 
 
 def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]:
@@ -200,6 +225,13 @@ def main() -> None:
         layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
         calls, sweep = in_turns([by_calls(cell, layer, inputs), lambda m=layer, x=inputs: gradient_matrix(m, x)], 5)
         print(f"{cell:6}{calls:10.0f} ms{sweep:8.0f} ms   {calls / sweep:5.1f} times faster", flush=True)
+
+    print("\na cell of one's own, S = 1: plain loop ms, record_steps ms, ratio; then with frozen weights")
+    for B, T, H in sizes:
+        for cell in MODULES:
+            pairs = [in_turns(by_step(cell, B, T, H, frozen)) for frozen in (False, True)]
+            times = "".join(f"{loop:10.2f}{ours:10.2f}{ours / loop:9.2f}" for loop, ours in pairs)
+            print(f"{cell:6}{B:5}{T:5}{H:5}{times}", flush=True)
 
     print("\npeak memory, MiB beyond the imports, B = 32, H = 64, S = 1: torch, usual, goldfish")
     for T in (500, 1000):

@@ -1,5 +1,7 @@
 """What record refuses, and how it names what it got and what it accepts."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,27 @@ def test_packed_sequences_are_refused():
     packed = nn.utils.rnn.pack_padded_sequence(draw(T, 2, D), [T, T - 1])
     with pytest.raises(ValueError, match=r"PackedSequence: expected a tensor; packed sequences"):
         record(build("gru"), packed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "place", "axes"),
+    [
+        ({}, (T, B, D), (2, 3, 1), "time step, sequence, input"),
+        ({"batch_first": True}, (B, T, D), (3, 2, 1), "sequence, time step, input"),
+        ({}, (T, D), (2, 1), "time step, input"),
+    ],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_inputs_that_are_not_finite_are_refused_by_place(settings, shape, place, axes, value):
+    x = torch.zeros(shape)
+    x[place] = value
+    with pytest.raises(ValueError, match=re.escape(f"inputs: {value} at {place} ({axes}): expected finite numbers")):
+        record(nn.GRU(D, H, **settings), x)
+
+
+def test_inputs_beyond_the_precision_are_refused():
+    with pytest.raises(ValueError, match=r"inputs: inf at \(0, 0, 0\)"):
+        record(nn.GRU(D, H), torch.full((T, B, D), 1e300, dtype=torch.float64), dtype=torch.float32)
 
 
 def test_an_array_is_refused():
