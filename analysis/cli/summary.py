@@ -23,6 +23,7 @@ def describe_run(run: Run) -> str:
     if len(failures) < experiment.seeds:
         lines.append(
             f"median (range): {metric_name} {wording.format_range(run.metric)}, "
+            f"memory span {wording.describe_span(run.memory)}, "
             f"horizon {_horizon_range(run.before)} before training, {_horizon_range(run.after)} after"
         )
         threshold = wording.format_percent(run.after.threshold)

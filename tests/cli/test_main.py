@@ -156,7 +156,7 @@ def test_train_writes_what_it_found(tmp_path, capsys):
         assert re.fullmatch(
             rf"seed {seed}: accuracy [\d.]+, horizon (at least )?\d before training, (at least )?\d after", line
         )
-    assert lines[3].startswith("median (range): accuracy ")
+    assert lines[3].startswith("median (range): accuracy ") and ", memory span " in lines[3]
     assert lines[4] == "The horizon is the number of time steps back to which 1 % of the gradient is left."
 
 
