@@ -40,8 +40,7 @@ def jobs() -> Jobs:
 def spare_what_is_loaded() -> None:
     """Leave what the server has loaded out of garbage collections.
 
-    Streamlit makes a full one after every run of a page. It takes 0.14 s of every thread, and a page that trains is
-    run every second.
+    A full one stops every thread, for 0.14 s where it looks through all that torch, pandas and plotly have loaded.
     """
     gc.collect()
     gc.freeze()
