@@ -46,6 +46,10 @@ METRICS = {
     "words": "nats per word",
     "digits": "accuracy",
 }
+TEXTS = {  # the texts that come with Goldfish, as `text_file` names them; texts/README.md names their sources
+    "english": "English prose",
+    "chinese": "Chinese prose",
+}
 RECENT_NS = 2 * 10**9  # a file changed less than this long ago is read again at every call
 TASK_HELP = (
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
@@ -103,7 +107,8 @@ class Experiment:
         choices=("anywhere", "first"), tasks=("recall",), more=True,
     ).as_field()  # fmt: skip
     text_file: str | None = Setting(
-        None, "Text file", "A UTF-8 text to learn from; unset, the help texts that come with Python.",
+        None, "Text file",
+        "A UTF-8 file to learn from, or english or chinese, which come with Goldfish; unset, Python's help texts.",
         tasks=("text", "words"), more=True,
     ).as_field()  # fmt: skip
     hidden_size: int = Setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1).as_field()
@@ -276,7 +281,10 @@ class TextFileError(ValueError):
 
 
 def read_text(text_file: str | None) -> tuple[str, str]:
-    """Return the text of a file, or without a file Python's own help texts, and the SHA-256 of its bytes.
+    """Return a text and the SHA-256 of its bytes.
+
+    Args:
+        text_file: a name in `TEXTS`, else the path of a file ("./english" is a path); None = Python's own help texts.
 
     Texts are cached; a file that changed is read again.
 
@@ -284,7 +292,9 @@ def read_text(text_file: str | None) -> tuple[str, str]:
         TextFileError: for a file that can't be read, or isn't UTF-8.
     """
     if text_file is None:
-        return _built_in_text()
+        return _help_texts()
+    if text_file in TEXTS:
+        return _built_in_text(text_file)
     try:
         return _read_unchanged(text_file, *_version_of(text_file))
     except UnicodeDecodeError as error:
@@ -295,8 +305,14 @@ def read_text(text_file: str | None) -> tuple[str, str]:
         raise TextFileError(text_file, f"expected a UTF-8 file: {reason}") from None
 
 
+@lru_cache
+def _built_in_text(name: str) -> tuple[str, str]:
+    """Return a text that comes with Goldfish, and its hash."""
+    return _text_and_hash(Path(__file__).with_name("texts").joinpath(f"{name}.txt").read_bytes())
+
+
 @lru_cache(maxsize=1)
-def _built_in_text() -> tuple[str, str]:
+def _help_texts() -> tuple[str, str]:
     """Return the help texts that come with Python, as one text, and its hash."""
     from pydoc_data.topics import topics
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from analysis.experiment import METRICS, Experiment
+from analysis.experiment import METRICS, TEXTS, Experiment
 from analysis.history.database import TextError
 from analysis.results import Result, Run, Snapshot
 
@@ -49,8 +49,8 @@ class Row:
 
     @property
     def text_missing(self) -> bool:
-        """Whether it was imported and learns from a text file: `text_file` is then a name, not a path."""
-        return self.imported and self.experiment.text_file is not None
+        """Whether it was imported and learns from a file of its user: `text_file` is then a name, not a path."""
+        return self.imported and self.experiment.text_file not in (None, *TEXTS)
 
     def require_text(self) -> None:
         """Raise a TextError if `text_missing`: the name in `text_file` must not be opened as a path."""

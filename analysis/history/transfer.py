@@ -9,7 +9,7 @@ from pathlib import PureWindowsPath
 from secrets import token_hex
 from typing import Any
 
-from analysis.experiment import DEFAULT_LENGTH, SETTINGS, Experiment, read_text
+from analysis.experiment import DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, read_text
 from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record
 from analysis.history.serialization import LARGEST, decode, encode
 from analysis.history.validation import check_record
@@ -82,10 +82,11 @@ def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
 
 def _without_path(record: Record) -> Record:
     """Return a record without its text file's folder: a path from a record must never be opened."""
-    if record.experiment.text_file is None:
+    text_file = record.experiment.text_file
+    if text_file is None or text_file in TEXTS:
         return record
-    name = PureWindowsPath(record.experiment.text_file).name  # takes both kinds of slashes
-    experiment = record.experiment.replace(text_file=name[:NAME_LENGTH] or "text")
+    name = PureWindowsPath(text_file).name[:NAME_LENGTH] or "text"  # takes both kinds of slashes
+    experiment = record.experiment.replace(text_file=f"{name}.txt" if name in TEXTS else name)
     return replace(record, experiment=experiment, run=record.run and replace(record.run, experiment=experiment))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.experiment import SETTINGS, Experiment
+from analysis.experiment import SETTINGS, TEXTS, Experiment
 from analysis.results import THRESHOLD, Decay, Memory, Run
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
@@ -19,7 +19,7 @@ def describe_experiment(experiment: Experiment) -> str:
         for name, setting in SETTINGS.items()
         if name not in named_first and getattr(experiment, name) != setting.default
     ]
-    text = ", a text of its own" if experiment.text_file else ""
+    text = f", {TEXTS.get(experiment.text_file, 'a text of its own')}" if experiment.text_file else ""
     return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}", *changed])
 
 

@@ -24,7 +24,7 @@ trainings = training.draw_row(settings)
 if not gated:
     st.info(f"{NO_GATES} Choose LSTM or GRU in the sidebar to see some.")
     st.stop()
-ids = gates.find_ids(gated, trainings.runs)
+ids = {cell: id for cell, id in trainings.ids.items() if cell in gated}
 runs = {cell: trainings.runs[cell] for cell in ids}
 unfinished = {cell: row for cell, row in trainings.unfinished.items() if cell in gated}
 live = any(row.live for row in unfinished.values())

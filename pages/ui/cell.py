@@ -28,7 +28,7 @@ from pages.ui.settings import Settings
 WORD = "word"  # the slider over words
 BEAT = 1.0  # seconds that a word is shown while they play
 LONGEST = 14  # characters of a word along the slider
-EXAMPLE = "If the value is not found in the list, the function returns an empty string."
+EXAMPLE = "The boy grew up in France, so he speaks fluent French."
 
 
 def next_word_experiments(settings: Settings, first: str) -> dict[str, Experiment]:
@@ -37,7 +37,7 @@ def next_word_experiments(settings: Settings, first: str) -> dict[str, Experimen
     experiments = {}
     for cell in sorted(CELLS, key=lambda cell: cell != first):
         experiments[cell] = settings.every[cell].replace(
-            **defaults, task="words", text_file=settings.uploaded_text, length=None, seeds=1, layers=1
+            **defaults, task="words", text_file=settings.text_file, length=None, seeds=1, layers=1
         )
     return experiments
 
@@ -46,7 +46,7 @@ def choose_sentence() -> list[str]:
     """Ask for a sentence and return its words; those of the example where it has none."""
     text = st.text_input(
         "Sentence", EXAMPLE, key="sentence", bind="query-params", max_chars=2000,
-        help="Any language. To teach the model a text of your own, upload it in the sidebar.",
+        help="Any language. What the model knows of it comes from the text that the sidebar names.",
     )  # fmt: skip
     words = split_words(text)
     if not words:

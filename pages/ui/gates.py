@@ -1,6 +1,6 @@
 """The details of the gates page: gates in a few sequences, unit by unit, and what they carry by distance."""
 
-from collections.abc import Callable, Container, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
 import plotly.graph_objects as go
@@ -23,12 +23,6 @@ EVERY_UNIT = "every unit"
 def picture(name: str, subject: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
     """Return the picture of a subject; the page that is run again without a change draws it no second time."""
     return _draw()
-
-
-def find_ids(experiments: Mapping[str, Experiment], trained: Container[str]) -> dict[str, str]:
-    """Return by cell the id of the finished run, of the cells that are in `trained`."""
-    rows = {cell: training.jobs().find(experiment) for cell, experiment in experiments.items() if cell in trained}
-    return {cell: row.id for cell, row in rows.items() if row and row.status == "finished"}
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)

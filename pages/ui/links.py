@@ -6,6 +6,7 @@ from analysis.experiment import CELLS, SETTINGS, accepted_values, setting_type, 
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from pages.ui import session
+from pages.ui.settings import TEXT_CHOICES
 
 CELL_CHOICES = (session.CELLS.name, session.INSIDE_CELL.name, session.BOUNDS_CELL.name)
 LONGEST = 60  # letters of a value that are shown
@@ -36,6 +37,8 @@ def _mended(name: str, text: str) -> str | None:
     """Return a value of the URL as its widget writes it; None where the widget can't show it."""
     if name in CELL_CHOICES:
         return text.upper() if text.lower() in CELLS else None
+    if name == session.TEXT.name:
+        return text.lower() if text.lower() in TEXT_CHOICES else None
     if name not in SETTINGS:
         return text
     if choices := SETTINGS[name].choices:
@@ -63,6 +66,8 @@ def _refusals(url: dict[str, list[str]], sound: dict[str, list[str]]) -> list[st
 def _accepted(name: str) -> str:
     if name in CELL_CHOICES:
         return join_words([cell.upper() for cell in CELLS], "or")
+    if name == session.TEXT.name:
+        return join_words(TEXT_CHOICES, "or")
     high = SETTINGS[name].page_high
     return accepted_values(name) if high is None else f"a whole number from {SETTINGS[name].low} to {high}"
 

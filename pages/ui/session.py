@@ -170,6 +170,9 @@ CELLS: Widget[list[str]] = Widget("cells")
 UPLOAD: Widget[UploadedFile] = Widget("upload")
 """The sidebar's text file."""
 
+TEXT: Widget[str] = Widget("text")
+"""The sidebar's choice among the texts that come with Goldfish and with Python."""
+
 START: Widget[str | None] = Widget("start")
 """Home's three ways to start the cells."""
 

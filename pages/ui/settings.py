@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from analysis.experiment import Experiment
+from analysis.experiment import TEXTS, Experiment
+
+HELP_TEXTS = "python help"  # the name that a page and its links give to the help texts of Python
+TEXT_CHOICES = (*TEXTS, HELP_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -11,7 +14,7 @@ class Settings:
 
     experiments: dict[str, Experiment]
     every: dict[str, Experiment] = field(default_factory=dict)
-    uploaded_text: str | None = None  # path of the server's copy, whether or not the task reads it
+    text_file: str | None = None  # what a task that reads a text reads, whether or not the task is one
     left_out: str = ""  # one line: what doesn't apply to a cell
     error: str = ""
 

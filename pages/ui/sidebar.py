@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, Experiment, for_cell, setting_type
+from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, for_cell, setting_type
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from pages.ui import links, session
-from pages.ui.settings import Settings
+from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES, Settings
 
 MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
@@ -24,11 +24,11 @@ STOPS = {  # of the slider of a number that may be unset, besides the number its
 }  # fmt: skip
 # What pages read of the sidebar: all of it; how models start; how one model starts, whose cell and activation the page
 # asks for; a small model that learns the next word of a text.
-EVERYTHING = (session.CELLS.name, session.UPLOAD.name, *FIRST, *MORE)
+EVERYTHING = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, *FIRST, *MORE)
 TRAINING = ("steps", "batch_size", "learning_rate", "optimizer", "clip", "snapshot_every")
 START = tuple(name for name in EVERYTHING if name not in TRAINING)
 ONE_CELL = tuple(name for name in START if name not in (session.CELLS.name, "activation"))
-NEXT_WORD = (session.UPLOAD.name, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
+NEXT_WORD = (session.TEXT.name, session.UPLOAD.name, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
 
 
 def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
@@ -46,7 +46,7 @@ def show(read: tuple[str, ...] = ()) -> None:
     """Let the sidebar show only what the page reads. The rest keeps its values there, and in the URL."""
     hidden = [name for name in EVERYTHING if name not in read]
     if "task" in read and session.setting("task").get() not in SETTINGS["text_file"].tasks:
-        hidden.append(session.UPLOAD.name)
+        hidden += [session.TEXT.name, session.UPLOAD.name]
     hidden = [session.setting_place(name) if name in STOPS else name for name in hidden]
     hidden += ["more"] * (not set(MORE) & set(read)) + ["reset", "undo_reset"] * (not read)
     if hidden:
@@ -70,7 +70,7 @@ def draw() -> None:
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        text = upload()  # drawn at every run: what a visitor uploaded stays
+        text = choose_text()  # drawn at every run: what a visitor chose or uploaded stays
         for name in FIRST[1:]:
             values[name] = widget(name, task, values.get("init", ""))
         with st.expander("More", key="more"):
@@ -130,8 +130,7 @@ def _draw_slider(name: str, own: float, shared: dict[str, Any]) -> None:
 
 def _draw_reset() -> None:
     """Draw the button that gives every setting its default; after that press, the one that takes it back."""
-    names = (session.CELLS.name, *FIRST, *MORE)
-    now = {name: session.setting(name).get() for name in names}
+    now = {name: session.setting(name).get() for name in _defaults()}
     before = session.BEFORE_RESET.get()
     if before and now == _defaults():
         st.button("Undo reset", key="undo_reset", on_click=put, args=(before,), icon=":material/undo:", width="stretch")
@@ -146,7 +145,8 @@ def _reset(now: dict[str, Any]) -> None:
 
 def _defaults() -> dict[str, Any]:
     """Return the value of every widget that says nothing of its own."""
-    return {session.CELLS.name: list(CELLS), **{name: SETTINGS[name].default for name in (*FIRST, *MORE)}}
+    defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)}
+    return {session.CELLS.name: list(CELLS), session.TEXT.name: next(iter(TEXTS)), **defaults}
 
 
 def _slide(name: str) -> None:
@@ -154,7 +154,7 @@ def _slide(name: str) -> None:
 
 
 def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
-    """Make one experiment per cell, leaving out what doesn't apply to it; keep the path of an uploaded text."""
+    """Make one experiment per cell, leaving out what doesn't apply to it; keep what names the text."""
     every, left_out = {}, []
     try:
         for cell in CELLS:
@@ -163,7 +163,7 @@ def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
                 verb = "is" if len(labels) == 1 else "are"
                 left_out.append(f"The {cell.upper()} has no gates, so {join_words(labels)} {verb} ignored for it.")
     except ValueError as error:
-        return Settings({}, uploaded_text=text, error=str(error))
+        return Settings({}, text_file=text, error=str(error))
     return Settings({cell: every[cell] for cell in cells}, every, text, " ".join(left_out))
 
 
@@ -184,17 +184,31 @@ def fits(experiment: Experiment) -> bool:
 def take_over(experiment: Experiment) -> None:
     """Set every widget as an experiment says; a text of its own must be uploaded again. For callbacks."""
     settings = {name: value for name, value in experiment.as_dict().items() if name in (*FIRST, *MORE)}
-    put(settings | {session.CELLS.name: [experiment.cell]}, anew=True)
+    settings[session.CELLS.name] = [experiment.cell]
+    if experiment.text_file in TEXTS:
+        settings[session.TEXT.name] = experiment.text_file
+    elif experiment.text_file is None and experiment.task in SETTINGS["text_file"].tasks:
+        settings[session.TEXT.name] = HELP_TEXTS
+    put(settings, anew=True)
 
 
-def upload() -> str | None:
-    """Ask for a text to learn from; return the path of the server's copy, None for the built-in text."""
+def choose_text() -> str | None:
+    """Ask for a text to learn from; return what names it in an experiment: an uploaded one's path, on the server."""
+    chosen = st.selectbox(
+        "Text", TEXT_CHOICES, key=session.TEXT.name, bind="query-params",
+        help="What a model learns from whose task is text or words. Its vocabulary is that of the text.",
+    )  # fmt: skip
+    return _upload() or (None if chosen == HELP_TEXTS else chosen)
+
+
+def _upload() -> str | None:
+    """Ask for a text of the visitor's own; return the path of the server's copy, None where there is none."""
     file = st.file_uploader(
         "Your own text",
         type=["txt", "md"],
         max_upload_size=MEGABYTES,
         key=session.UPLOAD.name,
-        help=f"UTF-8, up to {MEGABYTES} MB; without one, Python's own help texts.",
+        help=f"UTF-8, up to {MEGABYTES} MB; it takes the place of the text above.",
     )
     if file is None:
         return None
@@ -212,7 +226,8 @@ def upload() -> str | None:
 def with_own_name(experiment: Experiment) -> Experiment:
     """Name an uploaded text as its user does, not by the server's copy."""
     file = session.UPLOAD.get()
-    return experiment.replace(text_file=file.name) if experiment.text_file and file else experiment
+    is_uploaded = experiment.text_file not in (None, *TEXTS)
+    return experiment.replace(text_file=file.name) if file and is_uploaded else experiment
 
 
 @st.cache_resource(show_spinner=False)

@@ -14,11 +14,12 @@ from streamlit.delta_generator import DeltaGenerator
 from analysis.experiment import GATED, SETTINGS, Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Progress, Row
+from analysis.history.shipped import find_shipped, is_shipped, load_shipped
 from analysis.jobs.estimate import Forecast, estimate_ends
 from analysis.jobs.pool import WAITING, Jobs, QueueFullError
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.estimate import cost_sentence, progress_line, starting_line
-from analysis.report.sentences.training import has_not_learned
+from analysis.report.sentences.training import has_not_learned, shipped_sentence
 from analysis.report.wording import join_cells, join_words
 from analysis.results import Run
 from analysis.tasks.registry import build_task
@@ -48,8 +49,8 @@ def spare_what_is_loaded() -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=LOADED)
 def load(id: str) -> Run:
-    """Return the result of a finished run."""
-    return jobs().load(id)
+    """Return the result of a finished run, or of one that is shipped."""
+    return load_shipped(id) if is_shipped(id) else jobs().load(id)
 
 
 def forget_others(ids: Iterable[str]) -> None:
@@ -105,6 +106,13 @@ def _find(experiment: Experiment) -> Row | None:
         return None
 
 
+def _find_shipped(experiment: Experiment) -> str | None:
+    try:
+        return find_shipped(experiment)
+    except ValueError:  # as above
+        return None
+
+
 def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
     """Return runs as far as they have come; run the page again where one was deleted meanwhile."""
     forget_others(found.id for found in rows.values())
@@ -116,16 +124,22 @@ def progress(rows: Mapping[str, Row]) -> dict[str, Progress]:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """What the buttons of a page train: the finished runs by cell, and those that wait, train or stopped."""
+    """What the buttons of a page train: the trained runs and their ids by cell, and what waits, trains or stopped.
+
+    A run that is shipped stands for one that was never trained here.
+    """
 
     runs: dict[str, Run]
+    ids: dict[str, str]
     unfinished: dict[str, Row]
 
 
 def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingRow:
     """Draw the buttons, in a row of the page if it has one, how far the training is, and what went wrong."""
     rows = {cell: _find(experiment) for cell, experiment in settings.experiments.items()}
-    runs = _load_finished(rows)
+    ids = {cell: row.id for cell, row in rows.items() if row and row.status == "finished"}
+    shipped = {cell: id for cell in rows if rows[cell] is None and (id := _find_shipped(settings.experiments[cell]))}
+    runs = _load({cell: (ids | shipped)[cell] for cell in rows if cell in ids | shipped})
     live = [row for row in rows.values() if row and row.live]
     stopped = {cell: row for cell, row in rows.items() if row and row.stopped}
     remaining = {
@@ -135,7 +149,7 @@ def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingR
     }
     label = "Resume" if stopped and len(stopped) == len(remaining) else "Train"
     with row or st.container(horizontal=True, vertical_alignment="center"):
-        _draw_buttons(label, remaining, live, runs)
+        _draw_buttons(label, remaining, live, runs, shipped)
     with st.container():
         _mention_others(rows.values())
         _mention_stopped(stopped, label)
@@ -145,24 +159,25 @@ def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingR
         _mention_trouble(rows.values())
         _advise(runs)
     unfinished = {cell: row for cell, row in rows.items() if row and row.status != "finished"}
-    return TrainingRow(runs, unfinished)
+    return TrainingRow(runs, {cell: (ids | shipped)[cell] for cell in runs}, unfinished)
 
 
-def _load_finished(rows: Mapping[str, Row | None]) -> dict[str, Run]:
-    """Return the results of the finished runs by cell; a damaged one is reported and left out."""
+def _load(ids: Mapping[str, str]) -> dict[str, Run]:
+    """Return the results of finished runs by cell; a damaged one is reported and left out."""
     runs = {}
     with st.container():
-        for cell, row in rows.items():
-            if row and row.status == "finished":
-                try:
-                    runs[cell] = load(row.id)
-                except StoreError as error:
-                    st.error(f"{cell.upper()}: {escape_markdown(error)}. Delete it on the page Runs to train again.")
+        for cell, id in ids.items():
+            try:
+                runs[cell] = load(id)
+            except StoreError as error:
+                st.error(f"{cell.upper()}: {escape_markdown(error)}. Delete it on the page Runs to train again.")
     return runs
 
 
-def _draw_buttons(label: str, remaining: Mapping[Experiment, int], live: list[Row], runs: Mapping[str, Run]) -> None:
-    """Draw Train and Cancel, and beside them how far the training is, or what remains of it costs."""
+def _draw_buttons(
+    label: str, remaining: Mapping[Experiment, int], live: list[Row], runs: Mapping[str, Run], shipped: Iterable[str]
+) -> None:
+    """Draw Train and Cancel, and beside them how far the training is, or what was shipped and what a training costs."""
     st.button(
         label, type="primary", key="train",
         icon=":material/play_arrow:", disabled=not remaining, on_click=submit, args=(remaining,),
@@ -174,7 +189,7 @@ def _draw_buttons(label: str, remaining: Mapping[Experiment, int], live: list[Ro
         if live:
             st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
         elif remaining:
-            st.caption(estimate(remaining))
+            st.caption(f"{shipped_sentence([*shipped])} {estimate(remaining)}".lstrip())
         else:
             all_diverged = runs and all(run.status == "diverged" for run in runs.values())
             st.caption("All models diverged." if all_diverged else "Trained.")

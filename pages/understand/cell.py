@@ -43,7 +43,10 @@ with picture:
     st.caption(f"{sentences.reader_sentences(reading, runs.get(cell), waiting=weights == 'trained')} {lesson.LEGEND}")
     sidebar.say_left_out(settings)
 pictures, tables = {"cell": drawing}, reading_tables(readings, reading)
-layout.says(sentences.largest_state_sentence(reading))
+if warning := sentences.unknown_warning(reading):
+    st.warning(warning)
+else:
+    layout.says(sentences.largest_state_sentence(reading))
 why_tanh = lesson.WHY_TANH[cell] if squashed else lesson.WITHOUT_TANH
 for column, text in zip(st.columns(3), (lesson.LOOP[cell], lesson.FLOWS[cell], why_tanh), strict=True):
     column.markdown(text)
@@ -60,7 +63,7 @@ if gates_tab.open:
             with explained:
                 st.latex(lesson.FORMULAS[cell, gate])
                 st.markdown(lesson.MEANINGS[cell, gate])
-                st.markdown(sentences.gate_extremes_sentence(reading, gate))
+                st.markdown("" if warning else sentences.gate_extremes_sentence(reading, gate))
             pictures["gate"] = layout.kept(f"{gate} {subject} {word}", lambda: figures.gate(reading, gate, word))
             with values:
                 layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
@@ -85,7 +88,7 @@ if dependence_tab.open:
         st.html("".join(ui.sentence_html(each, word) for each in readings.values()))
         pictures["connectivity"] = figures.connectivity(readings, word, relative=size == "relative")
         layout.chart(pictures["connectivity"], "connectivity", "How strongly the prediction depends on each word")
-        layout.says(sentences.dependence_sentence(readings, word))
+        layout.says("" if warning else sentences.dependence_sentence(readings, word))
         st.caption(sentences.place_sentence(reading, word) + " " + lesson.DEPENDENCE)
 if costs_tab.open:
     with costs_tab:

@@ -51,6 +51,19 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
     return " ".join(sentences)
 
 
+def unknown_warning(reading: Reading) -> str:
+    """Warn where a model knows less than half of a sentence's words, signs not counted; "" where it knows more."""
+    known = [known for word, known in zip(reading.words, reading.known, strict=True) if any(map(str.isalnum, word))]
+    unknown = len(known) - sum(known)
+    if unknown <= len(known) / 2:
+        return ""
+    return (
+        f"The model knows {sum(known)} of these {len(known)} words, and reads the other {unknown} as if they were all "
+        "the same: its numbers say nothing about this sentence. Choose in the sidebar the text that it learns from, "
+        "or upload one that has such words, and press Train; or write a sentence with words that it knows."
+    )
+
+
 def largest_state_sentence(reading: Reading) -> str:
     """Describe how large the hidden state and an LSTM's cell state become, and after which word."""
     parts = []

@@ -1,6 +1,6 @@
 """Sentences on trained cells: what each learned and how far back it reaches, and which did best."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +23,13 @@ from analysis.results import Decay, Run
 from analysis.span import had_in_training
 
 LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at chance
+
+
+def shipped_sentence(cells: Sequence[str]) -> str:
+    """Say which cells came trained; "" for none."""
+    if not cells:
+        return ""
+    return f"{join_cells(cells)} came trained with Goldfish; Train trains anew, and you can watch."
 
 
 def stayed_at_chance(run: Run) -> bool:
