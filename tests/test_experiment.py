@@ -5,6 +5,7 @@ import os
 import pickle
 import time
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -225,3 +226,13 @@ def test_the_error_of_a_text_names_its_file_and_survives_pickling():
     for each in (error, pickle.loads(pickle.dumps(error))):
         assert str(each) == "text_file='a.txt': 3 characters: expected at least 70"
         assert (each.text_file, each.reason) == ("a.txt", "3 characters: expected at least 70")
+
+
+@pytest.mark.parametrize("name", experiment.TEXTS)
+def test_a_text_that_comes_with_goldfish_is_read_by_its_name(name, tmp_path, monkeypatch):
+    text, text_sha256 = read_text(name)
+    assert text_sha256 == sha256(text.encode()).hexdigest() and "\r" not in text
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("a file")
+    assert read_text(name)[0] == text
+    assert read_text(f"./{name}")[0] == "a file"

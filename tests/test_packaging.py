@@ -28,5 +28,13 @@ def test_dependencies_are_read_from_the_requirements_files(name):
     assert not any(line.startswith("-") for line in (ROOT / name).read_text().splitlines())
 
 
+def test_texts_and_shipped_runs_are_part_of_the_package():
+    folder, patterns = Path(analysis.__file__).parent, PROJECT["tool"]["setuptools"]["package-data"]["analysis"]
+    packed = {path for pattern in patterns for path in folder.glob(pattern)}
+    for kind in ("texts", "shipped"):
+        files = set((folder / kind).iterdir())
+        assert files and files <= packed
+
+
 def test_the_package_is_marked_as_typed():
     assert (Path(analysis.__file__).parent / "py.typed").is_file()

@@ -64,12 +64,14 @@ def choose_cell() -> str:
 
 def word_track(words: Sequence[str]) -> player.Track:
     """Return what the slider over words runs over; it starts in mid sentence, where the cell remembers something."""
+    middle = len(words) // 2
+    first = next((t for t in range(middle, len(words)) if any(map(str.isalnum, words[t]))), middle)
 
     def name(t: int) -> str:
         word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
         return f"{t + 1} · {word}"
 
-    return player.Track(WORD, range(len(words)), len(words) // 2, "Word", "word", name)
+    return player.Track(WORD, range(len(words)), first, "Word", "word", name)
 
 
 def show_word(subject: str, reading: Reading) -> tuple[int, go.Figure]:

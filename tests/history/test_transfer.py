@@ -66,7 +66,14 @@ def record_of(of, /, **changes):
     return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
 
 
-PATHS = {"/etc/passwd": "passwd", "C:\\Users\\me\\my text.txt": "my text.txt", "/": "text", "plain.txt": "plain.txt"}
+# The last is not the text that comes with Goldfish.
+PATHS = {
+    "/etc/passwd": "passwd",
+    "C:\\me\\my text.txt": "my text.txt",
+    "/": "text",
+    "a.txt": "a.txt",
+    "./english": "english.txt",
+}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -76,6 +83,13 @@ def test_an_imported_run_keeps_no_path(store, run, path):
     assert store.row(id).experiment.text_file == store.load(id).experiment.text_file == PATHS[path]
     assert store.import_(encode(record)) == id
     assert store.row(id).text_missing
+
+
+def test_an_imported_run_of_a_text_that_comes_with_goldfish_has_its_text(store, run):
+    record = record_of(text_run(run, "english"), status="interrupted", run=None)
+    id = store.import_(encode(record))
+    assert store.row(id).experiment.text_file == "english" and not store.row(id).text_missing
+    assert store.take(id)
 
 
 def test_an_exported_run_holds_no_path(store, run, tmp_path):

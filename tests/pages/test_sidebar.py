@@ -70,7 +70,7 @@ def test_hostile_urls_fall_back(name, value):
 
 def test_a_path_never_comes_from_the_url():
     at = fine(app(task="text", text_file="/etc/passwd", **{**SMALL, "length": "20"}))
-    assert all(each.text_file is None for each in at.session_state["settings"].experiments.values())
+    assert {each.text_file for each in at.session_state["settings"].experiments.values()} == {"english"}
 
 
 def test_a_setting_that_does_not_apply_is_named():
@@ -120,9 +120,9 @@ def test_a_page_hides_what_it_does_not_read_and_keeps_it():
         styles = [each.proto.body for each in at.get("html") if "display: none }" in each.proto.body]
         return {name for name in EVERYTHING if any(re.search(rf"\.st-key-{name}(_row)?\b", style) for style in styles)}
 
-    assert hidden() == {*TRAINING, "upload"}
+    assert hidden() == {*TRAINING, "text", "upload"}
     fine(at.switch_page("pages/measure/decay.py").run())
-    assert hidden() == {"upload"}
+    assert hidden() == {"text", "upload"}
     fine(at.switch_page("pages/runs/runs.py").run())
     assert hidden() == {*EVERYTHING}
     assert at.session_state["hidden_size"] == 4 and at.query_params["hidden_size"] == "4"

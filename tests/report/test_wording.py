@@ -27,6 +27,7 @@ def test_an_experiment_is_described_by_what_is_not_at_its_default():
     assert wording.describe_experiment(experiment) == "LSTM, recall 6, Hidden size 4"
     own = wording.describe_experiment(Experiment(cell="gru", task="text", text_file="mine.txt"))
     assert own.startswith("GRU, text ") and ", a text of its own" in own
+    assert wording.describe_experiment(Experiment(task="words", text_file="english")) == "LSTM, words 20, English prose"
 
 
 def test_late_horizons_are_those_of_the_last_fifth_of_a_training():

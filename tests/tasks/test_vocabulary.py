@@ -9,6 +9,7 @@ from analysis import Experiment, measure_untrained, train
 from analysis.engine.cost import count_cost
 from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad
+from analysis.experiment import read_text
 from analysis.measures.meter import Meter
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
@@ -161,3 +162,23 @@ def test_the_meter_reads_words_in_pieces_as_at_once(monkeypatch):
     a, b = whole.measure(weights), halves.measure(weights)
     np.testing.assert_allclose(a.decays["input"].norm, b.decays["input"].norm, rtol=1e-9)
     assert whole.tape(weights).input_grad.shape == (2, 20, 64, EMBEDDED)
+
+
+EVERYDAY = {
+    "english": [
+        "The boy grew up in France, so he speaks fluent French.",
+        "The dog that ran after the children was tired, so it slept under the tree.",
+        "My mother made soup in the kitchen because it was cold outside.",
+        "It rained all day, so we stayed at home and drank tea.",
+    ],
+    "chinese": ["我在法国长大，所以我会说法语。", "昨天下雨，所以我们在家里喝茶。", "老师打开书，给学生读了一个故事。"],
+}
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_the_texts_that_come_with_goldfish_know_everyday_words(name):
+    training, held_out, vocabulary, _ = encode_words(read_text(name)[0])
+    for sentence in EVERYDAY[name]:
+        assert vocabulary.unknown not in vocabulary.encode(split_words(sentence)), sentence
+    for part in (training, held_out):
+        assert (part == vocabulary.unknown).double().mean() < 0.15

@@ -15,6 +15,7 @@ from analysis.report.sentences.cell import (
     place_sentence,
     reader_sentences,
     savings_sentence,
+    unknown_warning,
 )
 
 SMALL = {"task": "words", "seeds": 1, "hidden_size": 3}
@@ -161,3 +162,14 @@ def test_a_held_gate_that_empties_the_memory_or_stops_the_gradient_says_so():
 
 def test_a_single_word_has_nothing_before_it():
     assert held_sentences(held([1.0], None), held([1.0]), True) == ""
+
+
+@pytest.mark.parametrize(
+    "known, warned", [((0, 1, 1, 0), False), ((0, 0, 1, 1), True), ((1, 1, 1, 0), False), ((0, 0, 0, 1), True)]
+)
+def test_a_warning_stands_where_less_than_half_of_the_words_are_known(known, warned):
+    reading = read_with_model(Experiment(cell="rnn", **SMALL), ["one", "two", "three", "."])
+    said = unknown_warning(replace(reading, known=np.array(known, bool)))
+    assert bool(said) == warned
+    if warned:
+        assert f"knows {sum(known[:3])} of these 3 words" in said
