@@ -66,14 +66,10 @@ def record_of(of, /, **changes):
     return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
 
 
-# The last is not the text that comes with Goldfish.
 PATHS = {
-    "/etc/passwd": "passwd",
-    "C:\\me\\my text.txt": "my text.txt",
-    "/": "text",
-    "a.txt": "a.txt",
-    "./english": "english.txt",
-}
+    "/etc/passwd": "passwd", "C:\\Users\\me\\my text.txt": "my text.txt", "/": "text", "plain.txt": "plain.txt",
+    "./english": "english.txt",  # not the text that comes with Goldfish
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -86,10 +82,8 @@ def test_an_imported_run_keeps_no_path(store, run, path):
 
 
 def test_an_imported_run_of_a_text_that_comes_with_goldfish_has_its_text(store, run):
-    record = record_of(text_run(run, "english"), status="interrupted", run=None)
-    id = store.import_(encode(record))
-    assert store.row(id).experiment.text_file == "english" and not store.row(id).text_missing
-    assert store.take(id)
+    id = store.import_(encode(record_of(text_run(run, "english"), status="interrupted", run=None)))
+    assert store.row(id).experiment.text_file == "english" and store.take(id)
 
 
 def test_an_exported_run_holds_no_path(store, run, tmp_path):
