@@ -1,9 +1,13 @@
 """The runs that come with Goldfish: found by their settings, whole, small, and in no history."""
 
+from dataclasses import replace
+
 import pytest
 
 from analysis import Experiment
 from analysis.history import shipped
+from analysis.history.entry import Record
+from analysis.history.serialization import decode, encode
 from analysis.history.shipped import find_shipped, is_shipped, load_shipped
 from analysis.history.transfer import read_key
 from analysis.report.commands import repeat_command
@@ -38,6 +42,13 @@ def test_they_are_small_and_no_file_is_left_over():
     files = {path.name: path.stat().st_size for path in shipped.FOLDER.iterdir()}
     assert files.keys() == {shipped.LIST, *(f"{id}.zip" for id in EXPERIMENTS)}
     assert sum(files.values()) < 1e6
+
+
+def test_an_unfinished_run_of_the_english_text_can_be_imported_and_resumed(store):
+    whole = decode(Record, (shipped.FOLDER / "words-rnn.zip").read_bytes())
+    id = store.import_(encode(replace(whole, status="interrupted", run=None)))
+    assert store.row(id).experiment.text_file == "english" and not store.row(id).text_missing
+    assert store.take(id)
 
 
 def test_each_can_be_imported_and_is_marked_as_that(store):

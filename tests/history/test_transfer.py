@@ -81,11 +81,6 @@ def test_an_imported_run_keeps_no_path(store, run, path):
     assert store.row(id).text_missing
 
 
-def test_an_imported_run_of_a_text_that_comes_with_goldfish_has_its_text(store, run):
-    id = store.import_(encode(record_of(text_run(run, "english"), status="interrupted", run=None)))
-    assert store.row(id).experiment.text_file == "english" and store.take(id)
-
-
 def test_an_exported_run_holds_no_path(store, run, tmp_path):
     (tmp_path / "secret folder").mkdir()
     path = tmp_path / "secret folder" / "mine.txt"

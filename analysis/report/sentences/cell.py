@@ -58,9 +58,9 @@ def unknown_warning(reading: Reading) -> str:
     if unknown <= len(known) / 2:
         return ""
     return (
-        f"The model knows {sum(known)} of these {len(known)} words, and reads the other {unknown} as if they were all "
-        "the same: its numbers say nothing about this sentence. Choose in the sidebar the text that it learns from, "
-        "or upload one that has such words, and press Train; or write a sentence with words that it knows."
+        f"{unknown} of these {len(known)} words are not in the model's vocabulary, so it reads them as if they were "
+        "all the same: its numbers say little about this sentence. Choose another text in the sidebar, or upload one "
+        "that has such words, and press Train; or write a sentence with words that it knows."
     )
 
 
