@@ -28,6 +28,7 @@ from pages.ui.settings import Settings
 
 POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
+SHIPPED = "A model that came with Goldfish, trained. Train trains it anew, while you watch, and keeps it."
 STARTS = {"chrono": {"init": "chrono", "forget_bias": None}, "forget bias 1": {"init": "default", "forget_bias": 1.0}}
 
 
@@ -175,7 +176,11 @@ def _load(ids: Mapping[str, str]) -> dict[str, Run]:
 
 
 def _draw_buttons(
-    label: str, remaining: Mapping[Experiment, int], live: list[Row], runs: Mapping[str, Run], shipped: Iterable[str]
+    label: str,
+    remaining: Mapping[Experiment, int],
+    live: list[Row],
+    runs: Mapping[str, Run],
+    shipped: Mapping[str, str],
 ) -> None:
     """Draw Train and Cancel, and beside them how far the training is, or what was shipped and what a training costs."""
     st.button(
@@ -189,7 +194,9 @@ def _draw_buttons(
         if live:
             st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
         elif remaining:
-            st.caption(f"{shipped_sentence([*shipped])} {estimate(remaining)}".lstrip())
+            cells = {each.cell for each in remaining} | runs.keys()
+            said = f"{shipped_sentence([*shipped], len(cells))} {estimate(remaining)}"
+            st.caption(said.lstrip(), help=SHIPPED if shipped else None)
         else:
             all_diverged = runs and all(run.status == "diverged" for run in runs.values())
             st.caption("All models diverged." if all_diverged else "Trained.")

@@ -67,7 +67,7 @@ if gates_tab.open:
             pictures["gate"] = layout.kept(f"{gate} {subject} {word}", lambda: figures.gate(reading, gate, word))
             with values:
                 layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
-            if gate != "candidate":
+            if gate != "candidate" and not warning:
                 read = ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate)
                 st.fragment(ui.show_held)(subject, read, cell in runs, pictures, tables)
 if unit_tab.open:

@@ -12,7 +12,7 @@ from tests.helpers.app import SMALL, app, fine
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
-COME_TRAINED = shipped_sentence(["rnn", "lstm", "gru"])
+SHIPPED_TRAINED = shipped_sentence(["rnn", "lstm", "gru"], 3)
 
 
 def captions(at):
@@ -27,7 +27,7 @@ def test_inside_the_cell_opens_with_a_trained_model_and_marks_it():
     reading = ui.read_words(experiments["lstm"], run, split_words(ui.EXAMPLE), True)
     assert reading.known.all()
     assert reader_sentences(reading, run, True) in captions(at)
-    assert shipped_sentence(["lstm", "rnn", "gru"]) in captions(at)
+    assert SHIPPED_TRAINED in captions(at)
     assert not at.button(key="train").disabled and not at.warning
     assert not training.jobs().rows()
 
@@ -35,7 +35,7 @@ def test_inside_the_cell_opens_with_a_trained_model_and_marks_it():
 @pytest.mark.parametrize("page", ["decay", "gates"])
 def test_the_cells_at_their_defaults_are_there_trained(page):
     at = fine(app(f"pages/measure/{page}.py"))
-    assert COME_TRAINED in captions(at)
+    assert SHIPPED_TRAINED in captions(at)
     assert not at.button(key="train").disabled
     if page == "decay":
         runs = {cell: load_shipped(f"recall-{cell}") for cell in ("rnn", "lstm", "gru")}
@@ -45,7 +45,7 @@ def test_the_cells_at_their_defaults_are_there_trained(page):
 
 def test_other_settings_are_not_there_trained():
     at = fine(app("pages/measure/decay.py", **SMALL))
-    assert "came trained" not in captions(at)
+    assert "Shipped trained" not in captions(at)
 
 
 def test_gates_are_read_of_a_shipped_run():
@@ -56,8 +56,8 @@ def test_gates_are_read_of_a_shipped_run():
 
 def test_a_run_trained_here_takes_the_shipped_ones_place():
     at = fine(app("pages/measure/decay.py", cells="RNN", steps="500"))
-    assert shipped_sentence(["rnn"]) in captions(at)
+    assert shipped_sentence(["rnn"], 1) in captions(at)
     fine(at.button(key="train").click().run())
     (row,) = training.jobs().rows()
-    assert "came trained" not in captions(at)
+    assert "Shipped trained" not in captions(at)
     assert row.experiment == load_shipped("recall-rnn").experiment

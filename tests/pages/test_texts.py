@@ -70,6 +70,15 @@ def test_a_sentence_of_unknown_words_is_warned_of_and_not_interpreted(text, warn
     reading = ui.untrained_readings(experiments, split_words(CHINESE), True)["lstm"]
     assert bool(unknown_warning(reading)) == warned
     assert [text.value for text in at.warning] == [unknown_warning(reading)] * warned
+    assert any(toggle.key == "hold" for toggle in at.toggle) != warned
     said = [text.value for text in at.markdown]
     assert any(text.startswith("## One loop") for text in said) != warned
     assert any("Over all units it is highest" in text for text in said) != warned
+
+
+def test_reset_goes_back_to_the_english_text():
+    at = fine(app(**SMALL, task="words", text="chinese"))
+    fine(at.button(key="reset").click().run())
+    assert at.session_state["text"] == "english"
+    fine(at.button(key="undo_reset").click().run())
+    assert text_files(at) == {"chinese"}

@@ -25,11 +25,15 @@ from analysis.span import had_in_training
 LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at chance
 
 
-def shipped_sentence(cells: Sequence[str]) -> str:
-    """Say which cells came trained; "" for none."""
+def shipped_sentence(cells: Sequence[str], shown: int) -> str:
+    """Say which cells were shipped trained, of so many that a page shows, and that what follows is of a training anew.
+
+    Return "" where no cell was.
+    """
     if not cells:
         return ""
-    return f"{join_cells(cells)} came trained with Goldfish; Train trains anew, and you can watch."
+    which = "" if len(cells) == shown else f": {join_cells(cells)}"
+    return f"Shipped trained{which}. Anew:"
 
 
 def stayed_at_chance(run: Run) -> bool:

@@ -10,6 +10,7 @@ from analysis.report.sentences.training import (
     compare_cells,
     explain_horizon_and_span,
     has_not_learned,
+    shipped_sentence,
     start_sentence,
     stayed_at_chance,
     training_sentence,
@@ -165,3 +166,9 @@ def test_the_start_of_the_cells_is_named():
     own = Experiment(cell="gru", init="orthogonal", gain=1.5, forget_bias=2.0)
     other = {"rnn": runs["rnn"], "gru": replace(runs["gru"], experiment=own)}
     assert "with orthogonal initialisation, gain 1.5 and forget bias 2;" in start_sentence(other)
+
+
+def test_which_cells_were_shipped_trained():
+    assert shipped_sentence([], 3) == ""
+    assert shipped_sentence(["rnn", "lstm"], 2) == "Shipped trained. Anew:"
+    assert shipped_sentence(["rnn", "lstm"], 3) == "Shipped trained: RNN and LSTM. Anew:"
