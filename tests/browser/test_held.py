@@ -14,7 +14,7 @@ NAMED = """name => [...document.querySelectorAll(".st-key-layers-held .js-plotly
 
 
 def test_a_gate_moved_by_hand_is_what_is_downloaded(server, visit, tmp_path):
-    page = visit(server.url("cell", "hold=true&sentence=a+b+c+d+e&hidden_size=4"))
+    page = visit(server.url("cell", "hold=true&sentence=the+cat+and+the+dog&hidden_size=4"))
     page.wait_for_function(NAMED, arg="forget gate held at 0.9")
     slider = page.get_by_role("slider", name="Held at")
     slider.press("ArrowLeft")

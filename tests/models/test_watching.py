@@ -290,7 +290,7 @@ def test_the_timeline_of_a_watched_model_has_its_horizon_alone():
     [line] = [trace for trace in figure.data if trace.name == "GRU"]
     assert list(line.x) == [2, 4, 6] and list(line.y) == [each.decay.horizon for each in watched.history]
     assert figure.layout.xaxis.title.text == "backward pass" and list(figure.layout.xaxis.range) == [0, 7]
-    assert figure.layout.yaxis.title.text == "horizon" and "yaxis2" not in figure.layout
+    assert figure.layout.yaxis.title.text == "horizon,<br>time steps" and "yaxis2" not in figure.layout
     assert len(figure.layout.shapes) == 1
     run = analysis.train(analysis.Experiment(hidden_size=2, length=4, steps=3, seeds=1))
     both = timeline.timeline({"gru": result, "lstm": run})
