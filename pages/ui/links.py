@@ -1,5 +1,7 @@
 """What a link says of the settings: accepted in any case; what can't be used is left out, and said."""
 
+import math
+
 import streamlit as st
 
 from analysis.experiment import CELLS, SETTINGS, accepted_values, setting_type, validated
@@ -9,6 +11,7 @@ from pages.ui import session
 from pages.ui.settings import TEXT_CHOICES
 
 CELL_CHOICES = (session.CELLS.name, session.INSIDE_CELL.name, session.BOUNDS_CELL.name)
+NUMBERS = ("model_variance", "model_steps", "model_sequences", "sequence")  # that pages ask for besides settings
 LONGEST = 60  # letters of a value that are shown
 
 
@@ -39,6 +42,8 @@ def _mended(name: str, text: str) -> str | None:
         return text.upper() if text.lower() in CELLS else None
     if name == session.TEXT.name:
         return text.lower() if text.lower() in TEXT_CHOICES else None
+    if name in NUMBERS:
+        return text if _is_finite(text) else None
     if name not in SETTINGS:
         return text
     if choices := SETTINGS[name].choices:
@@ -51,6 +56,13 @@ def _mended(name: str, text: str) -> str | None:
     except (ValueError, OverflowError):
         return None
     return text if number is not None and number <= (SETTINGS[name].page_high or number) else None
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _refusals(url: dict[str, list[str]], sound: dict[str, list[str]]) -> list[str]:
@@ -66,6 +78,8 @@ def _refusals(url: dict[str, list[str]], sound: dict[str, list[str]]) -> list[st
 def _accepted(name: str) -> str:
     if name in CELL_CHOICES:
         return join_words([cell.upper() for cell in CELLS], "or")
+    if name in NUMBERS:
+        return "a number"
     if name == session.TEXT.name:
         return join_words(TEXT_CHOICES, "or")
     high = SETTINGS[name].page_high
