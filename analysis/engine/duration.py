@@ -8,7 +8,7 @@ operator, an entry and a product cost on this machine. No duration falls when a 
 
 from analysis.engine.cells import LAYERS
 from analysis.engine.cost import count_cost, packed_weights
-from analysis.engine.network import SLICE
+from analysis.engine.network import ANSWERED, SLICE
 from analysis.engine.speed import Speed
 from analysis.experiment import Experiment
 from analysis.tasks.task import Task
@@ -19,7 +19,6 @@ OPTIMIZER = {"adam": 51, "rmsprop": 43, "sgd": 32}  # entries of one parameter
 RECORDED = {"rnn": 1, "lstm": 6, "gru": 4}  # arrays of a state's size that are measured
 SMALL = 8  # rows up to which a product costs by the row
 LARGE = 8e6  # entries from which the system gives an array new memory each time
-PIECE = 100  # time steps that are answered at once
 
 
 def update_seconds(experiment: Experiment, task: Task, speed: Speed) -> float:
@@ -72,7 +71,7 @@ def answering_seconds(
     slices = sequences / SLICE
     answers = S * task.outputs * (T if every_step else 1)
     calls = 100 + 130 * L + T * L * (3 * FORWARD[experiment.cell] + S * (0.8 + 0.09 * _rows(experiment)))
-    arrays = min(T, PIECE) * S * SLICE * L * (_rows(experiment) + H * (3 if experiment.cell == "lstm" else 1))
+    arrays = min(T, ANSWERED) * S * SLICE * L * (_rows(experiment) + H * (3 if experiment.cell == "lstm" else 1))
     entries = (
         11 * T * S * SLICE * task.inputs
         + 9 * _anew(arrays)

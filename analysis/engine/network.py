@@ -12,6 +12,7 @@ from analysis.experiment import Experiment
 from analysis.tasks.task import Batch, Task
 
 PIECE = 500  # time steps unrolled at once; longer sequences are cut into pieces
+ANSWERED = 100  # time steps whose answers are read out at once
 SLICE = 128  # sequences answered at once
 
 
@@ -70,7 +71,7 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
     for inputs in batch.inputs.split(SLICE, dim=1):
         state, outputs = None, []
         unrolls: dict[int, Unroll] = {}
-        for piece in pieces(len(inputs), 100):
+        for piece in pieces(len(inputs), ANSWERED):
             T = piece.stop - piece.start
             if T not in unrolls:
                 unrolls[T] = Unroll(experiment.cell, experiment.activation, weights, T, inputs.shape[1], backward=False)

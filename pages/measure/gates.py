@@ -1,4 +1,4 @@
-"""Gate saturation: how much of the time gates keep, erase or replace, and which stand half open."""
+"""Gate saturation: how much of their values gates keep, erase or replace, and which stand half open."""
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -49,7 +49,7 @@ def histograms() -> tuple[Gates, dict[str, str]]:
             now[cell], phases[cell] = runs[cell].measured_after.saturation, "after"
         else:
             now[cell], phases[cell] = untrained[cell].saturation, "before"
-    pictures["gates"] = gates.picture("histograms", subject(phases), lambda: figures.histograms(now, before))
+    pictures["gates"] = layout.kept(f"gates histograms {subject(phases)}", lambda: figures.histograms(now, before))
     alt = "Histogram of every gate's values, a column per cell"
     layout.chart(pictures["gates"], "gates", alt, moves=live or player.is_playing("gates_step"))
     names = {cell: wording.cell_with_state(cell, wording.name_states(phases)) for cell in gated}
@@ -59,7 +59,7 @@ def histograms() -> tuple[Gates, dict[str, str]]:
         st.markdown(layout.lines(training_sentence(cell, run) for cell, run in runs.items()))
     notable = [describe_notable_gates(name, now[cell], before.get(cell)) for cell, name in names.items()]
     ends = ENDS + (" The arrow leads from before the training to now." if before else "")
-    st.caption("  \n".join([*filter(None, notable), ends]))
+    st.caption("  \n".join([*notable, ends]))
     mention_sizes(starting)
     return now, phases
 

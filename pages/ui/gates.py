@@ -1,6 +1,6 @@
 """The details of the gates page: gates in a few sequences, unit by unit, and what they carry by distance."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
 
 import plotly.graph_objects as go
@@ -17,12 +17,6 @@ from analysis.results import Decay, GateMoments, GateSample
 from pages.ui import controls, layout, training
 
 EVERY_UNIT = "every unit"
-
-
-@st.cache_resource(max_entries=100, show_spinner=False)
-def picture(name: str, subject: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
-    """Return the picture of a subject; the page that is run again without a change draws it no second time."""
-    return _draw()
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
@@ -69,10 +63,10 @@ def show_sequences(
     experiment, subject = next(iter(experiments.values())), (*read_of.values(), number)
     if one:
         draw = figures.sample_map if view == EVERY_UNIT else figures.sample_mean
-        pictures["gates-in-time"] = picture(view, subject, lambda: draw(samples))
+        pictures["gates-in-time"] = layout.kept(f"gates {view} {subject}", lambda: draw(samples))
         layout.chart(pictures["gates-in-time"], "gates-in-time", "Every gate at every time step of one sequence")
     elif any(by_moment.moments for by_moment in moments.values()):
-        pictures["gates-by-moment"] = picture("moments", subject, lambda: figures.moments(moments))
+        pictures["gates-by-moment"] = layout.kept(f"gates moments {subject}", lambda: figures.moments(moments))
         alt = "Mean of each gate before, at and after the symbol"
         layout.chart(pictures["gates-by-moment"], "gates-by-moment", alt)
         st.caption("Bars: mean over units; whiskers: nine of ten units.")
@@ -90,7 +84,7 @@ def show_units(now: Gates, subject: Hashable, states: Mapping[str, str], picture
 
     `subject` tells which gates these are; `states` names the cells that are not all alike in training.
     """
-    pictures["gates-by-unit"] = picture("units", subject, lambda: figures.saturated_units(now))
+    pictures["gates-by-unit"] = layout.kept(f"gates units {subject}", lambda: figures.saturated_units(now))
     layout.chart(pictures["gates-by-unit"], "gates-by-unit", "Share of the time near 0 against that near 1, by unit")
     loses = join_words([f"the {gate} gate {LOSES[gate]}" for cell in now for gate in now[cell] if gate in LOSES])
     st.caption(
@@ -124,7 +118,7 @@ def show_carry(
         )
 
     subject = tuple((experiment, ids.get(cell)) for cell, experiment in experiments.items())
-    pictures["carry"] = picture("carry", subject, draw)
+    pictures["carry"] = layout.kept(f"gates carry {subject}", draw)
     layout.chart(pictures["carry"], "carry", "What the gates alone let through, by distance")
     st.caption("The product of the forget (LSTM) or update gates (GRU) on the way back, a median.")
     curves = [(experiments[cell], "before", curve) for cell, curve in before.items()]
