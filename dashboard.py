@@ -3,8 +3,14 @@
 import sys
 from pathlib import Path
 
+LESSON = ("words", "loop", "tanh", "goldfish", "lstm", "gru", "choice")  # its stops, of which the menu shows the first
+SHARED = ("sentence", "word", "unit")  # widgets whose values stops of the lesson and Inside the cell have in common
 PAGES = {
-    "": [("pages/home/home.py", "Home", ":material/home:")],
+    "": [
+        ("pages/home/home.py", "Home", ":material/home:"),
+        ("pages/lesson/words.py", "The lesson", ":material/school:"),
+        *((f"pages/lesson/{stop}.py", stop, None) for stop in LESSON[1:]),
+    ],
     "Measure": [
         ("pages/measure/decay.py", "Gradient decay", ":material/trending_down:"),
         ("pages/measure/gates.py", "Gate saturation", ":material/toggle_on:"),
@@ -44,7 +50,13 @@ def main():  # its imports are here because every worker imports this file too, 
     page = st.navigation(
         {
             section: [
-                st.Page(path, title=title, icon=icon, default=path == "pages/home/home.py")
+                st.Page(
+                    path,
+                    title=title,
+                    icon=icon,
+                    default=path == "pages/home/home.py",
+                    visibility="visible" if icon else "hidden",
+                )
                 for path, title, icon in entries
                 if (here / path).exists()
             ]
@@ -59,13 +71,15 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import history, presets, session, sidebar, training
+    from pages.ui import history, language, presets, session, sidebar, training
 
     waiting.empty()
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
     sidebar.draw()
+    session.keep(SHARED)
+    language.choose(page.url_path in ("", *LESSON))
     page.run()
     training.jobs()  # workers warm up behind the first page
     training.spare_what_is_loaded()

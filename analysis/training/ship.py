@@ -1,6 +1,6 @@
 """Train the runs that come with Goldfish, and write them with their list: `python -m analysis.training.ship`.
 
-To be run again where the English text, the tasks or the training change; `analysis.history.shipped` reads the files.
+To be run again where a text, the tasks or the training change; `analysis.history.shipped` reads the files.
 """
 
 import io
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.experiment import CELLS, Experiment
+from analysis.experiment import CELLS, TEXTS, Experiment
 from analysis.history.entry import Record
 from analysis.history.shipped import FOLDER, LIST
 from analysis.history.transfer import pack, read_key
@@ -25,7 +25,11 @@ EVERY = {"recall": 50, "words": 500}  # updates between two of the snapshots tha
 def shipped_experiments() -> dict[str, Experiment]:
     """Return by id what is shipped: the three cells at their defaults, and the word models of Inside the cell."""
     recall = {f"recall-{cell}": Experiment(cell=cell) for cell in CELLS}
-    words = {f"words-{cell}": Experiment(cell=cell, task="words", text_file="english", seeds=1) for cell in CELLS}
+    words = {
+        f"words-{text}-{cell}": Experiment(cell=cell, task="words", text_file=text, seeds=1)
+        for text in TEXTS
+        for cell in CELLS
+    }
     return recall | words
 
 

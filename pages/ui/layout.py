@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import plotly.graph_objects as go
 import streamlit as st
 
+from analysis.language import current_language
 from pages.ui import session
 
 TIGHT = """<style>
@@ -62,9 +63,16 @@ def says(sentence: str) -> None:
     st.markdown(f"## {sentence}" if sentence else "")
 
 
+def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
+    """Return the figure of a subject in the page's language, which the server draws once.
+
+    `subject` says all else that the figure shows.
+    """
+    return _kept(subject, current_language(), draw)
+
+
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def kept(subject: str, _draw: Callable[[], go.Figure]) -> go.Figure:
-    """Return the figure of a subject, which the server draws once; `subject` says all that the figure shows."""
+def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Figure:
     return _draw()
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 from analysis.experiment import Experiment
 from analysis.history.entry import Progress
 from analysis.results import Run, Snapshot
-from pages.ui import session
+from pages.ui import language, session
 from pages.ui.playback import Playback, stops_of
 
 BEAT = 0.4  # seconds that a snapshot is shown while they play
@@ -60,7 +60,7 @@ def moving(slider: str, draw: Callable[[], R], live: bool = False, beat: float =
     """
     session.playback(slider).get().draw_page()
     every = LIVE if live else beat if is_playing(slider) else None
-    return st.fragment(draw, run_every=every)()
+    return language.fragment(draw, every)()
 
 
 def held_picture(name: str, subject: Hashable, draw: Callable[[], R]) -> R:

@@ -6,7 +6,7 @@ or set outside of the call that draws it. Widgets that are only drawn have their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -99,6 +99,9 @@ IGNORED: Key[list[str]] = Key("ignored", list)
 BEFORE_RESET: Key[dict[str, Any]] = Key("before_reset", dict)
 """The values of the sidebar's widgets before they were reset last."""
 
+SPOKEN: Key[str] = Key("spoken", lambda: "en")
+"""The code of the language that the page is written in."""
+
 # Trainings
 
 SEEN: Key[dict[str, tuple[Snapshot, ...]]] = Key("seen", dict)
@@ -164,6 +167,12 @@ def model_results(subject: str) -> Key[dict[str, Any]]:
 
 # Widgets
 
+LANGUAGE: Widget[str] = Widget("language")
+"""The switch between the languages of the lesson, by what each calls itself."""
+
+SENTENCE: Widget[str] = Widget("sentence")
+"""The sentence that a cell reads."""
+
 CELLS: Widget[list[str]] = Widget("cells")
 """The sidebar's cells."""
 
@@ -204,6 +213,13 @@ def setting_slider(field: str) -> Widget[Any]:
 def setting_place(field: str) -> str:
     """Return the key of the row that holds this slider and that field."""
     return f"{field}_row"
+
+
+def keep(names: Iterable[str]) -> None:
+    """Keep the values of widgets that this page may not draw: Streamlit drops those of a widget that is not drawn."""
+    for name in names:
+        if name in st.session_state:
+            st.session_state[name] = st.session_state[name]
 
 
 def setting(field: str) -> Widget[Any]:

@@ -8,7 +8,7 @@ from analysis.lesson.arithmetic import lines_of_unit
 from analysis.report.sentences import cell as sentences
 from analysis.report.tables import reading_tables
 from pages.ui import cell as ui
-from pages.ui import controls, export, layout, lesson, player, sidebar, training
+from pages.ui import controls, export, language, layout, lesson, player, sidebar, training
 from pages.ui.settings import Settings
 
 layout.title(
@@ -69,7 +69,7 @@ if gates_tab.open:
                 layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
             if gate != "candidate" and not warning:
                 read = ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate)
-                st.fragment(ui.show_held)(subject, read, cell in runs, pictures, tables)
+                language.fragment(ui.show_held)(subject, read, cell in runs, pictures, tables)
 if unit_tab.open:
     with unit_tab:
         last_unit = reading.parts["hidden"].shape[1] - 1

@@ -22,7 +22,7 @@ def captions(at):
 def test_inside_the_cell_opens_with_a_trained_model_and_marks_it():
     at = fine(app("pages/understand/cell.py"))
     experiments = ui.next_word_experiments(at.session_state["settings"], "lstm")
-    run = load_shipped("words-lstm")
+    run = load_shipped("words-english-lstm")
     assert experiments["lstm"] == run.experiment
     reading = ui.read_words(experiments["lstm"], run, split_words(ui.EXAMPLE), True)
     assert reading.known.all()

@@ -1,0 +1,81 @@
+"""The stops of the lesson: their order, the row that leads from one to another, and what heads and ends each screen."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from analysis.language import mark
+from analysis.language import translate as _
+from pages.ui import layout, sidebar
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One screen of the lesson: a page at pages/lesson/<name>.py."""
+
+    name: str
+    short: str  # in the row of stops
+    question: str
+    line: str  # below the question: what the picture shows
+
+    @property
+    def page(self) -> str:
+        """Return the page's script."""
+        return f"pages/lesson/{self.name}.py"
+
+
+STOPS = {
+    stop.name: stop
+    for stop in (
+        Stop("words", mark("Words"), mark("How does a sentence get in?"),
+             mark("Word by word: each becomes a list of numbers, and a network can read only those.")),
+        Stop("loop", mark("The loop"), mark("What does the loop carry?"),
+             mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
+        Stop("tanh", mark("tanh"), mark("What is tanh for?"),
+             mark("The memory goes round the loop again and again: unbounded, a few numbers outgrow all others.")),
+        Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
+             mark("At each turn of the loop a little of the first word is lost.")),
+        Stop("lstm", mark("The LSTM"), mark("Two flows, four gates: what does each decide?"),
+             mark("A long memory runs above, what is passed on now below. Click a box or a patch.")),
+        Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
+             mark("One state instead of two, two gates instead of three.")),
+        Stop("choice", mark("Which one?"), mark("Which one should I take?"),
+             mark("No cell wins everywhere. Compare them on the task that is yours.")),
+    )
+}  # fmt: skip
+
+
+def head(name: str) -> None:
+    """Head a stop: the row of all stops, this one's question, and a line on what its picture shows."""
+    sidebar.show()
+    with st.container(horizontal=True, gap="small", key="stops"):
+        for number, stop in enumerate(STOPS.values(), 1):
+            st.page_link(stop.page, label=f"{number} {_(stop.short)}", disabled=stop.name == name)
+    layout.title(_(STOPS[name].question), _(STOPS[name].line))
+
+
+def foot(name: str, instrument: str, label: str, **settings: str) -> None:
+    """End a stop: the way back and on, and the page of the instrument that shows the same with more controls.
+
+    Args:
+        name: of the stop.
+        instrument: the page's script.
+        label: the name of that page.
+        settings: of that page, in its URL.
+    """
+    names = list(STOPS)
+    place = names.index(name)
+    with st.container(horizontal=True, vertical_alignment="center", key="leads"):
+        if place:
+            before = STOPS[names[place - 1]]
+            st.page_link(
+                before.page, label=_("Back: {stop}").format(stop=_(before.short)), icon=":material/arrow_back:"
+            )
+        if place + 1 < len(names):
+            after = STOPS[names[place + 1]]
+            label_on = _("Next: {stop}").format(stop=_(after.short))
+            st.page_link(after.page, label=label_on, icon=":material/arrow_forward:", icon_position="right")
+        st.page_link(
+            instrument, label=_("Look closer: {page}").format(page=_(label)), icon=":material/tune:",
+            query_params=settings or None,
+        )  # fmt: skip
