@@ -77,9 +77,9 @@ def main():  # its imports are here because every worker imports this file too, 
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
-    sidebar.draw()
     session.keep(SHARED)
-    language.choose(page.url_path in ("", *LESSON))
+    language.choose(offered=page.url_path in ("", *LESSON))
+    sidebar.draw()
     page.run()
     training.jobs()  # workers warm up behind the first page
     training.spare_what_is_loaded()

@@ -14,6 +14,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from analysis.language import mark
+
 CELLS = ("rnn", "lstm", "gru")
 GATES: dict[str, tuple[str, ...]] = {  # each cell's gates, in the order of torch's weights
     "rnn": (),
@@ -51,7 +53,7 @@ TEXTS = {  # the texts that come with Goldfish, as `text_file` names them; texts
     "chinese": "Chinese prose",
 }
 RECENT_NS = 2 * 10**9  # a file changed less than this long ago is read again at every call
-TASK_HELP = (
+TASK_HELP = mark(
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
     "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
     "digits: a written digit, pixel by pixel."
@@ -92,10 +94,10 @@ class Experiment:
     8
     """
 
-    cell: str = Setting("lstm", "Cell", "The kind of recurrent network.", choices=CELLS).as_field()
-    task: str = Setting("recall", "Task", TASK_HELP, choices=TASKS).as_field()
+    cell: str = Setting("lstm", "Cell", mark("The kind of recurrent network."), choices=CELLS).as_field()
+    task: str = Setting("recall", mark("Task"), TASK_HELP, choices=TASKS).as_field()
     length: int | None = Setting(
-        None, "Length", "Number of time steps to remember over; unset, the task's own default.",
+        None, mark("Length"), mark("Number of time steps to remember over; unset, the task's own default."),
         2, 100_000, step=1, page_high=1000, fixed={"digits": DEFAULT_LENGTH["digits"]},
     ).as_field()  # fmt: skip
     symbols: int = Setting(
@@ -111,8 +113,10 @@ class Experiment:
         "A UTF-8 file to learn from, or english or chinese, which come with Goldfish; unset, Python's help texts.",
         tasks=("text", "words"), more=True,
     ).as_field()  # fmt: skip
-    hidden_size: int = Setting(32, "Hidden size", "Number of hidden units in each layer.", 1, 512, step=1).as_field()
-    layers: int = Setting(1, "Layers", "Number of recurrent layers, stacked.", 1, 4, step=1).as_field()
+    hidden_size: int = Setting(
+        32, mark("Hidden size"), mark("Number of hidden units in each layer."), 1, 512, step=1
+    ).as_field()
+    layers: int = Setting(1, mark("Layers"), mark("Number of recurrent layers, stacked."), 1, 4, step=1).as_field()
     activation: str = Setting(
         "tanh", "Activation",
         "What the RNN's state, the candidate of LSTM and GRU and the LSTM's cell state pass through.",
@@ -129,7 +133,9 @@ class Experiment:
         None, "Forget bias", "Bias of the LSTM's forget gate or the GRU's update gate; positive keeps.",
         -10, 10, step=0.5, applies_to=GATED,
     ).as_field()  # fmt: skip
-    seeds: int = Setting(4, "Seeds", "Number of models trained together.", 1, 64, step=1).as_field()
+    seeds: int = Setting(
+        4, mark("Seeds"), mark("Number of models, each with random numbers of its own."), 1, 64, step=1
+    ).as_field()
     seed: int = Setting(
         0, "First seed", "Seed of the first model; the others count up from it.",
         0, 2**31 - 1, step=1, more=True,

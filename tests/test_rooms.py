@@ -15,7 +15,7 @@ FILES = sorted([*ROOT.glob("analysis/**/*.py"), *ROOT.glob("pages/**/*.py"), *RO
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 # Floors, the lowest first: a room imports rooms of lower floors, and its own files.
 FLOORS = [
-    {"experiment", "language"}, {"results"}, {"span", "reading"}, {"history", "report"}, {"figures"}, {"tasks"},
+    {"language"}, {"experiment"}, {"results"}, {"span", "reading"}, {"history", "report"}, {"figures"}, {"tasks"},
     {"engine"}, {"measures", "lesson"}, {"training"}, {"models", "jobs"}, {"cli"},
 ]  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

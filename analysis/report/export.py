@@ -11,11 +11,14 @@ from importlib.util import find_spec
 from typing import Any, Protocol, Self
 
 from analysis.experiment import Experiment
+from analysis.language import mark
 from analysis.report.documents import to_json
 
 IMAGE_SIZE = {"width": 1280, "height": 720}  # in pixels, where a figure has no size of its own
 IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
-REPEATS = "prints the summary again; add --csv FILE for the curves, --json FILE for all."  # what commands.txt does
+REPEATS = mark(
+    "prints the summary again; add --csv FILE for the curves, --json FILE for all."
+)  # what commands.txt does
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
 <html lang="en">

@@ -1,33 +1,47 @@
-"""Home: how far back the gradient of an untrained cell reaches."""
+"""Home: the RNN forgets, cells with gates that keep do not; then the lesson, and experiments worth seeing."""
 
 from functools import partial
 
 import streamlit as st
 
-from analysis.figures.decay import decay
-from analysis.report import wording
-from analysis.report.sentences import decay as sentences
+from analysis.figures.fading import fading
+from analysis.language import translate as _
+from analysis.report.sentences import home as sentences
 from analysis.report.tables import decay_csv
-from pages.ui import export, layout, presets, sidebar
+from pages.ui import cards, export, layout, presets, sidebar
 from pages.ui.untrained import measure_decays, mention_sizes
 
 layout.title(
-    "How far back can the network learn from?",
-    "It learns from a past time step only through the gradient that comes back to it: this is how much is left.",
+    _("How far back does a recurrent network remember?"),
+    _("It learns from a past time step only through the signal that comes back to it, the gradient: so much is left."),
 )
-presets.switch()
-settings = sidebar.settings(sidebar.START)
-decays = {cell: each["memory"] for cell, each in measure_decays(settings.experiments).items()}
-figure = layout.kept(f"home {settings.experiments}", lambda: decay(decays, spread="none", large=True, height=430))
-layout.chart(figure, "untrained-decay")
-with st.container():  # always drawn: without it the links below would move up, and a click could open another one
-    sidebar.say_left_out(settings)
-    mention_sizes(settings.experiments)
-layout.says(sentences.untrained_sentence(decays))
-st.caption(
-    "Lines are medians over seeds and sequences. "
-    f"{wording.format_percent(wording.THRESHOLD)} is a convention: the page Gradient decay lets you move it."
-)
+settings = sidebar.settings(sidebar.HOME)
+plain = {"init": "default", "gain": 1.0, "forget_bias": None}
+starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
+keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=3.0) for cell, each in starting.items()}
+kept, started = measure_decays(keeping), measure_decays(starting)
+pictures = {}
+for column, name, head, experiments, found in zip(
+    st.columns([3, 2]), ("keeping", "as-torch-starts"),
+    (_("Gates that keep: a forget bias of 3"), _("The same, as torch starts them")),
+    (keeping, starting), (kept, started), strict=True,
+):  # fmt: skip
+    decays = {cell: each["memory"] for cell, each in found.items()}
+    gates = {cell: each["carry"] for cell, each in found.items() if "carry" in each}
+    draw = partial(fading, decays, height=290, y_title=_("gradient left"))
+    pictures[name] = layout.kept(f"home {experiments}", draw)
+    with column:
+        st.markdown(f"**{head}**")
+        layout.chart(pictures[name], name, head)
+        st.markdown(f"{sentences.left_sentence(decays)} {sentences.gate_sentence(gates)}")
+with st.container():  # always drawn: without it what is below would move up, and a click could open another page
+    mention_sizes(keeping)
+layout.says(_("The lesson, in seven stops"))
+cards.show()
 presets.links()
-curves = partial(decay_csv, *((settings.experiments[cell], "before", found) for cell, found in decays.items()))
-export.row("home", {"untrained-decay": figure}, settings.experiments, {"untrained-decay": curves})
+tables = {
+    name: partial(decay_csv, *((each[cell], "before", found[cell]["memory"]) for cell in found))
+    for name, each, found in (("keeping", keeping, kept), ("as-torch-starts", starting, started))
+}
+experiments = {f"{cell} {name}": each[cell] for name, each in (("3", keeping), ("0", starting)) for cell in each}
+export.row("home", pictures, experiments, tables)

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.experiment import Experiment
+from analysis.language import translate as _
 from analysis.report.commands import repeat_command
 from analysis.report.export import REPEATS, archive
 from pages.ui.sidebar import with_own_name
@@ -34,11 +35,11 @@ def row(
 
     with st.container(horizontal=True):
         st.download_button(
-            "Download", data=packed, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
+            _("Download"), data=packed, file_name=f"goldfish-{name}.zip", mime="application/zip", on_click="ignore",
             icon=":material/download:", key=f"download-{name}",
-            help="Pictures, numbers and settings as a ZIP. Drawing the pictures takes some seconds.",
+            help=_("Pictures, numbers and settings as a ZIP. Drawing the pictures takes some seconds."),
         )  # fmt: skip
         if commands:
-            with st.popover("Command line", icon=":material/terminal:"):
-                st.caption(f"Run in the project's folder, this {REPEATS}")
+            with st.popover(_("Command line"), icon=":material/terminal:"):
+                st.caption(_("Run in the project's folder, this {repeats}").format(repeats=_(REPEATS)))
                 st.code("\n".join(commands), language="bash", wrap_lines=True)

@@ -14,6 +14,7 @@ SWITCH = """<style>
 .stMainBlockContainer { position: relative; }
 .st-key-language { position: absolute; top: 1.2rem; right: 1rem; z-index: 2; width: auto; }
 .st-key-language button { min-height: 1.9rem; padding: 0 .6rem; }
+@media (max-width: 640px) { .st-key-language { position: fixed; top: .8rem; right: 1rem; z-index: 1000000; } }
 </style>"""
 NONE = "<style>.st-key-language { display: none; }</style>"
 

@@ -182,9 +182,6 @@ UPLOAD: Widget[UploadedFile] = Widget("upload")
 TEXT: Widget[str] = Widget("text")
 """The sidebar's choice among the texts that come with Goldfish and with Python."""
 
-START: Widget[str | None] = Widget("start")
-"""Home's three ways to start the cells."""
-
 INSIDE_CELL: Widget[str] = Widget("inside_cell")
 """The cell that reads the sentence."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, for_cell, setting_type
+from analysis.language import translate as _
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from pages.ui import links, session
@@ -22,10 +23,11 @@ STOPS = {  # of the slider of a number that may be unset, besides the number its
                *range(200, 500, 50), *range(500, 1001, 100)),
     "forget_bias": tuple(number / 2 for number in range(-20, 21)),
 }  # fmt: skip
-# What pages read of the sidebar: all of it; how models start; how one model starts, whose cell and activation the page
+# What pages read of the sidebar: all of it; what Home asks for; how models start; how one model starts, whose cell and activation the page
 # asks for; a small model that learns the next word of a text.
 EVERYTHING = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, *FIRST, *MORE)
 TRAINING = ("steps", "batch_size", "learning_rate", "optimizer", "clip", "snapshot_every")
+HOME = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, "task", "length", "hidden_size", "layers", "seeds")
 START = tuple(name for name in EVERYTHING if name not in TRAINING)
 ONE_CELL = tuple(name for name in START if name not in (session.CELLS.name, "activation"))
 NEXT_WORD = (session.TEXT.name, session.UPLOAD.name, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
@@ -36,7 +38,7 @@ def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
     show(read)
     chosen = session.SETTINGS.get()
     no_cell = session.CELLS.name in read and not chosen.cells
-    if error := chosen.error or ("Choose at least one cell in the sidebar." if no_cell else ""):
+    if error := chosen.error or (_("Choose at least one cell in the sidebar.") if no_cell else ""):
         st.error(escape_markdown(error))
         st.stop()
     return chosen
@@ -65,8 +67,8 @@ def draw() -> None:
     links.mend()
     with st.sidebar:
         cells = st.pills(
-            "Cells", CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
-            help=SETTINGS["cell"].help, bind="query-params", width="stretch",
+            _("Cells"), CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,
+            help=_(SETTINGS["cell"].help), bind="query-params", width="stretch",
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
@@ -93,12 +95,12 @@ def disabled(name: str, task: str, values: dict) -> bool:
 def widget(name: str, task: str, init: str) -> str | float | None:
     """Draw one setting's widget and return its value."""
     about, default = SETTINGS[name], SETTINGS[name].default
-    shared = {"label": about.label, "help": about.help, "disabled": disabled(name, task, {"init": init})}
+    shared = {"label": _(about.label), "help": _(about.help), "disabled": disabled(name, task, {"init": init})}
     if about.choices:
         return st.selectbox(
             **shared, options=about.choices, index=about.choices.index(default), key=name, bind="query-params"
         )
-    type_, _ = setting_type(name)
+    type_ = setting_type(name)[0]
     low, high, step = (type_(number) for number in (about.low, about.page_high or about.high, about.step))
     numbers = {"min_value": low, "max_value": high, "step": step, "key": name, "bind": "query-params"}
     form = "%d" if type_ is int else "%g"
@@ -110,7 +112,7 @@ def widget(name: str, task: str, init: str) -> str | float | None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=session.setting_place(name)):
         _draw_slider(name, own, shared)
         return st.number_input(
-            f"{about.label}, typed", **numbers, value=None, format=form, placeholder=f"{own:g}", width=80,
+            _("{setting}, typed").format(setting=_(about.label)), **numbers, value=None, format=form, placeholder=f"{own:g}", width=80,
             disabled=shared["disabled"], label_visibility="collapsed",
         )  # fmt: skip
 
@@ -133,9 +135,11 @@ def _draw_reset() -> None:
     now = {name: session.setting(name).get() for name in _defaults()}
     before = session.BEFORE_RESET.get()
     if before and now == _defaults():
-        st.button("Undo reset", key="undo_reset", on_click=put, args=(before,), icon=":material/undo:", width="stretch")
+        st.button(
+            _("Undo reset"), key="undo_reset", on_click=put, args=(before,), icon=":material/undo:", width="stretch"
+        )
     else:
-        st.button("Reset", key="reset", on_click=_reset, args=(now,), icon=":material/restart_alt:", width="stretch")
+        st.button(_("Reset"), key="reset", on_click=_reset, args=(now,), icon=":material/restart_alt:", width="stretch")
 
 
 def _reset(now: dict[str, Any]) -> None:
