@@ -19,29 +19,29 @@ settings = sidebar.settings(sidebar.HOME)
 plain = {"init": "default", "gain": 1.0, "forget_bias": None}
 starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
 keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=3.0) for cell, each in starting.items()}
-kept, started = measure_decays(keeping), measure_decays(starting)
+shown = {
+    "keeping": (_("Gates that keep: a forget bias of 3"), keeping),
+    "as-torch-starts": (_("The same, as torch starts them"), starting),
+}
+experiments = {f"{cell} {name}": each for name, (_head, all) in shown.items() for cell, each in all.items()}
+found = measure_decays(experiments)
 pictures = {}
-for column, name, head, experiments, found in zip(
-    st.columns([3, 2]), ("keeping", "as-torch-starts"),
-    (_("Gates that keep: a forget bias of 3"), _("The same, as torch starts them")),
-    (keeping, starting), (kept, started), strict=True,
-):  # fmt: skip
-    decays = {cell: each["memory"] for cell, each in found.items()}
-    gates = {cell: each["carry"] for cell, each in found.items() if "carry" in each}
+for column, (name, (head, each)) in zip(st.columns([3, 2]), shown.items(), strict=True):
+    decays = {cell: found[f"{cell} {name}"]["memory"] for cell in each}
+    gates = {cell: found[f"{cell} {name}"]["carry"] for cell in each if cell != "rnn"}
     draw = partial(fading, decays, height=290, y_title=_("gradient left"))
-    pictures[name] = layout.kept(f"home {experiments}", draw)
+    pictures[name] = layout.kept(f"home {each}", draw)
     with column:
         st.markdown(f"**{head}**")
         layout.chart(pictures[name], name, head)
-        st.markdown(f"{sentences.left_sentence(decays)} {sentences.gate_sentence(gates)}")
+        st.markdown(f"**{sentences.left_sentence(decays)}** {sentences.gate_sentence(gates)}")
 with st.container():  # always drawn: without it what is below would move up, and a click could open another page
     mention_sizes(keeping)
 layout.says(_("The lesson, in seven stops"))
 cards.show()
 presets.links()
 tables = {
-    name: partial(decay_csv, *((each[cell], "before", found[cell]["memory"]) for cell in found))
-    for name, each, found in (("keeping", keeping, kept), ("as-torch-starts", starting, started))
+    name: partial(decay_csv, *((each[cell], "before", found[f"{cell} {name}"]["memory"]) for cell in each))
+    for name, (_head, each) in shown.items()
 }
-experiments = {f"{cell} {name}": each[cell] for name, each in (("3", keeping), ("0", starting)) for cell in each}
 export.row("home", pictures, experiments, tables)

@@ -24,6 +24,7 @@ def _patch(x: int, y: int, *shades: int) -> str:
     return "".join(_box(x, y + 13 * row, 11, 11, colours[shade]) for row, shade in enumerate(shades))
 
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 64" width="160" height="64">{}</svg>'
 CURVE = "M10 50 C70 50 70 50 80 32 C90 12 90 14 150 14"
 PICTURES = {
     "words": _patch(20, 12, 1, -1, 0) + _patch(55, 12, -1, 0, 1) + _patch(90, 12, 0, 1, 1) + _patch(125, 12, -1, -1, 1),

@@ -23,8 +23,8 @@ STOPS = {  # of the slider of a number that may be unset, besides the number its
                *range(200, 500, 50), *range(500, 1001, 100)),
     "forget_bias": tuple(number / 2 for number in range(-20, 21)),
 }  # fmt: skip
-# What pages read of the sidebar: all of it; what Home asks for; how models start; how one model starts, whose cell and activation the page
-# asks for; a small model that learns the next word of a text.
+# What pages read of the sidebar: all of it; what Home asks for; how models start; how one model starts, whose cell and
+# activation the page asks for; a small model that learns the next word of a text.
 EVERYTHING = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, *FIRST, *MORE)
 TRAINING = ("steps", "batch_size", "learning_rate", "optimizer", "clip", "snapshot_every")
 HOME = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, "task", "length", "hidden_size", "layers", "seeds")
@@ -112,8 +112,8 @@ def widget(name: str, task: str, init: str) -> str | float | None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=session.setting_place(name)):
         _draw_slider(name, own, shared)
         return st.number_input(
-            _("{setting}, typed").format(setting=_(about.label)), **numbers, value=None, format=form, placeholder=f"{own:g}", width=80,
-            disabled=shared["disabled"], label_visibility="collapsed",
+            _("{setting}, typed").format(setting=_(about.label)), **numbers, value=None, format=form,
+            placeholder=f"{own:g}", width=80, disabled=shared["disabled"], label_visibility="collapsed",
         )  # fmt: skip
 
 
@@ -135,11 +135,10 @@ def _draw_reset() -> None:
     now = {name: session.setting(name).get() for name in _defaults()}
     before = session.BEFORE_RESET.get()
     if before and now == _defaults():
-        st.button(
-            _("Undo reset"), key="undo_reset", on_click=put, args=(before,), icon=":material/undo:", width="stretch"
-        )
+        label, key, act, values, icon = _("Undo reset"), "undo_reset", put, before, "undo"
     else:
-        st.button(_("Reset"), key="reset", on_click=_reset, args=(now,), icon=":material/restart_alt:", width="stretch")
+        label, key, act, values, icon = _("Reset"), "reset", _reset, now, "restart_alt"
+    st.button(label, key=key, on_click=act, args=(values,), icon=f":material/{icon}:", width="stretch")
 
 
 def _reset(now: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,13 @@ def charts(at):
         return at.session_state[f"layers-{name}"][0] == int(layer)
 
     return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if above(chart.proto.id)]
+
+
+def values(drawn):
+    """Return the numbers of a trace, flat."""
+    if isinstance(drawn, dict):
+        return np.frombuffer(b64decode(drawn["bdata"]), np.dtype(drawn["dtype"])).astype(float)
+    return np.array([np.nan if value is None else value for value in np.ravel(drawn)], float)
 
 
 def until(condition):

@@ -1,10 +1,12 @@
-"""Home: how far back the untrained cells of the sidebar reach."""
+"""Home: what is left of the gradient in the sidebar's cells, with gates that keep and as torch starts them."""
 
+import numpy as np
 import pytest
 
 from analysis.experiment import SETTINGS
-from analysis.report.sentences.decay import untrained_sentence
-from tests.helpers.app import SMALL, app, charts, fine, untrained
+from analysis.report.sentences.home import gate_sentence, left_sentence
+from pages.ui.stops import STOPS
+from tests.helpers.app import SMALL, app, charts, fine, preview, values
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
@@ -15,23 +17,33 @@ def home():
     return app(**SMALL)
 
 
-def headline(at):
-    """Return the sentence on the page's own decays, as the page shows it."""
-    return f"## {untrained_sentence({cell: measured.decay for cell, measured in untrained(at).items()})}"
+def measured(at, **changes):
+    """Measure the page's cells as one of its two pictures shows them."""
+    experiments = at.session_state["settings"].experiments
+    return {cell: preview(each.replace(**({} if cell == "rnn" else changes))) for cell, each in experiments.items()}
 
 
-def test_home_shows_three_cells_and_says_what_it_shows(home):
+def said(at, found):
+    """Return the line that belongs below a picture of these measurements."""
+    gates = {cell: each.decays["carry"] for cell, each in found.items() if "carry" in each.decays}
+    return f"**{left_sentence({cell: each.decay for cell, each in found.items()})}** {gate_sentence(gates)}"
+
+
+def test_home_shows_cells_that_keep_beside_those_that_torch_starts_and_says_what_is_left(home):
     fine(home)
     assert not home.error
-    names = {trace.get("name") for trace in charts(home)[0]["data"]}
-    assert {"RNN", "LSTM", "GRU", "threshold"} <= names
-    assert headline(home) in [text.value for text in home.markdown]
+    texts = [text.value for text in home.markdown]
+    for picture, changes in zip(charts(home), ({"forget_bias": 3.0}, {}), strict=True):
+        found = measured(home, **changes)
+        assert said(home, found) in texts
+        lines = {trace["name"]: trace for trace in picture["data"] if trace["name"] in ("RNN", "LSTM", "GRU")}
+        for cell, each in found.items():
+            np.testing.assert_allclose(values(lines[cell.upper()]["y"]), each.decay.relative, rtol=1e-12)
 
 
-def test_home_starts_at_the_lesson():
-    at = fine(app())
-    assert headline(at) in [text.value for text in at.markdown]
-    assert any("1 % is a convention" in text.value for text in at.caption)
+def test_what_the_sidebar_says_of_the_start_is_no_matter_on_home(home):
+    other = fine(app(init="orthogonal", gain="2", forget_bias="-1", **SMALL))
+    assert [picture["data"] for picture in charts(other)] == [picture["data"] for picture in charts(home)]
 
 
 @pytest.mark.parametrize("task", SETTINGS["task"].choices)
@@ -40,8 +52,8 @@ def test_every_task_on_home(task):
         pytest.importorskip("sklearn")
     at = fine(app(task=task, hidden_size="4", seeds="1", length="20"))
     assert not at.error
-    (picture,) = charts(at)
-    assert {"RNN", "LSTM", "GRU"} <= {trace.get("name") for trace in picture["data"]}
+    for picture in charts(at):
+        assert {"RNN", "LSTM", "GRU"} <= {trace.get("name") for trace in picture["data"]}
     assert at.slider(key="symbols").disabled == (task not in ("recall", "copy"))
 
 
@@ -52,7 +64,13 @@ def test_no_cell_is_a_clear_line(home):
     assert "at least one cell" in at.error[0].value
 
 
-def test_one_cell_alone():
-    at = fine(app(cells="GRU", **SMALL))
-    assert {trace.get("name") for trace in charts(at)[0]["data"]} >= {"GRU"}
-    assert "RNN" not in {trace.get("name") for trace in charts(at)[0]["data"]}
+@pytest.mark.parametrize("cell", ["GRU", "RNN"])
+def test_one_cell_alone(cell):
+    at = fine(app(cells=cell, **SMALL))
+    for picture in charts(at):
+        assert {trace["name"] for trace in picture["data"]} & {"RNN", "LSTM", "GRU"} == {cell}
+
+
+def test_home_leads_to_every_stop_of_the_lesson_and_to_the_instrument(home):
+    pages = {link.proto.page for link in home.get("page_link")}
+    assert {*STOPS, "decay", "bounds"} <= pages

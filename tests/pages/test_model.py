@@ -1,6 +1,5 @@
 import io
 import json
-from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.gates import ENDS
 from analysis.report.sentences.model import reach_sentence
 from pages.ui import session
-from tests.helpers.app import DASHBOARD, charts, fine
+from tests.helpers.app import DASHBOARD, charts, fine, values
 from tests.helpers.files import DATA, WEIGHTS, npy, saved
 
 PAGE = "pages/measure/model.py"
@@ -53,13 +52,6 @@ def trace(at, chart, name):
     """A drawn line's values, as the browser gets them."""
     [found] = [t for t in charts(at)[chart]["data"] if t.get("name") == name]
     return values(found["y"])
-
-
-def values(drawn):
-    """Return the numbers of a trace, flat."""
-    if isinstance(drawn, dict):
-        return np.frombuffer(b64decode(drawn["bdata"]), np.dtype(drawn["dtype"])).astype(float)
-    return np.array([np.nan if value is None else value for value in np.ravel(drawn)], float)
 
 
 def texts(at):

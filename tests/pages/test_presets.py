@@ -1,25 +1,14 @@
-"""The three ways to start the cells, and the presets."""
+"""The presets: links that set every widget."""
 
 import pytest
 
 from analysis.experiment import CELLS, SETTINGS
-from pages.ui.presets import PRESETS, STARTS
+from pages.ui.presets import PRESETS
 from pages.ui.sidebar import FIRST, MORE
 from tests.helpers.app import SMALL, app, fine
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
-
-
-@pytest.mark.parametrize("start", STARTS)
-def test_switch_sets_the_sidebar(start):
-    at = app(length="20", hidden_size="4", gain="2")
-    assert at.segmented_control(key="start").value is None
-    at.segmented_control(key="start").set_value(start).run()
-    fine(at)
-    assert {name: at.session_state[name] for name in ("init", "gain", "forget_bias")} == STARTS[start]
-    assert at.segmented_control(key="start").value == start
-    assert at.session_state["length"] == 20
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset[0] for preset in PRESETS])

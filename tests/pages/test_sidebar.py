@@ -6,14 +6,14 @@ from itertools import product
 import pytest
 
 from analysis.experiment import CELLS, SETTINGS
-from pages.ui.sidebar import EVERYTHING, FIRST, MORE, TRAINING
+from pages.ui.sidebar import EVERYTHING, FIRST, HOME, MORE
 from tests.helpers.app import SMALL, app, charts, fine
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
 
-PICTURES = {"home/home": 1, "measure/decay": 1, "measure/gates": 2, "measure/bounds": 3}
+PICTURES = {"home/home": 2, "measure/decay": 1, "measure/gates": 2, "measure/bounds": 3}
 
 
 def element(at, name):
@@ -62,7 +62,7 @@ def test_every_cell_init_and_activation():
 def test_hostile_urls_fall_back(name, value):
     small = {key: str(number) for key, number in SMALL.items() if key != name}
     at = fine(app(**small | {name: value}))
-    assert (len(charts(at)), len(at.error)) == (1, 0)
+    assert (len(charts(at)), len(at.error)) == (2, 0)
     if name in SETTINGS and name != "text_file":
         about, now = SETTINGS[name], at.session_state[name]
         assert now is None or about.choices or about.low <= now <= about.high
@@ -74,7 +74,7 @@ def test_a_path_never_comes_from_the_url():
 
 
 def test_a_setting_that_does_not_apply_is_named():
-    at = fine(app(forget_bias="3", **SMALL))
+    at = fine(app("pages/measure/decay.py", forget_bias="3", **SMALL))
     assert "The RNN has no gates, so Forget bias is ignored for it." in [text.value for text in at.caption]
     assert at.session_state["settings"].experiments["gru"].forget_bias == 3
 
@@ -120,7 +120,7 @@ def test_a_page_hides_what_it_does_not_read_and_keeps_it():
         styles = [each.proto.body for each in at.get("html") if "display: none }" in each.proto.body]
         return {name for name in EVERYTHING if any(re.search(rf"\.st-key-{name}(_row)?\b", style) for style in styles)}
 
-    assert hidden() == {*TRAINING, "text", "upload"}
+    assert hidden() == {*EVERYTHING} - {*HOME} | {"text", "upload"}
     fine(at.switch_page("pages/measure/decay.py").run())
     assert hidden() == {"text", "upload"}
     fine(at.switch_page("pages/runs/runs.py").run())
