@@ -23,13 +23,13 @@ PAGES = {
 
 # A server's very first visit, if it is a link to a page below the first, is met with "Page not found" over that page:
 # Streamlit looks for pages/*.py before it reads the list above. Unknown addresses lead to Home, and keep the notice.
-CLOSE_FALSE_ALARM = """<script>
+CLOSE_FALSE_ALARM = """<script>{
 const look = setInterval(() => {
   const alarm = [...document.querySelectorAll('[role="dialog"]')].find(d => d.innerText.startsWith("Page not found"));
   if (alarm) { alarm.querySelector('button').click(); clearInterval(look); }
 }, 50);
 setTimeout(() => clearInterval(look), 10000);
-</script>"""
+}</script>"""
 
 
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 168 32" width="168" height="32">
