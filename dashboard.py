@@ -71,13 +71,14 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import history, language, presets, session, sidebar, training
+    from pages.ui import history, language, links, presets, session, sidebar, training
 
     waiting.empty()
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
     session.keep(SHARED)
+    links.mend()
     language.choose(offered=page.url_path in ("", *LESSON))
     sidebar.draw()
     page.run()

@@ -19,6 +19,7 @@ IMAGE_SECONDS = 60  # for all images of an archive, and for the browser to start
 REPEATS = mark(
     "prints the summary again; add --csv FILE for the curves, --json FILE for all."
 )  # what commands.txt does
+LETTERS = "Open Sans, verdana, arial, Noto Sans CJK SC, Microsoft YaHei, PingFang SC, WenQuanYi Zen Hei, sans-serif"
 NO_BROWSER = "PNG or SVG are missing: they need kaleido and a Chrome or Chromium browser"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -68,8 +69,10 @@ def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
 
 
 def _on_white(figure: Figure) -> Figure:
-    """Return a copy of a figure on a white ground, for paper."""
-    return copy.deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white")
+    """Return a copy of a figure on a white ground, for paper, in letters that know Chinese too."""
+    return copy.deepcopy(figure).update_layout(
+        template="plotly_white", paper_bgcolor="white", plot_bgcolor="white", font_family=LETTERS
+    )
 
 
 def archive(

@@ -5,6 +5,7 @@ import math
 import streamlit as st
 
 from analysis.experiment import CELLS, SETTINGS, accepted_values, setting_type, validated
+from analysis.language import LANGUAGES
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
 from pages.ui import session
@@ -42,6 +43,8 @@ def _mended(name: str, text: str) -> str | None:
         return text.upper() if text.lower() in CELLS else None
     if name == session.TEXT.name:
         return text.lower() if text.lower() in TEXT_CHOICES else None
+    if name == session.LANGUAGE.name:
+        return next((own for own, code in LANGUAGES.items() if text.lower() in (own.lower(), code)), None)
     if name in NUMBERS:
         return text if _is_finite(text) else None
     if name not in SETTINGS:
@@ -82,6 +85,8 @@ def _accepted(name: str) -> str:
         return "a number"
     if name == session.TEXT.name:
         return join_words(TEXT_CHOICES, "or")
+    if name == session.LANGUAGE.name:
+        return join_words([*LANGUAGES], "or")
     high = SETTINGS[name].page_high
     return accepted_values(name) if high is None else f"a whole number from {SETTINGS[name].low} to {high}"
 

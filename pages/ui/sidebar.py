@@ -11,7 +11,7 @@ from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, TEXTS, Experime
 from analysis.language import translate as _
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
-from pages.ui import links, session
+from pages.ui import session
 from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES, Settings
 
 MEGABYTES = 5  # of an uploaded text
@@ -64,7 +64,6 @@ def say_left_out(settings: Settings) -> None:
 
 def draw() -> None:
     """Draw the sidebar and keep what it says for `settings`."""
-    links.mend()
     with st.sidebar:
         cells = st.pills(
             _("Cells"), CELLS, selection_mode="multi", default=CELLS, format_func=str.upper, key=session.CELLS.name,

@@ -76,6 +76,6 @@ def foot(name: str, instrument: str, label: str, **settings: str) -> None:
             label_on = _("Next: {stop}").format(stop=_(after.short))
             st.page_link(after.page, label=label_on, icon=":material/arrow_forward:", icon_position="right")
         st.page_link(
-            instrument, label=_("Look closer: {page}").format(page=_(label)), icon=":material/tune:",
+            instrument, label=_("Look closer: {page}").format(page=label), icon=":material/tune:",
             query_params=settings or None,
         )  # fmt: skip
