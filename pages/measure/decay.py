@@ -9,6 +9,16 @@ from pages.ui.untrained import measure_decays
 layout.title(
     "How far back can a network learn, and remember?",
     "Gradient: how far back a small change can still be taught. Answers: how far back they depend on what it read.",
+    "gradient",
+    "vanishing gradient",
+    "horizon",
+    "memory span",
+    "carry",
+    "half-life",
+    "nats",
+    "r²",
+    "chrono",
+    "orthogonal",
 )
 settings = sidebar.settings()
 row = st.container(horizontal=True, vertical_alignment="center")

@@ -17,6 +17,10 @@ NO_GATES = "The RNN has no gates: all it holds passes through its weights and it
 layout.title(
     "What do the gates keep?",
     "A gate is a number from 0 to 1. At 1 the forget and the update gate keep, at 0 they erase and replace.",
+    "saturation",
+    "carry",
+    "gradient",
+    "chrono",
 )
 settings = sidebar.settings()
 gated = {cell: experiment for cell, experiment in settings.experiments.items() if cell in GATED}

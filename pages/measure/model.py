@@ -18,7 +18,8 @@ from analysis.report.sentences.model import GATES, MATRIX, MEMORY, method_senten
 from analysis.report.tables import model_tables
 from pages.ui import controls, export, layout, model, sidebar
 
-layout.title("How far back does your model remember?")
+WORDS = ("gradient", "vanishing gradient", "horizon", "saturation", "carry", "half-life")
+layout.title("How far back does your model remember?", "", *WORDS)
 sidebar.show()  # nothing of it
 chosen = model.choose()
 stack, inputs, cell = chosen.stack, chosen.inputs, chosen.stack.cell

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.language import current_language
-from pages.ui import session
+from pages.ui import session, terms
 
 TIGHT = """<style>
 .stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
@@ -35,6 +35,7 @@ TIGHT = """<style>
 [class*="st-key-tall-"] { min-height: 48rem; }
 .stTabs [role="tabpanel"] { min-height: 28rem; }
 [data-testid=stSidebarNavLink]:focus-visible { outline: 2px solid; outline-offset: -2px; }
+.st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
 </style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,
@@ -44,13 +45,16 @@ KEPT = 300  # figures in the server's memory
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 
 
-def title(question: str, line: str = "") -> None:
-    """Head a page with the question it answers, and one line for who meets it first."""
+def title(question: str, line: str = "", *words: str) -> None:
+    """Head a page with the question it answers, one line for who meets it first, and the terms it uses, explained."""
     st.html(TIGHT)
     st.title(question, anchor=False)
-    if line:
-        with st.container(key="line"):
-            st.caption(line)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
+        if line:
+            with st.container(key="line", width="content"):
+                st.caption(line)
+        if words:
+            terms.explain(*words)
 
 
 def lines(sentences: Iterable[str], after: str = "") -> str:

@@ -21,7 +21,9 @@ def test_a_number_that_is_none_is_left_out_and_told(page, name, number):
     assert name not in fine(at.switch_page(f"pages/measure/{page}.py").run()).query_params and not at.error
 
 
-@pytest.mark.parametrize(("written", "chosen"), [("zh", "中文"), ("EN", "English"), ("中文", "中文"), ("english", "English")])
+@pytest.mark.parametrize(
+    ("written", "chosen"), [("zh", "中文"), ("EN", "English"), ("中文", "中文"), ("english", "English")]
+)
 def test_a_language_is_read_by_its_code_or_name(written, chosen):
     at = fine(app(**SMALL, language=written))
     assert at.segmented_control(key="language").value == chosen and not at.toast
