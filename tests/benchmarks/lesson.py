@@ -1,7 +1,7 @@
-"""How soon the lesson answers in a real Chromium: the first picture of each stop, a click on a box, a gate held by hand.
+"""How soon the lesson answers in a real Chromium: first pictures of the stops, a click on a box, a gate held by hand.
 
-Prints seconds: from the click on *Next* to the stop's first picture, as the browser draws it, once torch is loaded; from
-the click on a box of the LSTM to its explanation; from the press of a key on the slider of a held gate to its picture.
+Prints seconds: from the click on *Next* to the stop's first picture, as the browser draws it, once torch is loaded;
+from the press of a key on the slider of a held gate to its picture.
 """
 
 import argparse
