@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 LESSON = ("words", "loop", "tanh", "goldfish", "lstm", "gru", "choice")  # its stops, of which the menu shows the first
-SHARED = ("sentence", "word", "unit")  # widgets whose values stops of the lesson and Inside the cell have in common
+SHARED = ("sentence", "word", "unit", "vector", "factor", "time_step")  # widgets whose values pages have in common
 PAGES = {
     "": [
         ("pages/home/home.py", "Home", ":material/home:"),

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
+from analysis.language import translate as _
 from analysis.results import SMALLEST, Bounds, Decay, Repeated
 
 COLOURS = {"tanh": "#0F8C99", "relu": "#6E9410", "identity": "#7686A0"}  # no cell's and no gate's
@@ -16,89 +17,117 @@ WITHIN = style.faded(style.NEUTRAL, 0.2)  # the band between −1 and 1
 HIGHEST_POWER = 308.25  # of ten: the largest float64
 
 
-def repeated(result: Repeated, step: int, log: bool = False) -> go.Figure:
+def repeated(result: Repeated, step: int, log: bool = False, height: int = 370) -> go.Figure:
     """Draw a vector's entries up to a time step, without tanh and with it, and the band that tanh keeps them in.
 
     Args:
         result: the vector at every time step.
         step: the last time step that is drawn.
         log: sizes on a log axis, the same on both sides; else values, where the axis without tanh grows with them.
+        height: in pixels.
     """
     sides = [style.drawable(np.abs(side)) if log else side for side in (result.plain, result.bounded)]
     last = len(result.plain) - 1
-    steps = {"title": {"text": "time step"}, "range": [-0.4, last + 0.4], "dtick": 2}
+    steps = {"title": {"text": _("time step")}, "range": [-0.4, last + 0.4], "dtick": 2}
     plain, bounded = _entry_axes(sides, step, log)
     return style.figure(
         _entry_lines(result.plain[0], sides, step),
-        style.panels(1, 2, titles=("without tanh", "with tanh"), horizontal_spacing=0.08),
+        style.panels(1, 2, titles=(_("without tanh"), _("with tanh")), horizontal_spacing=0.08),
         {
             "xaxis": steps,
             "xaxis2": steps,
-            "yaxis": plain | {"title": {"text": "size of the entry" if log else "value of the entry"}},
+            "yaxis": plain | {"title": {"text": _("size of the entry") if log else _("value of the entry")}},
             "yaxis2": bounded | {"side": "right"},  # or its labels lie in the left panel on a phone
             "hovermode": "closest",
             "margin": {"t": 74},
-            "legend": {"y": 1.12, "title": {"text": "starts at"}},
+            "legend": {"y": _above_titles(height), "title": {"text": _("starts at")}},
             "shapes": [
-                _within("x domain", "y", plain["range"], log, name=""),  # on a large scale it is a line
+                _within("x domain", "y", plain["range"], log, named=False),  # on a large scale it is a line
                 _within("x2 domain", "y2", bounded["range"], log),
             ],
         },
-        height=370,
+        height=height,
     )
 
 
-def squash(result: Repeated, step: int) -> go.Figure:
-    """Draw tanh's curve, and on it what it made of each entry at a time step; at time step 0 no entry yet."""
+def squash(result: Repeated, step: int, height: int = 370) -> go.Figure:
+    """Draw tanh's curve with its band, and on it what it makes of each entry at a time step.
+
+    At time step 0 no entry has passed it yet. Later, small points show where each entry was at the time steps before.
+    """
     widest = max(2.0, 1.1 * abs(result.factor))
     x = np.linspace(-widest, widest, 81)
     through = {"tanh": np.tanh(x), "identity": x}
     curves = [
         go.Scatter(
-            x=x, y=y, name={"identity": "as is"}.get(name, name), mode="lines", hoverinfo="skip",
+            x=x, y=y, name={"identity": _("as is")}.get(name, name), mode="lines", hoverinfo="skip",
             line={"color": COLOURS[name], "width": 2.5, "dash": DASHES[name]},
         )
         for name, y in through.items()
     ]  # fmt: skip
-    entries = result.bounded.shape[1]
-    before = result.factor * result.bounded[step - 1] if step else np.full(entries, np.nan)
-    dots = go.Scatter(
-        x=np.clip(before, -widest, widest), y=result.bounded[step], name="entries", mode="markers", showlegend=False,
-        marker={"size": 11, "color": [ENTRIES[n % len(ENTRIES)] for n in range(entries)], "opacity": 1},
-        customdata=before, hovertemplate="tanh(%{customdata:.4g}) = %{y:.4g}<extra></extra>",
-    )  # fmt: skip
+    way = [_dots(result, range(1, step), widest, "before", {"size": 6, "opacity": 0.4})] if step > 1 else []
+    now = _dots(result, range(step, step + 1) if step else range(0), widest, "entries", {"size": 12, "opacity": 1})
     return style.figure(
-        [*curves, dots],
+        [*curves, *way, now],
         {
-            "xaxis": {"title": {"text": f"{result.factor:g} × the entry before"}, "range": [-widest, widest]},
+            "xaxis": {
+                "title": {"text": _("{factor} × the entry before").format(factor=f"{result.factor:g}")},
+                "range": [-widest, widest],
+            },
             "yaxis": {"range": [-1.6, 1.6], "tickvals": [-1, 0, 1]},
             "hovermode": "closest",
-            "margin": {"t": 74, "l": 30, "r": 12},
-            "legend": {"y": 1.12},
+            "margin": {"t": 74, "l": 30, "r": 34},
+            "legend": {"y": _above_titles(height)},
             "shapes": [_within("x domain", "y", [-1.6, 1.6])],
+            "annotations": [_flat(-widest, -1), _flat(widest, 1)],
         },
-        height=370,
+        height=height,
     )
 
 
-def _within(xref: str, yref: str, shown: list[float], log: bool = False, name: str = "within ±1") -> style.Layout:
-    """Return the band from −1 to 1, from below the axis's range up where it is logarithmic, with its name."""
+def _dots(result: Repeated, steps: range, widest: float, name: str, marker: style.Layout) -> go.Scatter:
+    """Return a point on tanh's curve for each entry at each of these time steps."""
+    before, after = result.factor * result.bounded[[step - 1 for step in steps]], result.bounded[list(steps)]
+    colours = [ENTRIES[n % len(ENTRIES)] for n in range(after.shape[1])] * len(steps)
+    return go.Scatter(
+        x=np.clip(before, -widest, widest).ravel(), y=after.ravel(), name=name, mode="markers", showlegend=False,
+        marker={"color": colours, "line": {"width": 0}} | marker, customdata=before.ravel(), cliponaxis=False,
+        hovertemplate="tanh(%{customdata:.4g}) = %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+
+
+def _above_titles(height: int) -> float:
+    """Return the place of a legend above the titles of panels, in a figure of a height in pixels."""
+    return 1 + 27 / (height - 144)  # less the margins, these are the pixels of the panels
+
+
+def _flat(x: float, y: float) -> style.Layout:
+    """Return the name of a flat end of tanh's curve, outside of the band."""
+    return {
+        "x": x, "y": y, "xanchor": "left" if x < 0 else "right", "yanchor": "top" if y < 0 else "bottom",
+        "yshift": 6 * y, "text": _("saturated"), "showarrow": False, "font": {"size": 12},
+    }  # fmt: skip
+
+
+def _within(xref: str, yref: str, shown: list[float], log: bool = False, named: bool = True) -> style.Layout:
+    """Return the band from −1 to 1, from below the axis's range up where it is logarithmic, and its name."""
     low = 10.0 ** min(shown[0], 0) if log else -1
     return {
         "type": "rect", "x0": 0, "x1": 1, "xref": xref, "y0": low, "y1": 1, "yref": yref, "layer": "below",
         "line": {"width": 0}, "fillcolor": WITHIN,
-        "label": {"text": name, "textposition": "bottom right", "font": {"size": 12}},
+        "label": {"text": _("within ±1") if named else "", "textposition": "bottom right", "font": {"size": 12}},
     }  # fmt: skip
 
 
 def _entry_lines(starts: np.ndarray, sides: list[np.ndarray], step: int) -> list[go.Scatter]:
     """Return a line up to a time step for each entry in each panel, from values (time steps, entries)."""
+    hover = _("from {start}, time step {step}: {value}")
     return [
         go.Scatter(
             x=np.arange(step + 1), y=values[: step + 1, n], name=f"{start:g}", legendgroup=str(n),
             showlegend=not panel, mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5},
             marker={"size": [5] * step + [11], "opacity": 1, "line": {"width": 0}}, cliponaxis=False,
-            hovertemplate=f"from {start:g}, time step %{{x}}: %{{y:.4g}}<extra></extra>",
+            hovertemplate=hover.format(start=f"{start:g}", step="%{x}", value="%{y:.4g}") + "<extra></extra>",
             xaxis=f"x{panel}", yaxis=f"y{panel}",
         )
         for panel, values in zip(style.numbers(2), sides, strict=True)

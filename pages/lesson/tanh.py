@@ -1,6 +1,22 @@
-"""A stop of the lesson."""
+"""What is tanh for? A vector goes round the loop ten times, with tanh and without."""
 
-from pages.ui import stops
+import streamlit as st
+
+from analysis.language import translate as _
+from analysis.report.sentences.bounds import multiplied_sentences
+from pages.ui import bounds, layout, player, stops
+
+HEIGHT = 295  # pixels of the pictures
 
 stops.head("tanh")
-stops.foot("tanh", "pages/understand/cell.py", "Inside the cell")
+repeated = bounds.choose_vector()
+player.moving(bounds.VECTOR_STEP, lambda: bounds.show_time_step(repeated, height=HEIGHT), beat=bounds.BEAT)
+layout.says(multiplied_sentences(repeated))
+st.markdown(
+    _(
+        "One time step is one turn of the loop. tanh lets small numbers pass almost unchanged and holds all others "
+        "between −1 and 1. On its flat ends a number is **saturated**: whatever comes in, almost the same goes out, so "
+        "there the network can hardly learn."
+    )
+)
+stops.foot("tanh", "pages/measure/bounds.py", "Activation bounds")

@@ -7,9 +7,15 @@ import streamlit as st
 
 from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import bounds as figures
+from analysis.language import translate as _
 from analysis.lesson.repetition import parse_vector, repeat
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
+from analysis.report.sentences.bounds import (
+    multiplied_sentences,
+    overflow_sentence,
+    ratio_sentences,
+    tanh_sentences,
+)
 from analysis.report.tables import bounds_tables, vector_csv
 from analysis.results import Bounds, Repeated
 from pages.ui import export, layout, player, session, sidebar
@@ -27,29 +33,26 @@ def show_vector(log: bool) -> None:
     """Show a vector, multiplied by one number again and again; sizes on a log axis with `log`."""
     repeated = choose_vector()
     pictures = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
-    sentence, details = vector_sentences(repeated)
-    layout.says(sentence)
-    st.markdown(details + overflow_sentence(repeated))
+    layout.says(multiplied_sentences(repeated))
+    st.markdown(ratio_sentences(repeated) + overflow_sentence(repeated))
     export.row("bounds", pictures, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
 
 
-def show_time_step(repeated: Repeated, log: bool) -> dict[str, go.Figure]:
-    """Draw the vector up to a time step, and what chooses it; return the pictures."""
-    left, right = st.columns([3, 1])
+def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> dict[str, go.Figure]:
+    """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures."""
+    columns = st.columns([2, 3])
     last = len(repeated.plain) - 1
-    with left:
-        place = st.container()
-        step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, "Time step", "time step"))
-    subject = f"{repeated.plain[0].tolist()} {repeated.factor} {step} {log}"
+    step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, _("Time step"), _("time step")))
+    subject = f"{repeated.plain[0].tolist()} {repeated.factor} {step} {log} {height}"
     pictures = {
-        "multiplied": layout.kept(f"multiplied {subject}", lambda: figures.repeated(repeated, step, log)),
-        "squashed": layout.kept(f"squashed {subject}", lambda: figures.squash(repeated, step)),
+        "squashed": layout.kept(f"squashed {subject}", lambda: figures.squash(repeated, step, height)),
+        "multiplied": layout.kept(f"multiplied {subject}", lambda: figures.repeated(repeated, step, log, height)),
     }
     alts = {
-        "multiplied": "Entries of a vector, multiplied at every time step, with and without tanh",
-        "squashed": "The curve of tanh, and what it makes of each entry",
+        "squashed": _("The curve of tanh, and what it makes of each entry"),
+        "multiplied": _("Entries of a vector, multiplied at every time step, with and without tanh"),
     }
-    for column, (name, alt) in zip((place, right), alts.items(), strict=True):
+    for column, (name, alt) in zip(columns, alts.items(), strict=True):
         with column:
             layout.chart(pictures[name], name, alt, moves=True)
     return pictures
@@ -63,13 +66,13 @@ def choose_vector() -> Repeated:
     with st.container(horizontal=True, vertical_alignment="top"):
         with st.container(width=165):
             text = st.text_input(
-                "Vector", DEFAULT, key="vector", bind="query-params", max_chars=100,
-                help="1 to 8 numbers to start from, between commas or spaces.",
+                _("Vector"), DEFAULT, key="vector", bind="query-params", max_chars=100,
+                help=_("1 to 8 numbers to start from, between commas or spaces."),
             )  # fmt: skip
             message = st.empty()
         factor = st.slider(
-            "Multiply by", 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=165,
-            help="What every entry is multiplied by, ten time steps in a row.",
+            _("Multiply by"), 0.1, 5.0, 3.0, 0.1, key="factor", bind="query-params", width=165,
+            help=_("What every entry is multiplied by, ten time steps in a row."),
         )  # fmt: skip
     try:
         session.LAST_VECTOR.set(parse_vector(text))

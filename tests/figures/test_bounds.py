@@ -53,13 +53,25 @@ def test_no_time_step_is_flat_while_the_entries_grow():
         assert figure.layout.yaxis2.range == figures.repeated(result, 10).layout.yaxis2.range
 
 
-def test_the_entries_lie_on_tanhs_curve():
+def test_the_entries_lie_on_tanhs_curve_and_so_does_their_way_there():
     result = repeat([0.02, -0.5, 1], 3)
-    curve, dots = figures.squash(result, 2).data[0], figures.squash(result, 2).data[-1]
+    figure = figures.squash(result, 3)
+    curve, way, dots = (named(figure, name) for name in ("tanh", "before", "entries"))
     np.testing.assert_allclose(curve.y, np.tanh(curve.x))
     np.testing.assert_allclose(dots.y, np.tanh(dots.x))
-    np.testing.assert_array_equal(dots.y, result.bounded[2])
-    assert np.isnan(np.array(figures.squash(result, 0).data[-1].x, float)).all()
+    np.testing.assert_array_equal(dots.y, result.bounded[3])
+    np.testing.assert_allclose(way.y, np.tanh(way.x))
+    np.testing.assert_array_equal(way.y, result.bounded[1:3].ravel())
+    assert way.marker.color == 2 * dots.marker.color
+    assert figure.layout.shapes[0].y0 == -1 and figure.layout.shapes[0].y1 == 1
+    assert len(named(figures.squash(result, 0), "entries").x) == 0
+    assert "before" not in {trace.name for trace in figures.squash(result, 1).data}
+
+
+def test_points_beyond_the_curve_are_drawn_at_its_end():
+    dots = named(figures.squash(repeat([1e6, -1e6, 0.1], 3), 1), "entries")
+    np.testing.assert_allclose(dots.x, [3.3, -3.3, 0.3])
+    np.testing.assert_allclose(dots.customdata, [3e6, -3e6, 0.3])
 
 
 def test_one_colour_has_one_meaning():

@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from analysis.lesson.repetition import parse_vector, repeat
-from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
+from analysis.report.sentences.bounds import multiplied_sentences, overflow_sentence, ratio_sentences, tanh_sentences
 from pages.ui.bounds import ACTIVATIONS, DEFAULT, PRESET, SIDEBAR
 from tests.helpers.app import SMALL, charts, fine, preview
 from tests.helpers.links import opened
@@ -39,19 +39,19 @@ def sentences(at, cell, **start):
 def test_it_opens_with_the_textbook_case(page):
     assert len(charts(page)) == 2
     repeated = repeat(parse_vector(DEFAULT), 3.0)
-    sentence, details = vector_sentences(repeated)
-    assert sentence in texts(page) and details + overflow_sentence(repeated) in texts(page)
-    assert charts(page)[0]["layout"]["yaxis"].get("type") != "log"
+    assert multiplied_sentences(repeated) in texts(page)
+    assert ratio_sentences(repeated) + overflow_sentence(repeated) in texts(page)
+    assert charts(page)[1]["layout"]["yaxis"].get("type") != "log"
     assert page.select_slider(key="time_step").value == 10
 
 
 def test_its_time_step_is_chosen_for_both_pictures():
     at = fine(opened(PAGE, **SMALL, time_step=3))
-    lines, curve = charts(at)
+    curve, lines = charts(at)
     assert all(len(trace["marker"]["size"]) == 4 for trace in lines["data"])  # time steps 0 to 3
     fine(at.button(key="time_step_back").click().run())
-    assert all(len(trace["marker"]["size"]) == 3 for trace in charts(at)[0]["data"])
-    assert charts(at)[1]["data"][-1] != curve["data"][-1]
+    assert all(len(trace["marker"]["size"]) == 3 for trace in charts(at)[1]["data"])
+    assert charts(at)[0]["data"][-1] != curve["data"][-1]
 
 
 def test_a_real_cell_is_an_rnn_at_first(cell):

@@ -4,30 +4,89 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from analysis.language import translate as _
 from analysis.report.wording import format_number, format_steps, gradient_grows, join_words
 from analysis.results import SMALLEST, Decay, Measured, Repeated
 
+NEAR_ONE = 0.9  # a size above it is called near 1
 
-def vector_sentences(repeated: Repeated) -> tuple[str, str]:
-    """Describe how multiplying changed the sizes of a vector's entries: one sentence, and details."""
-    rows = (repeated.plain[0], repeated.plain[-1], repeated.bounded[-1])
-    start, end, bounded = (np.abs(row[row != 0]) for row in rows)
-    if not len(start):
-        return "Zero stays zero, with tanh and without.", ""
-    largest = [format_number(sizes.max(initial=0)) for sizes in (start, end, bounded)]
-    sentence = (
-        f"After {len(repeated.plain) - 1} time steps the largest size went from {largest[0]} to {largest[1]}, "
-        f"through tanh to {largest[2]}."
+
+def multiplied_sentences(repeated: Repeated) -> str:
+    """Say what multiplying made of a vector's largest and smallest size but 0, and what it made of them with tanh."""
+    start, plain, bounded = (np.abs(row) for row in (repeated.plain[0], repeated.plain[-1], repeated.bounded[-1]))
+    if not start.any():
+        return _("Zero stays zero, with tanh and without.")
+    large, small = int(start.argmax()), int(np.where(start > 0, start, np.inf).argmin())
+    growth = int(np.sign(abs(repeated.factor) - 1))
+    if start[large] == start[small]:
+        first, second = _first_of_one(growth), _second_of_one(bounded[large])
+    else:
+        first, second = _first_of_two(growth), _second_of_two(bounded[large], bounded[small])
+    numbers = {
+        "factor": repeated.factor, "ratio": start[large] / start[small],
+        "large": start[large], "large_end": plain[large], "large_bounded": bounded[large],
+        "small": start[small], "small_end": plain[small], "small_bounded": bounded[small],
+    }  # fmt: skip
+    written = {name: format_number(number) for name, number in numbers.items()}
+    return f"{first} {second}".format(count=len(repeated.plain) - 1, **written)
+
+
+def _first_of_one(growth: int) -> str:
+    """Return the sentence on one size without tanh, which grows (1), stays (0) or fades (−1)."""
+    return {
+        1: _(
+            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: nothing holds the size."
+        ),
+        0: _("Multiplied by {factor} at each of {count} time steps, {large} stayed {large_end}."),
+        -1: _("Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: it fades."),
+    }[growth]
+
+
+def _second_of_one(bounded: float) -> str:
+    """Return the sentence on one size with tanh, given what it ends at."""
+    return (
+        _("With tanh it ends near ±1 ({large_bounded}).")
+        if bounded > NEAR_ONE
+        else _("With tanh it ends at {large_bounded}.")
     )
+
+
+def _first_of_two(growth: int) -> str:
+    """Return the sentence on two sizes without tanh, as `_first_of_one`."""
+    return {
+        1: _(
+            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
+            "{small_end}: still {ratio} to 1, but nothing holds the size."
+        ),
+        0: _("Multiplied by {factor} at each of {count} time steps, {large} and {small} stayed as they were."),
+        -1: _(
+            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
+            "{small_end}: still {ratio} to 1, but both fade."
+        ),
+    }[growth]
+
+
+def _second_of_two(large: float, small: float) -> str:
+    """Return the sentence on two sizes with tanh, given what they end at."""
+    if format_number(large) != format_number(small):
+        return _("With tanh they end at {large_bounded} and {small_bounded}.")
+    if large > NEAR_ONE:
+        return _("With tanh both end near ±1 ({large_bounded}).")
+    return _("With tanh both end at {large_bounded}.")
+
+
+def ratio_sentences(repeated: Repeated) -> str:
+    """Say how tanh changed the ratio of a vector's sizes, and what they tend to; "" where fewer than two are not 0."""
+    start, bounded = (np.abs(row[row != 0]) for row in (repeated.plain[0], repeated.bounded[-1]))
     if len(bounded) < 2:
-        return sentence, ""
+        return ""
     before, after = (sizes.max() / sizes.min() for sizes in (start, bounded))
     subject = "Tanh also erases size: largest" if after < 1.01 < before else "Largest"
     ratios = (
         f"{subject} to smallest was {format_number(before)} to 1 and ends {format_number(after)} to 1 through tanh."
     )
     limit = f"±{format_number(repeated.limit)}, whatever its size was" if repeated.limit else "0"
-    return sentence, f"{ratios} There every entry tends to {limit}. "
+    return f"{ratios} There every entry tends to {limit}. "
 
 
 def overflow_sentence(repeated: Repeated) -> str:

@@ -7,7 +7,7 @@ import pytest
 from analysis import Experiment, measure_untrained
 from analysis.experiment import SETTINGS
 from analysis.lesson.repetition import repeat
-from analysis.report.sentences.bounds import overflow_sentence, tanh_sentences, vector_sentences
+from analysis.report.sentences.bounds import multiplied_sentences, overflow_sentence, ratio_sentences, tanh_sentences
 
 ACTIVATIONS = SETTINGS["activation"].choices
 
@@ -16,8 +16,8 @@ ACTIVATIONS = SETTINGS["activation"].choices
 @pytest.mark.parametrize("start", [[0.0], [1.0], [0.1, -2.0, 0.0]])
 def test_the_textbook_sentences_hold(start, factor):
     result = repeat(start, factor)
-    sentence, detail = vector_sentences(result)
-    assert "nan" not in sentence + detail
+    sentence, detail = multiplied_sentences(result), ratio_sentences(result)
+    assert not {"nan", "{", "}"} & set(re.findall(r"nan|[{}]", sentence + detail))
     assert ("erases size" in detail) == (len(start) == 3 and abs(factor) > 1.5)
     assert ("never leaves" in overflow_sentence(result)) == (factor == 1 or not any(start))
 
@@ -65,8 +65,47 @@ def test_growth_that_does_not_show_in_three_digits_is_none():
 
 def test_a_vector_that_leaves_floating_point_names_the_step():
     growing, shrinking = repeat([0.02, 0.1, -0.5, 1], 3), repeat([0.02, 0.1, -0.5, 1], 0.5)
-    assert vector_sentences(growing)[0].endswith("went from 1 to 59,049, through tanh to 0.995.")
-    assert vector_sentences(growing)[1].startswith("Tanh also erases size: largest to smallest was 50 to 1 and ends ")
-    assert vector_sentences(shrinking)[1].startswith("Largest to smallest was 50 to 1 and ends ")
+    assert ratio_sentences(growing).startswith("Tanh also erases size: largest to smallest was 50 to 1 and ends ")
+    assert ratio_sentences(shrinking).startswith("Largest to smallest was 50 to 1 and ends ")
     assert overflow_sentence(growing).endswith("grows beyond float32 at time step 81 and float64 at time step 647.")
     assert "falls below the normal numbers of float32 at time step 127" in overflow_sentence(shrinking)
+
+
+@pytest.mark.parametrize(
+    "start, factor, sentences",
+    [
+        (
+            [0.02, 0.1, -0.5, 1],
+            3,
+            "Multiplied by 3 at each of 10 time steps, 1 became 59,049 and 0.02 became 1,181: still 50 to 1, but "
+            "nothing holds the size. With tanh both end near ±1 (0.995).",
+        ),
+        (
+            [0, 0.02, 1],
+            0.5,
+            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77e−4 and 0.02 became 1.95e−5: still 50 to 1, but "
+            "both fade. With tanh they end at 8.82e−4 and 1.95e−5.",
+        ),
+        (
+            [2, -4],
+            1.2,
+            "Multiplied by 1.2 at each of 10 time steps, 4 became 24.8 and 2 became 12.4: still 2 to 1, but nothing "
+            "holds the size. With tanh both end at 0.664.",
+        ),
+        (
+            [1, 2],
+            1,
+            "Multiplied by 1 at each of 10 time steps, 2 and 1 stayed as they were. With tanh they end at 0.371 and "
+            "0.356.",
+        ),
+        (
+            [-1],
+            3,
+            "Multiplied by 3 at each of 10 time steps, 1 became 59,049: nothing holds the size. With tanh it ends near "
+            "±1 (0.995).",
+        ),
+        ([0], 3, "Zero stays zero, with tanh and without."),
+    ],
+)
+def test_the_lessons_sentences_on_a_vector(start, factor, sentences):
+    assert multiplied_sentences(repeat(start, factor)) == sentences
