@@ -14,9 +14,8 @@ player.moving(bounds.VECTOR_STEP, lambda: bounds.show_time_step(repeated, height
 layout.says(multiplied_sentences(repeated))
 st.markdown(
     _(
-        "One time step is one turn of the loop. tanh lets small numbers pass almost unchanged and holds all others "
-        "between −1 and 1. On its flat ends a number is **saturated**: whatever comes in, almost the same goes out, so "
-        "there the network can hardly learn."
+        "One time step is one turn of the loop. tanh leaves small numbers almost as they are and holds all within ±1. "
+        "On its flat ends a number is **saturated**: whatever comes in, almost the same goes out; little is learned."
     )
 )
 stops.foot("tanh", "pages/measure/bounds.py", "Activation bounds")

@@ -11,8 +11,8 @@ from pages.ui import cell, layout, player, readers, stops
 
 stops.head("words")
 words = readers.ask_sentence()
-reading = readers.read("rnn", words)
-places, known = places_by_frequency(readers.experiments(words)["rnn"], reading.words)
+experiment, reading = readers.experiments(words)["rnn"], readers.read("rnn", words)
+places, known = places_by_frequency(experiment, reading.words)
 
 
 def show_word():
@@ -41,4 +41,4 @@ if warning := sentences.strange_words_warning(reading):
     st.warning(warning)
 else:
     layout.says(sentences.alike_sentence(reading))
-stops.foot("words", "pages/understand/cell.py", "Inside the cell")
+stops.foot("words", "pages/understand/cell.py", "Inside the cell", inside_cell="RNN", text=experiment.text_file)

@@ -4,7 +4,7 @@ import pytest
 from analysis.lesson.repetition import parse_vector, repeat
 from analysis.report.sentences.bounds import multiplied_sentences
 from pages.ui.bounds import DEFAULT
-from tests.helpers.app import charts, fine, numbers
+from tests.helpers.app import charts, fine, values
 from tests.helpers.links import opened
 
 PAGE = "pages/lesson/tanh.py"
@@ -17,11 +17,11 @@ def check(at, vector, factor, step):
     repeated = repeat(parse_vector(vector), factor)
     curve, entries = charts(at)
     dots = next(trace for trace in curve["data"] if trace["name"] == "entries")
-    np.testing.assert_array_equal(numbers(dots["y"]), repeated.bounded[step] if step else [])
-    drawn = [numbers(trace["y"]) for trace in entries["data"]]
+    np.testing.assert_array_equal(values(dots["y"]), repeated.bounded[step] if step else [])
+    drawn = [values(trace["y"]) for trace in entries["data"]]
     expected = [side[: step + 1, n] for side in (repeated.plain, repeated.bounded) for n in range(len(side[0]))]
-    for values, wanted in zip(drawn, expected, strict=True):
-        np.testing.assert_array_equal(values, wanted)
+    for line, wanted in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(line, wanted)
     assert f"## {multiplied_sentences(repeated)}" in [text.value for text in at.markdown]
 
 
