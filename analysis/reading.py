@@ -7,6 +7,8 @@ import numpy as np
 from analysis.experiment import KEEP_GATE
 from analysis.results import Result
 
+UNKNOWN = "(unknown)"  # shown for all words outside of a vocabulary; `split_words` never returns it
+
 
 @dataclass(frozen=True, eq=False)
 class Reading(Result):

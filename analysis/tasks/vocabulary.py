@@ -11,9 +11,10 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from analysis.reading import UNKNOWN
+
 LONGEST = 40  # characters of one word; a longer one is cut
 CLASSES = 800  # of words: those of the vocabulary, and one for all others
-UNKNOWN = "(unknown)"  # shown for all other words; `split_words` never returns it
 
 # Chinese and Japanese put no spaces between words: each of these characters is one.
 ALONE = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"

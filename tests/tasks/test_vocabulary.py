@@ -11,10 +11,11 @@ from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad
 from analysis.experiment import read_text
 from analysis.measures.meter import Meter
+from analysis.reading import UNKNOWN
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
 from analysis.tasks.text import EMBEDDED
-from analysis.tasks.vocabulary import CLASSES, LONGEST, UNKNOWN, Vocabulary, encode_words, split_words
+from analysis.tasks.vocabulary import CLASSES, LONGEST, Vocabulary, encode_words, split_words
 from tests.helpers.modules import CELLS, MODULES
 
 SPLIT = [
