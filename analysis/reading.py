@@ -105,3 +105,22 @@ class Trace(Result):
         """The first distance at which less than half is left; None where the sentence ends before."""
         below = np.flatnonzero(self.own < 0.5)
         return int(below[0]) if len(below) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Race(Result):
+    """How long two cells take to read the same words, in turn, R times each, on one core of this machine."""
+
+    words: tuple[str, ...]
+    lstm: np.ndarray  # (R,) seconds of one reading, without going back
+    gru: np.ndarray  # (R,)
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """The GRU's seconds as a share of the LSTM's just before, (R,)."""
+        return self.gru / self.lstm
+
+    @property
+    def differs(self) -> bool:
+        """Whether the same cell was faster in every repeat."""
+        return bool((self.ratios < 1).all() or (self.ratios > 1).all())
