@@ -87,6 +87,7 @@ class Trace(Result):
 
     cell: str
     words: tuple[str, ...]  # T of the reader's sentence
+    known: np.ndarray  # (T,) whether the models' vocabulary has the word
     seeds: int  # S
     sentences: int  # others, which the next four are over
     own: np.ndarray  # (T,) in the reader's sentence; median over models

@@ -25,19 +25,13 @@ def costs(counts: Mapping[str, Mapping[str, int]], race: Race | None = None, *, 
         for name in rows.values()
     ]
     labels = [*rows]
-    below, above = [np.nan] * len(rows), [np.nan] * len(rows)
     if race:
         labels.append(_("time"))
         shares.append(float(np.median(race.ratios)))
         texts.append(_("{gru} of {lstm} µs").format(gru=_microseconds(race.gru), lstm=_microseconds(race.lstm)))
-        below.append(shares[-1] - float(race.ratios.min()))
-        above.append(float(race.ratios.max()) - shares[-1])
     bars = go.Bar(
         x=shares, y=labels, orientation="h", name="GRU", text=texts, textposition="inside", insidetextanchor="start",
-        insidetextfont={"color": "white"}, marker={"color": style.COLOURS["gru"]}, cliponaxis=False,
-        error_x={
-            "type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": style.NEUTRAL,
-        },
+        insidetextfont={"color": "white"}, marker={"color": style.COLOURS["gru"]},
         hovertemplate="%{y}: %{text}, %{x:.0%}<extra></extra>",
     )  # fmt: skip
     top = max(1.3, 1.1 * max(shares), 1.1 * float(race.ratios.max()) if race else 0)
@@ -50,7 +44,7 @@ def costs(counts: Mapping[str, Mapping[str, int]], race: Race | None = None, *, 
         "font": {"color": style.COLOURS["lstm"]},
     }  # fmt: skip
     return style.figure(
-        [bars],
+        [bars, *([_range(race, labels[-1])] if race else [])],
         {
             "xaxis": {"range": [0, top], "showticklabels": False, "showgrid": False, "showline": False},
             "yaxis": {"autorange": "reversed", "showgrid": False},
@@ -59,6 +53,15 @@ def costs(counts: Mapping[str, Mapping[str, int]], race: Race | None = None, *, 
         },
         height=height,
         size=13,
+    )  # fmt: skip
+
+
+def _range(race: Race, label: str) -> go.Scatter:
+    """Return the line from the lowest to the highest ratio of all repeats."""
+    return go.Scatter(
+        x=[float(race.ratios.min()), float(race.ratios.max())], y=[label, label], name="", mode="lines+markers",
+        line={"color": style.NEUTRAL, "width": 3}, marker={"symbol": "line-ns", "size": 10, "line": {"width": 3}},
+        hovertemplate="%{x:.0%}<extra></extra>",
     )  # fmt: skip
 
 

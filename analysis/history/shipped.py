@@ -41,11 +41,6 @@ def is_shipped(id: str) -> bool:
     return id in _listed()
 
 
-def shipped_runs(task: str) -> list[tuple[str, Experiment]]:
-    """Return the ids and experiments of the shipped runs of a task; they are read from their files, once."""
-    return [(id, load_shipped(id).experiment) for id in _listed() if id.startswith(f"{task}-")]
-
-
 def load_shipped(id: str) -> Run:
     """Return a shipped run with the few snapshots that are shipped of it. Raises KeyError for an id of no such run."""
     record = decode(Record, (FOLDER / _listed()[id]["file"]).read_bytes())

@@ -73,6 +73,7 @@ def trace_first_word(
     return Trace(
         cell=experiment.cell,
         words=tuple(sentences[0]),
+        known=(codes[0] != vocabulary.unknown).numpy(),
         seeds=experiment.seeds,
         sentences=len(others),
         own=np.median(left[:, 0, :T], axis=0),

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from analysis.experiment import SETTINGS, TEXTS, Experiment
+from analysis.experiment import CELLS, SETTINGS, TEXTS, Experiment
 from analysis.figures.memory import memory
 from analysis.history.comparable import Group, group_comparable
 from analysis.history.database import StoreError
-from analysis.history.shipped import shipped_runs
+from analysis.history.shipped import find_shipped
 from analysis.language import mark
 from analysis.language import translate as _
 from analysis.report.sentences.choice import choice_sentence, describe_group
@@ -18,7 +18,13 @@ from pages.ui import layout, session, training
 
 LEGEND = mark(
     "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
-    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read."
+    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read. Seconds: of the "
+    "machine that trained them."
+)
+
+
+ONLY_HERE = mark(
+    "That is what these runs say of this task with these settings. Another task, size or start can rank them otherwise."
 )
 
 
@@ -29,7 +35,9 @@ def groups() -> list[Group]:
         own = [(row.id, row.experiment) for row in training.jobs().rows() if row.status == "finished"]
     except StoreError:
         st.caption(_("The history can't be read: these are the runs that came with Goldfish."))
-    return group_comparable([*own, *shipped_runs("recall")])
+    at_defaults = [Experiment(cell=cell) for cell in CELLS]
+    shipped = [(id, each) for each in at_defaults if (id := find_shipped(each))]
+    return group_comparable([*own, *shipped])
 
 
 def choose(found: list[Group]) -> Group:
@@ -60,6 +68,7 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
         layout.chart(layout.kept(subject, lambda: memory(memories, height=270)), "choice", _("Answers by distance"))
     with said:
         layout.says(choice_sentence(runs))
+        st.caption(_(ONLY_HERE))
     first = next(iter(runs.values()))
     metric = _("{metric} (chance {chance})").format(metric=_(first.metric_name), chance=format_number(first.chance))
     rows = {
@@ -71,6 +80,17 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
     columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
     st.table({" ": [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal")
     st.caption(_(LEGEND))
+
+
+def show_links(group: Group) -> None:
+    """Link to where a visitor trains the cells with a group's settings, and to where a model of their own is read."""
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/measure/decay.py", label=_("Train them yourself, on your task"), icon=":material/play_arrow:",
+            query_params=link_settings(group.first) or None,
+        )  # fmt: skip
+        label = _("Measure a model of your own")
+        st.page_link("pages/measure/model.py", label=label, icon=":material/upload_file:")
 
 
 def link_settings(experiment: Experiment) -> dict[str, str]:

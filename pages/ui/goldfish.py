@@ -37,7 +37,7 @@ LEFT = mark(
     "back by the same turns and fade alike, the **vanishing gradient**: so an RNN hardly learns to keep that word. It "
     "has the memory of a **goldfish**."
 )
-SEEDS = 4
+SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates keep
 
 
 def choose_networks() -> str:
@@ -56,7 +56,7 @@ def trace(words: list[str], networks: str) -> dict[str, Trace]:
         if networks == TRAINED:
             traces[name] = _trace(experiment, tuple(words), True, readers.run(experiment))
         else:
-            bias = 3.0 if networks == KEEPS and name in GATED else None
+            bias = BIAS if networks == KEEPS and name in GATED else None
             traces[name] = _trace(experiment.replace(seeds=SEEDS, forget_bias=bias), tuple(words), False, None)
     return traces
 
@@ -66,6 +66,11 @@ def _trace(experiment: Experiment, words: tuple[str, ...], trained: bool, _run: 
     """Trace the first word; the cache leaves out the run, as equal settings train equal weights."""
     others = everyday_sentences(experiment.text_file)
     return trace_first_word(experiment, words, others, _run.weights if _run else None)
+
+
+def link_settings(networks: str) -> dict[str, str]:
+    """Return what a link to Gradient decay says, so that it shows cells that start alike."""
+    return {"forget_bias": str(BIAS)} if networks == KEEPS else {}
 
 
 def explain(traces: Mapping[str, Trace], networks: str) -> str:

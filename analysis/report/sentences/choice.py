@@ -60,22 +60,22 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
         return _("The {best} did best here, but one seed each says little.").format(best=name_cells(tied))
     if len(tied) == 1:
         text = translate_count(
-            "On this task the {best} did best: its {count} seed beat every seed of {worse}.",
-            "On this task the {best} did best: each of its {count} seeds beat every seed of {worse}.",
+            "On this task the {best} did best: its {count} seed beat every seed of the {worse}.",
+            "On this task the {best} did best: each of its {count} seeds beat every seed of the {worse}.",
             seeds,
         )
         return text.format(best=name_cells(tied), count=seeds, worse=name_cells(worse))
     place = {"tied": name_cells(tied), "best": name_cells(tied[:1]), "count": seeds}
     if worse:
         text = translate_count(
-            "On this task {count} seed each can't tell {tied} apart; {worse} did worse than the {best}.",
-            "On this task {count} seeds each can't tell {tied} apart; {worse} did worse than the {best}.",
+            "On this task {count} seed each can't tell the {tied} apart; the {worse} did worse than the {best}.",
+            "On this task {count} seeds each can't tell the {tied} apart; the {worse} did worse than the {best}.",
             seeds,
         )
         return text.format(**place, worse=name_cells(worse))
     text = translate_count(
-        "On this task {count} seed each can't tell {tied} apart.",
-        "On this task {count} seeds each can't tell {tied} apart.",
+        "On this task {count} seed each can't tell the {tied} apart.",
+        "On this task {count} seeds each can't tell the {tied} apart.",
         seeds,
     )
     return text.format(**place)

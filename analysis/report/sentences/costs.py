@@ -21,8 +21,8 @@ def _time_sentence(race: Race) -> str:
     ratios = race.ratios
     share, low, high = (f"{100 * each:.0f}" for each in (np.median(ratios), ratios.min(), ratios.max()))
     text = (
-        _("It took {share} % of the LSTM's time ({low}–{high} % in {count} turns).")
+        _("Reading takes it {share} % of the LSTM's time ({low}–{high} % in {count} repeats).")
         if race.differs
-        else _("No measurable difference in time here: {share} % ({low}–{high} % in {count} turns).")
+        else _("No measurable difference in time here: {share} % ({low}–{high} % in {count} repeats).")
     )
     return text.format(share=share, low=low, high=high, count=len(ratios))

@@ -43,6 +43,18 @@ def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
     return text.format(**place, **shares, **ranges)
 
 
+def unknown_sentence(trace: Trace) -> str:
+    """Warn where the networks know less than half of the sentence's words and signs; "" where they know more."""
+    unknown, whole = int((~trace.known).sum()), len(trace.known)
+    if unknown <= whole / 2:
+        return ""
+    text = _(
+        "These networks don't know {unknown} of these {whole} words and signs, and read them as one and the same: the "
+        "numbers say little about this sentence. Everyday words are known."
+    )
+    return text.format(unknown=unknown, whole=whole)
+
+
 def describe_share(share: float) -> str:
     """Write a share as a percentage of two digits: "4.2 %", "78 %", "less than 0.01 %"."""
     if share < LEAST:
