@@ -78,3 +78,52 @@ class Held(Result):
         if self.value is None or self.gate != KEEP_GATE[self.cell]:
             return None
         return self.value ** np.arange(len(self.words))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Result):
+    """What is left of the first word in the memory after each later one, as a share, read by S models with H units.
+
+    It is ‖∂m_t/∂m_0‖ / √H of the memory state m: the cell state in an LSTM, else the hidden state. Distance is t.
+    """
+
+    cell: str
+    words: tuple[str, ...]  # T of the reader's sentence
+    known: np.ndarray  # (T,) whether the models' vocabulary has the word
+    seeds: int  # S
+    sentences: int  # others, which the next four are over
+    own: np.ndarray  # (T,) in the reader's sentence; median over models
+    distance: np.ndarray  # (K,) as far as the shortest of the others reaches
+    relative: np.ndarray  # (K,) median over the other sentences and models; low and high: 5th and 95th percentile
+    low: np.ndarray
+    high: np.ndarray
+    gate: np.ndarray | None  # (T,) mean over units of the gate that keeps, in the reader's sentence; median over models
+
+    def per_turn(self, distance: int) -> float:
+        """What each of the first turns of the loop, up to a distance above 0, keeps on average: the geometric mean."""
+        return float(self.own[distance] ** (1 / distance))
+
+    @property
+    def half(self) -> int | None:
+        """The first distance at which less than half is left; None where the sentence ends before."""
+        below = np.flatnonzero(self.own < 0.5)
+        return int(below[0]) if len(below) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Race(Result):
+    """How long two cells take to read the same words, in turn, R times each, on one core of this machine."""
+
+    words: tuple[str, ...]
+    lstm: np.ndarray  # (R,) seconds of one reading, without going back
+    gru: np.ndarray  # (R,)
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """The GRU's seconds as a share of the LSTM's just before, (R,)."""
+        return self.gru / self.lstm
+
+    @property
+    def differs(self) -> bool:
+        """Whether the same cell was faster in every repeat."""
+        return bool((self.ratios < 1).all() or (self.ratios > 1).all())

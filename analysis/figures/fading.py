@@ -57,19 +57,22 @@ def fading(
         log: whether the axis is logarithmic, down to 1e-6 %.
         large: letters for a projector.
         height: in pixels.
-        x_title, y_title: of the axes, translated; None names time steps, and what is left.
+        x_title, y_title: of the axes, translated; "" for none; None names time steps, and what is left.
     """
     bold = own or {cell: curve.relative for cell, curve in curves.items()}
     size = 20 if large else 14
-    last = len(words) - 1 if words else max((int(curve.distance[-1]) for curve in curves.values()), default=1)
+    last = max(1, len(words) - 1 if words else max((int(curve.distance[-1]) for curve in curves.values()), default=1))
     edges = [edge for curve in curves.values() for edge in (curve.relative, curve.low)]  # a band may leave it
     return style.figure(
         _traces(curves, own, words, at),
         {
             "xaxis": (by_word(words, [""])["xaxis"] if words else {})
-            | {"title": {"text": x_title or _("time steps back from the last")}, "range": [-0.02 * last, 1.02 * last]},
+            | {
+                "title": _title(x_title, _("time steps back from the last")),
+                "range": [-0.02 * last, 1.02 * last],
+            },
             "yaxis": (_log_axis if log else _linear_axis)(np.concatenate([np.ones(1), *edges, *bold.values()]))
-            | {"title": {"text": y_title or _("left")}},
+            | {"title": _title(y_title, _("left"))},
             "shapes": [] if at is None else [_down(at)],
         },
         height=height,
@@ -109,7 +112,7 @@ def _say(cell: str, share: float, distance: int, of_words: bool) -> str:
     """Say what is left at one distance: "RNN: 12 % left, 5 time steps back"."""
     if of_words:
         text = translate_count(
-            "{cell}: {share} left, {count} word later", "{cell}: {share} left, {count} words later", distance
+            "{cell}: {share} left, {count} turn later", "{cell}: {share} left, {count} turns later", distance
         )
     else:
         text = translate_count(
@@ -122,6 +125,12 @@ def _band(cell: str, curve: Curve) -> go.Scatter:
     """Return the area between a cell's low and high curve."""
     low, high = (np.maximum(np.where(np.isnan(edge), 0, edge), SMALLEST) for edge in (curve.low, curve.high))
     return style.band(curve.distance, low, high, style.colour_of(cell), f"{cell.upper()} 5–95 %", legendgroup=cell)
+
+
+def _title(chosen: str | None, default: str) -> style.Layout | None:
+    """Return an axis's title; None, which takes no room, where an empty one is chosen."""
+    text = default if chosen is None else chosen
+    return {"text": text} if text else None
 
 
 def _down(distance: int) -> style.Layout:
@@ -142,7 +151,8 @@ def _log_axis(values: np.ndarray) -> style.Layout:
     there = values[np.isfinite(values) & (values > 0)]
     bottom = int(np.floor(np.log10(np.clip(there.min(), style.LOWEST, 0.01))))
     top = float(np.log10(there.max()))
-    ticks = range(bottom, int(top) + 1, 1 if top - bottom < 5 else 2)
+    apart = 1 if top - bottom < 4 else 2  # powers of ten
+    ticks = range(int(top) // apart * apart, bottom - 1, -apart)
     return style.log_axis(bottom, top + 0.03 * (top - bottom)) | {
         "tickvals": [10.0**power for power in ticks], "ticktext": [format_percent(10.0**power) for power in ticks],
     }  # fmt: skip

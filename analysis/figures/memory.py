@@ -6,16 +6,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
+from analysis.language import mark
+from analysis.language import translate as _
 from analysis.results import Memory
 from analysis.span import had_in_training
 
-SEEN = {"symbol": "time steps back from the last", "window": "time steps seen before the last"}
-UNTRAINED = "a case that training never had"
+SEEN = {"symbol": mark("time steps back from the last"), "window": mark("time steps seen before the last")}
+UNTRAINED = mark("a case that training never had")
 OPEN = {"symbol": "circle-open", "size": 5}
 
 
 def memory(
-    memories: Mapping[str, Memory], *, position: bool = False, height: int = 320, chance_name: str = "chance"
+    memories: Mapping[str, Memory], *, position: bool = False, height: int = 320, chance_name: str | None = None
 ) -> go.Figure:
     """Draw the metric of each cell against distance, its range over seeds, and chance.
 
@@ -23,20 +25,20 @@ def memory(
         memories: by cell.
         position: x is the step in the sequence, T-1-k, instead of the distance k.
         height: in pixels.
-        chance_name: the label of the line of chance. A longer one than "chance" stands below the line, inside the
-            picture, because the margin has no room for it.
+        chance_name: the label of the line of chance, instead of "chance". It stands below the line, inside the
+            picture, because the margin has no room for a longer one.
     """
     if not memories:
         return style.figure([], height=height)
     first = next(iter(memories.values()))
-    label = style.label(first.chance, chance_name, 13)
-    if len(chance_name) > len("chance"):
+    label = style.label(first.chance, chance_name or _("chance"), 13)
+    if chance_name:
         label |= {"xanchor": "right", "yanchor": "top"}
     return style.figure(
         [trace.update(showlegend=trace.showlegend is not False) for trace in traces(memories, position)],
         {
-            "xaxis": {"title": {"text": SEEN[first.kind]}},
-            "yaxis": {"title": {"text": first.metric_name}, "range": metric_range(memories)},
+            "xaxis": {"title": {"text": _(SEEN[first.kind])}},
+            "yaxis": {"title": {"text": _(first.metric_name)}, "range": metric_range(memories)},
             "annotations": [label],
         },
         height=height,
@@ -47,7 +49,7 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
     """Return the traces of a memory picture: range over seeds, median, what was never trained, chance."""
     lines: list[go.Scatter] = []
     for cell, result in memories.items():
-        name = f"{cell.upper()} lowest to highest"
+        name = _("{cell} lowest to highest").format(cell=cell.upper())
         lines.append(style.band(style.along_x(result, position), result.low, result.high, style.COLOURS[cell], name))
     for cell, result in memories.items():
         looks = {"line": style.line(cell, 3), "hovertemplate": "%{y:.3g}"}
@@ -56,7 +58,7 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
         lines.append(untrained_key())
     if memories:
         first = next(iter(memories.values()))
-        lines.append(style.level((0, _last(memories)), first.chance, "chance"))
+        lines.append(style.level((0, _last(memories)), first.chance, _("chance")))
     return lines
 
 
@@ -71,13 +73,13 @@ def answers(result: Memory, name: str, colour: str, looks: style.Layout, positio
         return [line]
     line.update(mode="lines+markers", marker={"color": colour, "size": 9}, cliponaxis=False)
     marks = {"mode": "markers", "marker": OPEN | {"color": colour}, "showlegend": False}
-    untrained = go.Scatter(x=x[~trained], y=result.value[~trained], name=f"{name}, {UNTRAINED}", **looks | marks)
+    untrained = go.Scatter(x=x[~trained], y=result.value[~trained], name=f"{name}, {_(UNTRAINED)}", **looks | marks)
     return [untrained, line]
 
 
 def untrained_key() -> go.Scatter:
     """Return the legend's entry for open marks, without data."""
-    return go.Scatter(x=[None], y=[None], name=UNTRAINED, mode="markers", marker=OPEN | {"color": style.NEUTRAL})
+    return go.Scatter(x=[None], y=[None], name=_(UNTRAINED), mode="markers", marker=OPEN | {"color": style.NEUTRAL})
 
 
 def metric_range(memories: Mapping[str, Memory]) -> list[float]:

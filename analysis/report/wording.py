@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.experiment import SETTINGS, TEXTS, Experiment
+from analysis.language import translate as _
+from analysis.language import translate_count
 from analysis.results import THRESHOLD, Decay, Memory, Run
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
@@ -67,7 +69,8 @@ def the_cells(cells: Sequence[str]) -> str:
 
 def format_steps(count: float) -> str:
     """Write a number of time steps: "1 time step", "7 time steps"."""
-    return f"{format_number(count)} time step" + ("" if format_number(count) == "1" else "s")
+    number = format_number(count)
+    return translate_count("{count} time step", "{count} time steps", 1 if number == "1" else 2).format(count=number)
 
 
 def describe_horizon(decay: Decay) -> str:
@@ -170,14 +173,15 @@ def describe_span(memory: Memory) -> str:
     spans = memory.spans[np.isfinite(memory.values).all(axis=1)]
     known = spans[np.isfinite(spans)]
     if not len(spans):
-        return "not measurable"
+        return _("not measurable")
     if not len(known) and np.isnan(memory.span):
-        return "none"
-    median = "none" if np.isnan(memory.span) else format_steps(memory.span)
+        return _("none")
+    median = _("none") if np.isnan(memory.span) else format_steps(memory.span)
     if not len(known) or (spans == known[0]).all():
         return median
-    low = f"{format_number(known.min())}–" if len(known) == len(spans) else "none to "
-    return f"{median} ({low}{format_number(known.max())})"
+    ends = {"low": format_number(known.min()), "high": format_number(known.max())}
+    over_seeds = "{low}–{high}" if len(known) == len(spans) else _("none to {high}")
+    return f"{median} ({over_seeds.format(**ends)})"
 
 
 def count_diverged(count: int, seeds: int) -> str:

@@ -1,6 +1,11 @@
-"""A stop of the lesson."""
+"""A stop of the lesson: the cells compared on one task, by the runs that are there."""
 
+from pages.ui import choice as ui
 from pages.ui import stops
 
 stops.head("choice")
-stops.foot("choice", "pages/understand/cell.py", "Inside the cell")
+group = ui.choose(ui.groups())
+if runs := ui.load(group):
+    ui.show(group, runs)
+ui.show_links(group)
+stops.foot("choice", "pages/runs/runs.py", "Runs")

@@ -1,6 +1,31 @@
-"""A stop of the lesson."""
+"""A stop of the lesson: how much of a sentence's first word is left at each later one."""
 
-from pages.ui import stops
+import streamlit as st
+
+from analysis.language import translate as _
+from analysis.report.sentences.fading import half_sentence, unknown_sentence
+from pages.ui import cell, player, readers, stops
+from pages.ui import goldfish as ui
 
 stops.head("goldfish")
-stops.foot("goldfish", "pages/understand/cell.py", "Inside the cell")
+words = readers.ask_sentence()
+picture = st.container()
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    networks = ui.choose_networks()
+    log = st.toggle(
+        _("log axis"), key="fading_log", bind="query-params",
+        help=_("Each line of the grid is a tenth, or a hundredth, of the one above: what is small can be told apart."),
+    )  # fmt: skip
+traces = ui.trace(words, networks)
+
+
+def show():
+    ui.show_word(traces, networks, log)
+
+
+with picture:
+    if warning := unknown_sentence(traces["rnn"]):
+        st.warning(warning)
+    player.moving(cell.WORD, show, beat=cell.BEAT)
+st.caption(f"{half_sentence(traces)} {ui.explain(traces, networks)}")
+stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

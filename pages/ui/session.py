@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from analysis.experiment import Experiment
+    from analysis.reading import Race
     from analysis.results import Snapshot
     from pages.ui.settings import Settings
 
@@ -132,6 +133,11 @@ IMPORTED: Key[str | None] = Key("imported", nothing)
 
 IMPORT_NOTICE: Key[str] = Key("taken_in", str)
 """What was imported, to be shown once."""
+
+# The lesson
+
+RACE: Key[Race | None] = Key("race_run", nothing)
+"""How long the LSTM and the GRU took to read a sentence, when that was measured last."""
 
 # The page Activation bounds
 

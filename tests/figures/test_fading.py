@@ -44,11 +44,13 @@ def test_the_axis_is_linear_in_per_cent_and_widens():
     assert 1 < figure.layout.yaxis.range[1] < 2 and np.isnan(named(figure)["RNN"].y[1:]).all()
 
 
-@pytest.mark.parametrize(("factor", "ends"), [(0.97, ("1 %", "100 %")), (0.5, ("1e−6 %", "100 %"))])
+@pytest.mark.parametrize(
+    ("factor", "ends"), [(0.97, ("100 %", "1 %")), (0.5, ("100 %", "1e−6 %")), (2.0, ("1e10 %", "1 %"))]
+)
 def test_the_log_axis_names_per_cent_too(factor, ends):
     axis = fading({"rnn": decay(factor)}, log=True).layout.yaxis
     assert axis.type == "log" and (axis.ticktext[0], axis.ticktext[-1]) == ends
-    assert axis.range[0] <= np.log10(axis.tickvals[0]) and axis.range[1] > 0
+    assert axis.range[0] <= np.log10(axis.tickvals[-1]) and axis.range[1] > np.log10(axis.tickvals[0])
 
 
 def test_hovers_say_how_much_is_left_and_how_far_back():
@@ -56,8 +58,8 @@ def test_hovers_say_how_much_is_left_and_how_far_back():
     assert text[1] == "RNN: 50 % left, 1 time step back"
     assert text[3] == "RNN: 12.5 % left, 3 time steps back"
     own = named(fading(DECAYS, own=OWN, words=WORDS))["RNN"].text
-    assert own[1] == "RNN: 40 % left, 1 word later"
-    assert own[2] == "RNN: 16 % left, 2 words later"
+    assert own[1] == "RNN: 40 % left, 1 turn later"
+    assert own[2] == "RNN: 16 % left, 2 turns later"
 
 
 def test_a_sentence_of_ones_own_is_bold_beside_thin_medians():
@@ -78,6 +80,13 @@ def test_words_name_the_distances_and_are_never_markup():
     axis = fading(DECAYS, own=OWN, words=WORDS).layout.xaxis
     assert list(axis.ticktext) == ["If", "&lt;b&gt;", "isn't", "found", "…"] and axis.range[1] < 5
     assert fading(DECAYS).layout.xaxis.ticktext is None
+    assert fading({"rnn": DECAYS["rnn"]}, own={"rnn": np.ones(1)}, words=["hello"]).layout.xaxis.range[1] > 0
+
+
+def test_axes_say_what_is_asked_for():
+    assert fading(DECAYS).layout.xaxis.title.text == "time steps back from the last"
+    layout = fading(DECAYS, x_title="", y_title="gradient left").layout
+    assert (layout.xaxis.title.text, layout.yaxis.title.text) == (None, "gradient left")
 
 
 def test_nothing_measured_is_an_empty_picture():

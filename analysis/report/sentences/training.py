@@ -77,13 +77,23 @@ def compare_cells(runs: Mapping[str, Run]) -> str:
     return f"After {first.experiment.steps:,} updates {ranking}."
 
 
+def rank_cells(metrics: Mapping[str, np.ndarray], higher: bool) -> tuple[list[str], list[str]]:
+    """Rank cells by their metrics over seeds, and split them where a cell's best seed does worse than the best's worst.
+
+    Returns:
+        The best cell by the median and those whose range reaches its own, and those whose range doesn't; best first.
+    """
+    sign = 1 if higher else -1
+    ordered = sorted(metrics, key=lambda cell: -sign * np.median(metrics[cell]))
+    worst = (sign * metrics[ordered[0]]).min()
+    tied = [cell for cell in ordered if (sign * metrics[cell]).max() >= worst]
+    return tied, [cell for cell in ordered if cell not in tied]
+
+
 def _ranking(metrics: Mapping[str, np.ndarray], higher: bool) -> str:
     """Name the best of several cells by their metrics over seeds, those as good as it, and those that did worse."""
-    sign, seeds = (1 if higher else -1), len(next(iter(metrics.values())))
-    ordered = sorted(metrics, key=lambda cell: -sign * np.median(metrics[cell]))
-    best = ordered[0]
-    tied = [cell for cell in ordered if (sign * metrics[cell]).max() >= (sign * metrics[best]).min()]
-    worse = [cell for cell in ordered if cell not in tied]
+    tied, worse = rank_cells(metrics, higher)
+    best, seeds = tied[0], len(next(iter(metrics.values())))
     if len(tied) == 1 and seeds == 1:
         return f"the {best.upper()} did best, but one seed each says little"
     if len(tied) == 1:

@@ -1,0 +1,81 @@
+"""What the runs that are there say of the choice between cells, and no more than they say."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.experiment import SETTINGS, Experiment, higher_is_better
+from analysis.language import mark, translate_count
+from analysis.language import translate as _
+from analysis.report.sentences.training import rank_cells, stayed_at_chance
+from analysis.results import Run
+
+TASKS = {
+    "recall": mark("Recall: one symbol among others, to be named at the end"),
+    "adding": mark("Adding: two marked numbers, whose sum is wanted at the end"),
+    "order": mark("Order: two symbols, and which of them came first"),
+    "copy": mark("Copy: ten symbols, to be repeated in order"),
+    "text": mark("Text: which letter comes next"),
+    "words": mark("Words: which word comes next"),
+    "digits": mark("Digits: a written digit, read pixel by pixel"),
+}
+NAMED = ("task", "length", "cell", "snapshot_every")  # settings that a group's name leaves out or says first
+
+
+def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
+    """Name runs by their task, its length, and the settings that aren't at their defaults."""
+    name = _("{task}, {length} time steps: {cells}").format(
+        task=_(TASKS[experiment.task]), length=experiment.task_length, cells=name_cells(cells)
+    )
+    changed = [
+        f"{_(setting.label)} {getattr(experiment, setting_name)}"
+        for setting_name, setting in SETTINGS.items()
+        if setting_name not in NAMED and getattr(experiment, setting_name) != setting.default
+    ]
+    return ", ".join([name, *changed])
+
+
+def name_cells(cells: Sequence[str]) -> str:
+    """Join the names of one to three cells: "RNN, LSTM and GRU"."""
+    names = dict(zip(("first", "second", "third"), (cell.upper() for cell in cells), strict=False))
+    patterns = ("{first}", _("{first} and {second}"), _("{first}, {second} and {third}"))
+    return patterns[len(cells) - 1].format(**names)
+
+
+def choice_sentence(runs: Mapping[str, Run]) -> str:
+    """Say which cell did best in some runs of one task, if their seeds tell; never more than these runs measured."""
+    metrics = {cell: run.metric[np.isfinite(run.metric)] for cell, run in runs.items()}
+    if any(len(metrics[cell]) < len(run.metric) for cell, run in runs.items()):
+        return _("No clear winner here: some of these models left the range of numbers and have no result.")
+    if len(metrics) < 2:
+        return _("Only the {cell} has been trained on this. Train another one to compare.").format(
+            cell=name_cells([*metrics])
+        )
+    if all(stayed_at_chance(run) for run in runs.values()):
+        return _("None of them has learned this task: all stayed at chance. More updates may change that.")
+    first = next(iter(runs.values()))
+    seeds = min(map(len, metrics.values()))
+    tied, worse = rank_cells(metrics, higher_is_better(first.metric_name))
+    if len(tied) == 1 and seeds == 1:
+        return _("The {best} did best here, but one seed each says little.").format(best=name_cells(tied))
+    if len(tied) == 1:
+        text = translate_count(
+            "On this task the {best} did best: its {count} seed beat every seed of the {worse}.",
+            "On this task the {best} did best: each of its {count} seeds beat every seed of the {worse}.",
+            seeds,
+        )
+        return text.format(best=name_cells(tied), count=seeds, worse=name_cells(worse))
+    place = {"tied": name_cells(tied), "best": name_cells(tied[:1]), "count": seeds}
+    if worse:
+        text = translate_count(
+            "On this task {count} seed each can't tell the {tied} apart; the {worse} did worse than the {best}.",
+            "On this task {count} seeds each can't tell the {tied} apart; the {worse} did worse than the {best}.",
+            seeds,
+        )
+        return text.format(**place, worse=name_cells(worse))
+    text = translate_count(
+        "On this task {count} seed each can't tell the {tied} apart.",
+        "On this task {count} seeds each can't tell the {tied} apart.",
+        seeds,
+    )
+    return text.format(**place)

@@ -1,0 +1,104 @@
+"""What the lesson's last stop shows: runs that can be compared, one picture and one table of them."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from analysis.experiment import CELLS, SETTINGS, TEXTS, Experiment
+from analysis.figures.memory import memory
+from analysis.history.comparable import Group, group_comparable
+from analysis.history.database import StoreError
+from analysis.history.shipped import find_shipped
+from analysis.language import mark
+from analysis.language import translate as _
+from analysis.report.sentences.choice import choice_sentence, describe_group
+from analysis.report.wording import describe_span, format_number, format_range
+from analysis.results import Run
+from pages.ui import layout, session, training
+
+LEGEND = mark(
+    "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
+    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read. Seconds: of the "
+    "machine that trained them."
+)
+
+
+ONLY_HERE = mark(
+    "That is what these runs say of this task with these settings. Another task, size or start can rank them otherwise."
+)
+
+
+def groups() -> list[Group]:
+    """Return the groups of finished runs in the history, the newest first, and those that are shipped."""
+    own: list[tuple[str, Experiment]] = []
+    try:
+        own = [(row.id, row.experiment) for row in training.jobs().rows() if row.status == "finished"]
+    except StoreError:
+        st.caption(_("The history can't be read: these are the runs that came with Goldfish."))
+    at_defaults = [Experiment(cell=cell) for cell in CELLS]
+    shipped = [(id, each) for each in at_defaults if (id := find_shipped(each))]
+    return group_comparable([*own, *shipped])
+
+
+def choose(found: list[Group]) -> Group:
+    """Ask for a group; the newest at first."""
+    by_name = {describe_group(group.first, [*group.ids]): group for group in reversed(found)}
+    names = [*by_name][::-1]
+    chosen = st.selectbox(_("Runs"), names, key="comparable", help=_("Same task, same settings, another cell."))
+    return by_name[chosen or names[0]]
+
+
+def load(group: Group) -> dict[str, Run]:
+    """Return a group's runs by cell; one that can't be read is left out, and said."""
+    runs = {}
+    for cell, id in group.ids.items():
+        try:
+            runs[cell] = training.load(id)
+        except StoreError:
+            st.caption(_("The run of the {cell} can't be read.").format(cell=cell.upper()))
+    return runs
+
+
+def show(group: Group, runs: Mapping[str, Run]) -> None:
+    """Show runs of one task: their answers by distance, which did best, and a table."""
+    picture, said = st.columns([3, 2], vertical_alignment="center")
+    with picture:
+        subject = f"choice {group.ids}"
+        memories = {cell: run.memory for cell, run in runs.items()}
+        layout.chart(layout.kept(subject, lambda: memory(memories, height=270)), "choice", _("Answers by distance"))
+    with said:
+        layout.says(choice_sentence(runs))
+        st.caption(_(ONLY_HERE))
+    first = next(iter(runs.values()))
+    metric = _("{metric} (chance {chance})").format(metric=_(first.metric_name), chance=format_number(first.chance))
+    rows = {
+        metric: [format_range(run.metric) for run in runs.values()],
+        _("memory span"): [describe_span(run.memory) for run in runs.values()],
+        _("parameters"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
+        _("seconds trained"): [format_number(run.timing["seconds"]) for run in runs.values()],
+    }
+    columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
+    st.table({" ": [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal")
+    st.caption(_(LEGEND))
+
+
+def show_links(group: Group) -> None:
+    """Link to where a visitor trains the cells with a group's settings, and to where a model of their own is read."""
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/measure/decay.py", label=_("Train them yourself, on your task"), icon=":material/play_arrow:",
+            query_params=link_settings(group.first) or None,
+        )  # fmt: skip
+        label = _("Measure a model of your own")
+        st.page_link("pages/measure/model.py", label=label, icon=":material/upload_file:")
+
+
+def link_settings(experiment: Experiment) -> dict[str, str]:
+    """Return what a link to an instrument's page says of an experiment, for all cells."""
+    named = {
+        name: str(getattr(experiment, name))
+        for name, setting in SETTINGS.items()
+        if name not in ("cell", "text_file") and getattr(experiment, name) != setting.default
+    }
+    text = {session.TEXT.name: experiment.text_file} if experiment.text_file in TEXTS else {}
+    return named | text

@@ -1,0 +1,97 @@
+"""What the lesson's stop about forgetting asks for and shows: networks, a word, what is left of the first."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import streamlit as st
+
+from analysis.experiment import GATED, Experiment
+from analysis.figures.fading import fading
+from analysis.language import mark
+from analysis.language import translate as _
+from analysis.lesson.trace import everyday_sentences, trace_first_word
+from analysis.reading import Trace
+from analysis.report.sentences.fading import left_sentence, reason_sentences
+from analysis.results import Run
+from pages.ui import cell, layout, player, readers
+
+KEEPS, STARTS, TRAINED = "keeps", "starts", "trained"
+NETWORKS = {
+    KEEPS: mark("gates that keep"),
+    STARTS: mark("as torch starts them"),
+    TRAINED: mark("trained on the text"),
+}
+NETWORKS_HELP = mark(
+    "Untrained networks whose gates start nearly open (forget bias 3), or as torch starts them; or those that have "
+    "learned to predict the next word of a text."
+)
+UNTRAINED_READ = mark(
+    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by {seeds} untrained networks per cell."
+)
+TRAINED_READ = mark(
+    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by one trained network per cell; one "
+    "seed says little."
+)
+LEFT = mark(
+    "“Left”: how far the memory still moves if it is moved a little after the first word. Corrections in training come "
+    "back by the same turns and fade alike, the **vanishing gradient**: so an RNN hardly learns to keep that word. It "
+    "has the memory of a **goldfish**."
+)
+SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates keep
+
+
+def choose_networks() -> str:
+    """Ask which networks read the sentence; those whose gates keep at first."""
+    return st.segmented_control(
+        _("Networks"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
+        format_func=lambda name: _(NETWORKS[name]), help=_(NETWORKS_HELP),
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def trace(words: list[str], networks: str) -> dict[str, Trace]:
+    """Return by cell what is left of the first word in a sentence and in six others."""
+    traces = {}
+    for name, experiment in readers.experiments(words).items():
+        if networks == TRAINED:
+            traces[name] = _trace(experiment, tuple(words), True, readers.run(experiment))
+        else:
+            bias = BIAS if networks == KEEPS and name in GATED else None
+            traces[name] = _trace(experiment.replace(seeds=SEEDS, forget_bias=bias), tuple(words), False, None)
+    return traces
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _trace(experiment: Experiment, words: tuple[str, ...], trained: bool, _run: Run | None) -> Trace:
+    """Trace the first word; the cache leaves out the run, as equal settings train equal weights."""
+    others = everyday_sentences(experiment.text_file)
+    return trace_first_word(experiment, words, others, _run.weights if _run else None)
+
+
+def link_settings(networks: str) -> dict[str, str]:
+    """Return what a link to Gradient decay says, so that it shows cells that start alike."""
+    return {"forget_bias": str(BIAS)} if networks == KEEPS else {}
+
+
+def explain(traces: Mapping[str, Trace], networks: str) -> str:
+    """Explain what is drawn, over which sentences and networks, and what the vanishing gradient is."""
+    shown = _(TRAINED_READ if networks == TRAINED else UNTRAINED_READ)
+    first = traces["rnn"]
+    return f"{shown.format(sentences=first.sentences, seeds=first.seeds)} {_(LEFT)}"
+
+
+def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
+    """Draw what is left by word, the row that moves its mark, and the sentences about the marked word."""
+    picture, said = st.columns([3, 2], vertical_alignment="center")
+    read = traces["rnn"].words
+    word = player.draw_track(cell.word_track(read))
+    figure = partial(
+        fading, traces, own={name: each.own for name, each in traces.items()}, words=read, at=word, log=log, height=275,
+        x_title="", y_title=_("left of the first word"),
+    )  # fmt: skip
+    with picture:
+        alt = _("How much of the first word is left at each later one")
+        layout.chart(layout.kept(f"fading {networks} {read} {word} {log}", figure), "fading", alt, moves=True)
+    with said:
+        layout.says(left_sentence(traces, word))
+        st.caption(reason_sentences(traces, word))
