@@ -42,7 +42,7 @@ def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> 
     """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures."""
     columns = st.columns([2, 3])
     last = len(repeated.plain) - 1
-    step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, _("Time step"), _("time step")))
+    step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, _("Time step")))
     subject = f"{repeated.plain[0].tolist()} {repeated.factor} {step} {log} {height}"
     pictures = {
         "squashed": layout.kept(f"squashed {subject}", lambda: figures.squash(repeated, step, height)),

@@ -13,6 +13,7 @@ from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import style
 from analysis.figures.cell import cell as draw_cell
 from analysis.figures.held import held as draw_held
+from analysis.language import translate as _
 from analysis.lesson.held import hold_gate_of_model
 from analysis.lesson.reading import read_with_model
 from analysis.reading import Held, Reading
@@ -71,7 +72,7 @@ def word_track(words: Sequence[str]) -> player.Track:
         word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
         return f"{t + 1} · {word}"
 
-    return player.Track(WORD, range(len(words)), first, "Word", "word", name)
+    return player.Track(WORD, range(len(words)), first, _("Word"), name)
 
 
 def show_word(subject: str, reading: Reading) -> tuple[int, go.Figure]:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from analysis.experiment import Experiment
 from analysis.history.entry import Progress
+from analysis.language import translate as _
 from analysis.results import Run, Snapshot
 from pages.ui import language, session
 from pages.ui.playback import Playback, stops_of
@@ -37,7 +38,6 @@ class Track:
     stops: Sequence[int]
     first: int  # the stop shown at first
     label: str
-    stop: str  # what one stop is, for the buttons' help
     name: Callable[[int], str] = str  # of a stop, along the slider
 
 
@@ -87,7 +87,7 @@ def draw_row(slider: str, experiment: Experiment, reached: int | None = None) ->
         reached: the step that an unfinished training has come to; None for a finished one, which can be played.
     """
     stops = stops_of(experiment)
-    return draw_track(Track(slider, stops, stops[-1], "Update", "snapshot"), reached)
+    return draw_track(Track(slider, stops, stops[-1], "Update"), reached)
 
 
 def draw_track(track: Track, reached: int | None = None) -> int:
@@ -129,15 +129,17 @@ def _draw_buttons(track: Track, playing: bool, disabled: bool) -> None:
     """Draw Play or Pause, the buttons of one stop back and on, disabled while it plays, and the slider's label."""
     # Play and Pause are two buttons, not one that toggles: Streamlit may report a press twice where it coincides with
     # a beat, and the second report of a toggle would undo the first.
-    name, icon, press = ("Pause", "pause", _press_pause) if playing else ("Play", "play_arrow", _press_play)
+    name, key, icon, press = (
+        (_("Pause"), "pause", "pause", _press_pause) if playing else (_("Play"), "play", "play_arrow", _press_play)
+    )
     st.button(
-        name, icon=f":material/{icon}:", key=f"{track.slider}_{name.lower()}",
-        on_click=press, args=(track,), disabled=disabled,
-    )  # fmt: skip
-    for label, key, icon, by in (("Back", "back", "skip_previous", -1), ("Next", "on", "skip_next", 1)):
+        name, icon=f":material/{icon}:", key=f"{track.slider}_{key}", on_click=press, args=(track,), disabled=disabled
+    )
+    steps = ((_("Back"), "back", "skip_previous", -1), (_("Next"), "on", "skip_next", 1))
+    for label, key, icon, by in steps:
         st.button(
-            label, icon=f":material/{icon}:", help=f"One {track.stop} {key}", key=f"{track.slider}_{key}",
-            on_click=_press_step, args=(track, by), disabled=disabled or playing,
+            label, icon=f":material/{icon}:", help=_("One back") if by < 0 else _("One on"),
+            key=f"{track.slider}_{key}", on_click=_press_step, args=(track, by), disabled=disabled or playing,
         )  # fmt: skip
     st.markdown(track.label, width="content")
 
