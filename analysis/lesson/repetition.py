@@ -6,6 +6,7 @@ from math import ceil, log2, tanh
 
 import numpy as np
 
+from analysis.language import translate as _
 from analysis.results import Repeated
 
 ENTRIES, LARGEST = 8, 1e6  # how many numbers a vector may have, and how large they may be
@@ -15,19 +16,21 @@ def parse_vector(text: str) -> np.ndarray:
     """Return the vector of a text such as "0.5, -1, 2", whose numbers are separated by commas or spaces.
 
     Raises:
-        ValueError: for anything but 1 to 8 numbers from -1e6 to 1e6.
+        ValueError: for anything but 1 to 8 numbers from -1e6 to 1e6, in the language in use.
     """
     words = [word for word in re.split(r"[\s,;]+", text.strip()) if word]
-    expected = f"expected 1 to {ENTRIES} numbers, such as 0.5, -1, 2"
     if not 1 <= len(words) <= ENTRIES:
-        raise ValueError(f"{len(words)} numbers: {expected}")
+        text = _("{count} numbers: expected 1 to {most} numbers, such as 0.5, -1, 2")
+        raise ValueError(text.format(count=len(words), most=ENTRIES))
     for word in words:
         try:
             number = float(word)
         except ValueError:
-            raise ValueError(f"{word[:20]!r} is not a number: {expected}") from None
+            text = _("{word} is not a number: expected 1 to {most} numbers, such as 0.5, -1, 2")
+            raise ValueError(text.format(word=repr(word[:20]), most=ENTRIES)) from None
         if not abs(number) <= LARGEST:
-            raise ValueError(f"{word[:20]} is out of reach: {expected} from {-LARGEST:g} to {LARGEST:g}")
+            text = _("{word} is out of reach: expected 1 to {most} numbers from {low} to {high}, such as 0.5, -1, 2")
+            raise ValueError(text.format(word=word[:20], most=ENTRIES, low=f"{-LARGEST:g}", high=f"{LARGEST:g}"))
     return np.array([float(word) for word in words])
 
 
@@ -42,7 +45,7 @@ def repeat(start: Sequence[float], factor: float = 3.0, steps: int = 10) -> Repe
         raise ValueError(f"start={start!r}, factor={factor}: expected one or more finite numbers, and a finite one")
     plain, bounded = [values], [values]
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(steps):
+        for _time_step in range(steps):
             plain.append(factor * plain[-1])
             bounded.append(np.tanh(factor * bounded[-1]))
     size = float(np.abs(values).max())
@@ -81,7 +84,7 @@ def fixed_point(factor: float) -> float:
     if factor <= 1:
         return 0.0
     low, high = 0.0, 1.0
-    for _ in range(60):  # bisection: tanh(factor · x) is above x up to the fixed point, and below x after it
+    for _halving in range(60):  # bisection: tanh(factor · x) is above x up to the fixed point, and below x after it
         middle = (low + high) / 2
         low, high = (middle, high) if tanh(factor * middle) > middle else (low, middle)
     return low

@@ -8,15 +8,15 @@ from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import unknown_warning
 from analysis.report.wording import format_number
 
-FIRST = 4  # numbers of a word that are listed
+FIRST = 3  # numbers of a word that are listed
 
 
 def frequency_sentence(place: int, known: int) -> str:
     """Say where a word stands among the `known` words of a model: its place by frequency, 0 for an unknown word."""
     if not place:
         return _(
-            "It is not in the vocabulary, the {known} words and signs that the network knows: all words outside it are "
-            "read as one and the same unknown word."
+            "It is not in the vocabulary, the {known} words and signs that the network knows: it is read as any other "
+            "unknown word."
         ).format(known=known)
     return _(
         "It is number {place} in the vocabulary, the {known} words and signs that the network knows, "
