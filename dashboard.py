@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 LESSON = ("words", "loop", "tanh", "goldfish", "lstm", "gru", "choice")  # its stops, of which the menu shows the first
-SHARED = ("sentence", "word", "unit", "vector", "factor", "time_step")  # widgets whose values pages have in common
+# Widgets whose values pages have in common.
+SHARED = ("sentence", "word", "unit", "networks", "vector", "factor", "time_step")
 PAGES = {
     "": [
         ("pages/home/home.py", "Home", ":material/home:"),

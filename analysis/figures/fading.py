@@ -62,7 +62,9 @@ def fading(
     bold = own or {cell: curve.relative for cell, curve in curves.items()}
     size = 20 if large else 14
     last = max(1, len(words) - 1 if words else max((int(curve.distance[-1]) for curve in curves.values()), default=1))
-    edges = [edge for curve in curves.values() for edge in (curve.relative, curve.low)]  # a band may leave it
+    edges = [edge for curve in curves.values() for edge in (curve.relative, curve.low)]  # a band may leave the axis
+    if own:  # but not where a sentence's own line is to be compared with it
+        edges = [edge[: last + 1] for curve in curves.values() for edge in (curve.relative, curve.low, curve.high)]
     return style.figure(
         _traces(curves, own, words, at),
         {

@@ -76,6 +76,12 @@ def test_a_sentence_of_ones_own_is_bold_beside_thin_medians():
     assert figure.layout.yaxis.range[1] > 1.1**4
 
 
+def test_a_band_beside_ones_own_line_is_seen_whole():
+    wide = {"rnn": replace(DECAYS["rnn"], high=1.5 ** np.arange(30.0))}
+    assert fading(wide).layout.yaxis.range[1] == pytest.approx(1.05)
+    assert fading(wide, own={"rnn": OWN["rnn"]}, words=WORDS).layout.yaxis.range[1] == pytest.approx(1.05 * 1.5**4)
+
+
 def test_words_name_the_distances_and_are_never_markup():
     axis = fading(DECAYS, own=OWN, words=WORDS).layout.xaxis
     assert list(axis.ticktext) == ["If", "&lt;b&gt;", "isn't", "found", "…"] and axis.range[1] < 5

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.experiment import SETTINGS, Experiment, higher_is_better
+from analysis.experiment import CELLS, SETTINGS, Experiment, higher_is_better
 from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
@@ -36,8 +36,9 @@ def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
 
 
 def name_cells(cells: Sequence[str]) -> str:
-    """Join the names of one to three cells: "RNN, LSTM and GRU"."""
-    names = dict(zip(("first", "second", "third"), (cell.upper() for cell in cells), strict=False))
+    """Join the names of one to three cells, in the order of CELLS: "RNN, LSTM and GRU"."""
+    ordered = [cell.upper() for cell in CELLS if cell in cells]
+    names = dict(zip(("first", "second", "third"), ordered, strict=False))
     patterns = ("{first}", _("{first} and {second}"), _("{first}, {second} and {third}"))
     return patterns[len(cells) - 1].format(**names)
 

@@ -1,0 +1,56 @@
+"""What runs say of a choice between cells: no more than their seeds tell."""
+
+import numpy as np
+import pytest
+
+from analysis.experiment import SETTINGS, TASKS, Experiment
+from analysis.report.sentences import choice
+from tests.helpers.decays import run
+
+GOOD, BAD, GUESS = [0.9, 1.0], [0.3, 0.4], [0.125, 0.13]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"rnn": BAD, "lstm": GOOD}, "On this task the LSTM did best: each of its 2 seeds beat every seed of the RNN."),
+        (
+            {"rnn": BAD, "lstm": GOOD, "gru": [0.5, 0.6]},
+            "On this task the LSTM did best: each of its 2 seeds beat every seed of the RNN and GRU.",
+        ),
+        (
+            {"rnn": BAD, "lstm": GOOD, "gru": [1.0, 1.0]},
+            "On this task 2 seeds each can't tell the LSTM and GRU apart; the RNN did worse than the GRU.",
+        ),
+        ({"rnn": GOOD, "gru": [0.8, 0.95]}, "On this task 2 seeds each can't tell the RNN and GRU apart."),
+        ({"rnn": BAD[:1], "gru": GOOD[:1]}, "The GRU did best here, but one seed each says little."),
+        ({"rnn": GUESS, "gru": GUESS}, "None of them has learned this task: all stayed at chance."),
+        ({"gru": GOOD}, "Only the GRU has been trained on this."),
+        ({"rnn": [0.9, np.nan], "gru": GOOD}, "No clear winner here: some of these models left the range"),
+        ({"rnn": [np.nan, np.nan]}, "No clear winner here: some of these models left the range"),
+    ],
+)
+def test_the_sentence_follows_from_the_seeds(metrics, said):
+    assert choice.choice_sentence({cell: run(cell, metric) for cell, metric in metrics.items()}).startswith(said)
+
+
+def test_a_smaller_error_is_better():
+    runs = {
+        cell: run(cell, metric, chance=1 / 6, metric_name="mse")
+        for cell, metric in (("rnn", [0.15, 0.16]), ("gru", [0.01, 0.02]))
+    }
+    assert choice.choice_sentence(runs).startswith("On this task the GRU did best")
+
+
+def test_a_group_is_named_by_its_task_and_what_is_not_a_default():
+    plain = choice.describe_group(Experiment(), ["rnn", "lstm"])
+    assert plain == "Recall: one symbol among others, to be named at the end, 30 time steps: RNN and LSTM"
+    changed = Experiment(task="adding", length=20, hidden_size=8, forget_bias=1.0, snapshot_every=5)
+    assert choice.describe_group(changed, ["rnn", "lstm", "gru"]).endswith(
+        "20 time steps: RNN, LSTM and GRU, Hidden size 8, Forget bias 1.0"
+    )
+    assert choice.describe_group(Experiment(), ["gru"]).endswith(": GRU")
+
+
+def test_every_task_has_a_name():
+    assert [*choice.TASKS] == [*TASKS] and {*choice.NAMED} <= {*SETTINGS}

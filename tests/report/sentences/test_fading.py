@@ -1,0 +1,97 @@
+"""What is left of the first word, in sentences whose numbers are the traces'."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.reading import Trace
+from analysis.report.sentences import fading
+
+WORDS = ("The", "cat", "*sat*", "down")
+
+
+def trace(cell, factor, gate=None, T=4, reach=3):
+    own = factor ** np.arange(float(T))
+    distance = np.arange(reach)
+    return Trace(
+        cell=cell, words=WORDS[:T], known=np.ones(T, bool), seeds=4, sentences=6, own=own, distance=distance,
+        relative=factor**distance, low=(0.9 * factor) ** distance, high=(1.1 * factor) ** distance,
+        gate=None if gate is None else np.full(T, gate),
+    )  # fmt: skip
+
+
+def traces(factors=(0.5, 0.99, 0.9), gates=(0.95, 0.94), T=4, reach=3):
+    return {
+        cell: trace(cell, factor, gate, T, reach)
+        for cell, factor, gate in zip(("rnn", "lstm", "gru"), factors, (None, *gates), strict=True)
+    }
+
+
+def test_the_sentence_has_the_shares_and_the_ranges():
+    assert fading.left_sentence(traces(), 2).replace("\u00a0", " ") == (
+        r"At “\*sat\*”, 2 turns of the loop later, 25 % of “The” is left in the RNN (20–30 % in other sentences), 98 % "
+        "in the LSTM (79–119 %) and 81 % in the GRU (66–98 %)."
+    )
+    assert "1 turn of the loop later" in fading.left_sentence(traces(), 1)
+
+
+def test_beyond_the_other_sentences_there_is_no_range():
+    said = fading.left_sentence(traces(), 3)
+    assert "other" not in said and "12\u00a0%" in said and "97\u00a0%" in said
+
+
+def test_the_first_word_and_a_single_word():
+    assert fading.left_sentence(traces(), 0) == "The first word has just been read: all of it is there."
+    single = traces(T=1)
+    assert "Write a second one" in fading.left_sentence(single, 0)
+    assert not fading.half_sentence(single) and not fading.reason_sentences(single, 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (1.026, "103 %"), (0.996, "100 %"), (0.784, "78 %"), (0.0423, "4.2 %"), (0.00062, "0.062 %"),
+        (0.0001, "0.01 %"), (9e-5, "less than 0.01 %"), (0.0, "less than 0.01 %"),
+    ],
+)  # fmt: skip
+def test_shares_have_two_digits(share, said):
+    assert fading.describe_share(share).replace("\u00a0", " ") == said
+
+
+def test_ranges_below_what_is_written_out():
+    small = traces(factors=(1e-3, 0.99, 0.9))
+    assert fading.describe_range(small["rnn"], 2) == "less than 0.01\u00a0%"
+    half = replace(small["rnn"], low=np.full(3, 1e-6), high=np.full(3, 0.02))
+    assert fading.describe_range(half, 2) == "0–2\u00a0%"
+
+
+def test_how_long_half_lasts_is_at_least_where_the_sentence_ends_first():
+    said = fading.half_sentence(traces(factors=(0.4, 0.99, 0.7)))
+    assert said == (
+        "More than half is left for less than one turn in the RNN, at least 3 turns in the LSTM and 1 turn in the GRU. "
+        "“At least”: the sentence ends first."
+    )
+    assert "At least" not in fading.half_sentence(traces(factors=(0.4, 0.45, 0.7)))
+
+
+@pytest.mark.parametrize(
+    ("gates", "why"),
+    [
+        ((0.95, 0.94), "lets the memory pass as it is"),
+        ((0.5, 0.49), "halve the memory at each word"),
+        ((0.83, 0.13), "some keep what others replace"),
+    ],
+)
+def test_the_reason_follows_from_the_gates(gates, why):
+    said = fading.reason_sentences(traces(gates=gates), 3)
+    assert why in said
+    assert "keeps ×0.50 of it in the RNN on average, ×0.99 in the LSTM, ×0.90 in the GRU" in said
+    assert all(f"{gate:.2f}" in said for gate in gates)
+
+
+def test_unknown_words_are_warned_of_from_half_on():
+    known = traces()["rnn"]
+    assert not fading.unknown_sentence(replace(known, known=np.array([True, True, False, False])))
+    said = fading.unknown_sentence(replace(known, known=np.array([True, False, False, False])))
+    assert "3 of these 4 words and signs" in said
