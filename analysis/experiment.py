@@ -40,13 +40,13 @@ KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memor
 DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
 TASKS = tuple(DEFAULT_LENGTH)
 METRICS = {
-    "recall": "accuracy",
-    "adding": "mse",
-    "order": "accuracy",
-    "copy": "nats per step",
-    "text": "nats per character",
-    "words": "nats per word",
-    "digits": "accuracy",
+    "recall": mark("accuracy"),
+    "adding": mark("mse"),
+    "order": mark("accuracy"),
+    "copy": mark("nats per step"),
+    "text": mark("nats per character"),
+    "words": mark("nats per word"),
+    "digits": mark("accuracy"),
 }
 TEXTS = {  # the texts that come with Goldfish, as `text_file` names them; texts/README.md names their sources
     "english": "English prose",
