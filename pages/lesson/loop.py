@@ -16,7 +16,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     words = readers.ask_sentence()
     chosen = st.segmented_control(
         _("Cell"), CELLS, default="rnn", required=True, key="loop_cell", format_func=str.upper, bind="query-params",
-        help=_("Which network reads the sentence. The other two have gates, which come later."),
+        help=_("Which network reads the sentence. LSTM and GRU have gates, which come later."),
     )  # fmt: skip
 reading = readers.read(chosen, words)
 warning = strange_words_warning(reading)
