@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from analysis.experiment import CELLS, GATED, Experiment
 
 Settings = tuple[tuple[str, object], ...]
+Members = dict[str, tuple[int, str, Experiment]]  # by cell: its place among all runs, its id, its experiment
 NOT_COMPARED = ("cell", "snapshot_every")  # settings in which runs of one group may differ
-OF_GATES = ("init", "forget_bias")  # what of them only a cell with gates can have
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,25 @@ def group_comparable(runs: Iterable[tuple[str, Experiment]]) -> list[Group]:
 
     An RNN has no gates: it is compared with the others however their gates start, if all else is the same.
     """
-    found = list(runs)
-    gated = {_settings(each): None for _, each in found if each.cell in GATED}
-    shared = {_without_gates(settings) for settings in gated}
-    alone = {_settings(each): None for _, each in found if each.cell not in GATED and _settings(each) not in shared}
-    groups = []
-    for settings in [*gated, *alone]:
-        members = {}
-        for place, (id, each) in enumerate(found):
-            same = _settings(each) == (settings if each.cell in GATED else _without_gates(settings))
-            if same and each.cell not in members:
-                members[each.cell] = (place, id, each)
-        ordered = {cell: members[cell] for cell in CELLS if cell in members}
-        newest = min(place for place, _, _ in ordered.values())
-        group = Group(
-            {cell: each for cell, (_, _, each) in ordered.items()}, {c: id for c, (_, id, _) in ordered.items()}
-        )
-        groups.append((newest, group))
-    return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
+    gated: dict[Settings, Members] = {}
+    plain: dict[Settings, Members] = {}
+    for place, (id, experiment) in enumerate(runs):
+        groups = gated if experiment.cell in GATED else plain
+        groups.setdefault(_settings(experiment), {}).setdefault(experiment.cell, (place, id, experiment))
+    joined = [members | plain.get(_without_gates(settings), {}) for settings, members in gated.items()]
+    beside = set(map(_without_gates, gated))
+    joined += [members for settings, members in plain.items() if settings not in beside]
+    joined.sort(key=lambda members: min(place for place, _, _ in members.values()))
+    return [_group(members) for members in joined]
+
+
+def _group(members: Members) -> Group:
+    """Return the group of some cells' runs."""
+    ordered = {cell: members[cell] for cell in CELLS if cell in members}
+    return Group(
+        experiments={cell: experiment for cell, (_, _, experiment) in ordered.items()},
+        ids={cell: id for cell, (_, id, _) in ordered.items()},
+    )
 
 
 def _settings(experiment: Experiment) -> Settings:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from analysis.language import translate as _
-from analysis.report.sentences.fading import half_sentence, unknown_sentence
+from analysis.report.sentences.fading import half_sentence
 from pages.ui import cell, player, readers, stops
 from pages.ui import goldfish as ui
 
@@ -24,8 +24,6 @@ def show():
 
 
 with picture:
-    if warning := unknown_sentence(traces["rnn"]):
-        st.warning(warning)
     player.moving(cell.WORD, show, beat=cell.BEAT)
 st.caption(f"{half_sentence(traces)} {ui.explain(traces, networks)}")
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

@@ -11,7 +11,7 @@ from analysis.language import mark
 from analysis.language import translate as _
 from analysis.lesson.trace import everyday_sentences, trace_first_word
 from analysis.reading import Trace
-from analysis.report.sentences.fading import left_sentence, reason_sentences
+from analysis.report.sentences.fading import left_sentence, reason_sentences, unknown_sentence
 from analysis.results import Run
 from pages.ui import cell, layout, player, readers
 
@@ -93,5 +93,8 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
         alt = _("How much of the first word is left at each later one")
         layout.chart(layout.kept(f"fading {networks} {read} {word} {log}", figure), "fading", alt, moves=True)
     with said:
+        if warning := unknown_sentence(traces["rnn"]):
+            st.warning(warning)
+            return
         layout.says(left_sentence(traces, word))
         st.caption(reason_sentences(traces, word))

@@ -15,7 +15,7 @@ from analysis.report.sentences.costs import costs_sentence
 from pages.ui import cell, layout, player, readers, session
 
 CELLS = ("lstm", "gru")
-FORMULAS = {"lstm": "c = f · c₋ + i · g,  h = o · tanh(c)", "gru": "h = z · h₋ + (1 − z) · n"}
+FORMULAS = {"lstm": "c = f·cₜ₋₁ + i·g, h = o·tanh(c)", "gru": "h = z·hₜ₋₁ + (1 − z)·n"}
 SIZES = {
     "lstm": mark("Two states c and h, three gates f, i and o: **{formula}**"),
     "gru": mark("One state h, two gates r and z: **{formula}**"),

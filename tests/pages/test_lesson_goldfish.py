@@ -109,7 +109,7 @@ def test_a_sentence_of_ones_own():
 def test_an_empty_sentence_and_a_single_word():
     at = fine(app(PAGE, sentence="  "))
     shows(at, traced(), 7)
-    fine(at.text_input(key="sentence").set_value("Hello").run())
+    fine(at.text_input(key="sentence").set_value("The").run())
     assert says(at) == "One word alone can't be forgotten. Write a second one."
 
 
@@ -124,9 +124,11 @@ def test_a_chinese_sentence_is_read_by_models_that_learned_chinese():
     shows(at, traced(readers.EXAMPLES["zh"], text="chinese"), 10)
 
 
-def test_unknown_words_are_warned_of():
+def test_a_warning_takes_the_sentences_place_where_words_are_unknown():
     at = fine(app(PAGE, sentence="Quantum chromodynamics confines quarks."))
     assert at.warning[0].value == sentences.unknown_sentence(traced("Quantum chromodynamics confines quarks.")["rnn"])
+    assert not any(text.value.startswith("## ") for text in at.markdown)
+    assert "A turn of the loop keeps" not in captions(at)
 
 
 @pytest.mark.parametrize("sentence", HOSTILE)

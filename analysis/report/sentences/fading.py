@@ -44,15 +44,16 @@ def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
 
 
 def unknown_sentence(trace: Trace) -> str:
-    """Warn where the networks know less than half of the sentence's words and signs; "" where they know more."""
-    unknown, whole = int((~trace.known).sum()), len(trace.known)
-    if unknown <= whole / 2:
+    """Warn where the networks know less than half of a sentence's words, signs not counted; "" where they know more."""
+    known = [known for word, known in zip(trace.words, trace.known, strict=True) if any(map(str.isalnum, word))]
+    unknown = len(known) - sum(known)
+    if unknown <= len(known) / 2:
         return ""
     text = _(
-        "These networks don't know {unknown} of these {whole} words and signs, and read them as one and the same: the "
-        "numbers say little about this sentence. Everyday words are known."
+        "These networks don't know {unknown} of these {count} words and read them as one and the same: what they keep "
+        "says little about this sentence. Write one with everyday words."
     )
-    return text.format(unknown=unknown, whole=whole)
+    return text.format(unknown=unknown, count=len(known))
 
 
 def describe_share(share: float) -> str:
