@@ -65,12 +65,14 @@ def _word_axis(reading: Reading, word: int) -> style.Layout:
     T = len(reading.words)
     named = [t for t in range(T) if t % (1 + T // NAMED) == 0 or t == word]
     names = [shortened(reading.words[t], SHORT) for t in named]
+    narrow = max(map(len, names)) <= 2  # such as Chinese characters, which need no turning
+    angles = [0] if narrow else [0, -45, -90]
     for k, t in enumerate(named):
         if t == word:
             names[k] = f"<b>{names[k]}</b>"
         elif t > word:
             names[k] = f'<span style="color:{UNREAD}">{names[k]}</span>'
     return {
-        "side": "top", "tickvals": named, "ticktext": names, "autotickangles": [0, -45, -90], "tickfont": {"size": 12},
+        "side": "top", "tickvals": named, "ticktext": names, "autotickangles": angles, "tickfont": {"size": 12},
         "showgrid": False, "showline": False,
     }  # fmt: skip

@@ -48,3 +48,9 @@ def test_of_many_words_some_are_named_and_always_the_one_that_is_read():
 def test_markup_in_a_word_is_shown_as_it_is():
     reading = reading_of(words_experiment("rnn"), "a < b")
     assert embeddings(reading, 1).layout.xaxis.ticktext[1] == "<b>&lt;</b>"
+
+
+def test_chinese_characters_are_not_turned():
+    chinese = reading_of(words_experiment("rnn", text_file="chinese"), "他在法国长大")
+    assert embeddings(chinese, 1).layout.xaxis.autotickangles == (0,)
+    assert len(embeddings(reading_of(words_experiment("rnn")), 1).layout.xaxis.autotickangles) == 3

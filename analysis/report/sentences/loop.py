@@ -67,5 +67,5 @@ def expected_sentence(reading: Reading, word: int) -> str:
     read, share = quote_word(reading.words[word]), format_percent(reading.probability[word, 0])
     if reading.predicted[word] == UNKNOWN:
         return _("After {word} it expects a word outside its vocabulary ({share}).").format(word=read, share=share)
-    expected = f"**{quote_word(reading.predicted[word])}**"
+    expected = quote_word(reading.predicted[word])
     return _("After {word} it expects {expected} ({share}).").format(word=read, expected=expected, share=share)

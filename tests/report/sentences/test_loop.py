@@ -61,5 +61,5 @@ def test_what_is_handed_on_is_named_with_its_size(readings, cell, said):
 def test_the_expected_word_is_the_predicted_one(readings):
     reading = readings["rnn"]
     shown = replace(reading, predicted=("value", UNKNOWN, *reading.predicted[2:]), probability=np.full((5, 2), 0.25))
-    assert expected_sentence(shown, 0) == "After “the” it expects **“value”** (25 %)."
+    assert expected_sentence(shown, 0) == "After “the” it expects “value” (25 %)."
     assert expected_sentence(shown, 1) == "After “value” it expects a word outside its vocabulary (25 %)."
