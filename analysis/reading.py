@@ -16,7 +16,7 @@ class Reading(Result):
 
     `parts` holds what flows through the cell, (T, H) each: hidden and hidden_before; each gate; of an LSTM cell,
     cell_before, squashed (φ of the cell), kept (f c₋), stored (i g); of a GRU recalled (r a, where a = W_hn h₋ + b_hn),
-    kept (z h₋), stored ((1 - z) n).
+    kept (z h₋), stored ((1 - z) n); of an RNN from_word (W x), from_memory (U h₋), bias and their sum.
     """
 
     cell: str

@@ -25,6 +25,7 @@ NEUTRAL = "#808080"  # readable on white and on black
 NEGATIVE, POSITIVE = "#7B1E3C", "#D9A900"  # of values below and above 0: dark red and gold, no cell's and no gate's
 DIVERGING = [[0.0, NEGATIVE], [0.5, "#BFBFBF"], [1.0, POSITIVE]]  # use with values symmetric about 0
 SIGNED = {"tickvals": [-1, 0, 1], "ticktext": ["≤ −1", "0", "≥ 1"]}  # a colour bar's ends and middle
+CHOSEN = "#E8590C"  # the outline of what was clicked; the accent of the widgets
 CLEAR = "rgba(0,0,0,0)"
 LOWEST, HIGHEST = 1e-8, 3.0  # a decay's log axis at first
 
@@ -35,6 +36,15 @@ def faded(colour: str, opacity: float = 0.2) -> str:
     """Return a hex colour as an rgba one."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
+
+
+def small_bar(x: float, length: float, title: str) -> Layout:
+    """Return a small colour bar at the top of a picture, around a place of its width, with a title above it."""
+    return {
+        "orientation": "h", "thickness": 8, "len": length, "x": x, "xanchor": "center", "y": 1, "ypad": 0, "xpad": 0,
+        "yanchor": "top", "outlinewidth": 0, "tickfont": {"size": 12},
+        "title": {"text": title, "side": "top", "font": {"size": 12}},
+    }  # fmt: skip
 
 
 def colour_of(cell: str) -> str:

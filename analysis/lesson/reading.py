@@ -169,7 +169,7 @@ def _shares(
 def _products(
     experiment: Experiment, parts: dict[str, np.ndarray], shares: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return the products of gates and states that an LSTM or a GRU adds up, and the LSTM's squashed cell state."""
+    """Return what a cell computes on its way: an LSTM's or a GRU's products of gates and states, an RNN's sum."""
     if experiment.cell == "lstm":
         return {
             "kept": parts["forget"] * parts["cell_before"],
@@ -182,4 +182,6 @@ def _products(
             "kept": parts["update"] * parts["hidden_before"],
             "stored": (1 - parts["update"]) * parts["candidate"],
         }
-    return {}
+    by_word, by_memory, *biases = np.moveaxis(shares["hidden"], -1, 0)
+    bias = biases[0] + biases[1]
+    return {"from_word": by_word, "from_memory": by_memory, "bias": bias, "sum": by_word + by_memory + bias}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -80,27 +81,38 @@ def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Fig
     return _draw()
 
 
-def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool = False) -> None:
+def chart(
+    figure: go.Figure,
+    name: str,
+    alt: str | None = None,
+    *,
+    moves: bool = False,
+    on_pick: Callable[[str], None] | None = None,
+) -> None:
     """Show a figure; its own menu saves it as SVG under this name, which also is its key.
 
     Streamlit draws every new figure from nothing. Where a figure moves, keep the old one visible until the new one
-    is drawn.
+    is drawn. Where its points can be clicked, `on_pick` is called with the `legendgroup` of the one that was.
     """
-    above, last, below = session.layers(name).get()
+    above, last, below, picks = session.layers(name).get()
     if last is not None and figure is not last and figure != last:
         above, below = 1 - above, last
+        picks = {**picks, above: session.picks(name).get()}
     elif not moves:
         below = None
-    session.layers(name).set((above, figure if moves else None, below))
+    session.layers(name).set((above, figure if moves else None, below, picks))
     with st.container(key=f"layers-{name}"):
         for layer in (0, 1):
             if (shown := figure if layer == above else below) is None:
                 if layer < above:
                     st.empty()  # what lies above keeps its place
                 continue
+            key = f"chart-{name}-layer{layer}"
+            if on_pick:
+                key += f"-{picks[layer]}"  # what was clicked once can be clicked again: another picture, another key
             st.plotly_chart(
-                shown, width="stretch", key=f"chart-{name}-layer{layer}", theme="streamlit",
-                alt=alt or name.replace("-", " "),
+                shown, width="stretch", key=key, theme="streamlit", alt=alt or name.replace("-", " "),
+                on_select=partial(_pick, name, key, on_pick) if on_pick else "ignore", selection_mode="points",
                 config={
                     "toImageButtonOptions": {"format": "svg", "filename": f"goldfish-{name}"},
                     "displayModeBar": True, "displaylogo": False, "modeBarButtonsToRemove": BUTTONS,
@@ -108,3 +120,10 @@ def chart(figure: go.Figure, name: str, alt: str | None = None, *, moves: bool =
             )  # fmt: skip
         if below is not None:
             st.html(f'<i class="above-{above}"></i>')  # once that is drawn, the other one is hidden
+
+
+def _pick(name: str, key: str, on_pick: Callable[[str], None]) -> None:
+    """Hand on which point was clicked; a click on what was clicked before picks nothing, and changes nothing."""
+    if points := st.session_state[key].selection.points:
+        session.picks(name).set(session.picks(name).get() + 1)
+        on_pick(points[0]["legendgroup"])

@@ -151,9 +151,15 @@ LAST_VECTOR: Key[np.ndarray | None] = Key("last_vector", nothing)
 # Per chart, slider or file
 
 
-def layers(chart: str) -> Key[tuple[int, go.Figure | None, go.Figure | None]]:
-    """Return the key of a chart's two layers: which of the two lies above, the figure in it, the one below it."""
-    return Key(f"layers-{chart}", lambda: (0, None, None))
+def layers(chart: str) -> Key[tuple[int, go.Figure | None, go.Figure | None, dict[int, int]]]:
+    """Return the key of a chart's two layers: which of them lies above, the figures in it and below it, and how many
+    points had been picked when each was drawn."""
+    return Key(f"layers-{chart}", lambda: (0, None, None, {0: 0, 1: 0}))
+
+
+def picks(chart: str) -> Key[int]:
+    """Return the key of how many points of a chart were picked."""
+    return Key(f"picks-{chart}", int)
 
 
 def playback(slider: str) -> Key[Playback]:

@@ -12,7 +12,8 @@ import torch
 from analysis import Experiment, record
 from analysis.engine.initialization import initial_weights
 from analysis.figures import sentence as figures
-from analysis.figures.cell import DECIMALS, DRAWINGS, SHOWN, cell
+from analysis.figures.cell import DECIMALS, SHOWN, cell
+from analysis.figures.drawings import DRAWINGS
 from analysis.lesson.reading import read_sentence
 from analysis.tasks.registry import build_task
 from analysis.tasks.text import EMBEDDED
@@ -32,10 +33,13 @@ def reading_of(name, sentence=SENTENCE, **settings):
     return read_sentence(experiment, weights_of(experiment), split_words(sentence))
 
 
+def experiment_of(name):
+    return Experiment(task="words", cell=name, seeds=1, hidden_size=12, gain=1.5)
+
+
 def tape_of(name, reading):
-    experiment = Experiment(task="words", cell=name, seeds=1, hidden_size=12, gain=1.5)
     module = MODULES[name](EMBEDDED, 12).double()
-    own = {key: weight[0].double() for key, weight in weights_of(experiment).items()}
+    own = {key: weight[0].double() for key, weight in weights_of(experiment_of(name)).items()}
     module.load_state_dict({key: weight for key, weight in own.items() if "." not in key})
     return record(module, torch.tensor(reading.embedded))
 
@@ -71,6 +75,12 @@ def test_each_number_in_the_drawing_is_the_tapes(name):
         truth["kept"] = truth["update"] * np.vstack([np.zeros(12), truth["hidden"][:-1]])
         truth["stored"] = (1 - truth["update"]) * truth["candidate"]
         truth["recalled"] = reading.parts["recalled"]  # proved in test_sentence
+    else:
+        own = {key: weight[0].double().numpy() for key, weight in weights_of(experiment_of(name)).items()}
+        truth["from_word"] = reading.embedded @ own["weight_ih_l0"].T
+        truth["from_memory"] = np.vstack([np.zeros(12), truth["hidden"][:-1]]) @ own["weight_hh_l0"].T
+        truth["bias"] = np.tile(own["bias_ih_l0"] + own["bias_hh_l0"], (len(reading.words), 1))
+        truth["sum"] = np.arctanh(truth["hidden"])
     for state in ("hidden", "cell"):
         if state in truth:
             truth[f"{state}_before"] = np.vstack([np.zeros(12), truth[state][:-1]])
@@ -83,7 +93,9 @@ def test_each_number_in_the_drawing_is_the_tapes(name):
 
 
 def test_one_words_drawing_is_small():
-    assert len(json.dumps(json.loads(cell(reading_of("lstm", hidden_size=SHOWN), 3).to_json())["data"])) < 12_000
+    assert (
+        len(json.dumps(json.loads(cell(reading_of("lstm", hidden_size=SHOWN), 3).to_json())["data"])) < 32_000
+    )  # with what can be pointed at and clicked
 
 
 def test_words_are_shown_as_they_are():
@@ -110,7 +122,8 @@ def test_the_drawing_stays_on_its_canvas(name):
     points = [p for wire in (*drawing.wires, *drawing.flows) for p in wire] + list(drawing.patches.values())
     points += [*drawing.boxes.values(), *((x, y) for _, x, y in drawing.signs)]
     assert all(0 <= x <= 100 and -1 <= y <= drawing.top for x, y in points)
-    for wire in (*drawing.wires, *drawing.flows):
+    assert all(-3 <= x <= 103 and y <= drawing.top for wire in drawing.loops for x, y in wire)
+    for wire in (*drawing.wires, *drawing.flows, *drawing.loops):
         assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(wire)), wire
 
 

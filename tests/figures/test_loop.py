@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.figures import style
-from analysis.figures.cell import DRAWINGS
+from analysis.figures.drawings import DRAWINGS
 from analysis.figures.loop import loop
 from tests.helpers.readings import reading_of, words_experiment
 

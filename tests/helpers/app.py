@@ -43,7 +43,7 @@ def charts(at):
     """Return the pictures that are not below another one."""
 
     def above(id):
-        name, layer = re.search(r"chart-(.+)-layer(\d)$", id).groups()
+        name, layer = re.search(r"chart-(.+?)-layer(\d)(?:-\d+)?$", id).groups()
         return at.session_state[f"layers-{name}"][0] == int(layer)
 
     return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart") if above(chart.proto.id)]

@@ -109,7 +109,7 @@ def test_any_sentence_works(sentence):
         piece for cell in ("RNN", "LSTM", "GRU") for piece in (cell, *words[:MOST_WORDS])
     ]  # as it was typed
     for note in drawing(at)["layout"]["annotations"]:
-        assert set(re.findall(r"</?(\w+)", note["text"])) <= {"b", "i", "br", "span"}
+        assert set(re.findall(r"</?(\w+)", note["text"])) <= {"b", "i", "br", "span", "sub"}
 
 
 def parsed(html):
