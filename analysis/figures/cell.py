@@ -87,7 +87,7 @@ def _colour_axes(reading: Reading, drawing: Drawing, vectors: dict[str, np.ndarr
     shown = [name for name in SCALES if name in parts]
     axes = {}
     for place, name in enumerate(shown):
-        bar = style.small_bar((place + 0.5) / len(shown), 0.62 / len(shown), _(SCALES[name][reading.cell]))
+        bar = style.small_bar(0.9 * (place + 0.5) / len(shown), 0.56 / len(shown), _(SCALES[name][reading.cell]))
         if name == "gates":
             low, high = (_("0 shut"), _("1 open")) if reading.cell == "lstm" else ("0", "1")
             ends = {"tickvals": [0, 0.5, 1], "ticktext": [low, "½", high]}
