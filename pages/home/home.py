@@ -39,7 +39,7 @@ with st.container():  # always drawn: without it what is below would move up, an
     mention_sizes(keeping)
 layout.says(_("The lesson, in seven stops"))
 cards.show()
-presets.links()
+presets.show()
 tables = {
     name: partial(decay_csv, *((each[cell], "before", found[f"{cell} {name}"]["memory"]) for cell in each))
     for name, (_head, each) in shown.items()

@@ -45,4 +45,6 @@ def show_word():
 
 
 player.moving(cell.WORD, show_word, beat=cell.BEAT)
-stops.foot("loop", "pages/understand/cell.py", "Inside the cell", inside_cell=chosen.upper())
+stops.foot(
+    "loop", "pages/understand/cell.py", "Inside the cell", inside_cell=chosen.upper(), text=readers.text_of(words)
+)

@@ -41,4 +41,4 @@ if warning := sentences.strange_words_warning(reading):
     st.warning(warning)
 else:
     layout.says(sentences.alike_sentence(reading))
-stops.foot("words", "pages/understand/cell.py", "Inside the cell", inside_cell="RNN")
+stops.foot("words", "pages/understand/cell.py", "Inside the cell", inside_cell="RNN", text=readers.text_of(words))

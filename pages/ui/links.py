@@ -30,6 +30,14 @@ def mend() -> None:
         st.toast(f"Ignored in the link: {'; '.join(ignored)}.", icon=":material/link_off:", duration="long")
 
 
+def read(name: str) -> str | float | None:
+    """Return the value that the URL gives a widget of the sidebar; None for another name, and for a bad value."""
+    text = _mended(name, st.query_params[name])
+    if name == session.TEXT.name or text is None:
+        return text
+    return None if name not in SETTINGS or not text else setting_type(name)[0](text)
+
+
 def check(key: str, options: tuple[str, ...]) -> None:
     """Say of a widget that is drawn for the first time if the link's value is none of its options."""
     if key in st.query_params and key not in st.session_state and st.query_params[key] not in options:

@@ -4,9 +4,10 @@ import streamlit as st
 
 from analysis.language import mark
 from analysis.language import translate as _
-from pages.ui import session, sidebar
+from pages.ui import links, session, sidebar
 
 PRESET = "preset"  # in the URL
+CLOSER = "closer"  # in the URL of a link from the lesson, whose settings widgets take that are there already
 TO_THE_TOP = """<script>document.querySelector('[data-testid="stMain"]').scrollTo(0, 0); // {}
 </script>"""  # numbered: the same script twice in a row would not run again
 PRESETS = [
@@ -26,7 +27,7 @@ PRESETS = [
 ]  # fmt: skip
 
 
-def links() -> None:
+def show() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
     st.markdown("**{}**".format(_("See for yourself")))
     for label, page, _settings, shows in PRESETS:
@@ -40,7 +41,7 @@ def links() -> None:
 def open_preset() -> None:
     """Set every widget as the URL's preset says, before they are drawn: those there already ignore the URL.
 
-    Then show the page from its top, where its picture is.
+    Then show the page from its top, where its picture is. A link from the lesson changes only what it names.
     """
     top = st.container()  # drawn at every run: Streamlit identifies bound widgets by position
     if PRESET in st.query_params:
@@ -51,3 +52,6 @@ def open_preset() -> None:
                 session.PRESETS_OPENED.set(opened)
                 top.html(TO_THE_TOP.format(opened), unsafe_allow_javascript=True)
         del st.query_params[PRESET]
+    if CLOSER in st.query_params:
+        del st.query_params[CLOSER]
+        sidebar.put({name: value for name in st.query_params if (value := links.read(name)) is not None})

@@ -31,8 +31,12 @@ def ask_sentence() -> list[str]:
 
 def experiments(words: list[str]) -> dict[str, Experiment]:
     """Return by cell the experiment whose shipped model reads these words."""
-    text = "chinese" if any(map(CHINESE.match, words)) else "english"
-    return {each: Experiment(cell=each, task="words", text_file=text, seeds=1) for each in CELLS}
+    return {each: Experiment(cell=each, task="words", text_file=text_of(words), seeds=1) for each in CELLS}
+
+
+def text_of(words: list[str]) -> str:
+    """Return the text from which the models have learned that read these words."""
+    return "chinese" if any(map(CHINESE.match, words)) else "english"
 
 
 def run(experiment: Experiment) -> Run:

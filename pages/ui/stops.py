@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis.language import mark
 from analysis.language import translate as _
-from pages.ui import layout, sidebar
+from pages.ui import layout, presets, sidebar
 
 
 @dataclass(frozen=True)
@@ -77,5 +77,5 @@ def foot(name: str, instrument: str, label: str, **settings: str) -> None:
             st.page_link(after.page, label=label_on, icon=":material/arrow_forward:", icon_position="right")
         st.page_link(
             instrument, label=_("Look closer: {page}").format(page=label), icon=":material/tune:",
-            query_params=settings or None,
+            query_params={presets.CLOSER: "1", **settings} if settings else None,
         )  # fmt: skip

@@ -112,3 +112,12 @@ def test_the_row_of_stops_is_that_of_the_pages():
     from dashboard import LESSON
 
     assert tuple(stops.STOPS) == LESSON
+
+
+def test_a_link_from_the_lesson_changes_what_it_names_and_nothing_else():
+    at = fine(app("pages/lesson/words.py", gain="1.5", forget_bias="-1"))
+    at.query_params["closer"] = "1"
+    at.query_params["text"], at.query_params["forget_bias"] = "chinese", "3"
+    fine(at.switch_page("pages/measure/decay.py").run())
+    now = [at.session_state[name] for name in ("text", "forget_bias", "gain")]
+    assert now == ["chinese", 3.0, 1.5] and "closer" not in at.query_params
