@@ -35,7 +35,7 @@ def show_word(readings: Mapping[str, Reading], subject: str) -> None:
     for name, place in zip(CELLS, places, strict=True):
         reading = readings[name]
         drawing = layout.kept(
-            f"gru {name} {subject} {word}", lambda reading=reading: draw_cell(reading, word, height=240)
+            f"gru {name} {subject} {word}", lambda reading=reading: draw_cell(reading, word, height=252)
         )
         with place:
             alt = _("The {cell} and its numbers at one word").format(cell=name.upper())
