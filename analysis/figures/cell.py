@@ -30,6 +30,7 @@ ACROSS = 8  # units side by side in a patch
 ABOVE = 14  # room above the loop for its name and the colour scales, at a height of 400 pixels
 DECIMALS = 4  # of the numbers drawn
 NAME_SIZE = 12  # pixels of the smallest letters
+SMALL = 300  # pixels of height; a lower drawing has no room for names of boxes and notes
 LINEAR = {"from_word": "W", "from_memory": "U"}  # boxes that only multiply by weights
 SQUASHED = ("candidate", "squashed", "hidden")  # boxes through tanh; the others are σ
 LONGEST, SHORT = 18, 10  # characters of a word that are shown; along an axis
@@ -68,7 +69,7 @@ def cell(reading: Reading, word: int, *, chosen: str | None = None, height: int 
             "plot_bgcolor": style.CLEAR,
             "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             **_colour_axes(reading, drawing, vectors), "shapes": _shapes(drawing, chosen),
-            "annotations": [*_labels(drawing, reading), *_word_labels(drawing, reading, word)],
+            "annotations": [*_labels(drawing, reading, height < SMALL), *_word_labels(drawing, reading, word)],
             "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE * 400 / height]},
         },
     )  # fmt: skip
@@ -87,7 +88,7 @@ def _colour_axes(reading: Reading, drawing: Drawing, vectors: dict[str, np.ndarr
     shown = [name for name in SCALES if name in parts]
     axes = {}
     for place, name in enumerate(shown):
-        bar = style.small_bar(0.9 * (place + 0.5) / len(shown), 0.56 / len(shown), _(SCALES[name][reading.cell]))
+        bar = style.small_bar(0.88 * (place + 0.5) / len(shown), 0.5 / len(shown), _(SCALES[name][reading.cell]))
         if name == "gates":
             low, high = (_("0 shut"), _("1 open")) if reading.cell == "lstm" else ("0", "1")
             ends = {"tickvals": [0, 0.5, 1], "ticktext": [low, "½", high]}
@@ -167,10 +168,10 @@ def _arrowhead(start: Point, end: Point) -> str:
     return "triangle-right" if x1 > x0 else "triangle-left"
 
 
-def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
+def _labels(drawing: Drawing, reading: Reading, small: bool) -> list[style.Layout]:
     """Return the texts that are the same for all words: σ or tanh in boxes, symbols beside patches, and notes."""
     labels = [
-        {"x": x, "y": y, "text": _box_text(name, reading), "font": {"size": 13}}
+        {"x": x, "y": y, "text": _box_text(name, reading).partition("<br>" if small else "\n")[0], "font": {"size": 13}}
         for name, (x, y) in drawing.boxes.items()
     ]
     for part, (x, y) in drawing.patches.items():
@@ -182,7 +183,7 @@ def _labels(drawing: Drawing, reading: Reading) -> list[style.Layout]:
         symbol = symbol_of(part, reading.cell)
         labels.append(place | {"text": symbol, "font": {"size": 15 if symbol.startswith("<i>") else NAME_SIZE}})
     loop = (_("the loop: what is handed on comes back with the next word"), 50, drawing.top + 2)
-    for note, x, y in (*((_(note), x, y) for note, x, y in drawing.notes), loop):
+    for note, x, y in () if small else (*((_(note), x, y) for note, x, y in drawing.notes), loop):
         labels.append({"x": x, "y": y, "text": note, "font": {"size": NAME_SIZE}})
     return [label | {"showarrow": False} for label in labels]
 
