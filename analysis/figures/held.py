@@ -4,7 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
+from analysis.figures.drawings import GATE_NAMES
 from analysis.figures.sentence import by_word
+from analysis.language import translate as _
 from analysis.reading import Held
 
 SYMBOLS = {"lstm": "|c|", "gru": "|h|"}  # the size of the memory state
@@ -17,9 +19,10 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
     that gate alone. Both axes reach at least to 1, so that they stay while the value moves.
     """
     colour = style.GATE_COLOURS[held.gate]
+    value, gate = f"{held.value:g}", _(GATE_NAMES[held.gate])
     looks = {
-        "as it is": (as_it_is, style.line(held.cell, color=style.faded(style.COLOURS[held.cell], 0.55))),
-        f"{held.gate} gate held at {held.value:g}": (held, {"color": colour, "width": 3}),
+        _("as it is"): (as_it_is, style.line(held.cell, color=style.faded(style.COLOURS[held.cell], 0.55))),
+        _("{gate} gate held at {value}").format(gate=gate, value=value): (held, {"color": colour, "width": 3}),
     }
     traces = [
         _line(name, panel, values, look)
@@ -28,25 +31,29 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
     ]
     if held.through_gate is not None:
         power = {"color": style.NEUTRAL, "width": 2, "dash": "dash"}
-        traces.append(_line(f"{held.value:g}<sup>k</sup>, the gate alone", "2", held.through_gate, power, legend=True))
+        name = _("{power}, the gate alone").format(power=f"{value}<sup>k</sup>")
+        traces.append(_line(name, "2", held.through_gate, power, legend=True))
     T = len(held.words)
+    axes: style.Layout = {
+        "yaxis": {
+            "title": {"text": _("mean {size}").format(size=SYMBOLS[held.cell])},
+            "range": [0, _top(as_it_is.size, held.size)], "nticks": 4,
+        },
+        "xaxis2": {"title": {"text": _("distance k (words back from the last)")}, "range": [-0.5, T - 0.5]},
+        "yaxis2": {
+            "title": {"text": _("gradient left")}, "range": [-0.03, _top(as_it_is.left, held.left)],
+            "tickformat": ".0%", "nticks": 4,
+        },
+    }  # fmt: skip
     return style.figure(
         traces,
-        style.panels(2, vertical_spacing=0.26, row_heights=(0.42, 0.58)),
+        style.panels(2, vertical_spacing=0.27, row_heights=(0.42, 0.58)),
         by_word(held.words, [""]),
-        {
-            "yaxis": {
-                "title": {"text": f"mean {SYMBOLS[held.cell]}"}, "range": [0, _top(as_it_is.size, held.size)],
-                "nticks": 5,
-            },
-            "xaxis2": {"title": {"text": "distance k (words back from the last)"}, "range": [-0.5, T - 0.5]},
-            "yaxis2": {
-                "title": {"text": "gradient left"}, "range": [-0.03, _top(as_it_is.left, held.left)],
-                "tickformat": ".0%", "nticks": 5,
-            },
-        },
-        height=470,
-    )  # fmt: skip
+        axes,
+        {"margin": {"t": 62, "b": 44, "l": 50, "r": 40}},
+        height=360,
+        size=12,
+    )
 
 
 def _top(*lines: np.ndarray) -> float:

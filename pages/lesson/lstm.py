@@ -1,6 +1,27 @@
-"""A stop of the lesson."""
+"""Two flows, four gates: what does each decide? The LSTM, its parts explained beside it, a gate held by hand."""
 
-from pages.ui import stops
+import streamlit as st
+
+from analysis.report.sentences.parts import carried_sentence
+from analysis.report.sentences.words import strange_words_warning
+from pages.ui import cell, parts, player, readers, stops
+
+HEIGHT = 315  # pixels of the drawing
 
 stops.head("lstm")
-stops.foot("lstm", "pages/understand/cell.py", "Inside the cell")
+words = readers.ask_sentence()
+reading = readers.read("lstm", words)
+warning = strange_words_warning(reading)
+experiment = readers.experiments(words)["lstm"]
+explained = parts.Explained(
+    subject=f"lesson {experiment.text_file} {words}",
+    reading=reading,
+    readable=not warning,
+    trained=True,
+    held=lambda gate: cell.held_reader(experiment, readers.run(experiment), words, True, gate),
+    says=lambda word: "" if warning else carried_sentence(reading, word),
+)
+player.moving(cell.WORD, lambda: parts.show_word(explained, HEIGHT), beat=cell.BEAT)
+if warning:
+    st.warning(warning)
+stops.foot("lstm", "pages/understand/cell.py", "Inside the cell", inside_cell="LSTM", text=readers.text_of(words))

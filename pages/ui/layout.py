@@ -36,6 +36,7 @@ TIGHT = """<style>
 [class*="st-key-tall-"] { min-height: 48rem; }
 .stTabs [role="tabpanel"] { min-height: 28rem; }
 [data-testid=stSidebarNavLink]:focus-visible { outline: 2px solid; outline-offset: -2px; }
+.st-key-part pre { padding: .45rem .6rem; font-size: .8rem; line-height: 1.35; }
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }

@@ -1,36 +1,55 @@
 """The lesson beside the pictures of a cell, for who has seen a neural network and never a recurrent one."""
 
+from analysis.language import mark
+
 FORMULAS = {
     ("lstm", "forget"): r"f_t = \sigma(W_f\,x_t + U_f\,h_{t-1} + b_f)",
     ("lstm", "input"): r"i_t = \sigma(W_i\,x_t + U_i\,h_{t-1} + b_i)",
     ("lstm", "candidate"): r"g_t = \tanh(W_g\,x_t + U_g\,h_{t-1} + b_g)",
     ("lstm", "output"): r"o_t = \sigma(W_o\,x_t + U_o\,h_{t-1} + b_o)",
+    ("lstm", "cell"): r"c_t = f_t \odot c_{t-1} + i_t \odot g_t",
+    ("lstm", "hidden"): r"h_t = o_t \odot \tanh(c_t)",
     ("gru", "reset"): r"r_t = \sigma(W_r\,x_t + U_r\,h_{t-1} + b_r)",
     ("gru", "update"): r"z_t = \sigma(W_z\,x_t + U_z\,h_{t-1} + b_z)",
     ("gru", "candidate"): r"n_t = \tanh\bigl(W_n\,x_t + b_n + r_t \odot (U_n\,h_{t-1} + c_n)\bigr)",
+    ("gru", "hidden"): r"h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t",
+    ("rnn", "hidden"): r"h_t = \tanh(W\,x_t + U\,h_{t-1} + b)",
 }
 MEANINGS = {
-    ("lstm", "forget"): "The forget gate looks at the word and at the hidden state, and decides for every number of "
-    "the cell state how much of it stays. **0** erases it, **1** keeps it whole.",
-    (
-        "lstm",
-        "input",
-    ): "The input gate decides which numbers of the cell state change at all. **0** stores "
-    "nothing of the proposal, **1** stores all of it.",
-    ("lstm", "candidate"): "The candidate proposes what could be stored, as numbers from **−1** to **1**. It is no "
-    "gate: the input gate decides how much of it gets in.",
-    ("lstm", "output"): "The output gate decides what of the memory is shown now. **0** keeps it to itself for later, "
-    "**1** passes it on as hidden state, to the prediction and to the next word.",
-    ("gru", "reset"): "The reset gate decides how much of the past enters the proposal. **0** proposes from this word "
-    "alone, **1** lets the whole memory join in.",
-    (
-        "gru",
-        "update",
-    ): "The update gate does the work of the LSTM's forget and input gate at once. As PyTorch has it, "
-    "z is the share **kept**: **1** keeps the old state, **0** replaces it. Many drawings use the opposite.",
-    ("gru", "candidate"): "The candidate proposes a new state, as numbers from **−1** to **1**; 1 − z decides how much "
-    "of it gets in.",
+    ("lstm", "forget"): mark(
+        "For every number of the cell state it decides how much stays. **0** erases it, **1** keeps it whole."
+    ),
+    ("lstm", "input"): mark(
+        "Two parts: a proposal from −1 to 1 of what to store, and for each number how much of it. **0** stores nothing "
+        "of the proposal, **1** stores all of it."
+    ),
+    ("lstm", "output"): mark(
+        "It decides what of the memory is shown now, to the prediction and to the next word. **0** keeps it back for "
+        "later, **1** shows all."
+    ),
+    ("lstm", "cell"): mark(
+        "The long memory: what the forget gate kept and what the input gate stored, added up. Nothing else touches it."
+    ),
+    ("lstm", "hidden"): mark("What of the memory is shown now: the cell state through tanh, times the output gate."),
+    ("gru", "reset"): mark(
+        "It decides how much of the past enters the proposal. **0** proposes from this word alone, **1** lets all of "
+        "it join in."
+    ),
+    ("gru", "update"): mark(
+        "It does the work of the LSTM's forget and input gate at once. As PyTorch has it, z is the share that stays: "
+        "**1** keeps the old state, **0** replaces it. Many drawings have it the other way round."
+    ),
+    ("gru", "candidate"): mark("The proposal for a new state, from −1 to 1; 1 − z decides how much of it gets in."),
+    ("gru", "hidden"): mark("All memory, and what is shown, in one: what was kept and what was stored, added up."),
+    ("rnn", "hidden"): mark(
+        "All memory. A plain RNN has no gate: every word rewrites all of it, through the same weights and tanh."
+    ),
 }
+VIEWS = {
+    "forget": mark("forget gate"), "input": mark("input gate"), "output": mark("output gate"),
+    "cell": mark("cell state"), "hidden": mark("hidden state"), "reset": mark("reset gate"),
+    "update": mark("update gate"), "candidate": mark("proposal"),
+}  # fmt: skip
 HANDED_ON = {"rnn": "its hidden state h", "gru": "its hidden state h", "lstm": "its cell state c and hidden state h"}
 LOOP = {
     cell: "**The loop.** Each word becomes a few numbers, its embedding x. One and the same cell reads word after "
@@ -77,12 +96,9 @@ SOURCES = """
 - PyTorch: [LSTM](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html),
   [GRU](https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html), the formulas used here
 """
-GATES = {cell: tuple(gate for of, gate in FORMULAS if of == cell) for cell in ("lstm", "gru")}
-NO_GATE = "An RNN has no gate: every word rewrites its whole memory. That is what LSTM and GRU were built to mend."
-HELD = (
-    "Held, the gate has this value for every unit at every word; all else is as it was. Above: the size of the memory, "
-    "the mean over all units. Below: how much the score of the word most likely to come next would move if the memory "
-    "so many words before the last moved a little, as a share of what it would at the last word."
+HELD = mark(
+    "Held for every unit at every word; all else is as it was. Above: the mean size of the memory. Below: how much the "
+    "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."

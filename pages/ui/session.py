@@ -182,6 +182,9 @@ def model_results(subject: str) -> Key[dict[str, Any]]:
 LANGUAGE: Widget[str] = Widget("language")
 """The switch between the languages of the lesson, by what each calls itself."""
 
+UNIT: Widget[int] = Widget("unit")
+"""The unit of a cell's state that is written out."""
+
 SENTENCE: Widget[str] = Widget("sentence")
 """The sentence that a cell reads."""
 
@@ -212,6 +215,11 @@ def chosen_step(slider: str) -> Widget[int]:
 def live_step(slider: str) -> Widget[int]:
     """Return the slider that takes its place while something trains; its value is the step reached."""
     return Widget(f"{slider}_live")
+
+
+def part(cell: str) -> Widget[str]:
+    """Return the row of a cell's parts, one of which is explained."""
+    return Widget(f"{cell}_gate")
 
 
 def setting_slider(field: str) -> Widget[Any]:

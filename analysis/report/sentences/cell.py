@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from analysis.language import mark, translate_count
+from analysis.language import translate as _
 from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
 from analysis.report.wording import format_number, format_percent, join_words
 from analysis.results import Run
 
+GATE_NAMES = {
+    "forget": mark("forget"), "input": mark("input"), "output": mark("output"), "reset": mark("reset"),
+    "update": mark("update"),
+}  # fmt: skip
 SMALLEST_SHARE = 0.01  # of the strongest dependence; a weaker one doesn't count
 MOST_UNKNOWN = 8  # unknown words that are listed
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -125,19 +131,28 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
     if not back:
         return ""
     left, before = held.left[-1], as_it_is.left[-1]
-    sentence = f"With the {held.gate} gate held at {held.value:g}, "
     if not held.gradient.any():
-        sentence += "no gradient reaches the memory"
+        text = _("With the {gate} gate held at {value}, no gradient reaches the memory.")
     elif np.isnan(left):
-        sentence += "the gradient leaves floating point"
+        text = _("With the {gate} gate held at {value}, the gradient leaves floating point.")
     else:
-        sentence += f"{format_percent(left)} of the gradient is left {_words_back(back)}"
-        if held.through_gate is not None:
-            power = f"{held.value:g}{str(back).translate(RAISED)}"
-            sentence += f" (through the gate alone {power} = {format_percent(held.through_gate[-1])})"
+        text = translate_count(
+            "With the {gate} gate held at {value}, {share} of the gradient is left {count} word back.",
+            "With the {gate} gate held at {value}, {share} of the gradient is left {count} words back.",
+            back,
+        )
+    gate = _(GATE_NAMES[held.gate])
+    sentences = [text.format(gate=gate, value=f"{held.value:g}", share=format_percent(left), count=back)]
+    if held.through_gate is not None and np.isfinite(left):
+        power = f"{held.value:g}{str(back).translate(RAISED)}"
+        share = format_percent(held.through_gate[-1])
+        sentences.append(_("Through the gate alone: {power} = {share}.").format(power=power, share=share))
     if np.isfinite(before):
-        sentence += f"; {'as trained' if trained else 'as it starts'}, {format_percent(before)}"
-    return f"{sentence}." if held.memory.any() else f"{sentence}. But the memory stays empty: no word gets in."
+        as_before = _("As trained: {share}.") if trained else _("As it starts: {share}.")
+        sentences.append(as_before.format(share=format_percent(before)))
+    if not held.memory.any():
+        sentences.append(_("But the memory stays empty: no word gets in."))
+    return " ".join(sentences)
 
 
 def _words_back(count: int) -> str:

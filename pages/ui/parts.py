@@ -1,0 +1,135 @@
+"""A cell's drawing beside the explanation of one of its parts: the one that was clicked, or chosen in a row."""
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from analysis.figures.cell import cell as draw_cell
+from analysis.figures.held import held as draw_held
+from analysis.figures.parts import VIEWS, part
+from analysis.language import translate as _
+from analysis.lesson.arithmetic import lines_of_unit
+from analysis.lesson.held import HELD_GATES
+from analysis.reading import Held, Reading
+from analysis.report.sentences.cell import held_sentences
+from analysis.report.sentences.parts import part_sentence
+from analysis.report.tables import Tables, held_csv
+from pages.ui import cell, layout, lesson, player, session
+
+CLICKED = {  # of each cell, the view that explains a part which has none of its own
+    "lstm": {
+        "embedded": "input", "hidden_before": "hidden", "cell_before": "cell", "candidate": "input", "kept": "forget",
+        "stored": "input", "squashed": "output",
+    },
+    "gru": {"embedded": "candidate", "hidden_before": "hidden", "recalled": "reset", "kept": "update",
+            "stored": "candidate"},
+    "rnn": {},
+}  # fmt: skip
+BY_UNIT = ("output",)  # views that show one unit
+LINES = {"input": ("input", "candidate"), "output": ("output", "hidden"), "candidate": ("candidate", "hidden")}
+
+
+@dataclass
+class Explained:
+    """What is read, and what of it a download holds."""
+
+    subject: str  # says of which model and which words the reading is
+    reading: Reading
+    readable: bool  # whether the model knows most of the words
+    trained: bool  # whether the model is
+    held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
+    says: Callable[[int], str]  # of a word, below the drawing
+    pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
+
+
+def show_word(explained: Explained, height: int) -> int:
+    """Draw the row of parts, the cell at one word, what chooses the word, and the chosen part; return the word."""
+    reading = explained.reading
+    left, right = st.columns([1.75, 1], gap="small")
+    with left:
+        view = choose(reading.cell)
+        place = st.container()
+        word = player.draw_track(cell.word_track(reading.words))
+        layout.says(explained.says(word))
+    drawing = layout.kept(
+        f"cell {explained.subject} {word} {view} {height}",
+        lambda: draw_cell(reading, word, chosen=view, height=height),
+    )
+    explained.pictures["cell"] = drawing
+    with place:
+        alt = _("The {cell} and its numbers at one word").format(cell=reading.cell.upper())
+        layout.chart(drawing, "cell", alt, moves=True, on_pick=partial(_pick, reading.cell))
+    with right, st.container(key="part", gap="xsmall"):
+        _explain(explained, view, word)
+    return word
+
+
+def choose(of: str) -> str:
+    """Ask which part of a cell is explained."""
+    if len(VIEWS[of]) == 1:
+        return VIEWS[of][0]
+    return st.segmented_control(
+        _("Explained"), VIEWS[of], default=VIEWS[of][0], required=True, key=session.part(of).name,
+        format_func=lambda view: _(lesson.VIEWS[view]), bind="query-params", label_visibility="collapsed",
+        help=_("Which part of the drawing is explained; a click on it does the same."),
+    )  # fmt: skip
+
+
+def _pick(of: str, clicked: str) -> None:
+    """Explain the part of the drawing that was clicked."""
+    if len(VIEWS[of]) > 1:
+        session.part(of).set(CLICKED[of].get(clicked, clicked))
+
+
+def _explain(explained: Explained, view: str, word: int) -> None:
+    """Explain a part: its formula, this word's numbers in it, what it decides, and a picture."""
+    reading = explained.reading
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{_(lesson.VIEWS[view])}**", width="content")
+        may_hold = explained.readable and view in HELD_GATES.get(reading.cell, ())
+        holds = may_hold and st.toggle(_("hold this gate"), key="hold", bind="query-params", help=_(lesson.HELD))
+    if holds:
+        _show_held(explained, view)
+        return
+    explained.pictures.pop("held", None)
+    explained.tables.pop("held", None)
+    unit = _choose_unit(reading) if view in BY_UNIT else session.UNIT.get() or 0
+    st.latex(lesson.FORMULAS[reading.cell, view])
+    wanted = LINES.get(view, (view,))
+    numbers = [str(line) for line in lines_of_unit(reading, word, unit) if line.part in wanted]
+    st.code("\n".join(numbers), language=None, wrap_lines=True)
+    st.caption(_(lesson.MEANINGS[reading.cell, view]))
+    if explained.readable:
+        st.markdown(part_sentence(reading, view, word, unit))
+    subject = f"part {explained.subject} {view} {word} {unit}"
+    explained.pictures["part"] = layout.kept(subject, lambda: part(reading, view, word, unit))
+    layout.chart(explained.pictures["part"], "part", _(lesson.VIEWS[view]), moves=True)
+
+
+def _choose_unit(reading: Reading) -> int:
+    """Ask for a unit."""
+    last = reading.parts["hidden"].shape[1] - 1
+    return st.number_input(
+        _("Unit"), 0, last, key=session.UNIT.name, width=140, help=_("Which number of the state is written out.")
+    )
+
+
+def _show_held(explained: Explained, gate: str) -> None:
+    """Ask for a value to hold a gate at; draw and say what follows, beside the gate as it is."""
+    value = st.slider(
+        _("Held at"), 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", label_visibility="collapsed"
+    )
+    value = round(value, 2)  # 3 × 0.05 is 0.15000000000000002
+    read = explained.held(gate)
+    as_it_is, held = read(None), read(value)
+    subject = f"held {gate} {value} {explained.subject}"
+    explained.pictures.pop("part", None)
+    explained.pictures["held"] = layout.kept(subject, lambda: draw_held(as_it_is, held))
+    explained.tables["held"] = partial(held_csv, as_it_is, held)
+    alt = _("Memory by word and gradient by distance, with the gate held and as it is")
+    layout.chart(explained.pictures["held"], "held", alt, moves=True)
+    st.caption(held_sentences(as_it_is, held, explained.trained))
