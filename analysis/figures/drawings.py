@@ -107,9 +107,9 @@ GRU = Drawing(
         "recalled": (40, 30), "kept": (66, 52), "stored": (76, 45), "hidden": (96, 52),
     },
     frame=(10, 5, 91, 57),
-    notes=((mark("hidden state: all memory"), 29, 55), ("1 − <i>z</i>", 69.5, 41.2)),
+    notes=((mark("hidden state: all memory"), 29, 55), ("1 − <i>z</i>", 70, 36.8)),
     top=61,
-    below={"kept": 66, "recalled": 46.5},
+    below={"kept": 66, "recalled": 45.6},
 )  # fmt: skip
 RNN = Drawing(
     flows=(((8, 30), (13.6, 30)), ((26, 30), (31, 30)), ((41, 30), (48, 30)), ((52, 30), (72.6, 30)),
