@@ -4,7 +4,7 @@ import streamlit as st
 
 from analysis.report.sentences.parts import carried_sentence
 from analysis.report.sentences.words import strange_words_warning
-from pages.ui import cell, parts, player, readers, stops
+from pages.ui import cell, layout, parts, player, readers, stops
 
 HEIGHT = 315  # pixels of the drawing
 
@@ -19,7 +19,7 @@ explained = parts.Explained(
     readable=not warning,
     trained=True,
     held=lambda gate: cell.held_reader(experiment, readers.run(experiment), words, True, gate),
-    says=lambda word: "" if warning else carried_sentence(reading, word),
+    below=lambda word: layout.says("" if warning else carried_sentence(reading, word)),
 )
 player.moving(cell.WORD, lambda: parts.show_word(explained, HEIGHT), beat=cell.BEAT)
 if warning:

@@ -2,28 +2,23 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from html import escape
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.engine.cost import count_cell_cost
 from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import style
-from analysis.figures.cell import cell as draw_cell
-from analysis.figures.held import held as draw_held
 from analysis.language import translate as _
 from analysis.lesson.held import hold_gate_of_model
 from analysis.lesson.reading import read_with_model
 from analysis.reading import Held, Reading
 from analysis.report.markdown import escape_markdown
-from analysis.report.sentences.cell import held_sentences, savings_sentence
-from analysis.report.tables import Tables, held_csv
+from analysis.report.sentences.cell import savings_sentence
 from analysis.results import Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
-from pages.ui import layout, lesson, player, session
+from pages.ui import player, session
 from pages.ui.settings import Settings
 
 WORD = "word"  # the slider over words
@@ -75,21 +70,6 @@ def word_track(words: Sequence[str]) -> player.Track:
     return player.Track(WORD, range(len(words)), first, _("Word"), name)
 
 
-def show_word(subject: str, reading: Reading) -> tuple[int, go.Figure]:
-    """Draw the cell at one word, what chooses the word, and the sentence; return the word's place and the drawing.
-
-    `subject` says of which model and which words the reading is.
-    """
-    place = st.container()
-    word = player.draw_track(word_track(reading.words))
-    drawing = layout.kept(f"cell {subject} {word}", lambda: draw_cell(reading, word))
-    with place:
-        layout.chart(drawing, "cell", f"The {reading.cell.upper()} and its numbers at one word", moves=True)
-    with st.container(key="sentence-read"):
-        st.html(place_html(reading, word))
-    return word, drawing
-
-
 def place_html(reading: Reading, word: int) -> str:
     """Return the sentence as HTML, the word that is read now in bold and underlined, those to come faint."""
     shown = []
@@ -134,44 +114,6 @@ def _hold_gate(
 ) -> Held:
     """Hold a gate; the cache leaves out the run, as in `_read_words`."""
     return hold_gate_of_model(experiment, list(words), gate, value, _run.weights if trained else None)
-
-
-def show_held(
-    subject: str,
-    read: Callable[[float | None], Held],
-    trained: bool,
-    pictures: dict[str, go.Figure],
-    tables: Tables,
-) -> None:
-    """Ask for a value to hold a gate at; draw and say what follows, beside the gate as it is.
-
-    What is drawn, and its numbers, are added to `pictures` and `tables`, which a download reads later.
-
-    Args:
-        subject: says of which model and which words.
-        read: as `held_reader` returns it.
-        trained: whether the model is.
-        pictures: of the page.
-        tables: of the page.
-    """
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        holds = st.toggle(
-            "hold this gate", key="hold", bind="query-params", help="Set it by hand, to one value for every unit."
-        )
-        if holds:
-            value = st.slider("Held at", 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", width=400)
-            value = round(value, 2)  # 3 × 0.05 is 0.15000000000000002
-    if not holds:
-        pictures.pop("held", None)
-        tables.pop("held", None)
-        return
-    as_it_is, held = read(None), read(value)
-    pictures["held"] = layout.kept(f"held {held.gate} {value} {subject}", lambda: draw_held(as_it_is, held))
-    tables["held"] = partial(held_csv, as_it_is, held)
-    alt = f"Memory by word and gradient by distance, with the {held.gate} gate held and as it is"
-    layout.chart(pictures["held"], "held", alt, moves=True)
-    st.markdown(held_sentences(as_it_is, held, trained))
-    st.caption(lesson.HELD)
 
 
 def sentence_html(reading: Reading, word: int) -> str:

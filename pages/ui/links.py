@@ -8,10 +8,11 @@ from analysis.experiment import CELLS, SETTINGS, accepted_values, setting_type, 
 from analysis.language import LANGUAGES
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
-from pages.ui import session
+from pages.ui import lesson, session
 from pages.ui.settings import TEXT_CHOICES
 
 CELL_CHOICES = (session.CELLS.name, session.INSIDE_CELL.name, session.BOUNDS_CELL.name)
+PARTS = ("lstm_gate", "gru_gate")  # once named by a word alone: "forget" for "forget gate"
 NUMBERS = ("model_variance", "model_steps", "model_sequences", "sequence")  # that pages ask for besides settings
 LONGEST = 60  # letters of a value that are shown
 
@@ -53,6 +54,8 @@ def _mended(name: str, text: str) -> str | None:
         return text.lower() if text.lower() in TEXT_CHOICES else None
     if name == session.LANGUAGE.name:
         return next((own for own, code in LANGUAGES.items() if text.lower() in (own.lower(), code)), None)
+    if name in PARTS:
+        return lesson.VIEWS.get(text, text)
     if name in NUMBERS:
         return text if _is_finite(text) else None
     if name not in SETTINGS:

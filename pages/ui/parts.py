@@ -41,7 +41,8 @@ class Explained:
     readable: bool  # whether the model knows most of the words
     trained: bool  # whether the model is
     held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
-    says: Callable[[int], str]  # of a word, below the drawing
+    below: Callable[[int], None]  # draws what stands below the slider over words, at a word
+    unit: int | None = None  # the unit that is written out; None lets the reader choose it where a view shows one
     pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ def show_word(explained: Explained, height: int) -> int:
         view = choose(reading.cell)
         place = st.container()
         word = player.draw_track(cell.word_track(reading.words))
-        layout.says(explained.says(word))
+        explained.below(word)
     drawing = layout.kept(
         f"cell {explained.subject} {word} {view} {height}",
         lambda: draw_cell(reading, word, chosen=view, height=height),
@@ -97,7 +98,9 @@ def _explain(explained: Explained, view: str, word: int) -> None:
         return
     explained.pictures.pop("held", None)
     explained.tables.pop("held", None)
-    unit = _choose_unit(reading) if view in BY_UNIT else session.UNIT.get() or 0
+    unit = explained.unit
+    if unit is None:
+        unit = choose_unit(reading) if view in BY_UNIT else session.UNIT.get() or 0
     st.latex(lesson.FORMULAS[reading.cell, view])
     wanted = LINES.get(view, (view,))
     numbers = [str(line) for line in lines_of_unit(reading, word, unit) if line.part in wanted]
@@ -110,7 +113,7 @@ def _explain(explained: Explained, view: str, word: int) -> None:
     layout.chart(explained.pictures["part"], "part", _(lesson.VIEWS[view]), moves=True)
 
 
-def _choose_unit(reading: Reading) -> int:
+def choose_unit(reading: Reading) -> int:
     """Ask for a unit."""
     last = reading.parts["hidden"].shape[1] - 1
     return st.number_input(

@@ -8,8 +8,10 @@ from analysis.lesson.arithmetic import lines_of_unit
 from analysis.report.sentences import cell as sentences
 from analysis.report.tables import reading_tables
 from pages.ui import cell as ui
-from pages.ui import controls, export, language, layout, lesson, player, sidebar, training
+from pages.ui import controls, export, layout, lesson, parts, player, sidebar, training
 from pages.ui.settings import Settings
+
+HEIGHT = 400  # pixels of the drawing
 
 layout.title(
     "What happens inside, word by word?", "One cell reads a sentence and carries its memory on from word to word."
@@ -31,19 +33,24 @@ runs = {name: run for name, run in trainings.runs.items() if weights == "trained
 trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
 readings = {name: trained.get(name, untrained[name]) for name in CELLS}
 reading = readings[cell]
-subject = f"{experiments[cell]} {words} {squashed} {cell in runs}"
-
-
-def read_along():
-    return ui.show_word(subject, reading)
-
-
+unit = parts.choose_unit(reading)
+warning = sentences.unknown_warning(reading)
+explained = parts.Explained(
+    subject=f"{experiments[cell]} {words} {squashed} {cell in runs}",
+    reading=reading,
+    readable=not warning,
+    trained=cell in runs,
+    held=lambda gate: ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate),
+    below=lambda word: st.html(ui.place_html(reading, word)),
+    unit=unit,
+    tables=reading_tables(readings, reading),
+)
 with picture:
-    word, drawing = player.moving(ui.WORD, read_along, beat=ui.BEAT)
+    word = player.moving(ui.WORD, lambda: parts.show_word(explained, HEIGHT), beat=ui.BEAT)
     st.caption(f"{sentences.reader_sentences(reading, runs.get(cell), waiting=weights == 'trained')} {lesson.LEGEND}")
     sidebar.say_left_out(settings)
-pictures, tables = {"cell": drawing}, reading_tables(readings, reading)
-if warning := sentences.unknown_warning(reading):
+pictures, tables = explained.pictures, explained.tables
+if warning:
     st.warning(warning)
 else:
     layout.says(sentences.largest_state_sentence(reading))
@@ -51,29 +58,10 @@ why_tanh = lesson.WHY_TANH[cell] if squashed else lesson.WITHOUT_TANH
 for column, text in zip(st.columns(3), (lesson.LOOP[cell], lesson.FLOWS[cell], why_tanh), strict=True):
     column.markdown(text)
 
-tabs = ("What each gate decides", "One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
-gates_tab, unit_tab, units_tab, dependence_tab, costs_tab = st.tabs(tabs, key="inside_tab", bind="query-params")
-if gates_tab.open:
-    with gates_tab:
-        if cell == "rnn":
-            st.markdown(lesson.NO_GATE)
-        else:
-            gate = controls.choice("Gate", lesson.GATES[cell], f"{cell}_gate", "Which of the boxes is explained.")
-            explained, values = st.columns([1, 2])
-            with explained:
-                st.latex(lesson.FORMULAS[cell, gate])
-                st.markdown(lesson.MEANINGS[cell, gate])
-                st.markdown("" if warning else sentences.gate_extremes_sentence(reading, gate))
-            pictures["gate"] = layout.kept(f"{gate} {subject} {word}", lambda: figures.gate(reading, gate, word))
-            with values:
-                layout.chart(pictures["gate"], "gate", f"The {gate} gate by word")
-            if gate != "candidate" and not warning:
-                read = ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate)
-                language.fragment(ui.show_held)(subject, read, cell in runs, pictures, tables)
+tabs = ("One unit's arithmetic", "Every unit", "What it depends on", "What the GRU saves")
+unit_tab, units_tab, dependence_tab, costs_tab = st.tabs(tabs, key="inside_tab", bind="query-params")
 if unit_tab.open:
     with unit_tab:
-        last_unit = reading.parts["hidden"].shape[1] - 1
-        unit = st.number_input("Unit", 0, last_unit, key="unit", width=140, help="Which number of the state.")
         st.code("\n".join(map(str, lines_of_unit(reading, word, unit))), language=None, wrap_lines=True)
         st.caption(sentences.place_sentence(reading, word) + " " + lesson.ARITHMETIC[cell])
 if units_tab.open:
