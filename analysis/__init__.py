@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.measures.memory import memory_curve
     from analysis.measures.meter import measure_untrained
     from analysis.measures.spectrum import gradient_matrix
+    from analysis.measures.theory import predicted_decay, predicted_rate
     from analysis.models.steps import record_steps
     from analysis.models.watching import watch
     from analysis.training.trainer import train
@@ -31,6 +32,8 @@ __all__ = [
     "gradient_matrix",
     "measure_untrained",
     "memory_curve",
+    "predicted_decay",
+    "predicted_rate",
     "record",
     "record_steps",
     "train",
@@ -45,6 +48,8 @@ _MODULES = {
     "gradient_matrix": "measures.spectrum",
     "measure_untrained": "measures.meter",
     "memory_curve": "measures.memory",
+    "predicted_decay": "measures.theory",
+    "predicted_rate": "measures.theory",
     "record": "engine.recording",
     "record_steps": "models.steps",
     "train": "training.trainer",
