@@ -192,11 +192,12 @@ def _kernels(moments: Moments, weight_variance: float, x: np.ndarray, lags: int)
     alike: row and column k > 0 stand for both.
     """
     m = moments
-    powers = np.vander(m.keep, 2 * lags + 1, increasing=True)  # (UNITS, 2 lags + 1)
+    most = max(float(m.keep.max()), 1e-300)  # |x| most <= 1: neither part of (x keep)ⁿ leaves the range of floats
+    powers = np.vander(m.keep / most, 2 * lags + 1, increasing=True)  # (UNITS, 2 lags + 1)
     both = 1 / (1 - m.keep_square[:, None] * x**2)  # (UNITS, n): any number of time steps together
 
     def mean(weights: np.ndarray) -> np.ndarray:  # over units, (n, 2 lags + 1)
-        return (weights.T @ powers) * np.vander(x, 2 * lags + 1, increasing=True) / len(powers)
+        return (weights.T @ powers) * np.vander(x * most, 2 * lags + 1, increasing=True) / len(powers)
 
     together = x[:, None] ** 2 * mean(m.jump_square[:, None] * both)
     one_first = x[:, None] ** 3 * mean(m.jump_keep[:, None] * both)

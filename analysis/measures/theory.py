@@ -148,11 +148,17 @@ def _rnn_growth(weight_variance: float, given: float) -> tuple[float, float]:
     """Return χ of an RNN with tanh and E h², for inputs and biases of variance `given` in all."""
     z = np.linspace(-8, 8, 2001)
     weight = np.exp(-z * z / 2) * (z[1] - z[0]) / sqrt(2 * pi)
-    before, q = -1.0, given + weight_variance
-    while abs(q - before) > 1e-12 + 1e-9 * q:
-        hidden = float(weight @ np.tanh(sqrt(q) * z) ** 2)
-        before, q = q, weight_variance * hidden + given
-    return weight_variance * float(weight @ np.cosh(np.minimum(sqrt(q) * abs(z), 300)) ** -4), hidden
+
+    def hidden_square(q: float) -> float:
+        return float(weight @ np.tanh(sqrt(q) * z) ** 2)
+
+    low, high = 0.0, given + weight_variance  # of q: below the fixed point the next value is larger, above it smaller
+    for _ in range(60):
+        middle = (low + high) / 2
+        larger = weight_variance * hidden_square(middle) + given > middle
+        low, high = (middle, high) if larger else (low, middle)
+    slope_square = float(weight @ np.cosh(np.minimum(sqrt(high) * abs(z), 300)) ** -4)
+    return weight_variance * slope_square, hidden_square(high)
 
 
 def _predict_gated(experiment: Experiment, task: Task) -> tuple[str, str, np.ndarray]:
