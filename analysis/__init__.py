@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
     from analysis.measures.gates import gate_saturation
+    from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
     from analysis.measures.meter import measure_untrained
     from analysis.measures.spectrum import gradient_matrix
@@ -30,6 +31,8 @@ __all__ = [
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
+    "jacobian_spectrum",
+    "lyapunov_exponents",
     "measure_untrained",
     "memory_curve",
     "predicted_decay",
@@ -46,6 +49,8 @@ _MODULES = {
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
+    "jacobian_spectrum": "measures.lyapunov",
+    "lyapunov_exponents": "measures.lyapunov",
     "measure_untrained": "measures.meter",
     "memory_curve": "measures.memory",
     "predicted_decay": "measures.theory",

@@ -146,8 +146,9 @@ def _predict_rnn(experiment: Experiment, task: Task) -> tuple[str, str, np.ndarr
 
 def _rnn_growth(weight_variance: float, given: float) -> tuple[float, float]:
     """Return χ of an RNN with tanh and E h², for inputs and biases of variance `given` in all."""
-    z = np.linspace(-8, 8, 2001)
-    weight = np.exp(-z * z / 2) * (z[1] - z[0]) / sqrt(2 * pi)
+    t = np.linspace(-1, 1, 2001)
+    z = 8 * t**3  # dense near 0, where tanh(√q z) is steep
+    weight = np.exp(-z * z / 2) * 24 * t**2 * (t[1] - t[0]) / sqrt(2 * pi)
 
     def hidden_square(q: float) -> float:
         return float(weight @ np.tanh(sqrt(q) * z) ** 2)
