@@ -32,4 +32,4 @@ class Spectrum(Result):
     """
 
     exponents: np.ndarray = field(metadata=axes("S N"))  # mean over time steps and sequences of ln |R_ii|
-    per_step: np.ndarray = field(metadata=axes("S N"))  # its standard deviation over time steps and sequences
+    per_step: np.ndarray = field(metadata=axes("S N"))  # standard deviation over time steps and sequences; NaN at -inf
