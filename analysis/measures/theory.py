@@ -59,13 +59,10 @@ def predicted_rate(
     (-1.386, -0.58)
     """
     validated("cell", cell)
-    for name, value in (
-        ("weight_variance", weight_variance),
-        ("input_variance", input_variance),
-        ("bias_variance", bias_variance),
-    ):
+    variances = {"weight": weight_variance, "input": input_variance, "bias": bias_variance}
+    for name, value in variances.items():
         if not 0 <= value < np.inf:
-            raise ValueError(f"{name}={value!r}: expected a finite number from 0 on")
+            raise ValueError(f"{name}_variance={value!r}: expected a finite number from 0 on")
     if not np.isfinite(gate_bias):
         raise ValueError(f"gate_bias={gate_bias!r}: expected a finite number")
     if cell not in KEEP_GATE:
