@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
     from analysis.measures.gates import gate_saturation
+    from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
     from analysis.measures.meter import measure_untrained
     from analysis.measures.spectrum import gradient_matrix
+    from analysis.measures.theory import predicted_decay, predicted_rate
     from analysis.models.steps import record_steps
     from analysis.models.watching import watch
     from analysis.training.trainer import train
@@ -29,8 +31,12 @@ __all__ = [
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
+    "jacobian_spectrum",
+    "lyapunov_exponents",
     "measure_untrained",
     "memory_curve",
+    "predicted_decay",
+    "predicted_rate",
     "record",
     "record_steps",
     "train",
@@ -43,8 +49,12 @@ _MODULES = {
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
+    "jacobian_spectrum": "measures.lyapunov",
+    "lyapunov_exponents": "measures.lyapunov",
     "measure_untrained": "measures.meter",
     "memory_curve": "measures.memory",
+    "predicted_decay": "measures.theory",
+    "predicted_rate": "measures.theory",
     "record": "engine.recording",
     "record_steps": "models.steps",
     "train": "training.trainer",

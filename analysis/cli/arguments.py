@@ -73,6 +73,7 @@ def make_parser() -> Parser:
     _add_output(train)
     _add_store(train, with_none=True)
     _add_settings(decay, with_threshold=True)
+    decay.add_argument("--theory", action="store_true", help="Say beside it what theory predicts for wide networks")
     _add_output(decay)
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in HISTORY_COMMANDS.items():

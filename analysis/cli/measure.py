@@ -23,6 +23,7 @@ from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.jobs.pool import Jobs
 from analysis.measures.meter import measure_untrained
+from analysis.measures.theory import predicted_decay
 from analysis.report import documents, export, tables, wording
 from analysis.report.commands import repeat_command
 from analysis.results import THRESHOLD, Measured, Run, Snapshot
@@ -41,7 +42,7 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
     targets = writable_targets(arguments)
     require_memory(experiment, build_task(experiment), training=verb == "train")
     if verb == "decay":
-        outcome = untrained_outcome(experiment, threshold)
+        outcome = untrained_outcome(experiment, threshold, theory=arguments["theory"])
     elif arguments["no_store"]:
         outcome = trained_outcome(experiment, trainer.train)
     else:
@@ -133,13 +134,18 @@ def _run_figures(run: Run) -> dict[str, export.Figure]:
     return figures
 
 
-def untrained_outcome(experiment: Experiment, threshold: float) -> Outcome:
-    """Measure an experiment before any training, showing progress; return the result."""
+def untrained_outcome(experiment: Experiment, threshold: float, *, theory: bool = False) -> Outcome:
+    """Measure an experiment before any training, showing progress; return the result, with a prediction if asked."""
     measured = measure_untrained(experiment, threshold, lambda done: show_progress(f"measured {done:.0%}"))
+    about: dict[str, Any] = {"experiment": experiment}
+    lines = [summary.describe_decay(f"{summary.experiment_title(experiment)}, untrained", measured.decay)]
+    if theory:
+        about["theory"] = predicted_decay(experiment)
+        lines.append(summary.describe_prediction(about["theory"]))
     return Outcome(
         status=exit_status(measured),
-        summary=summary.describe_decay(f"{summary.experiment_title(experiment)}, untrained", measured.decay),
-        document=documents.measured_document({"experiment": experiment}, measured),
+        summary="\n".join(lines),
+        document=documents.measured_document(about, measured),
         curves=decay_curves(experiment, "before", measured),
         figures=lambda: measured_figures(experiment.cell, experiment.activation, measured),
     )

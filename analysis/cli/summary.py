@@ -1,9 +1,12 @@
 """Results as lines of text for the terminal."""
 
+from math import exp
+
 import numpy as np
 
 from analysis.experiment import Experiment
 from analysis.history.entry import Row
+from analysis.reasons import Prediction
 from analysis.report import wording
 from analysis.results import Decay, Run, Watched
 
@@ -38,6 +41,19 @@ def describe_decay(what: str, decay: Decay) -> str:
         return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
     horizon = f"horizon {_horizon_range(decay)}, the time steps back to which {share} of the gradient is left"
     return f"{what}: {horizon}; {wording.describe_rate(decay)}."
+
+
+def describe_prediction(prediction: Prediction) -> str:
+    """Describe what theory predicts, in one line: its rate, as `describe_decay` gives the measured one, or why none."""
+    number = wording.format_number
+    if prediction.reason:
+        predicted = f"Predicted: nothing, {prediction.reason}."
+    else:
+        kept = f"×{number(exp(prediction.rate))} kept per time step ({number(prediction.rate)} nats)"
+        predicted = f"Predicted: {kept}, by {prediction.name} ({prediction.assumption})."
+    if np.isnan(prediction.bound):
+        return predicted
+    return f"{predicted} The largest singular value allows at most ×{number(exp(prediction.bound))} per time step."
 
 
 def describe_row(row: Row) -> str:

@@ -6,10 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.engine.cells import GRU, LSTM
 from analysis.engine.layer import Layer
 from analysis.engine.norms import norm
 from analysis.engine.recording import Module, gradient_of, run_forward, unit_vector
 from analysis.engine.unroll import one_thread
+
+FEW = 16  # losses: with more, to compute Jacobians and multiply by them takes less time than to go without
+JUMPS = {  # by cell: the row blocks through which h, and c, depend on the hidden state before
+    "lstm": (("output",), ("input", "forget", "candidate")),
+    "gru": (("reset", "update", "recalled"),),
+}
 
 
 def gradient_matrix(
@@ -60,7 +67,8 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
 def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
     """Take the gradients of all T losses back together: at step s, those of t >= s are columns of one product.
 
-    Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from then on it holds ∂ℓ_t/∂h_s.
+    Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from then on it holds ∂ℓ_t/∂h_s. In a cell with gates,
+    the last FEW losses are taken back gate by gate; with more, the Jacobian of a step is computed, which all share.
     """
     T, B, _ = loss_grads.shape
     layer.compute_local_derivatives()
@@ -68,11 +76,58 @@ def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
     grads = [dh, *(torch.zeros_like(dh) for _ in layer.memories[1:])]  # (H, T, B) each
     delta = dh.new_empty(layer.weight[0, layer.hidden_rows].shape[0], T, B)
     matrix = np.zeros((T, T))
-    for s in range(T - 1, -1, -1):
+    shared = max(T - FEW, 0) if layer.name in JUMPS else 0  # steps on which the Jacobian is shared
+    for s in range(T - 1, shared - 1, -1):
         columns = [grad[:, s:] for grad in grads]
         matrix[s:, s] = _median(norm(layer.total_memory_grad(s, columns).numpy(), 0))
         layer.pull_back(s, columns, delta[:, s:])
+    if shared:
+        _sweep_shared(layer, grads, shared, matrix)
     return matrix
+
+
+def _sweep_shared(layer: Layer, grads: list[Tensor], end: int, matrix: np.ndarray) -> None:
+    """Go on with the sweep from step `end` - 1 to the first, by one Jacobian for each sample and step.
+
+    Args:
+        layer: the layer.
+        grads: by h, and of an LSTM by c, as in `_sweep`, after step `end`.
+        end: the steps that are left.
+        matrix: to fill in.
+    """
+    H, _, B = grads[0].shape
+    after = torch.cat([grad.permute(2, 1, 0) for grad in grads], 2)  # (B, T, H or 2H)
+    jacobian = after.new_empty(B, after.shape[2], H)
+    for s in range(end - 1, -1, -1):
+        rows = after[:, s:]
+        if isinstance(layer, LSTM):
+            rows[..., H:].addcmul_(rows[..., :H], _of_step(layer.exposed, s))
+        matrix[s:, s] = _median(norm(rows[..., -H:].numpy()).T)
+        _fill_jacobian(layer, s, jacobian)
+        kept = torch.bmm(rows, jacobian)
+        if isinstance(layer, LSTM):
+            rows[..., H:].mul_(_of_step(layer.rows(layer.gate, "forget"), s))
+        rows[..., :H] = kept
+
+
+def _of_step(buffer: Tensor, t: int) -> Tensor:
+    """Return a buffer's step of the first model, (H, B), as factors (B, 1, H)."""
+    return buffer[t, 0].T.unsqueeze(1)
+
+
+def _fill_jacobian(layer: Layer, t: int, out: Tensor) -> None:
+    """Write ∂h/∂h₋ at step t, and of an LSTM below it ∂c/∂h₋, both with c₋ held, to `out` (B, H or 2H, H)."""
+    H = layer.H
+    for part, blocks in zip(out.split(H, 1), JUMPS[layer.name], strict=True):
+        for k, block in enumerate(blocks):
+            weight = layer.rows(layer.weight, block)[0, :, :H]
+            local = layer.rows(layer.delta, block)[t, 0].T.unsqueeze(-1)  # (B, H, 1)
+            if k == 0:
+                torch.mul(local, weight, out=part)
+            else:
+                part.addcmul_(local, weight)
+    if isinstance(layer, GRU):
+        out.diagonal(dim1=1, dim2=2).add_(layer.rows(layer.gate, "update")[t, 0].T)
 
 
 def _median(norms: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ REFUSED = [
     (["measure"], "invalid choice: 'measure'"),
     (["train", "--hidden", "3"], "unrecognized arguments: --hidden 3"),
     (["train", "--threshold", ".1"], "unrecognized arguments: --threshold .1"),
+    (["train", "--theory"], "unrecognized arguments: --theory"),
     (["train", "extra"], "unrecognized arguments: extra"),
     (["train", "--length"], "argument --length: expected one argument"),
     (["train", "--hidden-size", "0"], "hidden_size=0: expected a whole number from 1 to 512"),
@@ -214,6 +215,31 @@ def test_decay_beyond_floating_point(tmp_path, capsys):
     assert document["decay"]["excluded"] == 4
     assert document["decay"]["horizon"] is None
     assert "could not be measured" in capsys.readouterr().out
+
+
+def test_theory_stands_beside_what_was_measured(capsys):
+    assert main(["decay", "--cell", "rnn", "--length", "100", "--theory"]) == 0
+    measured, predicted = capsys.readouterr().out.splitlines()
+    assert measured.startswith("RNN, recall, length 100, untrained: horizon 7")
+    assert re.fullmatch(
+        r"Predicted: ×0\.55\d kept per time step \(−0\.59\d? nats\), by mean field \(many units, random weights\)\. "
+        r"The largest singular value allows at most ×1\.18 per time step\.",
+        predicted,
+    )
+    assert main(["decay", *SMALL, "--theory", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    document = strict(out)
+    assert document["theory"]["bound"] is document["theory"]["reason"] is None
+    assert len(document["theory"]["relative"]) == len(document["decay"]["relative"]) == 6
+    assert document["theory"]["rate"] < 0
+    assert "by mean field with tied weights" in err
+
+
+def test_where_there_is_no_theory_the_reason_stands_there(capsys):
+    assert main(["decay", *SMALL, "--cell", "gru", "--activation", "identity", "--theory", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert strict(out)["theory"]["rate"] is None
+    assert err.splitlines()[1] == "Predicted: nothing, without tanh there is no theory here of a cell with gates."
 
 
 @pytest.mark.parametrize("verb", ["train", "decay"])

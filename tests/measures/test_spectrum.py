@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from analysis import gradient_matrix, record
+from analysis.measures import spectrum
 from tests.benchmarks.recording import cell_loop
 from tests.helpers.modules import CELLS, MODULES
 
@@ -32,7 +33,10 @@ def by_autograd(cell, module, inputs, loss):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("samples", [1, 3, 4])
-def test_it_is_autograds(cell, samples):
+@pytest.mark.parametrize("few", [1, 4, 100])
+def test_it_is_autograds(cell, samples, few, monkeypatch):
+    """Whether losses share one Jacobian from the second on, from the fifth, or never."""
+    monkeypatch.setattr(spectrum, "FEW", few)
     module, inputs = case(cell)
     inputs = inputs[:, :samples]
 
