@@ -125,7 +125,8 @@ class Decay(Result):
     half_lives: np.ndarray = field(metadata=axes("S"))
     horizons: np.ndarray = field(metadata=axes("S"))
     excluded: int  # models that left the finite range
-    samples: np.ndarray | None = field(default=None, metadata=axes("T", whole=True))  # sequences; None = not known
+    # How many sequences a distance rests on; None where an earlier version measured, so it isn't compared.
+    samples: np.ndarray | None = field(default=None, compare=False, metadata=axes("T", whole=True))
 
     @property
     def furthest(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,17 +27,13 @@ class Directions:
         T, N = int(lengths.max()), len(lengths)
         steps = torch.arange(T).unsqueeze(1)
         self._even = bool((lengths == T).all())
-        self._flipped = torch.where(steps < lengths, lengths - 1 - steps, steps).view(T, 1, 1, N)
+        self._order = torch.where(steps < lengths, lengths - 1 - steps, steps).view(T, 1, 1, N)
         suffixes = SUFFIXES if "weight_hh_l0_reverse" in weights else SUFFIXES[:1]
         self.count = len(suffixes)
         L = sum(name.startswith("weight_hh_l") for name in weights) // self.count
         self.layers = [
             [_layer(cell, activation, weights, f"_l{k}{suffix}", T, N) for suffix in suffixes] for k in range(L)
         ]
-
-    def flip(self, steps: Tensor) -> Tensor:
-        """Return (T, S, ·, N) with the time steps of each sequence in reverse order, and padding where it was."""
-        return steps.flip(0) if self._even else steps.gather(0, self._flipped.expand(steps.shape))
 
     def start(self, layer: int, direction: int, state: Memory) -> None:
         """Set the state before the first step that a direction of a layer reads; it is zero before."""
@@ -46,43 +43,60 @@ class Directions:
     @torch.inference_mode()
     def forward(self, inputs: Tensor) -> Tensor:
         """Run over inputs (T, 1, D, N); return the top layer's states of all directions, (T, S, directions·P, N)."""
-        read = inputs
-        for forward, *reverse in self.layers:
-            forward.x.copy_(read)
-            forward.forward()
-            read = forward.h[1:]
-            for layer in reverse:
-                layer.x.copy_(self.flip(forward.x))
+        read = [inputs]
+        for layers in self.layers:
+            for direction, layer in enumerate(layers):
+                self._join(layer.x, read, direction)
                 layer.forward()
-                read = torch.cat([read, self.flip(layer.h[1:])], 2)
-        return read
+            read = [layer.h[1:] for layer in layers]
+        T, S, P, N = read[0].shape
+        output = read[0].new_empty(T, S, P * len(read), N)
+        self._join(output, read, 0)
+        return output
 
     @torch.inference_mode()
     def backward(self, output_grad: Tensor) -> None:
         """Propagate ∂ℓ/∂(top layer's states), (T, S, directions·P, N), back through all steps and layers."""
-        for layer in (layer for layers in self.layers for layer in layers):
-            layer.grad.zero_()
-            layer.memory_grads[-1][-1] = 0
-        for forward, *reverse in self.layers[::-1]:
-            forward.dh[1:] = output_grad[:, :, : forward.P]
-            forward.backward(by_weights=False)
-            for layer in reverse:
-                layer.dh[1:] = self.flip(output_grad[:, :, forward.P :])
+        above = [output_grad]
+        for layers in self.layers[::-1]:
+            for direction, layer in enumerate(layers):
+                layer.grad.zero_()
+                layer.memory_grads[-1][-1] = 0
+                own = slice(direction * layer.P, (direction + 1) * layer.P)
+                self._add(layer.dh[1:], [grad[:, :, own] for grad in above], direction)
+            for layer in layers:
                 layer.backward(by_weights=False)
-            output_grad = self._input_grad(forward, reverse)
-        self._inputs_grad = output_grad
-
-    def _input_grad(self, forward: Layer, reverse: list[Layer]) -> Tensor:
-        """Return ∂ℓ/∂(a layer's inputs), (T, S, ·, N), through all its directions."""
-        for layer in reverse:
-            return forward.dx + self.flip(layer.dx)
-        return forward.dx
+            above = [layer.dx for layer in layers]
 
     @torch.inference_mode()
     def tape(self, direction: int) -> Tape:
         """Return what one direction recorded, in the order in which it reads; padding holds numbers of no meaning."""
-        input_grad = self.flip(self._inputs_grad) if direction else self._inputs_grad
+        input_grad = torch.zeros_like(self.layers[0][0].dx)
+        self._add(input_grad, [layer.dx for layer in self.layers[0]], direction)
         return tape_of_layers(self, [layers[direction] for layers in self.layers], input_grad, ())
+
+    def _join(self, into: Tensor, parts: list[Tensor], direction: int) -> None:
+        """Write each direction's part (T, S, ·, N), one below the other, in the order in which `direction` reads."""
+        at = 0
+        for own, part in enumerate(parts):
+            rows = into[:, :, at : at + part.shape[2]]
+            if own == direction:
+                rows.copy_(part)
+            else:
+                np.copyto(rows.numpy(), self._flipped(part))
+            at += part.shape[2]
+
+    def _add(self, into: Tensor, parts: list[Tensor], direction: int) -> None:
+        """Add each direction's part, (T, S, ·, N), in the order in which `direction` reads."""
+        for own, part in enumerate(parts):
+            if own == direction:
+                into += part
+            else:
+                np.add(into.numpy(), self._flipped(part), out=into.numpy())
+
+    def _flipped(self, steps: Tensor) -> np.ndarray:
+        """Return (T, S, ·, N) with the steps of each sequence in reverse order, and padding where it was."""
+        return steps.numpy()[::-1] if self._even else steps.gather(0, self._order.expand(steps.shape)).numpy()
 
 
 def _layer(cell: str, activation: str, weights: Mapping[str, Tensor], suffix: str, T: int, N: int) -> Layer:

@@ -48,13 +48,13 @@ def segments_of(lengths: Tensor, begins: Tensor) -> Segments:
 
 def like_lengths(lengths: Tensor) -> list[Tensor]:
     """Return the indices of sequences by group: padding to a group's longest costs less than another group would."""
-    order = lengths.argsort(descending=True, stable=True)
+    order = lengths.argsort(descending=True)
 
     def cut(group: Tensor) -> list[Tensor]:
         own, N = lengths[group], len(group)
         saved = (own[0] - own[1:]) * torch.arange(N - 1, 0, -1) - own[1:] * STEP_COST  # by cutting before each
         if N == 1 or saved.max() <= 0:
-            return [group]
+            return [group.sort().values]
         at = int(saved.argmax()) + 1
         return cut(group[:at]) + cut(group[at:])
 
@@ -82,54 +82,81 @@ class Sequences:
                 first = ends if direction else starts  # the segments that this direction reads first
                 run.start(layer, direction, tuple(part[:, :, group.samples] * first for part in parts))
 
+    @torch.inference_mode()
     def forward(self, inputs: Tensor) -> Tensor:
         """Run over inputs (T, B, D); return the top layer's states, (T, S, directions·P, B), zero in padding."""
-        tops = [
-            run.forward(inputs[group.steps(), group.samples].mT.unsqueeze(1)).permute(0, 3, 1, 2)  # (T, N, S, ·)
-            for group, run in zip(self.groups, self.runs, strict=True)
-        ]
-        output = tops[0].new_zeros(*inputs.shape[:2], *tops[0].shape[2:])
-        for group, top in zip(self.groups, tops, strict=True):
-            output[_places(group)] = top[group.inside()]
-        return output.permute(0, 2, 3, 1)
+        read = inputs.mT.unsqueeze(1)  # (T, 1, D, B)
+        tops = [run.forward(_take(read, group)) for group, run in zip(self.groups, self.runs, strict=True)]
+        return self._joined(tops, self.groups, 0.0)
 
+    @torch.inference_mode()
     def backward(self, output_grad: Tensor) -> None:
-        """Propagate ∂ℓ/∂(top layer's states), (T, S, directions·P, B), back through all steps and layers."""
-        by_sample = output_grad.permute(0, 3, 1, 2)
+        """Propagate ∂ℓ/∂(top layer's states), (T, S, directions·P, B), zero in padding, back through all."""
         for group, run in zip(self.groups, self.runs, strict=True):
-            grad = by_sample[group.steps(), group.samples] * group.inside()[..., None, None]  # (T, N, S, ·)
-            run.backward(grad.permute(0, 2, 3, 1))
+            run.backward(_take(output_grad, group, 0.0))
 
+    @torch.inference_mode()
     def tape(self, direction: int) -> Tape:
         """Return what one direction recorded, in the order in which it reads; NaN after a sample's last step."""
         tapes = [run.tape(direction) for run in self.runs]
         groups = [_reversed(group, self.lengths) for group in self.groups] if direction else self.groups
-        T, B = self.begins.shape
-
-        def joined(arrays: list[np.ndarray], time: int) -> np.ndarray:
-            """Return the groups' arrays, whose axes `time` and `time` + 1 are steps and segments, as one of samples."""
-            parts = [np.moveaxis(array, (time, time + 1), (0, 1)) for array in arrays]
-            whole = np.full((T, B, *parts[0].shape[2:]), np.nan, parts[0].dtype)
-            for part, group in zip(parts, groups, strict=True):
-                steps, samples = _places(group)
-                whole[steps.numpy(), samples.numpy()] = part[group.inside().numpy()]
-            return np.moveaxis(whole, (0, 1), (time, time + 1))
-
         first = tapes[0]
+
+        def joined(arrays: list[np.ndarray], time: int = 2) -> np.ndarray:
+            """Return the groups' arrays, whose axes `time` and `time` + 1 are steps and segments, as one of samples."""
+            ends = (time, time + 1), (0, -1)
+            parts = [torch.from_numpy(array).movedim(*ends) for array in arrays]
+            return self._joined(parts, groups, torch.nan).movedim(*ends[::-1]).numpy()
+
         cells = [tape.cell for tape in tapes if tape.cell is not None]
         cell_grads = [tape.cell_grad for tape in tapes if tape.cell_grad is not None]
         return replace(
             first,
-            hidden=joined([tape.hidden for tape in tapes], 2),
-            hidden_grad=joined([tape.hidden_grad for tape in tapes], 2),
-            cell=joined(cells, 2) if cells else None,
-            cell_grad=joined(cell_grads, 2) if cell_grads else None,
-            weight_grad=joined([tape.weight_grad for tape in tapes], 2),
+            hidden=joined([tape.hidden for tape in tapes]),
+            hidden_grad=joined([tape.hidden_grad for tape in tapes]),
+            cell=joined(cells) if cells else None,
+            cell_grad=joined(cell_grads) if cell_grads else None,
+            weight_grad=joined([tape.weight_grad for tape in tapes]),
             input_grad=joined([tape.input_grad for tape in tapes], 1),
-            gates={name: joined([tape.gates[name] for tape in tapes], 2) for name in first.gates},
+            gates={name: joined([tape.gates[name] for tape in tapes]) for name in first.gates},
             lengths=self.lengths.numpy().copy(),
-            begins=_begins(groups, T, B),
+            begins=_begins(groups, *self.begins.shape),
         )
+
+    def _joined(self, parts: list[Tensor], groups: list[Segments], padding: float) -> Tensor:
+        """Return what each group has, (T, ·, N), as (T, ·, B) of samples; `padding` after a sample's last step.
+
+        Where one group holds all samples, its part is returned itself.
+        """
+        T, B = self.begins.shape
+        if len(parts) == 1 and parts[0].shape[0] == T and not groups[0].starts.any():
+            return _padded(parts[0], groups[0], padding)
+        whole = parts[0].new_full((T, *parts[0].shape[1:-1], B), padding)
+        for part, group in zip(parts, groups, strict=True):
+            if group.starts.any():
+                inside = group.inside()
+                places = group.steps()[inside], group.samples.expand(inside.shape)[inside]
+                whole.movedim(-1, 1)[places] = part.movedim(-1, 1)[inside]
+            else:
+                whole[: len(part)].index_copy_(-1, group.samples, _padded(part, group, padding))
+        return whole
+
+
+def _padded(part: Tensor, group: Segments, padding: float) -> Tensor:
+    """Overwrite the padding of a group's (T, ·, N); return it."""
+    if (group.lengths == len(part)).all():
+        return part
+    outside = ~group.inside()
+    return part.masked_fill_(outside.view(len(part), *[1] * (part.dim() - 2), -1), padding)
+
+
+def _take(steps: Tensor, group: Segments, padding: float | None = None) -> Tensor:
+    """Return a group's part (T, ·, N) of (T, ·, B); padding is as there, or where segments start inside, `padding`."""
+    if not group.starts.any():
+        part = steps[: int(group.lengths.max())]
+        return part if len(group.samples) == steps.shape[-1] else part.index_select(-1, group.samples)
+    part = steps.movedim(-1, 1)[group.steps(), group.samples].movedim(1, -1)
+    return part if padding is None else _padded(part, group, padding)
 
 
 def _begins(groups: list[Segments], T: int, B: int) -> np.ndarray | None:
@@ -139,12 +166,6 @@ def _begins(groups: list[Segments], T: int, B: int) -> np.ndarray | None:
         begins[group.starts.numpy(), group.samples.numpy()] = True
     begins[0] = False
     return begins if begins.any() else None
-
-
-def _places(group: Segments) -> tuple[Tensor, Tensor]:
-    """Return the time step and the sample of each step of the segments that is no padding."""
-    inside = group.inside()
-    return group.steps()[inside], group.samples.expand(inside.shape)[inside]
 
 
 def _reversed(segments: Segments, lengths: Tensor) -> Segments:
