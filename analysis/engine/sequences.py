@@ -12,7 +12,8 @@ from analysis.engine.directions import Directions
 from analysis.engine.layer import Memory
 from analysis.results import Tape
 
-STEP_COST = 16  # a time step of a group costs about as much as that many more sequences in it
+STEP_COST = 16  # a time step of one more group costs about as much as that many sequences in it
+WORTH = 0.15  # share of its cost that a group must save by a cut, since joining groups takes time too
 
 
 class Segments(NamedTuple):
@@ -53,7 +54,7 @@ def like_lengths(lengths: Tensor) -> list[Tensor]:
     def cut(group: Tensor) -> list[Tensor]:
         own, N = lengths[group], len(group)
         saved = (own[0] - own[1:]) * torch.arange(N - 1, 0, -1) - own[1:] * STEP_COST  # by cutting before each
-        if N == 1 or saved.max() <= 0:
+        if N == 1 or saved.max() < WORTH * own[0] * (N + STEP_COST):
             return [group.sort().values]
         at = int(saved.argmax()) + 1
         return cut(group[:at]) + cut(group[at:])

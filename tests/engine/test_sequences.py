@@ -177,10 +177,10 @@ def test_segments_and_their_groups():
         [3], [0, 1, 2, *range(4, 64)]
     ]  # fmt: skip
     assert len(like_lengths(torch.tensor([500, 499, 498]))) == 1
-    lengths = torch.randint(1, 400, (64,), generator=torch.Generator().manual_seed(0))
+    lengths = torch.randint(1, 400, (200,), generator=torch.Generator().manual_seed(0))
     groups = like_lengths(lengths)
-    assert sorted(torch.cat(groups).tolist()) == list(range(64))
-    assert sum(int(lengths[group].max()) * len(group) for group in groups) < 0.85 * lengths.max() * 64
+    assert sorted(torch.cat(groups).tolist()) == list(range(200))
+    assert sum(int(lengths[group].max()) * len(group) for group in groups) < 0.8 * lengths.max() * 200
 
 
 REFUSED = {
