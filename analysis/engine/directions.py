@@ -57,12 +57,10 @@ class Directions:
 
     @torch.inference_mode()
     def backward(self, output_grad: Tensor) -> None:
-        """Propagate ∂ℓ/∂(top layer's states), (T, S, directions·P, N), back through all steps and layers."""
+        """Propagate ∂ℓ/∂(top layer's states), (T, S, directions·P, N), back through all; once, as gradients add up."""
         above = [output_grad]
         for layers in self.layers[::-1]:
             for direction, layer in enumerate(layers):
-                layer.grad.zero_()
-                layer.memory_grads[-1][-1] = 0
                 own = slice(direction * layer.P, (direction + 1) * layer.P)
                 self._add(layer.dh[1:], [grad[:, :, own] for grad in above], direction)
             for layer in layers:
@@ -92,9 +90,11 @@ class Directions:
             at += part.shape[2]
 
     def _add(self, into: Tensor, parts: list[Tensor], direction: int) -> None:
-        """Add each direction's part, (T, S, ·, N), in the order in which `direction` reads."""
+        """Add each direction's part, (T, S, ·, N), to zeros, in the order in which `direction` reads."""
         for own, part in enumerate(parts):
-            if own == direction:
+            if own == direction == 0:
+                into.copy_(part)
+            elif own == direction:
                 into += part
             else:
                 np.add(into.numpy(), self._flipped(part), out=into.numpy())
