@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +67,17 @@ def plain_module(module: object) -> Module:
     with torch.no_grad(), _undisturbed(module, names):
         for hook in hooks:
             hook(module, ())
-        weights = [getattr(module, name).detach().clone() for name in names]
+        weights = [weight.detach().clone() for weight in _read_weights(module, names)]
     return _of_weights(module, name, weights, as_layer=bool(cell))
+
+
+def _read_weights(module: nn.Module, names: list[str]) -> list[Tensor]:
+    """Return weights as a forward pass reads them: a layer may read a parametrization twice, and uses the last."""
+    if not isinstance(module, Module):
+        return [getattr(module, name) for name in names]
+    module._update_flat_weights()  # torch has no public name for the weights that a forward pass uses
+    read: dict[str, Any] = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))
+    return [read[name] for name in names]
 
 
 @contextmanager
@@ -74,6 +85,7 @@ def _undisturbed(module: nn.Module, names: list[str]) -> Iterator[None]:
     """Restore afterwards what reading a module's weights may change: its buffers, weights, and random numbers."""
     buffers = [(part, name, value) for part in module.modules() for name, value in part.named_buffers(recurse=False)]
     plain = {name: vars(module)[name] for name in names if name in vars(module)}  # what hooks set
+    flat = {name: copy(value) for name, value in vars(module).items() if name in ("_flat_weights", "_flat_weight_refs")}
     devices = {parameter.device for parameter in module.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(list(devices)):
         try:
@@ -83,8 +95,8 @@ def _undisturbed(module: nn.Module, names: list[str]) -> Iterator[None]:
         finally:
             for part, name, value in buffers:
                 setattr(part, name, value)
-            for name, weight in plain.items():
-                setattr(module, name, weight)
+            for name, value in (plain | flat).items():
+                setattr(module, name, value)
 
 
 def _of_weights(like: nn.Module, name: str, weights: list[Tensor], *, as_layer: bool) -> Module:

@@ -195,6 +195,8 @@ def _initial_state(state: State, module: Module, S: int, batch: Batch) -> list[M
     B, L = len(batch.lengths), module.num_layers * (1 + module.bidirectional)
     units = [module.proj_size or module.hidden_size, module.hidden_size][: 1 + isinstance(module, nn.LSTM)]
     shapes = [batch.layout.state_shape(L, B, H) for H in units]
+    if L == 1:  # a cell takes its state without an axis of layers
+        parts = [p.unsqueeze(0) if isinstance(p, Tensor) and p.dim() == len(shapes[0]) - 1 else p for p in parts]
     found = [tuple(part.shape) if isinstance(part, Tensor) else repr(part) for part in parts]
     if found != shapes:
         equal = f"both {shapes[0]}" if shapes[0] == shapes[-1] else f"{shapes[0]} and {shapes[-1]}"
