@@ -5,6 +5,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -22,7 +23,7 @@ __all__ = [
     "MODULES", "Layout", "Loss", "Module", "State", "cell_name", "gradient_of", "record", "require_finite",
     "run_forward", "summed_loss", "unit_vector",
 ]  # fmt: skip
-State = Tensor | tuple[Tensor, Tensor]  # h0, or (h0, c0), as a module takes it
+State = Tensor | tuple[Tensor, Tensor]  # h0, or (h0, c0), as a module takes it; arrays too
 Loss = Callable[[Any], Tensor]  # takes the output as the module returns it
 DIRECTIONS = ("forward", "backward")
 
@@ -191,7 +192,8 @@ def _initial_state(state: State, module: Module, S: int, batch: Batch) -> list[M
     Raises:
         ValueError: for another number of tensors than the module takes, and other shapes.
     """
-    parts = list(state) if isinstance(state, tuple | list) else [state]
+    parts = [torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+             for part in (state if isinstance(state, tuple | list) else [state])]  # fmt: skip
     B, L = len(batch.lengths), module.num_layers * (1 + module.bidirectional)
     units = [module.proj_size or module.hidden_size, module.hidden_size][: 1 + isinstance(module, nn.LSTM)]
     shapes = [batch.layout.state_shape(L, B, H) for H in units]

@@ -297,6 +297,8 @@ def test_a_loss_with_a_head_is_called_in_its_precision(dtype):
 
 def test_a_state_as_a_list_is_a_state():
     state = [draw(1, B, H), draw(1, B, H, seed=1)]
+    arrays = [part.numpy() for part in state]
+    assert record(build("lstm"), draw(T, B, D), state=arrays) == record(build("lstm"), draw(T, B, D), state=state)
     assert record(build("lstm"), draw(T, B, D), state=state) == record(build("lstm"), draw(T, B, D), state=tuple(state))
 
 
