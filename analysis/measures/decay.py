@@ -25,7 +25,7 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
         ValueError: for an unknown `of`, a layer or cell state that the tape does not have, or a loss on several
             steps, whose gradients would overlap and show no decay at all.
     """
-    norms, present = gradient_norms(tape, of, layer), _present(tape)
+    norms, (_, present) = gradient_norms(tape, of, layer), _steps_by_distance(tape)
     if of == "weights" and not present.all():  # a sample's first step adds nothing where the state before it is zero
         firsts = present & ~np.pad(present, ((0, 1), (0, 0)))[1:]
         nothing = firsts & (norms == 0).all(0)
@@ -45,11 +45,12 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     """
     if of not in GRADIENTS:
         raise ValueError(f"of={of!r}: expected one of {', '.join(GRADIENTS)}")
-    steps, firsts = _steps_by_distance(tape)
+    steps, present = _steps_by_distance(tape)
     tape.require_layer(layer)
     norms = np.where(_finite_models(tape)[:, None, None], flushed(_norms(tape, of, layer), tape.hidden.dtype), np.nan)
-    by_distance = norms[:, np.maximum(steps, 0), np.arange(steps.shape[1])]
-    return np.where(steps >= firsts, by_distance, np.nan)
+    by_distance = norms[:, steps, np.arange(steps.shape[1])]
+    by_distance[:, ~present] = np.nan
+    return by_distance
 
 
 def _norms(tape: Tape, of: str, layer: int) -> np.ndarray:
@@ -79,24 +80,25 @@ def _finite_models(tape: Tape) -> np.ndarray:
 
 
 def _steps_by_distance(tape: Tape) -> tuple[np.ndarray, np.ndarray]:
-    """Return the step of each sample at distance k, (k, B), and the first step (B,) of the sequence that ends there.
+    """Return the step of each sample at distance k from the one that its loss reads, and whether it has one, (k, B).
 
-    A distance that reaches before a sample's first step has a step before it. Distance counts from the step that the
-    sample's loss reads; a sample that reads none has no distance.
+    A sample has no step before its first, nor before the one where the sequence begins anew that the loss reads, and
+    none at all where the loss doesn't read it. There, the step is 0.
     """
     loss_steps = _loss_steps(tape)
-    T, samples = tape.hidden.shape[2], np.arange(len(loss_steps))
     firsts = np.zeros(len(loss_steps), int)
     if tape.begins is not None:
+        T, B = tape.begins.shape
         begun = np.maximum.accumulate(np.where(tape.begins, np.arange(T)[:, None], 0))  # by step, the last one begun
-        firsts = begun[loss_steps, samples]
-    firsts[loss_steps < 0] = T
-    return _back_from(loss_steps)[: (loss_steps - firsts).max() + 1], firsts
+        firsts = begun[loss_steps, np.arange(B)]
+    firsts[loss_steps < 0] = 0
+    return _back_from(loss_steps, firsts)
 
 
-def _back_from(steps: np.ndarray) -> np.ndarray:
-    """Return the steps (k, B) at distances 0, 1, … from these, (B,), down to step 0 of the last of them."""
-    return steps - np.arange(steps.max() + 1)[:, None]
+def _back_from(steps: np.ndarray, firsts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps (k, B) at distances 0, 1, … from these, (B,), back to the firsts, and which there are."""
+    back = steps - np.arange((steps - firsts).max() + 1)[:, None]
+    return np.maximum(back, 0), back >= firsts
 
 
 def _loss_steps(tape: Tape) -> np.ndarray:
@@ -122,12 +124,6 @@ def _loss_steps(tape: Tape) -> np.ndarray:
     return np.where(tape.reads.any(0), tape.reads.argmax(0), -1)
 
 
-def _present(tape: Tape) -> np.ndarray:
-    """Return which distances each sample has, (k, B) of booleans."""
-    steps, firsts = _steps_by_distance(tape)
-    return steps >= firsts
-
-
 def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> Decay:
     """Measure how much of the gradient comes back through the forget (LSTM) or update (GRU) gate alone.
 
@@ -136,7 +132,8 @@ def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> De
     Raises:
         ValueError: for an RNN, or a step that returns no such gate, and as `gradient_decay`.
     """
-    return decay_of_norms(carry_norms(tape, layer)[0], "carry", threshold, _present(tape))
+    norms, _ = carry_norms(tape, layer)
+    return decay_of_norms(norms, "carry", threshold, _steps_by_distance(tape)[1])
 
 
 def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -156,16 +153,17 @@ def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) ->
         )
     tape.require_layer(layer)
     T, B = tape.hidden.shape[2:4]
-    steps, firsts = _steps_by_distance(tape) if start is None else (_back_from(np.full(B, T - 1)), np.zeros(B, int))
-    kept, samples = np.maximum(steps, 0), np.arange(B)
+    steps, present = _steps_by_distance(tape) if start is None else _back_from(np.full(B, T - 1), np.zeros(B, int))
     gate = tape.gates[tape.keep_gate][:, layer]  # (S, T, B, H)
-    gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
-    carried = gradient[:, layer][:, kept[0], samples] if start is None else start
+    gradient = (tape.hidden_grad if tape.cell_grad is None else tape.cell_grad)[:, layer]
+    alike = bool((steps == steps[:, :1]).all())  # then the step of all samples is a view
+    places = [(slice(None), at[0]) if alike else (slice(None), at, np.arange(B)) for at in steps]
+    carried = gradient[places[0]] if start is None else start
     norms = np.empty((len(gate), *steps.shape))
-    for k, at in enumerate(kept):  # k = 0 is g_0 itself; the gate at the last step leads to k = 1
+    for k, place in enumerate(places):  # k = 0 is g_0 itself; the gate at the last step leads to k = 1
         norms[:, k] = norm(carried)
-        carried = carried * gate[:, at, samples]
-    norms[:, steps < firsts] = np.nan
+        carried = carried * gate[place]
+    norms[:, ~present] = np.nan
     return flushed(norms, gate.dtype), flushed(carried, gate.dtype)
 
 
