@@ -1,5 +1,6 @@
 """Whether the axes of time and of sequences look interchanged in a batch."""
 
+import inspect
 import warnings
 
 from torch import Tensor
@@ -29,5 +30,13 @@ def warn_of_swapped_axes(output_grad: Tensor, batch: Batch) -> None:
             f"the loss reads all {T} time steps alike, and neighbouring sequences are more alike than neighbouring "
             f"time steps: inputs of shape {tuple(batch.given().shape)} are read as {given}; did you mean "
             f"batch_first={other}?",
-            stacklevel=5,
+            stacklevel=_callers_level(),
         )
+
+
+def _callers_level() -> int:
+    """Return the level, for a warning of the function that calls this one, of the code that called this package."""
+    package, level, frame = __name__.partition(".")[0], 0, inspect.currentframe()
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level

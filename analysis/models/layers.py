@@ -176,7 +176,7 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
         match = _match(key)
         if match["part"] == "weight_hr":
             raise UnusableError(
-                "with projections (weight_hr), not supported here: expected proj_size=0; analysis.record takes the module"
+                "with projections (weight_hr), not supported here: expected proj_size=0; record takes the module"
             )
         if match["more"]:
             raise UnusableError(f"{key} is made by pruning or the like: expected plain weights, after its removal")
