@@ -116,6 +116,36 @@ def test_padding_may_hold_anything_and_is_read_by_nobody():
         record(module, x)
 
 
+def test_padding_after_the_longest_sample_is_padding():
+    module, x = build("lstm", 2, bidirectional=True), draw(T, B, D)
+    found, wanted = (
+        record(module, x, lengths=[3] * B, direction="backward"),
+        record(module, x[:3], direction="backward"),
+    )
+    assert found.hidden.shape == (1, 2, T, B, H)
+    assert np.isnan(found.hidden[:, :, 3:]).all() and np.isnan(found.input_grad[:, 3:]).all()
+    np.testing.assert_allclose(found.hidden_grad[:, :, :3], wanted.hidden_grad, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(gradient_decay(found).relative, gradient_decay(wanted).relative, rtol=1e-12)
+    np.testing.assert_allclose(activation_bounds(found).hidden, activation_bounds(wanted).hidden, rtol=1e-12)
+
+
+def test_one_sequence_has_a_length_and_resets_too():
+    module, x = build("gru"), draw(T, 1, D)
+    resets = np.arange(T) == 2
+    alone = record(module, x[:, 0], lengths=[5], resets=resets)
+    assert alone == record(module, x, lengths=[5], resets=resets[:, None])
+    assert gradient_decay(alone).distance[-1] == 2
+
+
+def test_packed_inputs_that_are_not_finite_are_refused_by_place():
+    x = draw(T, B, D)
+    x[0, 2, 1] = torch.inf
+    packed = pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
+    row = packed.sorted_indices.tolist().index(2)
+    with pytest.raises(ValueError, match=rf"inputs: inf at \({row}, 1\) \(row of the packed data, input\)"):
+        record(nn.GRU(D, H), packed)
+
+
 def test_a_batch_of_equal_lengths_is_a_plain_one():
     module, x = build("lstm"), draw(T, B, D)
     wanted = record(module, x)
