@@ -14,7 +14,7 @@ from analysis.engine.layout import Module
 MODULES: dict[str, type[Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[type[nn.RNNCellBase], str] = {nn.RNNCell: "rnn", nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
 QUANTISED = ("torch.ao.nn.quant", "torch.nn.quant", "torchao.")
-EXPECTED = "expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them"
+EXPECTED = "expected nn.RNN, nn.LSTM or nn.GRU, one of their cells, or a list of one of them"
 
 
 def unwrapped(module: object) -> object:

@@ -64,8 +64,10 @@ def record(
         seed: of the random unit vector.
 
     Raises:
-        TypeError: for another kind of module.
-        ValueError: for unlike modules, other shapes, inputs not finite, a direction that a module doesn't have.
+        TypeError, ValueError: for another kind of module, unlike modules, other shapes, inputs that are not finite.
+
+    Warns:
+        UserWarning: where the inputs' axes of time and batch look interchanged, as where batch_first was forgotten.
 
     >>> tape = record(nn.LSTM(3, 16), torch.randn(50, 8, 3))
     >>> tape.cell_grad.shape  # (S, L, T, B, H)

@@ -118,6 +118,15 @@ def test_the_weights_of_the_next_forward_pass_are_measured(way, training):
     np.testing.assert_allclose(tape.hidden[0, -1], output.detach(), rtol=0, atol=1e-12)
 
 
+def test_the_computed_weights_of_a_cell_are_measured():
+    torch.manual_seed(0)
+    cell, x = parametrizations.weight_norm(nn.LSTMCell(D, H).double(), "weight_hh"), draw(T, B, D)
+    with torch.no_grad():
+        cell.parametrizations.weight_hh.original0.mul_(2)
+    zero = torch.zeros(B, H, dtype=torch.float64)
+    agree(record(cell, x, lambda output: output.sin().sum()), run_cell(cell, x, (zero, zero)))
+
+
 @pytest.mark.parametrize("way", ["old weight norm", "pruning", "old spectral norm"])
 def test_a_weight_that_is_stale_after_loading_is_computed_anew(way):
     module, other = COMPUTED[way](build("lstm")), COMPUTED[way](build("lstm", seed=5))
