@@ -8,6 +8,7 @@ from torch import Tensor
 from analysis.engine.batch import Batch
 
 ALIKE = 0.8  # neighbours along one axis differ by less than this share of those along the other
+DOUBT = 6.0  # of n random numbers, this over √n is how much less neighbours may differ along one axis by chance
 CORNER = 100  # how many time steps, sequences and inputs are compared
 
 
@@ -24,7 +25,8 @@ def warn_of_swapped_axes(output_grad: Tensor, batch: Batch) -> None:
         return
     corner = batch.x[:CORNER, :CORNER, :CORNER].double()
     by_time, by_sequence = (corner.diff(dim=axis).square().mean() for axis in (0, 1))
-    if by_sequence < ALIKE * by_time:
+    chance = max(0.0, 1 - DOUBT / corner.numel() ** 0.5)
+    if 0 < by_sequence < chance * ALIKE * by_time:
         given, other = ("(batch, time, D)", "False") if batch.layout.batch_first else ("(time, batch, D)", "True")
         warnings.warn(
             f"the loss reads all {T} time steps alike, and neighbouring sequences are more alike than neighbouring "

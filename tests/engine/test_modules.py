@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -246,4 +247,6 @@ def test_a_loss_on_every_step_of_the_right_axes_isnt_warned_of():
     for loss in (lambda output: output.sum(), lambda output: output[-1].sum(), None):
         record(nn.GRU(1, H), SMOOTH, loss)
     record(nn.GRU(1, H), SMOOTH.transpose(0, 1), lambda output: output[-1].sum())  # reads one time step
-    record(nn.GRU(1, H), torch.randn(5, 12, 1), lambda output: output.sum())  # nothing is smooth
+    record(nn.GRU(1, H), SMOOTH.transpose(0, 1)[:, :1].expand(-1, 4, -1), lambda output: output.sum())  # all the same
+    for seed, steps in product(range(100), (3, 12)):  # nothing is smooth
+        record(nn.GRU(2, 1), draw(steps, 5, 2, seed=seed), lambda output: output.sum())
