@@ -66,13 +66,16 @@ class Tape(Result):
     c_t held, `cell_grad` is ∂ℓ/∂c_t with the path through h_t, `weight_grad` the norm of what step t adds to
     ∂ℓ/∂W_hh of the sample.
 
+    A tape is of one direction. That of a bidirectional module's backward direction runs in the order in which it reads:
+    `hidden[:, :, t]` is the state after its t-th input, from the sequence's end. Gradients go through both directions.
+
     Measures read the cell's properties from here: `keep_gate` is the gate that multiplies the memory of the step
     before (c_t = f c_{t-1} + …), and `ranges` holds the values each gate lies between.
     """
 
     model: str  # rnn, lstm or gru; of record_steps: steps
     activation: str  # tanh, relu or identity; of record_steps: unknown
-    loss_steps: tuple[int, ...]  # steps whose output the loss reads
+    loss_steps: tuple[int, ...]  # steps whose output the loss reads, in any sample
     hidden: np.ndarray  # (S, L, T, B, H), as the next three
     hidden_grad: np.ndarray
     cell: np.ndarray | None  # of an LSTM; of record_steps, the memory where it isn't the hidden state
@@ -82,7 +85,9 @@ class Tape(Result):
     weight_grad: np.ndarray  # (S, L, T, B); empty where it isn't recorded
     keep_gate: str | None  # the gate that keeps the memory where it is open; None where no gate does
     ranges: dict[str, tuple[float, float] | None]  # by gate: lowest and highest value; None where unbounded
-    lengths: np.ndarray  # (B,) steps of each sample; at present T for all
+    lengths: np.ndarray  # (B,) time steps of each sample; what lies after them is NaN
+    reads: np.ndarray | None = None  # (T, B) whether the loss reads a sample's output; None: at `loss_steps` in all
+    begins: np.ndarray | None = None  # (T, B) where a sequence begins anew, which no gradient crosses; None: nowhere
 
     def __post_init__(self) -> None:
         """Leave the arrays writable: they are views of the engine's buffers, which its next run overwrites."""
@@ -120,6 +125,8 @@ class Decay(Result):
     half_lives: np.ndarray = field(metadata=axes("S"))
     horizons: np.ndarray = field(metadata=axes("S"))
     excluded: int  # models that left the finite range
+    # How many sequences a distance rests on; None where an earlier version measured, so it isn't compared.
+    samples: np.ndarray | None = field(default=None, compare=False, metadata=axes("T", whole=True))
 
     @property
     def furthest(self) -> int:

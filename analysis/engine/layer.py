@@ -2,11 +2,12 @@
 
 Inside the engine a layer of S models is kept features-first. At step t it reads one *column*
 
-    column_t = [h_{t-1}; x_t; 1]      (S, H + D + 1, B)
+    column_t = [h_{t-1}; x_t; 1]      (S, P + D + 1, B)
 
-and multiplies it by one *packed* weight (S, R, H + D + 1) of recurrent weights, input weights and bias; R is H
-times the number of row blocks of the cell. Every buffer, and every view of one step into it, is made once and used
-again: a step is then a handful of calls without an allocation.
+and multiplies it by one *packed* weight (S, R, P + D + 1) of recurrent weights, input weights and bias; R is H
+times the number of row blocks of the cell. The hidden state has P = H units, or fewer where it is projected. Every
+buffer, and every view of one step into it, is made once and used again: a step is then a handful of calls without an
+allocation.
 
 Going back, each step multiplies the incoming gradient by derivatives that are elementwise and known from the forward
 pass. `compute_local_derivatives` fills them in for the whole sequence at once, so that a step back is a few products.
@@ -46,7 +47,7 @@ ACTIVATIONS = {
 class Layer(ABC):
     """One layer of S models over T steps.
 
-    Its buffers have time first: `column` (T+1, S, H+D+1, B); `grad` (T+1, S, H+D, B), the gradient by column; `gate`
+    Its buffers have time first: `column` (T+1, S, P+D+1, B); `grad` (T+1, S, P+D, B), the gradient by column; `gate`
     and `delta` (T, S, R, B), the gates and the gradient by their pre-activations. Views into them: `h[t+1]` is the
     state after step t and `dh[t+1]` its gradient, `x[t]` the input at step t and `dx[t]` its gradient.
     """
@@ -56,16 +57,17 @@ class Layer(ABC):
     gates: ClassVar[tuple[str, ...]]  # in the order of torch's weights
 
     def __init__(
-        self, S: int, T: int, B: int, D: int, H: int, activation: str, like: Tensor, backward: bool = True
+        self, S: int, T: int, B: int, D: int, H: int, activation: str, like: Tensor, backward: bool = True, P: int = 0
     ) -> None:
         self.S, self.T, self.B, self.D, self.H = S, T, B, D, H
+        P = self.P = P or H
         self.activation = ACTIVATIONS[activation]
         R = H * len(self.blocks)
-        self.column = zero_buffer(like, T + 1, S, H + D + 1, B)
+        self.column = zero_buffer(like, T + 1, S, P + D + 1, B)
         self.column[:, :, -1] = 1
         self.gate = zero_buffer(like, T, S, R, B)
-        self.weight = like.new_zeros(S, R, H + D + 1)
-        self.h, self.x = self.column[:, :, :H], self.column[:T, :, H:-1]
+        self.weight = like.new_zeros(S, R, P + D + 1)
+        self.h, self.x = self.column[:, :, :P], self.column[:T, :, P:-1]
         self.memories = [self.h]  # what one step hands to the next: h, and an LSTM's c
         self.memory_grads: list[Tensor] = []  # their gradients, which one step hands back to the one before
         # The rows that read the hidden state, and those that read the input, each in torch's order.
@@ -73,10 +75,10 @@ class Layer(ABC):
         self.input_rows: slice | Tensor = slice(None)
         self.prepare_forward()
         if backward:
-            self.grad = zero_buffer(like, T + 1, S, H + D, B)
+            self.grad = zero_buffer(like, T + 1, S, P + D, B)
             self.delta = zero_buffer(like, T, S, R, B)
-            self.weight_grad = zero_buffer(like, S, H + D + 1, R)  # transposed: the faster product
-            self.dh, self.dx = self.grad[:, :, :H], self.grad[:T, :, H:]
+            self.weight_grad = zero_buffer(like, S, P + D + 1, R)  # transposed: the faster product
+            self.dh, self.dx = self.grad[:, :, :P], self.grad[:T, :, P:]
             self.memory_grads.append(self.dh)
             self.prepare_backward()
 
@@ -90,10 +92,10 @@ class Layer(ABC):
         return {gate: self.activation.range if gate == "candidate" else (0.0, 1.0) for gate in self.gates}
 
     def pack(self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None) -> None:
-        """Load torch's parameters, each with S in front: (S, GH, D), (S, GH, H), (S, GH), (S, GH)."""
-        H = self.H
-        self.weight[:, self.hidden_rows, :H] = weight_hh
-        self.weight[:, self.input_rows, H:-1] = weight_ih
+        """Load torch's parameters, each with S in front: (S, GH, D), (S, GH, P), (S, GH), (S, GH)."""
+        P = self.P
+        self.weight[:, self.hidden_rows, :P] = weight_hh
+        self.weight[:, self.input_rows, P:-1] = weight_ih
         if bias_ih is not None and bias_hh is not None:
             bias = self.weight[:, :, -1].zero_()
             bias[:, self.hidden_rows] += bias_hh
@@ -101,10 +103,10 @@ class Layer(ABC):
 
     def unpack_grad(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return `weight_grad` by torch's parameters, in the order of PARAMETERS."""
-        H = self.H
+        P = self.P
         grad = self.weight_grad.mT
         by_hidden, by_input = grad[:, self.hidden_rows], grad[:, self.input_rows]
-        return by_input[:, :, H:-1], by_hidden[:, :, :H], by_input[:, :, -1], by_hidden[:, :, -1]
+        return by_input[:, :, P:-1], by_hidden[:, :, :P], by_input[:, :, -1], by_hidden[:, :, -1]
 
     @abstractmethod
     def prepare_forward(self) -> None:

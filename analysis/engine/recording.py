@@ -1,196 +1,212 @@
-"""record(module, inputs): states, gates and exact gradients of any nn.RNN, nn.LSTM or nn.GRU."""
+"""record(module, inputs): states, gates and exact gradients of torch's recurrent layers and cells."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from numbers import Integral
-from typing import Self
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from analysis.engine.layer import PARAMETERS, Memory
+from analysis.engine.axes import warn_of_swapped_axes
+from analysis.engine.batch import Batch, Inputs, Numbers, read_batch
+from analysis.engine.layer import Memory
+from analysis.engine.layout import Layout, Module
+from analysis.engine.modules import MODULES, cell_name, plain_modules, stacked_weights
+from analysis.engine.sequences import Sequences
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.results import Tape
 
-Module = nn.RNN | nn.LSTM | nn.GRU
-MODULES: dict[str, type[Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-State = Tensor | tuple[Tensor, Tensor]  # h0, or (h0, c0), as a module takes it
-Loss = Callable[[Tensor], Tensor]
-_SEVERAL = (Sequence, nn.ModuleList)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The order of axes in which a module takes inputs and returns outputs; the engine's is (T, B, ·)."""
-
-    batched: bool  # (T, B, ·) or (B, T, ·); else one sequence (T, ·)
-    batch_first: bool  # (B, T, ·)
-
-    @classmethod
-    def of(cls, module: Module, inputs: Tensor) -> Self:
-        """Return the layout in which a module takes these inputs."""
-        batched = inputs.dim() == 3
-        return cls(batched, batch_first=batched and module.batch_first)
-
-    @property
-    def time_axis(self) -> int:
-        """The axis of inputs and outputs that is time."""
-        return 1 if self.batch_first else 0
-
-    @property
-    def axes(self) -> str:
-        """What the axes of inputs are, as words."""
-        if not self.batched:
-            return "time step, input"
-        return "sequence, time step, input" if self.batch_first else "time step, sequence, input"
-
-    def to_engine(self, inputs: Tensor) -> Tensor:
-        """Return inputs, or outputs, as (T, B, ·)."""
-        if not self.batched:
-            return inputs.unsqueeze(1)
-        return inputs.transpose(0, 1) if self.batch_first else inputs
-
-    def from_engine(self, outputs: Tensor) -> Tensor:
-        """Return outputs (T, B, H) as the module itself would return them."""
-        if not self.batched:
-            return outputs.squeeze(1)
-        return outputs.transpose(0, 1) if self.batch_first else outputs
-
-    def state_shape(self, L: int, B: int, H: int) -> tuple[int, ...]:
-        """Return the shape of h0 and c0, which is the same with and without batch_first."""
-        return (L, B, H) if self.batched else (L, H)
+__all__ = [
+    "MODULES", "Layout", "Loss", "Module", "State", "cell_name", "gradient_of", "record", "require_finite",
+    "run_forward", "summed_loss", "unit_vector",
+]  # fmt: skip
+State = Tensor | tuple[Tensor, Tensor]  # h0, or (h0, c0), as a module takes it; arrays too
+Loss = Callable[[Any], Tensor]  # takes the output as the module returns it
+DIRECTIONS = ("forward", "backward")
 
 
 def record(
-    module_or_modules: Module | Sequence[Module],
-    inputs: Tensor,
+    module_or_modules: nn.Module | Sequence[nn.Module],
+    inputs: Inputs,
     loss: Loss | None = None,
     *,
     state: State | None = None,
     at: int | None = None,
+    lengths: Numbers | None = None,
+    resets: Numbers | None = None,
+    direction: str = "forward",
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
 ) -> Tape:
-    """Run a module over inputs and back, and return every state, gate and gradient.
+    """Run a module over inputs and back, and return every state, gate and gradient, of one direction of time.
 
     The module, its gradients and mode, and the global random state stay as they are. Dropout is left out. The engine
     computes on the CPU, wherever the module is; the loss gets its output on the module's device.
 
     Args:
-        module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape.
-        inputs: (T, B, D), (B, T, D) with batch_first, or (T, D) for one sequence.
-        loss: called with the module's output, in the module's own layout and `dtype`; returns a loss per sample
-            (B,) or a scalar that is their sum. None projects the top layer's last hidden state on one fixed
-            random unit vector, the same for all models and samples.
+        module_or_modules: nn.RNN, nn.LSTM, nn.GRU, or nn.RNNCell, nn.LSTMCell, nn.GRUCell run over the inputs' time
+            axis; or S of them, alike in shape. They may be wrapped and parametrized (DataParallel, torch.compile,
+            weight norm, pruning): measured are the weights of the next forward pass.
+        inputs: (T, B, D), (B, T, D) with batch_first, (T, D) for one sequence, or a PackedSequence; arrays too.
+        loss: called with the module's output, as the module returns it; returns a loss per sample (B,) or a scalar
+            that is their sum. It is called in `dtype`, or in the module's own where that fails. None projects the
+            last state of the top layer on one fixed random unit vector, the same for all models and samples.
         state: the initial state as the module takes it, h0 or (h0, c0); None = zero.
-        at: keep only the share of ∂ℓ/∂output at this step (-1 = the last); None keeps all.
+        at: keep only the share of ∂ℓ/∂output at this step of `direction` (-1 = each sample's last); None keeps all.
+        lengths: (B,) time steps of each sample, T at most; after them inputs aren't read, and the output is zero.
+        resets: (T, B), true where a sequence begins anew: the state starts over from zero before that step.
+        direction: forward, or of a bidirectional module backward: arrays then run from a sequence's end to its start,
+            the order of reading. Both directions are run, and gradients go through both.
         dtype: what the engine computes in, torch.float64 or torch.float32.
         seed: of the random unit vector.
 
     Raises:
-        TypeError: for another kind of module.
-        ValueError: for bidirectional, projected, packed or unlike modules, other shapes, inputs that are not finite.
+        TypeError, ValueError: for another kind of module, unlike modules, other shapes, inputs that are not finite.
+
+    Warns:
+        UserWarning: where the inputs' axes of time and batch look interchanged, as where batch_first was forgotten.
 
     >>> tape = record(nn.LSTM(3, 16), torch.randn(50, 8, 3))
     >>> tape.cell_grad.shape  # (S, L, T, B, H)
     (1, 1, 50, 8, 16)
     """
-    modules = list(module_or_modules) if isinstance(module_or_modules, _SEVERAL) else [module_or_modules]
+    modules = plain_modules(module_or_modules)
+    reverse = _is_reverse(direction, modules[0])
     with one_thread(), torch.no_grad():
-        unroll, top = run_forward(modules, inputs, state, dtype)
-        require_finite(inputs.to(dtype), "inputs", Layout.of(modules[0], inputs).axes)
-        if at is not None and not (isinstance(at, Integral) and -len(top) <= at < len(top)):
-            raise ValueError(f"at={at!r}: expected {-len(top)} to {len(top) - 1} for {len(top)} steps")
-        if loss is None:
-            output_grad = torch.zeros_like(top)
-            output_grad[-1] = unit_vector(top.shape[-1], seed).to(top)
-        else:
-            output_grad = _loss_grads(loss, top, modules[0], inputs)
-        if at is not None:
-            share = output_grad[at].clone()
-            output_grad.zero_()[at] = share
-        unroll.backward(output_grad.mT)
-        return unroll.tape(tuple(output_grad.flatten(1).ne(0).any(1).nonzero().flatten().tolist()))
+        batch = read_batch(modules[0], inputs, lengths, resets, _checked_dtype(dtype))
+        return _record_batch(modules, batch, loss, state, at, reverse, seed)
+
+
+def _record_batch(
+    modules: Sequence[Module],
+    batch: Batch,
+    loss: Loss | None,
+    state: State | None,
+    at: int | None,
+    reverse: bool,
+    seed: int,
+) -> Tape:
+    """Run modules over a batch and back; return the tape of the forward or the `reverse` direction."""
+    run, top = _run_batch(modules, batch, state)
+    require_finite(batch.given(), "inputs", batch.layout.axes)
+    kept = None if at is None else _steps_at(at, batch, reverse)
+    if loss is None:
+        output_grad = _projection_grad(top, modules[0], batch, reverse, seed)
+    else:
+        output_grad = _loss_grads(loss, top, modules[0], batch)
+    if kept is not None:
+        output_grad.masked_fill_(~kept[:, None, :, None], 0)
+    run.backward(output_grad.mT)
+    reads = _own_units(output_grad, modules[0], reverse).ne(0).any(3).any(1)  # (T, B)
+    if reverse:
+        reads = batch.flip(reads) & batch.inside
+    steps = tuple(reads.any(1).nonzero().flatten().tolist())
+    tape = run.tape(int(reverse)) if isinstance(run, Sequences) else run.tape()
+    return replace(tape, loss_steps=steps, reads=reads.numpy())
+
+
+def _own_units(output: Tensor, module: Module, reverse: bool) -> Tensor:
+    """Return the part of outputs, or of their gradients, that one direction gives, (..., P); a view."""
+    P = output.shape[-1] // (1 + module.bidirectional)
+    return output[..., P:] if reverse else output[..., :P]
+
+
+def _projection_grad(top: Tensor, module: Module, batch: Batch, reverse: bool, seed: int) -> Tensor:
+    """Return ∂ℓ/∂output, (T, S, B, ·), of the loss that projects each sample's last output on a random unit vector."""
+    output_grad = torch.zeros_like(top)
+    own = _own_units(output_grad, module, reverse).transpose(1, 2)  # (T, B, S, P)
+    own[_steps_at(-1, batch, reverse)] = unit_vector(own.shape[-1], seed).to(top)
+    return output_grad
 
 
 def run_forward(
-    modules: Sequence[Module], inputs: Tensor, state: State | None, dtype: torch.dtype
+    modules: Sequence[nn.Module], inputs: Inputs, state: State | None, dtype: torch.dtype
 ) -> tuple[Unroll, Tensor]:
-    """Unroll modules over inputs; return the unroll and the top layer's states, (T, S, B, H). Raises as `record`."""
-    _refuse_unsupported(modules)
+    """Unroll modules of one direction over inputs of one length; return the unroll and the top layer's states.
+
+    The states are (T, S, B, H). It raises what `record` does, and a ValueError for modules and inputs that only
+    `record` takes.
+    """
+    plain = plain_modules(modules)
+    first = plain[0]
+    if first.bidirectional:
+        raise ValueError("bidirectional=True: not supported here, expected one direction of time; record takes both")
+    if first.proj_size:
+        raise ValueError(f"proj_size={first.proj_size}: not supported here, expected 0; record takes projections")
+    if isinstance(inputs, PackedSequence):
+        raise ValueError(
+            "inputs=PackedSequence: expected a tensor; packed sequences are not supported here, record takes them"
+        )
+    run, top = _run_batch(plain, read_batch(first, inputs, None, None, _checked_dtype(dtype)), state)
+    assert isinstance(run, Unroll)
+    return run, top
+
+
+def _run_batch(modules: Sequence[Module], batch: Batch, state: State | None) -> tuple[Unroll | Sequences, Tensor]:
+    """Run modules over a batch; return the run, and the top layer's states of all directions, (T, S, B, ·)."""
     first = modules[0]
+    weights = stacked_weights(modules, batch.x.dtype)
+    kind = cell_name(first), getattr(first, "nonlinearity", "tanh")
+    T, B, _ = batch.x.shape
+    run: Unroll | Sequences
+    if batch.even and not first.bidirectional and not first.proj_size:
+        run = Unroll(*kind, weights, T, B)
+    else:
+        run = Sequences(*kind, weights, batch.lengths, batch.begins)
+    if state is not None:
+        parts = _initial_state(state, first, len(modules), batch)
+        run.start(parts)
+    return run, run.forward(batch.x).mT
+
+
+def _checked_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return a dtype that the engine computes in; ValueError for another."""
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype={dtype}: expected torch.float64, or torch.float32, whose smallest number is 1e-38")
-    if not isinstance(inputs, Tensor):
-        raise ValueError(f"inputs={type(inputs).__name__}: expected a tensor; packed sequences are not supported")
-    if inputs.dim() not in (2, 3) or inputs.shape[-1] != first.input_size or not inputs.numel():
-        axes = "batch, time" if first.batch_first else "time, batch"
-        raise ValueError(f"inputs of shape {tuple(inputs.shape)}: expected ({axes}, {first.input_size})")
-    weights = {
-        name: torch.stack([getattr(module, name).detach().to("cpu", dtype) for module in modules])
-        for name in _names(first)
-    }
-    like = weights["weight_hh_l0"]
-    layout = Layout.of(first, inputs)
-    x = layout.to_engine(inputs.detach().to(like))
-    T, B, _ = x.shape
-    unroll = Unroll(cell_name(first), getattr(first, "nonlinearity", "tanh"), weights, T, B)
-    if state is not None:
-        unroll.start(_initial_state(state, first, len(modules), layout, like, B))
-    return unroll, unroll.forward(x).mT
+    return dtype
 
 
-def cell_name(module: object) -> str:
-    """Return rnn, lstm or gru; TypeError where a module is none of torch's three."""
-    for name, kind in MODULES.items():
-        if isinstance(module, kind):
-            return name
-    raise TypeError(f"{type(module).__name__}: expected nn.RNN, nn.LSTM or nn.GRU, or a list of one of them")
+def _is_reverse(direction: str, module: Module) -> bool:
+    """Return whether the backward direction is meant; ValueError where a module doesn't have it."""
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
+    if direction == "backward" and not module.bidirectional:
+        raise ValueError("direction='backward': this module reads forward alone, expected bidirectional=True")
+    return direction == "backward"
 
 
-def _refuse_unsupported(modules: Sequence[Module]) -> None:
-    """Raise a TypeError or ValueError for modules that the engine can't unroll together."""
-    if not modules:
-        raise ValueError("no module: expected at least one nn.RNN, nn.LSTM or nn.GRU")
-    for k, module in enumerate(modules):
-        kind = MODULES[cell_name(module)]
-        if type(module).forward is not kind.forward:
-            raise TypeError(f"{type(module).__name__} has a forward of its own: expected {kind.__name__}'s")
-        if module.bidirectional:
-            raise ValueError("bidirectional=True: not supported, a distance needs one direction of time")
-        if module.proj_size:
-            raise ValueError(f"proj_size={module.proj_size}: projections are not supported, expected 0")
-        if _signature(module) != _signature(modules[0]):
-            raise ValueError(f"module {k} is unlike module 0: expected the same kind, layout and shapes in all")
+def _steps_at(at: int, batch: Batch, reverse: bool) -> Tensor:
+    """Return where step `at` of each sample lies, (T, B) of booleans; ValueError where no sample has it."""
+    T = int(batch.lengths.max())
+    if not (isinstance(at, Integral) and -T <= at < T):
+        raise ValueError(f"at={at!r}: expected {-T} to {T - 1} for {T} steps")
+    steps = torch.arange(len(batch.x)).unsqueeze(1)
+    wanted = batch.lengths + at if at < 0 else torch.full_like(batch.lengths, int(at))  # in the order of reading
+    return batch.inside & (steps == (batch.lengths - 1 - wanted if reverse else wanted))
 
 
-def _signature(module: Module) -> tuple:
-    """Return kind, layout, activation and shapes, which must be equal in modules that run together."""
-    shapes = [(name, getattr(module, name).shape) for name in _names(module)]
-    return cell_name(module), module.batch_first, getattr(module, "nonlinearity", None), shapes
-
-
-def _names(module: Module) -> list[str]:
-    """Return torch's parameter names; they are attributes of the module even under weight norm or pruning."""
-    parts = PARAMETERS if module.bias else PARAMETERS[:2]
-    return [f"{part}_l{layer}" for layer in range(module.num_layers) for part in parts]
-
-
-def _initial_state(state: State, module: Module, S: int, layout: Layout, like: Tensor, B: int) -> list[Memory]:
-    """Convert h0, or (h0, c0), from a module's layout to that of `Unroll.start`: by layer, (S, H, B) each.
+def _initial_state(state: State, module: Module, S: int, batch: Batch) -> list[Memory]:
+    """Convert h0, or (h0, c0), from a module's layout to the engine's: by layer and direction, (S, ·, B) each.
 
     Raises:
         ValueError: for another number of tensors than the module takes, and other shapes.
     """
-    parts = list(state) if isinstance(state, tuple | list) else [state]
-    wanted = 2 if isinstance(module, nn.LSTM) else 1
-    L, H = module.num_layers, module.hidden_size
-    shape = layout.state_shape(L, B, H)
-    if len(parts) != wanted or any(not isinstance(part, Tensor) or tuple(part.shape) != shape for part in parts):
-        got = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else repr(part) for part in parts)
-        expected = f"(h0, c0), both {shape}" if wanted == 2 else shape
-        raise ValueError(f"state of shape {got}: expected {expected}")
-    by_layer = [part.detach().to(like).reshape(L, 1, B, H).mT for part in parts]  # (L, 1, H, B)
+    parts = [torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+             for part in (state if isinstance(state, tuple | list) else [state])]  # fmt: skip
+    B, L = len(batch.lengths), module.num_layers * (1 + module.bidirectional)
+    units = [module.proj_size or module.hidden_size, module.hidden_size][: 1 + isinstance(module, nn.LSTM)]
+    shapes = [batch.layout.state_shape(L, B, H) for H in units]
+    if L == 1:  # a cell takes its state without an axis of layers
+        parts = [p.unsqueeze(0) if isinstance(p, Tensor) and p.dim() == len(shapes[0]) - 1 else p for p in parts]
+    found = [tuple(part.shape) if isinstance(part, Tensor) else repr(part) for part in parts]
+    if found != shapes:
+        equal = f"both {shapes[0]}" if shapes[0] == shapes[-1] else f"{shapes[0]} and {shapes[-1]}"
+        expected = f"(h0, c0), {equal}" if len(units) == 2 else shapes[0]
+        raise ValueError(f"state of shape {', '.join(map(str, found))}: expected {expected}")
+    by_layer = [part.detach().to(batch.x).reshape(L, 1, B, -1).mT for part in parts]  # (L, 1, H, B)
     return [tuple(part[k].expand(S, -1, -1) for part in by_layer) for k in range(L)]
 
 
@@ -207,22 +223,32 @@ def unit_vector(H: int, seed: int) -> Tensor:
     return vector / vector.norm()
 
 
-def _loss_grads(loss: Loss, top: Tensor, module: Module, inputs: Tensor) -> Tensor:
-    """Return ∂ℓ/∂output of every model, (T, S, B, H), for outputs `top` of the same shape."""
-    layout, device = Layout.of(module, inputs), next(module.parameters()).device
-    return torch.stack([_loss_grad(loss, own, layout, device) for own in top.unbind(1)], 1)
+def _loss_grads(loss: Loss, top: Tensor, module: Module, batch: Batch) -> Tensor:
+    """Return ∂ℓ/∂output of every model, (T, S, B, H), for outputs `top` of the same shape; zero in padding.
 
-
-def _loss_grad(loss: Loss, top: Tensor, layout: Layout, device: torch.device) -> Tensor:
-    """Call the loss with one model's output (T, B, H) on `device`; return ∂ℓ/∂output, (T, B, H)."""
-    with torch.inference_mode(False), torch.enable_grad():
-        top = top.clone().to(device).requires_grad_()
+    The loss is called in the outputs' precision, and where it can't compute in that, in the module's own.
+    """
+    weight = next(module.parameters())
+    grads = []
+    for own in top.unbind(1):
         try:
-            value = loss(layout.from_engine(top))
-        except RuntimeError as error:
-            error.add_note(f"record calls loss with an output in {top.dtype}; its argument dtype chooses another")
-            raise
-        return gradient_of(summed_loss(value, top.shape[1]), top).cpu()
+            grad = _loss_grad(loss, own.to(weight.device), batch.layout)
+        except (RuntimeError, ValueError, TypeError):  # a module in the loss, such as a head, takes one dtype alone
+            if weight.dtype == top.dtype:
+                raise
+            grad = _loss_grad(loss, own.to(weight), batch.layout)
+        grads.append(grad.to(top))
+    stacked = torch.stack(grads, 1)
+    warn_of_swapped_axes(stacked, batch)
+    return stacked if batch.even else stacked.masked_fill_(~batch.inside[:, None, :, None], 0)
+
+
+def _loss_grad(loss: Loss, output: Tensor, layout: Layout) -> Tensor:
+    """Call the loss with one model's output (T, B, H); return ∂ℓ/∂output, (T, B, H)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        output = output.clone().requires_grad_()
+        value = loss(layout.from_engine(output))
+        return gradient_of(summed_loss(value, output.shape[1]), output)
 
 
 def summed_loss(value: object, B: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -136,23 +137,38 @@ class Unroll:
             loss_steps: the steps whose output the loss reads; negative ones count from the end.
             weight_grad: whether to compute `Tape.weight_grad`, the one part that takes extra time; else it is empty.
         """
-        layers, lowest = self.layers, self.layers[0]
-        has_cell_state = len(lowest.memories) == 2
-        return Tape(
-            model=self.cell,
-            activation=self.activation,
-            loss_steps=tuple(t % self.T for t in loss_steps),
-            hidden=_public([layer.h[1:] for layer in layers]),
-            hidden_grad=_public([layer.dh[1:] for layer in layers]),
-            cell=_public([layer.memories[1][1:] for layer in layers]) if has_cell_state else None,
-            cell_grad=_public([layer.memory_grads[1][1:] for layer in layers]) if has_cell_state else None,
-            input_grad=lowest.dx.permute(1, 0, 3, 2).numpy(),
-            gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in lowest.gates},
-            weight_grad=_recurrent_shares(layers if weight_grad else []),
-            keep_gate=KEEP_GATE.get(self.cell),
-            ranges=lowest.gate_ranges(),
-            lengths=np.full(lowest.B, self.T),
-        )
+        steps = tuple(t % self.T for t in loss_steps)
+        return tape_of_layers(self, self.layers, self.layers[0].dx, steps, weight_grad=weight_grad)
+
+
+class Cell(Protocol):
+    """What a tape says of its cell."""
+
+    cell: str
+    activation: str
+
+
+def tape_of_layers(
+    of: Cell, layers: list[Layer], input_grad: Tensor, loss_steps: tuple[int, ...], *, weight_grad: bool = True
+) -> Tape:
+    """Return what layers recorded, in the public order; `input_grad` is (T, S, D, B)."""
+    lowest = layers[0]
+    has_cell_state = len(lowest.memories) == 2
+    return Tape(
+        model=of.cell,
+        activation=of.activation,
+        loss_steps=loss_steps,
+        hidden=_public([layer.h[1:] for layer in layers]),
+        hidden_grad=_public([layer.dh[1:] for layer in layers]),
+        cell=_public([layer.memories[1][1:] for layer in layers]) if has_cell_state else None,
+        cell_grad=_public([layer.memory_grads[1][1:] for layer in layers]) if has_cell_state else None,
+        input_grad=input_grad.permute(1, 0, 3, 2).numpy(),
+        gates={gate: _public([layer.rows(layer.gate, gate) for layer in layers]) for gate in lowest.gates},
+        weight_grad=_recurrent_shares(layers if weight_grad else []),
+        keep_gate=KEEP_GATE.get(of.cell),
+        ranges=lowest.gate_ranges(),
+        lengths=np.full(lowest.B, lowest.T),
+    )
 
 
 def _recurrent_shares(layers: list[Layer]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The gradient against distance: curves, threshold, horizons."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,6 +20,7 @@ TITLES = {
     "carry": "gradient left, by the gate alone",
 }
 DOWN = 1e-300  # where the line below a horizon ends: lower than any axis
+FEWEST = 0.1  # share of the sequences that a distance must have to be drawn
 APART = 0.1  # in powers of ten; a line closer to a curve than this is hidden by it
 
 
@@ -39,6 +41,8 @@ def decay(
 ) -> go.Figure:
     """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
+    Where sequences have unlike lengths, it ends at the last distance that a tenth of them reach, and says so.
+
     Args:
         decays: by cell, drawn in full.
         before: by cell, drawn faint beside them, such as before training.
@@ -54,15 +58,32 @@ def decay(
         answers: by cell, what it answers, for the legend: a horizon alone would look like memory.
     """
     size = 20 if large else 14
+    drawn = [*shown(decays).values()]
+    notes = _underflow(shown(decays), relative, size) + _few_left(decays, size)
     return style.figure(
         traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name, answers or {}),
         {
-            "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(decays.values())},
-            "yaxis": size_axis([*decays.values(), *(before or {}).values()], relative, full_depth),
-            "annotations": (threshold_label(decays, size) if relative else []) + _underflow(decays, relative, size),
+            "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(drawn)},
+            "yaxis": size_axis([*drawn, *shown(before or {}).values()], relative, full_depth),
+            "annotations": (threshold_label(decays, size) if relative else []) + notes,
         },
         height=height,
         size=size,
+    )
+
+
+def shown(decays: Mapping[str, Decay]) -> dict[str, Decay]:
+    """Return by cell what is drawn of its decay: up to the last distance that enough of the sequences reach."""
+    return {cell: _cut(decay) for cell, decay in decays.items()}
+
+
+def _cut(decay: Decay) -> Decay:
+    if decay.samples is None or not len(decay.samples) or decay.samples[-1] >= FEWEST * decay.samples[0]:
+        return decay
+    count = int(np.count_nonzero(decay.samples >= FEWEST * decay.samples[0]))
+    names = ("distance", "norm", "mean_square", "relative", "low", "high", "samples")
+    return replace(
+        decay, relatives=decay.relatives[:, :count], **{name: getattr(decay, name)[:count] for name in names}
     )
 
 
@@ -141,6 +162,7 @@ def traces(
 ) -> list[go.Scatter]:
     """Return the traces of a decay picture: spread, before, carry, curves, threshold, horizons, legend."""
     lines: list[go.Scatter] = []
+    whole, decays, before, carry = decays, shown(decays), shown(before), shown(carry)
     for cell, decay in decays.items():
         if spread == "band" and relative:
             lines.append(_band(cell, decay, position))
@@ -153,7 +175,7 @@ def traces(
             _curve(cell, decay, relative, position, "by the gate alone", style.colour_of(cell), 1.5, "dashdot")
         )
     lines += [_curve(cell, decay, relative, position, "", style.colour_of(cell), 3) for cell, decay in decays.items()]
-    lines += [_named(cell, decay, states, relative, answers.get(cell, "")) for cell, decay in decays.items()]
+    lines += [_named(cell, decay, states, relative, answers.get(cell, "")) for cell, decay in whole.items()]
     if before:
         lines.append(style.key(before_name, width=1.5, opacity=0.6))
     if any(_apart(decay, decays[cell], relative) for cell, decay in carry.items()):
@@ -162,7 +184,7 @@ def traces(
         last = max(decay.distance[-1] for decay in decays.values())
         lines.append(style.level((0, last), threshold_of(decays), "threshold"))
         for cell, decay in decays.items():
-            lines += [_dot(cell, decay, position)] if np.isfinite(decay.horizon) else []
+            lines += [_dot(cell, decay, position)] if decay.horizon < len(decay.distance) else []
     return lines
 
 
@@ -205,9 +227,25 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
         below = np.flatnonzero(np.isfinite(values) & (values < SMALLEST))
         if len(below):
             starts.append(f"{cell.upper()} from {below[0]}")
-    corner = {"x": 1, "y": 1, "xref": "x domain", "yref": "y domain", "xanchor": "right", "yanchor": "top"}
-    look = {"showarrow": False, "font": {"color": style.NEUTRAL, "size": size - 2}}
-    return [{"text": f"below floating point: {', '.join(starts)}"} | corner | look] if starts else []
+    return [_note(f"below floating point: {', '.join(starts)}", 1, size)] if starts else []
+
+
+def _few_left(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
+    """Return a note on the distances at which a picture ends since fewer than a tenth of the sequences reach on."""
+    ends = [
+        f"{cell.upper()} from {len(drawn.distance)}"
+        for cell, drawn in shown(decays).items()
+        if len(drawn.distance) < len(decays[cell].distance)
+    ]
+    return [_note(f"fewer than a tenth of the sequences: {', '.join(ends)}", 0.93, size)] if ends else []
+
+
+def _note(text: str, y: float, size: int) -> style.Layout:
+    """Return a note at the right of the picture, at a share of its height."""
+    return {
+        "text": text, "x": 1, "y": y, "xref": "x domain", "yref": "y domain", "xanchor": "right", "yanchor": "top",
+        "showarrow": False, "font": {"color": style.NEUTRAL, "size": size - 2},
+    }  # fmt: skip
 
 
 def _named(cell: str, decay: Decay, states: Mapping[str, str], relative: bool, answer: str) -> go.Scatter:

@@ -181,6 +181,9 @@ def _check_decay(decay: Decay) -> None:
     require(_within(horizons, 0, T - 1), "Decay.horizon")
     require(bool((np.isnan(horizons) | (horizons % 1 == 0)).all()), "Decay.horizon")
     require(0 <= decay.excluded <= decay.horizons.size, "Decay.excluded")
+    if decay.samples is not None:
+        fewer = np.diff(decay.samples) <= 0
+        require(bool(fewer.all() and ((decay.samples > 0) & (decay.samples < COUNT)).all()), "Decay.samples")
 
 
 def _check_memory(memory: Memory) -> None:

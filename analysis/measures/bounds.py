@@ -10,12 +10,33 @@ SATURATED = 0.99  # of a state through tanh, which lies between -1 and 1
 def activation_bounds(tape: Tape, layer: int = -1) -> Bounds:
     """Return quantiles of |h_t| and |c_t| over models, samples and units, and where they leave the finite range.
 
+    What lies after a sample's last step isn't counted.
+
     Raises:
         ValueError: for a layer that the tape does not have.
     """
     tape.require_layer(layer)
-    hidden = np.abs(tape.hidden[:, layer])
-    cell = None if tape.cell is None else np.abs(tape.cell[:, layer])
+    hidden, cell = tape.hidden[:, layer], None if tape.cell is None else tape.cell[:, layer]
+    if (tape.lengths == hidden.shape[1]).all():
+        return _bounds(hidden, cell)
+    steps = [
+        _bounds(hidden[:, t : t + 1, there], None if cell is None else cell[:, t : t + 1, there])
+        for t in range(tape.lengths.max())
+        for there in [tape.lengths > t]
+    ]
+    overflow = [t for t, step in enumerate(steps) if step.overflow_step is not None]
+    return Bounds(
+        levels=LEVELS,
+        hidden=np.concatenate([step.hidden for step in steps], axis=1),
+        cell=None if cell is None else np.concatenate([step.cell for step in steps], axis=1),
+        saturated=np.concatenate([step.saturated for step in steps]),
+        overflow_step=overflow[0] if overflow else None,
+    )
+
+
+def _bounds(hidden: np.ndarray, cell: np.ndarray | None) -> Bounds:
+    """Return the bounds of states (S, T, B, H)."""
+    hidden, cell = np.abs(hidden), None if cell is None else np.abs(cell)
     finite = np.isfinite(hidden).all(axis=(0, 2, 3))
     if cell is not None:
         finite &= np.isfinite(cell).all(axis=(0, 2, 3))

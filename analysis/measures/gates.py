@@ -101,7 +101,9 @@ def gate_sample(
     """
     if not tape.gates:
         raise _no_gates(tape)
-    gates = {name: values[model, layer, :, sample] for name, values in tape.gates.items()}  # (T, H)
+    gates = {
+        name: values[model, layer, : tape.lengths[sample], sample] for name, values in tape.gates.items()
+    }  # (T, H)
     H = next(iter(gates.values())).shape[1]
     units = np.argsort(gates[tape.keep_gate].mean(0), kind="stable") if tape.keep_gate else np.arange(H)
     return GateSample(

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from analysis.engine.axes import ALIKE, CORNER
 from analysis.engine.cost import multiply_adds, numbers_per_step
 from analysis.models.errors import UnusableError
 from analysis.models.files import read_array
@@ -20,8 +21,6 @@ from analysis.models.limits import (
 
 NUMBERS = 20_000_000  # the most that a recording may keep
 MULTIPLY_ADDS = 3e9  # the most in a forward pass: some seconds on one core
-CORNER = 100  # how many sequences, steps and inputs are compared with their neighbours
-ALIKE = 0.8  # the other order is likelier if its steps differ by less than this share of its sequences
 
 
 def read_inputs(data: bytes, name: str, stack: RecurrentStack) -> np.ndarray:

@@ -175,7 +175,9 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
     for key, tensor in parts.items():
         match = _match(key)
         if match["part"] == "weight_hr":
-            raise UnusableError("with projections (weight_hr), not supported: expected proj_size=0")
+            raise UnusableError(
+                "with projections (weight_hr), not supported here: expected proj_size=0; record takes the module"
+            )
         if match["more"]:
             raise UnusableError(f"{key} is made by pruning or the like: expected plain weights, after its removal")
         name = f"{match['part']}_l{_layer(key)}"

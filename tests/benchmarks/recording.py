@@ -5,6 +5,9 @@ torch, the fused `torch.nn` layer, recording nothing; usual, a cell loop with `r
 gates kept; goldfish, S models at once, everything in `Tape`. The three take turns; each figure is a median.
 Then `record_steps` on each cell written as a step, beside a plain loop over the same step with `retain_grad` on every
 state, with weights that get gradients in the loop, and with frozen ones.
+Then `record` of a bidirectional module and of packed sequences, as ratios to the same module of one direction on
+unpacked ones: packed lengths are drawn from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and
+one of T with all others of T/20 (both against all of T).
 """
 
 import argparse
@@ -20,7 +23,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from analysis import gradient_matrix, record_steps
+from analysis import gradient_matrix, record, record_steps
 from analysis.engine.unroll import Unroll
 from tests.helpers.steps import step_of
 
@@ -152,6 +155,22 @@ def by_step(cell: str, B: int, T: int, H: int, frozen: bool) -> list[Callable[[]
     return [loop, lambda: record_steps(step, inputs, state, lambda output: output[-1].sum())]
 
 
+def ratios(cell: str, B: int, T: int, H: int, layers: int) -> list[float]:
+    """What a bidirectional module and packed sequences take, as the table's columns."""
+    inputs, generator = torch.randn(T, B, D), torch.Generator().manual_seed(0)
+    one, both = MODULES[cell](D, H, layers), MODULES[cell](D, H, layers, bidirectional=True)
+    like, any_lengths = (torch.randint(low, T + 1, (B,), generator=generator) for low in (T // 2, 1))
+    alone = torch.full((B,), T // 20)
+    for lengths in (like, any_lengths, alone):
+        lengths[0] = T
+    batches = [nn.utils.rnn.pack_padded_sequence(inputs, lengths, enforce_sorted=False)
+               for lengths in (like, any_lengths, alone)]  # fmt: skip
+    runs = [(one, inputs), (both, inputs), (one, inputs[: round(like.float().mean().item())]),
+            *((one, batch) for batch in batches)]  # fmt: skip
+    plain, twice, same, *packed = in_turns([lambda run=run: record(*run) for run in runs])
+    return [twice / plain, packed[0] / same, packed[1] / plain, packed[2] / plain]
+
+
 def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]:
     """The gradient matrix in the usual way: a cell loop, and one `torch.autograd.grad` for each step's loss."""
     weights = [p.detach().clone() for p in module.parameters()]
@@ -232,6 +251,13 @@ def main() -> None:
             pairs = [in_turns(by_step(cell, B, T, H, frozen)) for frozen in (False, True)]
             times = "".join(f"{loop:10.2f}{ours:10.2f}{ours / loop:9.2f}" for loop, ours in pairs)
             print(f"{cell:6}{B:5}{T:5}{H:5}{times}", flush=True)
+
+    print("\nboth directions / one; packed, lengths T/2 to T / same work; 1 to T / all T; one T, others T/20 / all T")
+    for B, T, H in sizes:
+        for cell in MODULES:
+            for layers in (1, 2):
+                found = "".join(f"{ratio:9.2f}" for ratio in ratios(cell, B, T, H, layers))
+                print(f"{cell:6}{B:5}{T:5}{H:5} L ={layers}{found}", flush=True)
 
     print("\npeak memory, MiB beyond the imports, B = 32, H = 64, S = 1: torch, usual, goldfish")
     for T in (500, 1000):

@@ -265,8 +265,40 @@ def test_a_parametrized_module_is_read_as_it_computes(name):
     np.testing.assert_allclose(tape.hidden_grad, wanted.hidden_grad, atol=1e-6)
 
 
+def test_an_array_is_inputs():
+    x = draw(T, B, D)
+    assert record(build("gru"), x.numpy()) == record(build("gru"), x)
+    assert record(build("gru"), x.float().numpy()[:, ::-1]) == record(build("gru"), x.float().flip(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_loss_with_a_head_is_called_in_its_precision(dtype):
+    """A head in float32 can't take the engine's float64; what follows from its gradient is in float64 again."""
+    module = build("lstm").to(dtype)
+    head, x, targets = nn.Linear(H, 3).to(dtype), draw(T, B, D), torch.tensor([0, 1, 2, 0])
+    seen = []
+
+    def loss(output):
+        seen.append(output.dtype)
+        return nn.functional.cross_entropy(head(output[-1]), targets, reduction="none")
+
+    tape = record(module, x, loss)
+    assert seen[-1] == dtype
+    assert tape.hidden_grad.dtype == np.float64
+    wanted = record(module, x, lambda output: nn.functional.cross_entropy(
+        nn.functional.linear(output[-1], head.weight.double(), head.bias.double()), targets, reduction="none"
+    ))  # fmt: skip
+    scale = np.abs(wanted.hidden_grad).max()
+    np.testing.assert_allclose(tape.hidden_grad, wanted.hidden_grad, rtol=0, atol=1e-6 * scale)
+    vector = torch.tensor(tape.hidden_grad[0, -1, -1])
+    again = record(module, x, lambda output: (output[-1] * vector).sum())  # the same gradient at the output
+    np.testing.assert_array_equal(again.cell_grad, tape.cell_grad)
+
+
 def test_a_state_as_a_list_is_a_state():
     state = [draw(1, B, H), draw(1, B, H, seed=1)]
+    arrays = [part.numpy() for part in state]
+    assert record(build("lstm"), draw(T, B, D), state=arrays) == record(build("lstm"), draw(T, B, D), state=state)
     assert record(build("lstm"), draw(T, B, D), state=state) == record(build("lstm"), draw(T, B, D), state=tuple(state))
 
 

@@ -7,14 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import record
-from tests.engine.test_recording import B, D, H, T, build, draw
+from analysis import gradient_matrix, record
+from tests.engine.test_recording import B, D, H, T, build
 
 REFUSED = {  # a module, inputs, further arguments, what is raised and what it says
-    "bidirectional": (lambda: nn.LSTM(D, H, bidirectional=True), (T, B, D), {}, ValueError, "bidirectional=True"),
-    "projections": (lambda: nn.LSTM(D, H, proj_size=2), (T, B, D), {}, ValueError, "proj_size=2.*expected 0"),
     "linear": (lambda: nn.Linear(D, H), (T, B, D), {}, TypeError, r"Linear: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
-    "cell": (lambda: nn.LSTMCell(D, H), (T, B, D), {}, TypeError, r"LSTMCell: expected nn\.RNN, nn\.LSTM or nn\.GRU"),
     "text": (lambda: "lstm", (T, B, D), {}, TypeError, r"str: expected nn\.RNN"),
     "none": (lambda: None, (T, B, D), {}, TypeError, r"NoneType: expected nn\.RNN"),
     "empty": (list, (T, B, D), {}, ValueError, "expected at least one"),
@@ -62,10 +59,21 @@ REFUSED = {  # a module, inputs, further arguments, what is raised and what it s
 }  # fmt: skip
 
 
-def test_packed_sequences_are_refused():
-    packed = nn.utils.rnn.pack_padded_sequence(draw(T, 2, D), [T, T - 1])
-    with pytest.raises(ValueError, match=r"PackedSequence: expected a tensor; packed sequences"):
-        record(build("gru"), packed)
+ONLY_RECORD = {  # what record takes and measures of one direction and one length don't
+    "bidirectional": (nn.LSTM(D, H, bidirectional=True), torch.zeros(T, B, D), "bidirectional=True.*record takes both"),
+    "projections": (nn.LSTM(D, H, proj_size=2), torch.zeros(T, B, D), "proj_size=2.*expected 0; record takes"),
+    "packed": (
+        nn.LSTM(D, H), nn.utils.rnn.pack_padded_sequence(torch.zeros(T, 2, D), [T, T - 1]),
+        "PackedSequence: expected a tensor; packed sequences are not.*record takes them",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ONLY_RECORD)
+def test_a_gradient_matrix_refuses_what_only_record_takes(case):
+    module, inputs, message = ONLY_RECORD[case]
+    with pytest.raises(ValueError, match=message):
+        gradient_matrix(module, inputs)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +97,16 @@ def test_inputs_beyond_the_precision_are_refused():
         record(nn.GRU(D, H), torch.full((T, B, D), 1e300, dtype=torch.float64), dtype=torch.float32)
 
 
-def test_an_array_is_refused():
-    with pytest.raises(ValueError, match="inputs=ndarray: expected a tensor"):
-        record(build("gru"), np.zeros((T, B, D)))
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([[[0.0] * D] * B] * T, r"inputs=list: expected a tensor, an array.*torch\.as_tensor\(inputs\) makes"),
+        (np.array([[["a"] * D]]), r"inputs of <U1: expected numbers; inputs\.astype\(float\) converts"),
+    ],
+)
+def test_inputs_of_other_kinds_are_refused_with_what_to_do(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        record(build("gru"), inputs)
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -132,10 +147,7 @@ def test_a_state_with_a_part_missing_is_refused():
         record(nn.LSTM(2, 3), torch.zeros(4, 1, 2), state=(torch.zeros(1, 1, 3), None))
 
 
-def test_a_loss_in_another_precision_is_explained():
-    head = nn.Linear(3, 1)
-    with pytest.raises(RuntimeError) as caught:
+def test_the_error_of_a_loss_is_raised_as_it_is_in_the_modules_precision():
+    head = nn.Linear(4, 1)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         record(nn.GRU(2, 3), torch.zeros(4, 1, 2), lambda output: head(output[-1]).sum())
-    assert caught.value.__notes__ == [
-        "record calls loss with an output in torch.float64; its argument dtype chooses another"
-    ]

@@ -64,6 +64,26 @@ def test_a_band_is_drawn_where_both_of_its_edges_are_finite():
     assert [*band.x] == [0, 1, 4, 4, 1, 0] and [*band.y] == [2, 3, 6, 5, 2, 1]
 
 
+def test_a_picture_ends_where_fewer_than_a_tenth_of_the_sequences_are_left():
+    """Thirty sequences of 6 time steps, two of 20: from distance 6 on, 2 of 32 are left."""
+    lengths = np.array([6] * 30 + [20] * 2)
+    present = np.arange(20)[:, None] < lengths
+    norms = np.where(present, 0.9 ** np.arange(20.0)[:, None], np.nan)[None]
+    found = decay_of_norms(norms, "memory", present=present)
+    assert found.horizon == 19 and [*found.samples] == [32] * 6 + [2] * 14
+    figure = decay({"gru": found}, carry={"gru": found}, spread="seeds")
+    for name in ("GRU", "GRU model 0", "GRU by the gate alone"):
+        assert [*named(figure, name).x] == [0, 1, 2, 3, 4, 5]
+    assert figure.layout.xaxis.range[1] < 6
+    assert "fewer than a tenth of the sequences: GRU from 6" in [note.text for note in figure.layout.annotations]
+    assert "GRU: ≥ 19 time steps" in legend(figure)
+    enough = replace(found, samples=np.array([32] * 6 + [4] * 14))
+    for whole in (enough, replace(found, samples=None)):
+        figure = decay({"gru": whole})
+        assert len(named(figure, "GRU").x) == 20
+        assert not any("tenth" in note.text for note in figure.layout.annotations)
+
+
 def test_decay_by_position_absolute_and_by_seed(decays):
     figure = decay(decays, position=True, relative=False)
     trace = named(figure, "RNN")

@@ -17,7 +17,7 @@ def make_tape(**parts):
         "model": "rnn", "activation": "tanh", "loss_steps": (hidden.shape[2] - 1,), "hidden": hidden,
         "hidden_grad": hidden, "cell": None, "cell_grad": None, "input_grad": hidden[:, 0], "gates": gates,
         "weight_grad": hidden[..., 0], "keep_gate": None, "ranges": dict.fromkeys(gates, (0.0, 1.0)),
-        "lengths": np.full(hidden.shape[3], hidden.shape[2]),
+        "lengths": np.full(hidden.shape[3], hidden.shape[2]), "reads": None, "begins": None,
     }  # fmt: skip
     assert set(defaults) == {field.name for field in fields(Tape)}
     return Tape(**{**defaults, **parts})

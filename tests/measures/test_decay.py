@@ -218,13 +218,6 @@ def test_distance_counts_from_each_samples_own_last_step():
     np.testing.assert_array_equal(gradient_norms(make_tape(**arrays), "hidden"), [norms[::-1]] * S)
 
 
-def test_the_carry_of_samples_of_several_lengths_is_refused():
-    gate = np.ones((1, 1, 4, 2, 1))
-    tape = make_tape(hidden=0 * gate, gates={"keep": gate}, keep_gate="keep", lengths=np.array([4, 3]))
-    with pytest.raises(ValueError, match="samples of 3 to 4 steps: expected 4 in each"):
-        carry_decay(tape)
-
-
 def test_the_carry_goes_through_the_gate_that_the_tape_names():
     gate = np.full((1, 1, 4, 2, 1), 0.5)
     tape = make_tape(model="mine", hidden=1 + gate, gates={"leak": gate}, keep_gate="leak")
