@@ -1,0 +1,193 @@
+"""record(model, inputs): of recurrent layers themselves, and of one in a whole model by the loss of its own output."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from analysis.engine import recording
+from analysis.engine.recording import MODULES, Module, State, require_finite, unit_vector
+from analysis.models.calls import Call, Gradients, returned_tensors, tape_of_call
+from analysis.results import Tape
+
+KINDS = tuple(MODULES.values())
+Loss = Callable[[Any], Tensor]  # called with what a layer or a whole model returns
+
+
+def recurrent_layers(model: nn.Module) -> dict[str, Module]:
+    """Return the nn.RNN, nn.LSTM and nn.GRU in a model by their names in it, each once."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
+
+
+def is_whole(module: object) -> TypeGuard[nn.Module]:
+    """Return whether a module is no recurrent layer itself, nor a list of them, but holds some."""
+    if not isinstance(module, nn.Module) or isinstance(module, (*KINDS, nn.ModuleList)):
+        return False
+    return bool(recurrent_layers(module))
+
+
+def describe_layers(layers: Mapping[str, Module]) -> str:
+    """Return the names and sizes of layers, as in "encoder.rnn (LSTM, 3 inputs, 8 units)"."""
+    return ", ".join(
+        f"{name} ({type(layer).__name__}, {layer.input_size} inputs, {layer.hidden_size} units)"
+        for name, layer in layers.items()
+    )
+
+
+def record(
+    module_or_modules: nn.Module | Sequence[Module],
+    inputs: Any,  # noqa: ANN401
+    loss: Loss | None = None,
+    *,
+    state: State | None = None,
+    at: int | None = None,
+    part: str | None = None,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+) -> Tape:
+    """Run a recurrent layer, or a model that holds one, over inputs and back; return every state, gate and gradient.
+
+    The model, its gradients, buffers and mode, and the global random states stay as they are. Dropout is left out. The
+    engine computes on the CPU, wherever the model is.
+
+    A whole model runs once, in eval mode. The gradients that the loss of its own output sends back into one of its
+    layers are taken on from there, exactly. The tape is that layer's: `input_grad` is by what the layer reads, so with
+    an embedding below by the vector of each word.
+
+    Args:
+        module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape; or any other nn.Module with some
+            of them in it, for which S is 1.
+        inputs: of a layer (T, B, D), (B, T, D) with batch_first, or (T, D) for one sequence. Of a whole model whatever
+            it takes; a tuple holds several arguments.
+        loss: called with the output: of a layer in the layer's own layout and in `dtype`, of a whole model as the model
+            returns it. It returns a loss per sample (B,) or a scalar that is their sum. None projects the layer's last
+            hidden state on one fixed random unit vector, the same for all models and samples.
+        state: the initial state as a layer takes it, h0 or (h0, c0); None = zero. A whole model makes its own.
+        at: keep only the share of ∂ℓ/∂(the layer's output) at this time step (-1 = the last); None keeps all.
+        part: the layer's name in a whole model, such as "encoder.rnn", where it has several.
+        dtype: what the engine computes in, torch.float64 or torch.float32.
+        seed: of the random unit vector.
+
+    Raises:
+        TypeError: for another kind of module.
+        ValueError: for layers and inputs that can't be recorded; for a part that isn't in the model, that it doesn't
+            call exactly once, or whose output the loss doesn't depend on. The message says what is expected.
+    """
+    if is_whole(module_or_modules):
+        if state is not None:
+            raise ValueError("state: a whole model makes the states of its layers, expected None")
+        return _record_part(module_or_modules, inputs, loss, part, at, dtype, seed)
+    if part is not None:
+        raise ValueError(f"part={part!r}: it names a layer in a whole model, expected None for a layer itself")
+    layers: Any = module_or_modules  # the engine refuses what is none
+    return recording.record(layers, inputs, loss, state=state, at=at, dtype=dtype, seed=seed)
+
+
+def _record_part(
+    model: nn.Module,
+    inputs: Any,  # noqa: ANN401
+    loss: Loss | None,
+    part: str | None,
+    at: int | None,
+    dtype: torch.dtype,
+    seed: int,
+) -> Tape:
+    """Record one layer of a whole model; see `record`."""
+    name, layer = _chosen_layer(model, part)
+    found: list[tuple[Call, list[Tensor]]] = []
+
+    def keep(module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> tuple:
+        """Keep what a call read and returned; the model goes on with copies, which it may write to in place."""
+        returned = [
+            part if part.requires_grad else part.detach().requires_grad_() for part in returned_tensors(module, result)
+        ]
+        found.append((Call.of(module, args, kwargs), returned))
+        output, *states = [part.clone() for part in returned]
+        if not isinstance(result[0], Tensor):
+            output = result[0]._replace(data=output)
+        return output, tuple(states) if isinstance(module, nn.LSTM) else states[0]
+
+    with unchanged(model), torch.inference_mode(False), torch.enable_grad():
+        model.eval()
+        layer.register_forward_hook(keep, with_kwargs=True)
+        output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        if len(found) != 1:
+            raise ValueError(f"the model calls {name} {len(found)} times on these inputs: expected one call")
+        [(call, returned)] = found
+        if isinstance(call.inputs, Tensor):
+            require_finite(call.inputs, f"inputs of {name}", "in its own layout")
+        grads = _last_projection(call, returned, seed) if loss is None else _loss_grads(loss, output, returned, name)
+    try:
+        return tape_of_call(call, grads, at, dtype)
+    except (TypeError, ValueError) as error:
+        error.add_note(f"raised for {name} of {type(model).__name__}")
+        raise
+
+
+def _chosen_layer(model: nn.Module, part: str | None) -> tuple[str, Module]:
+    """Return the layer that `part` names, or the only one, with its name."""
+    layers = recurrent_layers(model)
+    if part is None and len(layers) == 1:
+        return next(iter(layers.items()))
+    if part not in layers:
+        raise ValueError(f"part={part!r}: expected the name of one layer, {describe_layers(layers)}")
+    return part, layers[part]
+
+
+def _loss_grads(loss: Loss, output: Any, returned: list[Tensor], name: str) -> Gradients:  # noqa: ANN401
+    """Return the gradients of the loss of a model's output by what a layer returned."""
+    value = loss(output)
+    if not isinstance(value, Tensor) or value.dim() > 1 or value.is_complex():
+        got = f"{tuple(value.shape)} in {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"loss returned {got}: expected a real loss per sample (B,) or their sum")
+    if value.requires_grad:
+        grads = torch.autograd.grad(value.sum(), returned, allow_unused=True)
+        if any(grad is not None for grad in grads):
+            return grads
+    raise ValueError(f"loss doesn't depend on what {name} returned: expected a function of it")
+
+
+def _last_projection(call: Call, returned: list[Tensor], seed: int) -> Gradients:
+    """Return the gradients of the loss that projects the top layer's h_n on a random unit vector."""
+    grad = torch.zeros_like(returned[1])
+    grad[-1 - call.module.bidirectional] = unit_vector(grad.shape[-1], seed).to(grad)
+    return [None, grad, *([None] if len(returned) == 3 else [])]
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Restore afterwards what a run of a model may change: modes, hooks, buffers, attributes, and random states.
+
+    Attributes are restored as they were bound, lists and dicts with what they held. Those of the weights' values and
+    gradients that a model changes in place are not: no ordinary one does.
+    """
+    modules = [(module, dict(vars(module))) for module in model.modules()]
+    containers = [
+        (value, value.copy()) for _, own in modules for value in own.values() if isinstance(value, list | dict)
+    ]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    devices = list({parameter.device for parameter in model.parameters() if parameter.is_cuda})
+    states = random.getstate(), np.random.get_state()  # teacher forcing draws from these
+    # cuDNN doesn't go back through a layer in eval mode.
+    with torch.random.fork_rng(devices), torch.backends.cudnn.flags(enabled=False):
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            for module, own in modules:
+                vars(module).clear()
+                vars(module).update(own)
+            for container, content in containers:
+                container.clear()
+                if isinstance(container, list):
+                    container.extend(content)
+                else:
+                    container.update(content)
+            with torch.no_grad():
+                for buffer, value in buffers:
+                    buffer.copy_(value)
