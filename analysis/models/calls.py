@@ -3,7 +3,7 @@
 How the call came about, in a training loop or in one run of a model, isn't known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ Gradients = Sequence[Tensor | None]  # by what a call returned: output, h_n and 
 class Call:
     """What one call of a layer read: its inputs, its initial state, and the weights as that call used them.
 
-    The tensors are no copies, and have no graph.
+    The tensors are no copies; inputs and state have no graph.
     """
 
     module: Module
@@ -40,12 +40,8 @@ class Call:
         """
         given: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         inputs: Any = given["input"]
-        state = given.get("hx")
-        if isinstance(state, Tensor):
-            state = state.detach()
-        elif state is not None:
-            state = tuple(part.detach() for part in state)
-        return cls(module, inputs, state, tuple(weight.detach() for weight in module._flat_weights))
+        state = _detached_state(given.get("hx"))
+        return cls(module, inputs, state, tuple(_weights(module)))
 
     @property
     def unrolled(self) -> bool:
@@ -212,6 +208,28 @@ def _with_final_states(call: Call, grads: Gradients) -> Tensor:
     return again.data
 
 
+def _weights(module: Module) -> Iterator[Tensor]:
+    """Yield the weights that a layer used in its last call, in torch's order."""
+    for weight in module._flat_weights:
+        if not isinstance(weight, Tensor):
+            raise TypeError(f"a weight of {type(module).__name__} is {weight}: expected a tensor")
+        yield weight
+
+
+def _detached_state(state: State | None) -> State | None:
+    """Return an initial state without its graph."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else state.detach()
+    h, c = state
+    return h.detach(), c.detach()
+
+
+def require_recordable(module: Module, dtype: torch.dtype) -> None:
+    """Raise a TypeError or ValueError, as `record`, for a module that can't be recorded; nothing is drawn."""
+    call = Call.of(module, (torch.zeros(1, 1, module.input_size),), {})
+    tape_of_call(call, [None] * (2 + isinstance(module, nn.LSTM)), None, dtype)
+
+
 def returned_tensors(module: Module, result: tuple) -> list[Tensor]:
     """Return output, h_n and an LSTM's c_n of what a call returned; of a packed output, its data."""
     return [_data(result[0]), *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
@@ -232,5 +250,6 @@ def plain_layer(module: Module, weights: Sequence[Tensor]) -> Module:
         module.input_size, module.hidden_size, module.num_layers, bias=module.bias, batch_first=module.batch_first,
         bidirectional=module.bidirectional, device="meta", **options,
     )  # fmt: skip
-    layer.load_state_dict(dict(zip(layer.state_dict(), weights, strict=True)), assign=True)
+    detached = [weight.detach() for weight in weights]
+    layer.load_state_dict(dict(zip(layer.state_dict(), detached, strict=True)), assign=True)
     return layer

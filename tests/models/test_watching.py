@@ -179,8 +179,10 @@ def test_a_call_on_one_step_is_skipped_with_the_reason():
         for _ in range(10):
             module(torch.randn(5, 4, 3))[0][0].sum().backward()
     assert watched.backwards == 210 and not watched.history
-    [(reason, count)] = watched.skipped.items()
-    assert count == 21 and "a distance needs a whole sequence in one call" in reason
+    one_step, first_step = watched.skipped
+    assert "a call on one time step: a distance needs a whole sequence in one call" in one_step
+    assert "the loss reads the first time step of a call alone" in first_step
+    assert list(watched.skipped.values()) == [20, 1]
 
 
 def test_a_forward_without_a_backward_is_not_counted():
@@ -251,7 +253,7 @@ def test_what_cant_be_measured_is_counted_and_the_loop_goes_on():
         module(torch.randn(4, 2, 3))[0][-1].sum().backward()
     assert watched.backwards == 3 and len(watched.history) == 1
     assert [count for reason, count in watched.skipped.items() if "packed sequences are not supported" in reason] == [1]
-    assert [count for reason, count in watched.skipped.items() if "reads no step" in reason] == [1]
+    assert [count for reason, count in watched.skipped.items() if "reads no time step" in reason] == [1]
 
 
 def test_a_network_that_diverged_is_measured():

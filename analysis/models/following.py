@@ -1,0 +1,83 @@
+"""Follow the calls of recurrent layers from outside: nothing stays attached to a layer or its model.
+
+A hook of the layer's own would go along with `torch.save(model)` and `copy.deepcopy(model)`; and torch warns of hooks
+for all modules where one is compiled. So while some layers are followed, torch's three kinds of them are called through
+a function that gives a layer its hook for the time of the call.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from weakref import finalize
+
+import torch
+from torch import nn
+
+from analysis.engine.recording import MODULES, Module
+
+Listener = Callable[[Module, tuple, dict[str, Any], tuple], None]  # layer, args, kwargs, what it returned
+F = TypeVar("F", bound=Callable[..., Any])
+
+_listeners: dict[int, list[Listener]] = {}  # by the layer's id
+
+
+def uncompiled(function: F) -> F:
+    """Decorate a function that torch.compile leaves alone where it is called from compiled code.
+
+    This costs nothing where nothing is compiled: torch's compiler, which takes a second to import, isn't.
+    """
+    left_alone: list[Callable[..., Any]] = []
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        if not left_alone:
+            left_alone.append(torch.compiler.disable(function))
+        return left_alone[0](*args, **kwargs)
+
+    return cast(F, run)
+
+
+def follow(layer: Module, listener: Listener) -> Callable[[], None]:
+    """Call a listener after each call of a layer; return a function that ends this.
+
+    The layer isn't kept alive. Calls of `layer.forward` itself aren't seen.
+    """
+    key = id(layer)
+    if not _listeners:
+        for kind in MODULES.values():
+            setattr(kind, "__call__", _call)  # noqa: B010, mypy forbids the assignment
+    if key not in _listeners:
+        finalize(layer, _forget, key).atexit = False
+    _listeners.setdefault(key, []).append(listener)
+
+    def stop() -> None:
+        if listener in _listeners.get(key, []):
+            _listeners[key].remove(listener)
+            if not _listeners[key]:
+                _forget(key)
+
+    return stop
+
+
+def _forget(key: int) -> None:
+    """Forget the listeners of a layer; where none is left, torch's kinds are called as before."""
+    if _listeners.pop(key, None) is not None and not _listeners:
+        for kind in MODULES.values():
+            if vars(kind).get("__call__") is _call:
+                delattr(kind, "__call__")
+
+
+@uncompiled
+def _call(self: Module, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401
+    """Call a layer, and tell its listeners what it was called with and returned."""
+    listeners = tuple(_listeners.get(id(self), ()))
+    # The first hook after forward: it gets what hooks before it made of the arguments, and what forward returned.
+    handles = [self.register_forward_hook(each, with_kwargs=True, prepend=True) for each in listeners]
+    try:
+        return nn.Module.__call__(self, *args, **kwargs)
+    finally:
+        for handle in handles:
+            handle.remove()
