@@ -15,6 +15,7 @@ from analysis.measures.decay import gradient_decay
 from analysis.measures.gates import gate_saturation
 from analysis.models.calls import Call, Gradients, LossGradients, go_back, tape_of_call, unroll_call
 from analysis.models.following import uncompiled
+from analysis.models.shares import shares_by_distance
 from analysis.results import Snapshot
 
 UNKNOWN = np.array([nan])
@@ -99,6 +100,7 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
     call = gone.call
     grads: Gradients = gone.grads
     assert call is not None
+    shares: tuple[float, ...] = ()
     if call.unrolled and isinstance(call.inputs, Tensor) and call.inputs.dim() == 3:
         places = _places_read(call, grads)[:samples]
         call, grads = call.sequences(places), call.gradients_of(grads, places)
@@ -116,6 +118,7 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         layer = back.top_layer()
         go_back(unroll, back)
         tape = unroll.tape((steps[-1],), weight_grad=False)
+        shares = shares_by_distance(unroll, steps[-1], call.module.bias)
     return Snapshot(
         step=gone.step,
         loss=UNKNOWN,
@@ -126,6 +129,7 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         bounds=activation_bounds(tape),
         sequences=tape.hidden.shape[3],
         gradient=gone.gradient,
+        shares=shares,
     )
 
 

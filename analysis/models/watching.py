@@ -1,5 +1,6 @@
 """watch(module): decay, saturation and bounds of a module while the user's own loop trains it."""
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import nn
 
 from analysis.engine.recording import Module, cell_name
 from analysis.history.database import StoreError
@@ -16,39 +18,43 @@ from analysis.history.store import Store
 from analysis.models.calls import Call, require_recordable, returned_tensors
 from analysis.models.following import follow
 from analysis.models.passes import Pass, snapshot
+from analysis.models.whole import is_whole, recurrent_layers
 from analysis.results import Snapshot, Watched, versions
 
 MOST = 200  # snapshots that are kept at most
 AGAIN = "a second backward pass through one call, whose gradients add to what was measured of the first, was left out"
 
 
-def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
+def watch(
+    module: nn.Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64
+) -> "Watch | ModelWatch":
     """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
-    The loop isn't affected: its results, gradients, modes and random numbers are those without `watch`, and what it
-    saves or copies of its model holds nothing of Goldfish.
+    Of a whole model each recurrent layer is watched, and `history` is a dict by layer; else it is a list.
+
+    The loop isn't affected, and what it saves or copies of its model holds nothing of Goldfish.
 
     Each call of the module whose output gets a gradient counts as one backward pass. So a loss that reads two calls
     counts twice, and truncated backpropagation once per window. Calls in eval mode, calls without gradients, and calls
-    of `module.forward` in place of the module are not counted. `history` is a list of snapshots, which the figures
+    of `module.forward` in place of the module are not counted. A history is a list of snapshots, which the figures
     draw; in them, loss, metric and clipped share are unknown and NaN. Beyond 200 snapshots, every second one but the
     first is dropped, and `every` doubles. `save` keeps the history with the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch, with the weights that the
     call used. Where the loss reads several time steps, only the gradient from the last of them is measured, in the
     sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
-    that the loss reads. Dropout between layers is left out. What can't be measured is counted in `skipped` with the
-    reason: a call on a single time step, as in a loop over them, where a gradient has no distance, or what a second
-    backward pass through a call adds to the first.
+    that the loss reads. Dropout between layers is left out. `gradient` is the norm of the whole batch's gradient by the
+    layer's weights, before clipping. What can't be measured is counted in `skipped` with the reason: a call on a single
+    time step, where a gradient has no distance, or what a second backward pass through a call adds.
 
     Args:
-        module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
+        module: nn.RNN, nn.LSTM or nn.GRU, or a model that holds some.
         every: how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured at most, the first that the loss reads.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
 
     Raises:
-        TypeError, ValueError: as `record`, for a module it doesn't take; ValueError for n or samples below 1.
+        TypeError, ValueError: as `record`, for a module it doesn't take; for n or samples below 1.
 
     >>> lstm = nn.LSTM(3, 8)
     >>> with watch(lstm, every=2) as watched:
@@ -61,9 +67,27 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
+    if is_whole(module):
+        layers = recurrent_layers(module)
+        _require_one_recordable(layers.values(), dtype)
+        return ModelWatch(layers, int(every), int(samples), dtype)
     cell_name(module)  # raises for another kind of module
+    assert isinstance(module, Module)
     require_recordable(module, dtype)
     return Watch(module, int(every), int(samples), dtype)
+
+
+def _require_one_recordable(layers: Iterable[Module], dtype: torch.dtype) -> None:
+    """Raise the first layer's error where none can be recorded; what keeps some is counted as they are skipped."""
+    errors: list[Exception] = []
+    for layer in layers:
+        try:
+            require_recordable(layer, dtype)
+        except (TypeError, ValueError) as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 class Watch:
@@ -171,3 +195,53 @@ class Watch:
 
     def _skip(self, reason: str) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+
+class ModelWatch:
+    """Watches every recurrent layer of a model, each by itself, until it is closed; see `watch`."""
+
+    layers: dict[str, Watch]  # by the layer's name in the model, such as "encoder.rnn"
+
+    def __init__(self, layers: Mapping[str, Module], every: int, samples: int, dtype: torch.dtype) -> None:
+        self.layers = {name: Watch(layer, every, samples, dtype) for name, layer in layers.items()}
+
+    @property
+    def history(self) -> dict[str, list[Snapshot]]:
+        """The snapshots of each layer."""
+        return {name: watched.history for name, watched in self.layers.items()}
+
+    @property
+    def backwards(self) -> dict[str, int]:
+        """How many backward passes went through each layer so far."""
+        return {name: watched.backwards for name, watched in self.layers.items()}
+
+    @property
+    def skipped(self) -> dict[str, dict[str, int]]:
+        """How many backward passes of each layer couldn't be measured, by the reason."""
+        return {name: dict(watched.skipped) for name, watched in self.layers.items()}
+
+    def close(self) -> None:
+        """Stop measuring; the histories stay."""
+        for watched in self.layers.values():
+            watched.close()
+
+    def result(self, name: str = "") -> dict[str, Watched]:
+        """Return all that was measured so far, by layer; each has the model's name and its own."""
+        return {part: watched.result(_joined(name, part)) for part, watched in self.layers.items()}
+
+    def save(self, name: str = "", store: Path | str | None = None) -> dict[str, str]:
+        """Save each layer by itself, as `Watch.save`, under the model's name and its own; return the ids by layer."""
+        return {part: watched.save(_joined(name, part), store) for part, watched in self.layers.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _joined(name: str, part: str) -> str:
+    """Return a model's name, cut to leave room, with a layer's: "my model, encoder.rnn"."""
+    name, part = name.strip(), part[-NAME_LENGTH:]
+    room = NAME_LENGTH - len(part) - 2
+    return f"{name[:room]}, {part}" if name and room > 0 else part

@@ -18,8 +18,12 @@ class LanguageModel(nn.Module):
         self.readout.weight = self.embedding.weight
 
     def forward(self, tokens, state=None):
-        output, _ = self.rnn(self.dropout(self.embedding(tokens)), state)
-        return self.readout(output)
+        return self.read(tokens, state)[0]
+
+    def read(self, tokens, state=None):
+        """Return the next words' logits and the state, which truncated backpropagation hands on."""
+        output, state = self.rnn(self.dropout(self.embedding(tokens)), state)
+        return self.readout(output), state
 
 
 class Translator(nn.Module):
