@@ -203,7 +203,7 @@ def _with_final_states(call: Call, grads: Gradients) -> Tensor:
     if directions == 2:
         padded[0, :, units:] += by_layer[-1, 1].to(padded)
     if packed is None:
-        return Layout.of(module, output).from_engine(padded)
+        return _data(Layout.of(module, output).from_engine(padded))
     again = nn.utils.rnn.pack_padded_sequence(padded, lengths, enforce_sorted=packed.sorted_indices is None)
     return again.data
 

@@ -12,22 +12,37 @@ from torch import Tensor, nn
 from analysis.engine import recording
 from analysis.engine.recording import MODULES, Module, State, require_finite, unit_vector
 from analysis.models.calls import Call, Gradients, returned_tensors, tape_of_call
+from analysis.models.following import uncompiled
 from analysis.results import Tape
 
 KINDS = tuple(MODULES.values())
 Loss = Callable[[Any], Tensor]  # called with what a layer or a whole model returns
 
 
-def recurrent_layers(model: nn.Module) -> dict[str, Module]:
-    """Return the nn.RNN, nn.LSTM and nn.GRU in a model by their names in it, each once."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
+def unwrapped(module: object) -> object:
+    """Return the module inside DataParallel, DistributedDataParallel or torch.compile."""
+    while isinstance(module, nn.Module):
+        wrapper = isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        inner = module.module if wrapper else getattr(module, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        module = inner
+    return module
 
 
 def is_whole(module: object) -> TypeGuard[nn.Module]:
-    """Return whether a module is no recurrent layer itself, nor a list of them, but holds some."""
-    if not isinstance(module, nn.Module) or isinstance(module, (*KINDS, nn.ModuleList)):
+    """Return whether a module, or what is wrapped in it, is no recurrent layer, nor a list of them, but holds some."""
+    inner = unwrapped(module)
+    if not isinstance(inner, nn.Module) or isinstance(inner, (*KINDS, nn.ModuleList)):
         return False
-    return bool(recurrent_layers(module))
+    return bool(recurrent_layers(inner))
+
+
+def recurrent_layers(model: nn.Module) -> dict[str, Module]:
+    """Return the nn.RNN, nn.LSTM and nn.GRU in a model by their names in it, without those of wrappers, each once."""
+    inner = unwrapped(model)
+    assert isinstance(inner, nn.Module)
+    return {name: module for name, module in inner.named_modules() if isinstance(module, KINDS)}
 
 
 def describe_layers(layers: Mapping[str, Module]) -> str:
@@ -48,6 +63,7 @@ def record(
     part: str | None = None,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
+    **of_layers: Any,  # noqa: ANN401
 ) -> Tape:
     """Run a recurrent layer, or a model that holds one, over inputs and back; return every state, gate and gradient.
 
@@ -71,6 +87,7 @@ def record(
         part: the layer's name in a whole model, such as "encoder.rnn", where it has several.
         dtype: what the engine computes in, torch.float64 or torch.float32.
         seed: of the random unit vector.
+        of_layers: what else `analysis.engine.recording.record` takes of a layer itself.
 
     Raises:
         TypeError: for another kind of module.
@@ -78,13 +95,14 @@ def record(
             call exactly once, or whose output the loss doesn't depend on. The message says what is expected.
     """
     if is_whole(module_or_modules):
-        if state is not None:
-            raise ValueError("state: a whole model makes the states of its layers, expected None")
+        if state is not None or of_layers:
+            given = ", ".join(["state"] * (state is not None) + list(of_layers))
+            raise ValueError(f"{given}: given for a whole model, expected for a recurrent layer itself alone")
         return _record_part(module_or_modules, inputs, loss, part, at, dtype, seed)
     if part is not None:
         raise ValueError(f"part={part!r}: it names a layer in a whole model, expected None for a layer itself")
     layers: Any = module_or_modules  # the engine refuses what is none
-    return recording.record(layers, inputs, loss, state=state, at=at, dtype=dtype, seed=seed)
+    return recording.record(layers, inputs, loss, state=state, at=at, dtype=dtype, seed=seed, **of_layers)
 
 
 def _record_part(
@@ -97,6 +115,9 @@ def _record_part(
     seed: int,
 ) -> Tape:
     """Record one layer of a whole model; see `record`."""
+    inner = unwrapped(model)
+    assert isinstance(inner, nn.Module)
+    model = inner  # what torch.compile made of it holds none of the hooks
     name, layer = _chosen_layer(model, part)
     found: list[tuple[Call, list[Tensor]]] = []
 
@@ -113,7 +134,7 @@ def _record_part(
 
     with unchanged(model), torch.inference_mode(False), torch.enable_grad():
         model.eval()
-        layer.register_forward_hook(keep, with_kwargs=True)
+        layer.register_forward_hook(uncompiled(keep), with_kwargs=True)
         output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
         if len(found) != 1:
             raise ValueError(f"the model calls {name} {len(found)} times on these inputs: expected one call")

@@ -107,3 +107,13 @@ def test_a_model_with_a_layer_that_cant_be_measured():
         watch(nn.Sequential(Own(3, 6)))
     with pytest.raises(TypeError, match=r"Linear: expected nn\.RNN, nn\.LSTM or nn\.GRU"):
         watch(nn.Linear(3, 3))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of torch's compiler
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda model: torch.compile(model, backend="eager")])
+def test_a_wrapped_model_is_watched(wrap):
+    model, tokens = LanguageModel(), torch.randint(WORDS, (B, T))
+    wrapped = wrap(model)
+    with watch(wrapped, every=1) as watched:
+        wrapped(tokens)[:, -1].sum().backward()
+    assert list(watched.history) == ["rnn"] and len(watched.history["rnn"]) == 1

@@ -139,7 +139,30 @@ def test_without_a_loss_it_is_the_layers_own():
     model, tokens = LanguageModel(layers=2).double(), words(B, T)
     with torch.no_grad():
         inputs = model.embedding(tokens)
-    assert record(model, tokens, seed=3) == record(model.rnn, inputs, seed=3)
+    tape, wanted = record(model, tokens, seed=3), record(model.rnn, inputs, seed=3)
+    assert tape.loss_steps == wanted.loss_steps
+    for name in ("hidden", "hidden_grad", "cell", "cell_grad", "input_grad", "weight_grad"):
+        np.testing.assert_array_equal(getattr(tape, name), getattr(wanted, name))
+
+
+def compiled(module):
+    return torch.compile(module, backend="eager")
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of torch's compiler
+@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled, lambda model: nn.DataParallel(compiled(model))])
+def test_a_wrapped_model(wrap):
+    model, tokens = LanguageModel().double(), words(B, T)
+    agrees(record(wrap(model), tokens, spoken), by_loop(model, "rnn", tokens, spoken))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_a_model_with_a_compiled_part():
+    model, tokens = LanguageModel().double(), words(B, T)
+    loop = by_loop(model, "rnn", tokens, spoken)
+    model.rnn = compiled(model.rnn)
+    model.embedding = compiled(model.embedding)
+    agrees(record(model, tokens, spoken), loop)
 
 
 def test_frozen_models_and_models_that_write_into_the_output():
@@ -206,7 +229,7 @@ class Twice(nn.Module):
         (LanguageModel, {"loss": lambda logits: logits}, r"loss returned \(4, 7, 11\) in torch.float32"),
         (LanguageModel, {"at": 9}, "at=9: expected -7 to 6 for 7 steps"),
         (LanguageModel, {"dtype": torch.float16}, "dtype=torch.float16: expected torch.float64"),
-        (LanguageModel, {"state": torch.zeros(1, B, D)}, "a whole model makes the states of its layers"),
+        (LanguageModel, {"state": torch.zeros(1, B, D)}, "state: given for a whole model"),
         (lambda: nn.GRU(3, D), {"part": "rnn"}, "part='rnn': it names a layer in a whole model, expected None"),
     ],
 )  # fmt: skip
