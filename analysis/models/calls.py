@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from analysis.engine.layer import Memory
 from analysis.engine.recording import MODULES, Layout, Module, State, cell_name, record, run_forward
@@ -58,22 +58,60 @@ class Call:
         return plain_layer(self.module, self.weights)
 
     def sequences(self, places: Tensor) -> Self:
-        """Return the same call on some sequences of the batch, (T, B, D) or (B, T, D), given by their places in it."""
+        """Return the same call on some sequences of the batch, given by their places in it."""
         state = self.state
         if isinstance(state, Tensor):
             state = state[:, places]
         elif state is not None:
             h, c = state
             state = h[:, places], c[:, places]
-        assert isinstance(self.inputs, Tensor)
-        return replace(self, inputs=self.inputs.index_select(self.batch_axis, places), state=state)
+        if isinstance(self.inputs, Tensor):
+            return replace(self, inputs=self.inputs.index_select(self.batch_axis, places), state=state)
+        return replace(self, inputs=_packed_sequences(self.inputs, places), state=state)
 
     def gradients_of(self, grads: Gradients, places: Tensor) -> Gradients:
         """Return the gradients by what the call returned, of some sequences of the batch."""
-        axes = self.batch_axis, 1, 1
-        return [
-            grad if grad is None else grad.index_select(axis, places) for grad, axis in zip(grads, axes, strict=False)
-        ]
+        output, *states = grads
+        if output is not None:
+            if isinstance(self.inputs, Tensor):
+                output = output.index_select(self.batch_axis, places)
+            else:
+                output = _packed_sequences(self.inputs._replace(data=output), places).data
+        return [output, *(None if grad is None else grad.index_select(1, places) for grad in states)]
+
+    def read_at_the_end(self, grads: Gradients) -> Tensor:
+        """Return the places of the sequences whose last time step that is read is the last that is read in any.
+
+        In a masked or weighted loss, nothing goes back from there in the others. In a packed batch, a sequence's time
+        steps count from its own last one. All sequences, where none is read.
+        """
+        output, *states = grads
+        layout = Layout.of(self.module, _data(self.inputs))
+        if isinstance(self.inputs, Tensor):
+            T, B = layout.to_engine(self.inputs).shape[:2]
+            lengths = torch.full((B,), T)
+        else:
+            padded, lengths = pad_packed_sequence(self.inputs)
+            T, B = padded.shape[:2]
+        read = torch.zeros(T, B, dtype=torch.bool, device=_data(self.inputs).device)
+        if output is not None:
+            if isinstance(self.inputs, Tensor):
+                read |= layout.to_engine(output).ne(0).any(2)
+            else:
+                read |= pad_packed_sequence(self.inputs._replace(data=output))[0].ne(0).any(2)
+        ends = lengths.to(read.device) - 1
+        for grad in states:
+            if grad is not None:
+                read[ends, torch.arange(B, device=read.device)] |= grad.ne(0).any(2).any(0)
+        behind = ends - torch.arange(T, device=read.device).unsqueeze(1)  # (T, B) time steps before the sequence's end
+        nearest = torch.where(read, behind, T).amin(0)
+        return (nearest == nearest.min()).nonzero().flatten()
+
+
+def _packed_sequences(packed: PackedSequence, places: Tensor) -> PackedSequence:
+    """Return some sequences of a packed batch, given by their places in it."""
+    padded, lengths = pad_packed_sequence(packed)
+    return pack_padded_sequence(padded[:, places], lengths[places.cpu()], enforce_sorted=False)
 
 
 @dataclass(frozen=True)
@@ -137,7 +175,13 @@ def go_back(unroll: Unroll, grads: LossGradients) -> None:
         unroll.backward(grads.output.unsqueeze(1).mT, grads.final)
 
 
-def tape_of_call(call: Call, grads: Gradients, at: int | None, dtype: torch.dtype) -> Tape:
+def tape_of_call(
+    call: Call,
+    grads: Gradients,
+    at: int | None,
+    dtype: torch.dtype,
+    **of_layers: Any,  # noqa: ANN401
+) -> Tape:
     """Return the tape of a call, given the loss's gradients by what it returned.
 
     Args:
@@ -145,17 +189,18 @@ def tape_of_call(call: Call, grads: Gradients, at: int | None, dtype: torch.dtyp
         grads: in the module's layout; of a packed output, by its data.
         at: keep only the share of this time step (-1 = the last); None keeps all.
         dtype: what the engine computes in.
+        of_layers: what else `record` takes of a layer.
 
     Raises:
         TypeError, ValueError: as `record`.
     """
-    if not call.unrolled:
+    if of_layers or not call.unrolled:
         with torch.autocast("cpu", enabled=False):
             grad = _with_final_states(call, grads)
             inputs: Any = call.inputs
             return record(
                 call.plain(), inputs, lambda output: (_data(output) * grad.to(_data(output))).sum(),
-                state=call.state, at=at, dtype=dtype,
+                state=call.state, at=at, dtype=dtype, **of_layers,
             )  # fmt: skip
     unroll, top = unroll_call(call, dtype)
     T = len(top)
@@ -204,7 +249,7 @@ def _with_final_states(call: Call, grads: Gradients) -> Tensor:
         padded[0, :, units:] += by_layer[-1, 1].to(padded)
     if packed is None:
         return _data(Layout.of(module, output).from_engine(padded))
-    again = nn.utils.rnn.pack_padded_sequence(padded, lengths, enforce_sorted=packed.sorted_indices is None)
+    again = pack_padded_sequence(padded, lengths, enforce_sorted=packed.sorted_indices is None)
     return again.data
 
 

@@ -101,8 +101,8 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
     grads: Gradients = gone.grads
     assert call is not None
     shares: tuple[float, ...] = ()
-    if call.unrolled and isinstance(call.inputs, Tensor) and call.inputs.dim() == 3:
-        places = _places_read(call, grads)[:samples]
+    if not isinstance(call.inputs, Tensor) or call.inputs.dim() == 3:
+        places = call.read_at_the_end(grads)[:samples]
         call, grads = call.sequences(places), call.gradients_of(grads, places)
     if not call.unrolled:
         tape, layer = tape_of_call(call, grads, -1, dtype), -1
@@ -131,23 +131,3 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         gradient=gone.gradient,
         shares=shares,
     )
-
-
-def _places_read(call: Call, grads: Gradients) -> Tensor:
-    """Return which sequences of a batch have the loss read the last time step that it reads in any of them.
-
-    In a masked or weighted loss the others have nothing to be measured from that time step. All, where none is read.
-    """
-    batch = call.batch_axis
-    inputs = call.inputs
-    assert isinstance(inputs, Tensor)
-    T, B = inputs.shape[1 - batch], inputs.shape[batch]
-    read = torch.zeros(T, B, dtype=torch.bool, device=inputs.device)
-    output, *states = grads
-    if output is not None:
-        read |= (output.transpose(0, 1) if batch == 0 else output).ne(0).any(2)
-    for grad in states:
-        if grad is not None:
-            read[-1] |= grad.ne(0).any(2).any(0)
-    steps = read.any(1).nonzero()
-    return read[steps[-1, 0]].nonzero().flatten() if len(steps) else torch.arange(B, device=inputs.device)

@@ -87,7 +87,7 @@ def record(
         part: the layer's name in a whole model, such as "encoder.rnn", where it has several.
         dtype: what the engine computes in, torch.float64 or torch.float32.
         seed: of the random unit vector.
-        of_layers: what else `analysis.engine.recording.record` takes of a layer itself.
+        of_layers: what else `analysis.engine.recording.record` takes of a layer.
 
     Raises:
         TypeError: for another kind of module.
@@ -95,10 +95,9 @@ def record(
             call exactly once, or whose output the loss doesn't depend on. The message says what is expected.
     """
     if is_whole(module_or_modules):
-        if state is not None or of_layers:
-            given = ", ".join(["state"] * (state is not None) + list(of_layers))
-            raise ValueError(f"{given}: given for a whole model, expected for a recurrent layer itself alone")
-        return _record_part(module_or_modules, inputs, loss, part, at, dtype, seed)
+        if state is not None:
+            raise ValueError("state: given for a whole model, expected for a recurrent layer itself alone")
+        return _record_part(module_or_modules, inputs, loss, part, at, dtype, seed, **of_layers)
     if part is not None:
         raise ValueError(f"part={part!r}: it names a layer in a whole model, expected None for a layer itself")
     layers: Any = module_or_modules  # the engine refuses what is none
@@ -113,6 +112,7 @@ def _record_part(
     at: int | None,
     dtype: torch.dtype,
     seed: int,
+    **of_layers: Any,  # noqa: ANN401
 ) -> Tape:
     """Record one layer of a whole model; see `record`."""
     inner = unwrapped(model)
@@ -141,9 +141,13 @@ def _record_part(
         [(call, returned)] = found
         if isinstance(call.inputs, Tensor):
             require_finite(call.inputs, f"inputs of {name}", "in its own layout")
-        grads = _last_projection(call, returned, seed) if loss is None else _loss_grads(loss, output, returned, name)
+        if loss is None:
+            backward = of_layers.get("direction") == "backward"
+            grads = _last_projection(call, returned, seed, backward)
+        else:
+            grads = _loss_grads(loss, output, returned, name)
     try:
-        return tape_of_call(call, grads, at, dtype)
+        return tape_of_call(call, grads, at, dtype, **of_layers)
     except (TypeError, ValueError) as error:
         error.add_note(f"raised for {name} of {type(model).__name__}")
         raise
@@ -172,10 +176,10 @@ def _loss_grads(loss: Loss, output: Any, returned: list[Tensor], name: str) -> G
     raise ValueError(f"loss doesn't depend on what {name} returned: expected a function of it")
 
 
-def _last_projection(call: Call, returned: list[Tensor], seed: int) -> Gradients:
+def _last_projection(call: Call, returned: list[Tensor], seed: int, backward: bool) -> Gradients:
     """Return the gradients of the loss that projects the top layer's h_n on a random unit vector."""
     grad = torch.zeros_like(returned[1])
-    grad[-1 - call.module.bidirectional] = unit_vector(grad.shape[-1], seed).to(grad)
+    grad[-1 if backward else -1 - call.module.bidirectional] = unit_vector(grad.shape[-1], seed).to(grad)
     return [None, grad, *([None] if len(returned) == 3 else [])]
 
 

@@ -203,6 +203,7 @@ def test_a_compiled_model_is_watched_and_is_not_compiled_anew(whole):
         graphs.append(graph)
         return graph.forward
 
+    torch.compiler.reset()
     model, body = Last(), nn.Sequential(nn.Linear(3, 3), nn.Tanh())
     run = torch.compile(nn.Sequential(body, model), backend=compiler)
     if not whole:
