@@ -53,6 +53,16 @@ class Call:
         """The axis of inputs and outputs that is the batch."""
         return 0 if self.module.batch_first else 1
 
+    @property
+    def time_axis(self) -> int:
+        """The axis of inputs and outputs that is time."""
+        return 1 if self.module.batch_first and _data(self.inputs).dim() == 3 else 0
+
+    @property
+    def one_step(self) -> bool:
+        """Whether the inputs are of a single time step."""
+        return isinstance(self.inputs, Tensor) and self.inputs.shape[self.time_axis] == 1
+
     def plain(self) -> Module:
         """Return a layer of torch's own kind that holds the weights of this call; this draws no random numbers."""
         return plain_layer(self.module, self.weights)

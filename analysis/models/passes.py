@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import nan, sqrt
+from operator import is_
 
 import numpy as np
 import torch
@@ -26,58 +27,84 @@ NOTHING = "the loss reads no time step: its gradient is zero everywhere"
 
 @dataclass
 class Pass:
-    """The gradients that go back through one call of a layer.
+    """The gradients that go back through one call of a layer, or through several that hand their state on.
 
     `begin` is called at the first of them and returns the pass's number if it is to be measured, else 0; `end` once the
     backward pass is through, before anyone clips; `again` at each further pass through a call that was measured.
     """
 
-    call: Call | None  # None once it has gone back: this frees the inputs
     begin: Callable[[], int]
     end: Callable[["Pass"], None]
     again: Callable[[], None]
     step: int = 0
-    grads: list[Tensor | None] = field(default_factory=list)  # by what the call returned
+    calls: list[Call] = field(default_factory=list)  # none once they have gone back: this frees the inputs
+    grads: list[list[Tensor | None]] = field(default_factory=list)  # by call, then by what it returned
     squares: list[Tensor] = field(default_factory=list)  # ‖gradient‖² by each weight that got one
+    same_weights: bool = True
+    gone: bool = False
     _running: bool = False
     _handles: list[RemovableHandle] = field(default_factory=list)
 
-    def wait(self, returned: list[Tensor]) -> None:
-        """Wait for the gradients by what the call returned."""
-        self.grads = [None] * len(returned)
-        for k, tensor in enumerate(returned):
+    def add(self, call: Call, returned: list[Tensor]) -> None:
+        """Wait for the gradients by what a call returned."""
+        k = len(self.calls)
+        if k:
+            self.same_weights &= all(map(is_, call.weights, self.calls[0].weights))
+        self.calls.append(call)
+        self.grads.append([None] * len(returned))
+        for part, tensor in enumerate(returned):
             if tensor.requires_grad:
-                tensor.register_hook(partial(self._keep, k))
+                tensor.register_hook(partial(self._keep, k, part))
 
     @property
     def gradient(self) -> float:
         """The norm of the loss's gradient by the layer's weights; NaN where none got one."""
         return sqrt(sum(float(square) for square in self.squares)) if self.squares else nan
 
+    def joined(self) -> tuple[Call, Gradients]:
+        """Return the calls as one, up to the last that the loss reads, and the gradients by what that one returned.
+
+        Nothing later hands a gradient to it: what autograd found there is the loss's own.
+
+        Raises:
+            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew.
+        """
+        first = self.calls[0]
+        if len(self.calls) == 1:
+            return first, self.grads[0]
+        if not self.same_weights:
+            raise ValueError("calls on one time step each compute their weights anew: expected the same in all of them")
+        read = [k for k, own in enumerate(self.grads) if any(grad is not None and grad.ne(0).any() for grad in own)]
+        last = max(read, default=len(self.calls) - 1)
+        inputs = [call.inputs for call in self.calls[: last + 1] if isinstance(call.inputs, Tensor)]
+        output, *states = self.grads[last]
+        if output is not None:
+            before = [torch.zeros_like(output)] * last
+            output = torch.cat([*before, output], first.time_axis)
+        return replace(first, inputs=torch.cat(inputs, first.time_axis)), [output, *states]
+
     @uncompiled
-    def _keep(self, k: int, grad: Tensor | None) -> None:
-        """Keep the gradient by the k-th part of what was returned; at the first one, prepare for the end."""
+    def _keep(self, k: int, part: int, grad: Tensor | None) -> None:
+        """Keep the gradient by a part of what a call returned; at the first one, prepare for the end."""
         if grad is None:  # of a part that the loss doesn't read, where it reads another
             return
         if not self._running:
             self._running = True
             # torch calls this at the end of the backward pass in which it is queued.
             torch.autograd.Variable._execution_engine.queue_callback(self._end)
-            if self.call is None and self.step:
-                self.again()
-            elif self.call is None:
-                return
+            if self.gone:
+                if self.step:
+                    self.again()
             elif step := self.begin():
                 self.step = step
                 # A copy: some optimizers change the weights before the backward pass ends.
-                for weight in self.call.weights:
+                call = self.calls[0]
+                for weight in call.weights:
                     if weight.requires_grad:
                         self._handles.append(weight.register_hook(self._keep_square))
-                self.call = replace(self.call, weights=tuple(weight.detach().clone() for weight in self.call.weights))
-            else:
-                self.call = None
-        if self.call is not None:
-            self.grads[k] = grad.detach()
+                self.calls[0] = replace(call, weights=tuple(weight.detach().clone() for weight in call.weights))
+        if self.step and not self.gone:
+            self.grads[k][part] = grad.detach()
 
     def _keep_square(self, grad: Tensor) -> None:
         self.squares.append(grad.detach().double().square().sum())
@@ -86,9 +113,9 @@ class Pass:
     def _end(self) -> None:
         for handle in self._handles:
             handle.remove()
-        if self.call is not None:
+        if self.step and not self.gone:
             self.end(self)
-        self.call, self.grads, self._handles, self._running = None, [], [], False
+        self.calls, self.grads, self._handles, self._running, self.gone = [], [], [], False, True
 
 
 def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
@@ -97,9 +124,7 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
     Raises:
         Exception: of any kind, where it can't be measured; the message says why.
     """
-    call = gone.call
-    grads: Gradients = gone.grads
-    assert call is not None
+    call, grads = gone.joined()
     shares: tuple[float, ...] = ()
     if not isinstance(call.inputs, Tensor) or call.inputs.dim() == 3:
         places = call.read_at_the_end(grads)[:samples]

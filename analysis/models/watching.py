@@ -5,13 +5,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from numbers import Integral
+from operator import is_
 from pathlib import Path
 from typing import Any, Self
+from weakref import ref
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from analysis.engine.recording import Module, cell_name
+from analysis.engine.recording import Module, State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
@@ -30,22 +32,22 @@ def watch(
 ) -> "Watch | ModelWatch":
     """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
-    Of a whole model each recurrent layer is watched, and `history` is a dict by layer; else it is a list.
-
-    The loop isn't affected, and what it saves or copies of its model holds nothing of Goldfish.
+    Of a whole model each recurrent layer is watched, with `history` a dict by layer; else it is a list. The loop isn't
+    affected, and what it saves or copies of its model holds nothing of Goldfish.
 
     Each call of the module whose output gets a gradient counts as one backward pass. So a loss that reads two calls
-    counts twice, and truncated backpropagation once per window. Calls in eval mode, calls without gradients, and calls
-    of `module.forward` in place of the module are not counted. A history is a list of snapshots, which the figures
-    draw; in them, loss, metric and clipped share are unknown and NaN. Beyond 200 snapshots, every second one but the
-    first is dropped, and `every` doubles. `save` keeps the history with the runs, where the page Runs shows it.
+    counts twice, truncated backpropagation once per window, and a loop of calls on one time step, each with the state
+    of the one before, once. Not counted are calls in eval mode, without gradients, or of `module.forward` itself. A
+    history is a list of snapshots, which the figures draw; in them, loss, metric and clipped share are unknown and NaN.
+    Beyond 200 snapshots, every second one but the first is dropped, and `every` doubles. `save` keeps the history with
+    the runs, where the page Runs shows it.
 
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch, with the weights that the
     call used. Where the loss reads several time steps, only the gradient from the last of them is measured, in the
     sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
-    that the loss reads. Dropout between layers is left out. `gradient` is the norm of the whole batch's gradient by the
-    layer's weights, before clipping. What can't be measured is counted in `skipped` with the reason: a call on a single
-    time step, where a gradient has no distance, or what a second backward pass through a call adds.
+    that the loss reads, forward in time. Dropout between layers is left out. `gradient` is the norm of the whole batch's
+    gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the reason: a
+    call on one time step alone, which has no distances, or what a second backward pass through a call adds.
 
     Args:
         module: nn.RNN, nn.LSTM or nn.GRU, or a model that holds some.
@@ -115,6 +117,8 @@ class Watch:
         )
         self._saved: str | None = None  # the id of what was saved
         self._name = ""  # the name of the last save; the page may have changed it since
+        self._last: ref[Pass] | None = None  # the pass of the last call, and the state that the call handed on
+        self._handed: list[ref[Tensor]] = []
         self._stop = follow(module, self._after_call)
 
     def close(self) -> None:
@@ -167,9 +171,22 @@ class Watch:
         try:
             returned = returned_tensors(module, result)
             if any(part.requires_grad for part in returned):
-                Pass(Call.of(module, args, kwargs), self._begin, self._measure, self._again).wait(returned)
+                call = Call.of(module, args, kwargs)
+                self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
+                self._handed = [ref(part) for part in returned[1:]]
         except Exception as error:  # as in _measure
             self._skip(str(error))
+
+    def _pass_of(self, call: Call, state: State | None) -> Pass:
+        """Return the pass of the call before, where this one goes on with its state for a time step; else a new one."""
+        parts = [state] if isinstance(state, Tensor) else list(state or ())
+        before = self._last() if self._last else None
+        goes_on = call.one_step and bool(parts) and all(map(is_, parts, [each() for each in self._handed]))
+        if before is not None and goes_on and not before.gone and before.calls[0].one_step:
+            return before
+        new = Pass(self._begin, self._measure, self._again)
+        self._last = ref(new)
+        return new
 
     def _begin(self) -> int:
         """Count a backward pass; return its number if it is to be measured, else 0."""
