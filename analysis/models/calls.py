@@ -3,7 +3,7 @@
 How the call came about, in a training loop or in one run of a model, isn't known here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from analysis.engine.layer import Memory
-from analysis.engine.recording import MODULES, Layout, Module, State, cell_name, record, run_forward
+from analysis.engine.recording import Layout, Module, State, record, run_forward
 from analysis.engine.unroll import Unroll, one_thread
+from analysis.models.plain import layer_of, plain_layer, weights_used
 from analysis.results import Tape
 
 Gradients = Sequence[Tensor | None]  # by what a call returned: output, h_n and an LSTM's c_n; None where unused
@@ -32,8 +33,8 @@ class Call:
     weights: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, module: Module, args: tuple, kwargs: dict[str, Any]) -> Self:
-        """Return the call that has just been made with these arguments.
+    def of(cls, module: nn.Module, args: tuple, kwargs: dict[str, Any], layer: Module) -> Self:
+        """Return the call that has just been made of a layer, or of a cell as of a `layer` that reads one time step.
 
         A weight that a parametrization computes is new at each reading, and may draw random numbers. So the weights
         are those that the layer itself keeps from its last call.
@@ -41,7 +42,14 @@ class Call:
         given: dict[str, Any] = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         inputs: Any = given["input"]
         state = _detached_state(given.get("hx"))
-        return cls(module, inputs, state, tuple(_weights(module)))
+        if isinstance(module, nn.RNNCellBase):
+            inputs = inputs.unsqueeze(0)
+            if state is not None:
+                state = (
+                    state.unsqueeze(0) if isinstance(state, Tensor) else (state[0].unsqueeze(0), state[1].unsqueeze(0))
+                )
+        inputs = inputs.detach() if isinstance(inputs, Tensor) else inputs._replace(data=inputs.data.detach())
+        return cls(layer, inputs, state, tuple(weights_used(module)))
 
     @property
     def unrolled(self) -> bool:
@@ -263,14 +271,6 @@ def _with_final_states(call: Call, grads: Gradients) -> Tensor:
     return again.data
 
 
-def _weights(module: Module) -> Iterator[Tensor]:
-    """Yield the weights that a layer used in its last call, in torch's order."""
-    for weight in module._flat_weights:
-        if not isinstance(weight, Tensor):
-            raise TypeError(f"a weight of {type(module).__name__} is {weight}: expected a tensor")
-        yield weight
-
-
 def _detached_state(state: State | None) -> State | None:
     """Return an initial state without its graph."""
     if state is None or isinstance(state, Tensor):
@@ -279,32 +279,15 @@ def _detached_state(state: State | None) -> State | None:
     return h.detach(), c.detach()
 
 
-def require_recordable(module: Module, dtype: torch.dtype) -> None:
-    """Raise a TypeError or ValueError, as `record`, for a module that can't be recorded; nothing is drawn."""
-    call = Call.of(module, (torch.zeros(1, 1, module.input_size),), {})
-    tape_of_call(call, [None] * (2 + isinstance(module, nn.LSTM)), None, dtype)
+def require_recordable(module: nn.Module, dtype: torch.dtype) -> None:
+    """Raise a TypeError or ValueError, as `record`, for a layer or cell that can't be recorded; nothing is drawn."""
+    layer = layer_of(module)
+    call = Call(layer, torch.zeros(1, 1, layer.input_size), None, tuple(weights_used(module)))
+    tape_of_call(call, [None] * (2 + isinstance(layer, nn.LSTM)), None, dtype)
 
 
-def returned_tensors(module: Module, result: tuple) -> list[Tensor]:
-    """Return output, h_n and an LSTM's c_n of what a call returned; of a packed output, its data."""
+def returned_tensors(module: nn.Module, result: Any) -> list[Tensor | None]:  # noqa: ANN401
+    """Return output, h_n and an LSTM's c_n of what a call returned; of a packed output its data, of a cell's None."""
+    if isinstance(module, nn.RNNCellBase):
+        return [None, *([result] if isinstance(result, Tensor) else result)]
     return [_data(result[0]), *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
-
-
-def plain_layer(module: Module, weights: Sequence[Tensor]) -> Module:
-    """Return a layer of torch's own kind with a module's settings and with weights in torch's order.
-
-    Raises:
-        TypeError: for a module that is none of torch's three, or has a forward of its own.
-    """
-    kind = MODULES[cell_name(module)]
-    if type(module).forward is not kind.forward:
-        raise TypeError(f"{type(module).__name__} has a forward of its own: expected {kind.__name__}'s")
-    options = {"nonlinearity": module.nonlinearity} if isinstance(module, nn.RNN) else {}
-    options |= {"proj_size": module.proj_size} if module.proj_size else {}  # which torch's RNN and GRU refuse
-    layer = kind(
-        module.input_size, module.hidden_size, module.num_layers, bias=module.bias, batch_first=module.batch_first,
-        bidirectional=module.bidirectional, device="meta", **options,
-    )  # fmt: skip
-    detached = [weight.detach() for weight in weights]
-    layer.load_state_dict(dict(zip(layer.state_dict(), detached, strict=True)), assign=True)
-    return layer

@@ -1,6 +1,6 @@
 """A backward pass through one call of a recurrent layer: what its loss sent back, and the snapshot made of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import nan, sqrt
@@ -36,6 +36,7 @@ class Pass:
     begin: Callable[[], int]
     end: Callable[["Pass"], None]
     again: Callable[[], None]
+    of_layer: bool  # else of a cell
     step: int = 0
     calls: list[Call] = field(default_factory=list)  # none once they have gone back: this frees the inputs
     grads: list[list[Tensor | None]] = field(default_factory=list)  # by call, then by what it returned
@@ -45,7 +46,7 @@ class Pass:
     _running: bool = False
     _handles: list[RemovableHandle] = field(default_factory=list)
 
-    def add(self, call: Call, returned: list[Tensor]) -> None:
+    def add(self, call: Call, returned: Sequence[Tensor | None]) -> None:
         """Wait for the gradients by what a call returned."""
         k = len(self.calls)
         if k:
@@ -53,7 +54,7 @@ class Pass:
         self.calls.append(call)
         self.grads.append([None] * len(returned))
         for part, tensor in enumerate(returned):
-            if tensor.requires_grad:
+            if tensor is not None and tensor.requires_grad:
                 tensor.register_hook(partial(self._keep, k, part))
 
     @property
@@ -104,7 +105,8 @@ class Pass:
                         self._handles.append(weight.register_hook(self._keep_square))
                 self.calls[0] = replace(call, weights=tuple(weight.detach().clone() for weight in call.weights))
         if self.step and not self.gone:
-            self.grads[k][part] = grad.detach()
+            # A cell returns a state without the axis of layers that a layer's has.
+            self.grads[k][part] = grad.detach() if self.of_layer else grad.detach().unsqueeze(0)
 
     def _keep_square(self, grad: Tensor) -> None:
         self.squares.append(grad.detach().double().square().sum())

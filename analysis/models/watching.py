@@ -13,13 +13,14 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 
-from analysis.engine.recording import Module, State, cell_name
+from analysis.engine.recording import State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
 from analysis.models.calls import Call, require_recordable, returned_tensors
 from analysis.models.following import follow
 from analysis.models.passes import Pass, snapshot
+from analysis.models.plain import layer_of
 from analysis.models.whole import is_whole, recurrent_layers
 from analysis.results import Snapshot, Watched, versions
 
@@ -45,12 +46,12 @@ def watch(
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch, with the weights that the
     call used. Where the loss reads several time steps, only the gradient from the last of them is measured, in the
     sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
-    that the loss reads, forward in time. Dropout between layers is left out. `gradient` is the norm of the whole batch's
-    gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the reason: a
-    call on one time step alone, which has no distances, or what a second backward pass through a call adds.
+    that the loss reads, forward in time. Dropout between layers is left out. `gradient` is the norm of the whole
+    batch's gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the
+    reason: a call on one time step alone, which has no distances, or what a second pass through a call adds.
 
     Args:
-        module: nn.RNN, nn.LSTM or nn.GRU, or a model that holds some.
+        module: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or a model that holds some.
         every: how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured at most, the first that the loss reads.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
@@ -69,17 +70,15 @@ def watch(
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    if is_whole(module):
-        layers = recurrent_layers(module)
+    if is_whole(module, cells=True):
+        layers = recurrent_layers(module, cells=True)
         _require_one_recordable(layers.values(), dtype)
         return ModelWatch(layers, int(every), int(samples), dtype)
-    cell_name(module)  # raises for another kind of module
-    assert isinstance(module, Module)
     require_recordable(module, dtype)
     return Watch(module, int(every), int(samples), dtype)
 
 
-def _require_one_recordable(layers: Iterable[Module], dtype: torch.dtype) -> None:
+def _require_one_recordable(layers: Iterable[nn.Module], dtype: torch.dtype) -> None:
     """Raise the first layer's error where none can be recorded; what keeps some is counted as they are skipped."""
     errors: list[Exception] = []
     for layer in layers:
@@ -99,16 +98,18 @@ class Watch:
     backwards: int  # backward passes so far
     skipped: dict[str, int]  # how many backward passes couldn't be measured, by the reason
 
-    def __init__(self, module: Module, every: int, samples: int, dtype: torch.dtype) -> None:
+    def __init__(self, module: nn.Module, every: int, samples: int, dtype: torch.dtype) -> None:
+        layer = layer_of(module)
+        self._cell = None if layer is module else layer  # a cell's; a layer itself isn't kept alive
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
         self._empty = Watched(
             name="",
-            cell=cell_name(module),
-            activation=getattr(module, "nonlinearity", "tanh"),
-            input_size=module.input_size,
-            hidden_size=module.hidden_size,
-            layers=module.num_layers,
+            cell=cell_name(layer),
+            activation=getattr(layer, "nonlinearity", "tanh"),
+            input_size=layer.input_size,
+            hidden_size=layer.hidden_size,
+            layers=layer.num_layers,
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             backwards=0,
             snapshots=(),
@@ -164,16 +165,16 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _after_call(self, module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> None:
+    def _after_call(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], result: Any) -> None:  # noqa: ANN401
         """Wait for the gradients of a call that trains, to count it or measure it."""
         if not module.training:
             return
         try:
             returned = returned_tensors(module, result)
-            if any(part.requires_grad for part in returned):
-                call = Call.of(module, args, kwargs)
+            if any(part is not None and part.requires_grad for part in returned):
+                call = Call.of(module, args, kwargs, self._cell or layer_of(module))
                 self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
-                self._handed = [ref(part) for part in returned[1:]]
+                self._handed = [ref(part) for part in returned[1:] if part is not None]
         except Exception as error:  # as in _measure
             self._skip(str(error))
 
@@ -184,7 +185,7 @@ class Watch:
         goes_on = call.one_step and bool(parts) and all(map(is_, parts, [each() for each in self._handed]))
         if before is not None and goes_on and not before.gone and before.calls[0].one_step:
             return before
-        new = Pass(self._begin, self._measure, self._again)
+        new = Pass(self._begin, self._measure, self._again, self._cell is None)
         self._last = ref(new)
         return new
 
@@ -219,7 +220,7 @@ class ModelWatch:
 
     layers: dict[str, Watch]  # by the layer's name in the model, such as "encoder.rnn"
 
-    def __init__(self, layers: Mapping[str, Module], every: int, samples: int, dtype: torch.dtype) -> None:
+    def __init__(self, layers: Mapping[str, nn.Module], every: int, samples: int, dtype: torch.dtype) -> None:
         self.layers = {name: Watch(layer, every, samples, dtype) for name, layer in layers.items()}
 
     @property

@@ -13,6 +13,7 @@ from analysis.engine import recording
 from analysis.engine.recording import MODULES, Module, State, require_finite, unit_vector
 from analysis.models.calls import Call, Gradients, returned_tensors, tape_of_call
 from analysis.models.following import uncompiled
+from analysis.models.plain import CELLS
 from analysis.results import Tape
 
 KINDS = tuple(MODULES.values())
@@ -30,19 +31,23 @@ def unwrapped(module: object) -> object:
     return module
 
 
-def is_whole(module: object) -> TypeGuard[nn.Module]:
+def is_whole(module: object, *, cells: bool = False) -> TypeGuard[nn.Module]:
     """Return whether a module, or what is wrapped in it, is no recurrent layer, nor a list of them, but holds some."""
     inner = unwrapped(module)
-    if not isinstance(inner, nn.Module) or isinstance(inner, (*KINDS, nn.ModuleList)):
+    if not isinstance(inner, nn.Module) or isinstance(inner, (*KINDS, *CELLS, nn.ModuleList)):
         return False
-    return bool(recurrent_layers(inner))
+    return bool(recurrent_layers(inner, cells=cells))
 
 
-def recurrent_layers(model: nn.Module) -> dict[str, Module]:
-    """Return the nn.RNN, nn.LSTM and nn.GRU in a model by their names in it, without those of wrappers, each once."""
+def recurrent_layers(model: nn.Module, *, cells: bool = False) -> dict[str, Any]:
+    """Return the nn.RNN, nn.LSTM and nn.GRU in a model by their names in it, without those of wrappers, each once.
+
+    With `cells`, its nn.RNNCell, nn.LSTMCell and nn.GRUCell too.
+    """
     inner = unwrapped(model)
     assert isinstance(inner, nn.Module)
-    return {name: module for name, module in inner.named_modules() if isinstance(module, KINDS)}
+    kinds = (*KINDS, *CELLS) if cells else KINDS
+    return {name: module for name, module in inner.named_modules() if isinstance(module, kinds)}
 
 
 def describe_layers(layers: Mapping[str, Module]) -> str:
@@ -123,10 +128,9 @@ def _record_part(
 
     def keep(module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> tuple:
         """Keep what a call read and returned; the model goes on with copies, which it may write to in place."""
-        returned = [
-            part if part.requires_grad else part.detach().requires_grad_() for part in returned_tensors(module, result)
-        ]
-        found.append((Call.of(module, args, kwargs), returned))
+        parts = [part for part in returned_tensors(module, result) if part is not None]
+        returned = [part if part.requires_grad else part.detach().requires_grad_() for part in parts]
+        found.append((Call.of(module, args, kwargs, module), returned))
         output, *states = [part.clone() for part in returned]
         if not isinstance(result[0], Tensor):
             output = result[0]._replace(data=output)

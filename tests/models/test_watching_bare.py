@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from analysis import gradient_decay, record, watch
-from analysis.models.calls import plain_layer
+from analysis.models.plain import plain_layer
 from tests.helpers.watched import Model, trained
 
 
