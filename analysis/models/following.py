@@ -14,8 +14,8 @@ from weakref import finalize
 import torch
 from torch import Tensor, nn
 
+from analysis.engine.modules import CELLS
 from analysis.engine.recording import MODULES
-from analysis.models.plain import CELLS
 
 Listener = Callable[[nn.Module, tuple, dict[str, Any], Any], None]  # layer or cell, args, kwargs, what it returned
 F = TypeVar("F", bound=Callable[..., Any])

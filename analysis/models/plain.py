@@ -5,9 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from analysis.engine.modules import CELLS
 from analysis.engine.recording import MODULES, Module, cell_name
-
-CELLS: dict[type[nn.RNNCellBase], str] = {nn.RNNCell: "rnn", nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
 
 
 def layer_of(module: nn.Module) -> Module:

@@ -10,25 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from analysis.engine import recording
+from analysis.engine.batch import Numbers
+from analysis.engine.modules import CELLS, unwrapped
 from analysis.engine.recording import MODULES, Module, State, require_finite, unit_vector
 from analysis.models.calls import Call, Gradients, returned_tensors, tape_of_call
 from analysis.models.following import uncompiled
-from analysis.models.plain import CELLS
 from analysis.results import Tape
 
 KINDS = tuple(MODULES.values())
 Loss = Callable[[Any], Tensor]  # called with what a layer or a whole model returns
-
-
-def unwrapped(module: object) -> object:
-    """Return the module inside DataParallel, DistributedDataParallel or torch.compile."""
-    while isinstance(module, nn.Module):
-        wrapper = isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel)
-        inner = module.module if wrapper else getattr(module, "_orig_mod", None)
-        if not isinstance(inner, nn.Module):
-            break
-        module = inner
-    return module
 
 
 def is_whole(module: object, *, cells: bool = False) -> TypeGuard[nn.Module]:
@@ -59,54 +49,55 @@ def describe_layers(layers: Mapping[str, Module]) -> str:
 
 
 def record(
-    module_or_modules: nn.Module | Sequence[Module],
+    module_or_modules: nn.Module | Sequence[nn.Module],
     inputs: Any,  # noqa: ANN401
     loss: Loss | None = None,
     *,
     state: State | None = None,
     at: int | None = None,
+    lengths: Numbers | None = None,
+    resets: Numbers | None = None,
+    direction: str = "forward",
     part: str | None = None,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
-    **of_layers: Any,  # noqa: ANN401
 ) -> Tape:
     """Run a recurrent layer, or a model that holds one, over inputs and back; return every state, gate and gradient.
 
-    The model, its gradients, buffers and mode, and the global random states stay as they are. Dropout is left out. The
-    engine computes on the CPU, wherever the model is.
-
-    A whole model runs once, in eval mode. The gradients that the loss of its own output sends back into one of its
-    layers are taken on from there, exactly. The tape is that layer's: `input_grad` is by what the layer reads, so with
-    an embedding below by the vector of each word.
+    The model, its buffers and mode, and the global random states stay as they were. Dropout is left out. A whole model
+    runs once, in eval mode. The gradients that the loss of its own output sends back into one of its
+    layers are taken on from there, exactly. The tape is that layer's; with an embedding below, `input_grad` is by word.
 
     Args:
-        module_or_modules: nn.RNN, nn.LSTM or nn.GRU, or S of them, alike in shape; or any other nn.Module with some
-            of them in it, for which S is 1.
-        inputs: of a layer (T, B, D), (B, T, D) with batch_first, or (T, D) for one sequence. Of a whole model whatever
-            it takes; a tuple holds several arguments.
-        loss: called with the output: of a layer in the layer's own layout and in `dtype`, of a whole model as the model
-            returns it. It returns a loss per sample (B,) or a scalar that is their sum. None projects the layer's last
-            hidden state on one fixed random unit vector, the same for all models and samples.
-        state: the initial state as a layer takes it, h0 or (h0, c0); None = zero. A whole model makes its own.
+        module_or_modules: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or S of them, alike in shape; or any other
+            nn.Module with some layers in it.
+        inputs: of a layer (T, B, D), (B, T, D) with batch_first, (T, D), or packed. Of a whole model whatever it takes;
+            a tuple holds several arguments.
+        loss: called with the output as the layer, or the whole model, returns it; returns a loss per sample (B,) or
+            their sum. None projects the layer's last hidden state on one fixed random unit vector.
+        state: the initial state as a layer takes it; None = zero. A whole model makes its own.
         at: keep only the share of ∂ℓ/∂(the layer's output) at this time step (-1 = the last); None keeps all.
+        lengths, resets, direction: of the layer, as in `analysis.engine.recording.record`.
         part: the layer's name in a whole model, such as "encoder.rnn", where it has several.
         dtype: what the engine computes in, torch.float64 or torch.float32.
         seed: of the random unit vector.
-        of_layers: what else `analysis.engine.recording.record` takes of a layer.
 
     Raises:
-        TypeError: for another kind of module.
-        ValueError: for layers and inputs that can't be recorded; for a part that isn't in the model, that it doesn't
-            call exactly once, or whose output the loss doesn't depend on. The message says what is expected.
+        TypeError, ValueError: for what can't be recorded, and a part that isn't in the model, that it doesn't call
+            exactly once, or whose output the loss doesn't depend on. The message says what is expected.
     """
     if is_whole(module_or_modules):
         if state is not None:
             raise ValueError("state: given for a whole model, expected for a recurrent layer itself alone")
+        given = {"lengths": lengths, "resets": resets, "direction": None if direction == "forward" else direction}
+        of_layers = {name: value for name, value in given.items() if value is not None}
         return _record_part(module_or_modules, inputs, loss, part, at, dtype, seed, **of_layers)
     if part is not None:
         raise ValueError(f"part={part!r}: it names a layer in a whole model, expected None for a layer itself")
-    layers: Any = module_or_modules  # the engine refuses what is none
-    return recording.record(layers, inputs, loss, state=state, at=at, dtype=dtype, seed=seed, **of_layers)
+    return recording.record(
+        module_or_modules, inputs, loss, state=state, at=at, lengths=lengths, resets=resets, direction=direction,
+        dtype=dtype, seed=seed,
+    )  # fmt: skip
 
 
 def _record_part(
