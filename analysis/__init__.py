@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis.engine.recording import record
     from analysis.experiment import Experiment
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from analysis.measures.theory import predicted_decay, predicted_rate
     from analysis.models.steps import record_steps
     from analysis.models.watching import watch
+    from analysis.models.whole import record
     from analysis.training.trainer import train
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the importing program sets up logging
@@ -55,7 +55,7 @@ _MODULES = {
     "memory_curve": "measures.memory",
     "predicted_decay": "measures.theory",
     "predicted_rate": "measures.theory",
-    "record": "engine.recording",
+    "record": "models.whole",
     "record_steps": "models.steps",
     "train": "training.trainer",
     "watch": "models.watching",

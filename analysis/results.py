@@ -8,6 +8,7 @@ reads, index T-1-k where that is the last one. The memory state is the cell stat
 import platform
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
+from math import nan
 from numbers import Integral
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.experiment import Experiment
 GRADIENTS = ("memory", "hidden", "cell", "input", "weights")  # kinds that a tape holds; "carry" is derived
 THRESHOLD = 0.01  # default of the share of the gradient that is left at a horizon
 SMALLEST = float(np.finfo(np.float64).tiny)  # 2.2e-308; what is smaller is shown as "below floating point"
+DISTANCES = (0, 10, 100)  # time steps from the loss at which the ranges of a watched gradient begin
 LEVELS = np.array([0.01, 0.5, 0.99, 1.0])  # quantiles of the sizes of states
 
 
@@ -253,6 +255,9 @@ class Snapshot(Result):
     decay: Decay
     saturation: dict[str, Saturation]
     bounds: Bounds
+    sequences: int = 0  # of a watched pass: how many were measured; 0 = not known
+    gradient: float = nan  # of a watched pass: the norm of the layer's gradient, of its whole batch, before clipping
+    shares: tuple[float, ...] = ()  # of a watched pass: of its measured gradient, from each range of DISTANCES
 
 
 @dataclass(frozen=True, eq=False)

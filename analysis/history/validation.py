@@ -10,6 +10,7 @@ import numpy as np
 from analysis.experiment import GATES, METRICS, Experiment
 from analysis.history.entry import STATUSES, Record
 from analysis.results import (
+    DISTANCES,
     GRADIENTS,
     LEVELS,
     Bounds,
@@ -220,6 +221,10 @@ def _check_bounds(bounds: Bounds) -> None:
 
 def _check_snapshot(snapshot: Snapshot) -> None:
     require(_within(snapshot.clipped, 0, 1), "Snapshot.clipped")
+    require(0 <= snapshot.sequences < COUNT, "Snapshot.sequences")
+    require(_within(snapshot.gradient, 0, inf), "Snapshot.gradient")
+    require(len(snapshot.shares) in (0, len(DISTANCES)), "Snapshot.shares")
+    require(all(map(isfinite, snapshot.shares)), "Snapshot.shares")
 
 
 CONTENTS: dict[type, Callable[..., None]] = {  # checks whether the numbers of a result are possible

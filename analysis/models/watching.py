@@ -1,58 +1,63 @@
 """watch(module): decay, saturation and bounds of a module while the user's own loop trains it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from numbers import Integral
+from operator import is_
 from pathlib import Path
 from typing import Any, Self
+from weakref import ref
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import register_multi_grad_hook
 
-from analysis.engine.layer import Memory
-from analysis.engine.recording import Layout, Module, State, cell_name, run_forward
-from analysis.engine.unroll import one_thread
+from analysis.engine.recording import State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
-from analysis.measures.bounds import activation_bounds
-from analysis.measures.decay import gradient_decay
-from analysis.measures.gates import gate_saturation
+from analysis.models.calls import Call, require_recordable, returned_tensors
+from analysis.models.following import follow
+from analysis.models.passes import Pass, snapshot
+from analysis.models.plain import layer_of
+from analysis.models.whole import is_whole, recurrent_layers
 from analysis.results import Snapshot, Watched, versions
 
-UNKNOWN = np.array([np.nan])
 MOST = 200  # snapshots that are kept at most
-Gradients = Sequence[Tensor | None]  # by what a call returned: output, h_n and an LSTM's c_n; None where unused
+AGAIN = "a second backward pass through one call, whose gradients add to what was measured of the first, was left out"
 
 
-def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64) -> "Watch":
+def watch(
+    module: nn.Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64
+) -> "Watch | ModelWatch":
     """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
-    The loop isn't affected: its results, gradients, modes and random numbers are those without `watch`.
+    Of a whole model each recurrent layer is watched, with `history` a dict by layer; else it is a list. The loop isn't
+    affected, and what it saves or copies of its model holds nothing of Goldfish.
 
     Each call of the module whose output gets a gradient counts as one backward pass. So a loss that reads two calls
-    counts twice, and truncated backpropagation once per window. Calls in eval mode, calls without gradients, and a
-    second pass over the same graph are not counted. `history` is a list of snapshots, which the figures draw; in them,
-    loss, metric and clipped share are unknown and NaN. Beyond 200 snapshots, every second one but the first is
-    dropped, and `every` doubles. `save` keeps the history with the runs, where the page Runs shows it.
+    counts twice, truncated backpropagation once per window, and a loop of calls on one time step, each with the state
+    of the one before, once. Not counted are calls in eval mode, without gradients, or of `module.forward` itself. A
+    history is a list of snapshots, which the figures draw; in them, loss, metric and clipped share are unknown and NaN.
+    Beyond 200 snapshots, every second one but the first is dropped, and `every` doubles. `save` keeps the history with
+    the runs, where the page Runs shows it.
 
-    The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch. Where the loss reads
-    several steps, only the gradient from the last of them is measured: the gradients from several steps would overlap.
-    Dropout between layers is left out. What can't be measured is counted in `skipped` with the reason: a packed
-    batch, or a call on a single step, as in a loop over steps, where a gradient has no distance.
+    The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch, with the weights that the
+    call used. Where the loss reads several time steps, only the gradient from the last of them is measured, in the
+    sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
+    that the loss reads, forward in time. Dropout between layers is left out. `gradient` is the norm of the whole
+    batch's gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the
+    reason: a call on one time step alone, which has no distances, or what a second pass through a call adds.
 
     Args:
-        module: nn.RNN, nn.LSTM or nn.GRU, a part of the model or all of it.
+        module: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or a model that holds some.
         every: how many backward passes there are from one measurement to the next.
-        samples: how many sequences of the batch are measured, from its first on; fewer take less time.
+        samples: how many sequences of the batch are measured at most, the first that the loss reads.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
 
     Raises:
-        TypeError, ValueError: as `record`, for a module it doesn't take; ValueError for n or samples below 1.
+        TypeError, ValueError: as `record`, for a module it doesn't take; for n or samples below 1.
 
     >>> lstm = nn.LSTM(3, 8)
     >>> with watch(lstm, every=2) as watched:
@@ -65,9 +70,25 @@ def watch(module: Module, every: int = 100, *, samples: int = 8, dtype: torch.dt
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    one_step = torch.zeros(1, 1, getattr(module, "input_size", 1))
-    run_forward([module], one_step, None, dtype)  # raises for a module that can't be recorded
+    if is_whole(module, cells=True):
+        layers = recurrent_layers(module, cells=True)
+        _require_one_recordable(layers.values(), dtype)
+        return ModelWatch(layers, int(every), int(samples), dtype)
+    require_recordable(module, dtype)
     return Watch(module, int(every), int(samples), dtype)
+
+
+def _require_one_recordable(layers: Iterable[nn.Module], dtype: torch.dtype) -> None:
+    """Raise the first layer's error where none can be recorded; what keeps some is counted as they are skipped."""
+    errors: list[Exception] = []
+    for layer in layers:
+        try:
+            require_recordable(layer, dtype)
+        except (TypeError, ValueError) as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 class Watch:
@@ -77,16 +98,18 @@ class Watch:
     backwards: int  # backward passes so far
     skipped: dict[str, int]  # how many backward passes couldn't be measured, by the reason
 
-    def __init__(self, module: Module, every: int, samples: int, dtype: torch.dtype) -> None:
+    def __init__(self, module: nn.Module, every: int, samples: int, dtype: torch.dtype) -> None:
+        layer = layer_of(module)
+        self._cell = None if layer is module else layer  # a cell's; a layer itself isn't kept alive
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
         self._empty = Watched(
             name="",
-            cell=cell_name(module),
-            activation=getattr(module, "nonlinearity", "tanh"),
-            input_size=module.input_size,
-            hidden_size=module.hidden_size,
-            layers=module.num_layers,
+            cell=cell_name(layer),
+            activation=getattr(layer, "nonlinearity", "tanh"),
+            input_size=layer.input_size,
+            hidden_size=layer.hidden_size,
+            layers=layer.num_layers,
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             backwards=0,
             snapshots=(),
@@ -95,11 +118,13 @@ class Watch:
         )
         self._saved: str | None = None  # the id of what was saved
         self._name = ""  # the name of the last save; the page may have changed it since
-        self._hook = module.register_forward_hook(self._after_forward, with_kwargs=True)
+        self._last: ref[Pass] | None = None  # the pass of the last call, and the state that the call handed on
+        self._handed: list[ref[Tensor]] = []
+        self._stop = follow(module, self._after_call)
 
     def close(self) -> None:
-        """Stop measuring and remove the hook from the module; the history stays."""
-        self._hook.remove()
+        """Stop measuring; the history stays."""
+        self._stop()
         self.every = 0
 
     def result(self, name: str = "") -> Watched:
@@ -140,110 +165,101 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _after_forward(self, module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> None:
-        """Register a hook that counts or measures a call once the gradients of its outputs are known."""
+    def _after_call(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], result: Any) -> None:  # noqa: ANN401
+        """Wait for the gradients of a call that trains, to count it or measure it."""
         if not module.training:
             return
-        returned = _returned_tensors(module, result)
-        if not any(part.requires_grad for part in returned):
-            return
-        call = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        # These are no copies. They are dropped after the first backward pass: this frees the inputs, and a second
-        # pass over the same graph is not counted.
-        waiting = [(_detached(call["input"]), _detached_state(call.get("hx")))]
+        try:
+            returned = returned_tensors(module, result)
+            if any(part is not None and part.requires_grad for part in returned):
+                call = Call.of(module, args, kwargs, self._cell or layer_of(module))
+                self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
+                self._handed = [ref(part) for part in returned[1:] if part is not None]
+        except Exception as error:  # as in _measure
+            self._skip(str(error))
 
-        def after_backward(grads: Gradients) -> None:
-            if waiting and self.every:
-                self.backwards += 1
-                if self.backwards % self.every == 0:
-                    self._measure(module, *waiting[0], grads)
-            waiting.clear()
+    def _pass_of(self, call: Call, state: State | None) -> Pass:
+        """Return the pass of the call before, where this one goes on with its state for a time step; else a new one."""
+        parts = [state] if isinstance(state, Tensor) else list(state or ())
+        before = self._last() if self._last else None
+        goes_on = call.one_step and bool(parts) and all(map(is_, parts, [each() for each in self._handed]))
+        if before is not None and goes_on and not before.gone and before.calls[0].one_step:
+            return before
+        new = Pass(self._begin, self._measure, self._again, self._cell is None)
+        self._last = ref(new)
+        return new
 
-        register_multi_grad_hook(returned, after_backward, mode="all")
+    def _begin(self) -> int:
+        """Count a backward pass; return its number if it is to be measured, else 0."""
+        if not self.every:
+            return 0
+        self.backwards += 1
+        return 0 if self.backwards % self.every else self.backwards
 
-    def _measure(self, module: Module, inputs: Tensor, state: State | None, grads: Gradients) -> None:
+    def _measure(self, gone: Pass) -> None:
         """Add a snapshot of one call to the history, or count the call as skipped."""
         try:
-            self.history.append(self._snapshot(module, inputs, state, grads))
+            self.history.append(snapshot(gone, self.samples, self.dtype))
         except Exception as error:  # training for hours must not end because a measurement failed
-            self.skipped[str(error)] = self.skipped.get(str(error), 0) + 1
+            self._skip(str(error))
         if len(self.history) > MOST:
             self.every *= 2
             self.history[1:] = [snapshot for snapshot in self.history[1:] if snapshot.step % self.every == 0]
 
-    def _snapshot(self, module: Module, inputs: Tensor, state: State | None, grads: Gradients) -> Snapshot:
-        """Measure one call, given the gradients by what it returned; raise an exception where that can't be done."""
-        if isinstance(inputs, Tensor) and inputs.dim() == 3:
-            inputs, state, grads = _first_sequences(module, inputs, state, grads, self.samples)
-        with one_thread(), torch.no_grad():
-            unroll, top = run_forward([module], inputs, state, self.dtype)
-            steps, output_grad, later = _last_share(grads, module, top)
-            if steps == (0,):
-                raise ValueError(
-                    "the loss reads the first step of a call: a distance needs a whole sequence in one call"
-                )
-            unroll.backward(output_grad, later)
-            tape = unroll.tape(steps, weight_grad=False)
-            return Snapshot(
-                step=self.backwards,
-                loss=UNKNOWN,
-                metric=UNKNOWN,
-                clipped=UNKNOWN,
-                decay=gradient_decay(tape),
-                saturation=gate_saturation(tape),
-                bounds=activation_bounds(tape),
-            )
+    def _again(self) -> None:
+        """Count a further pass through a call that was measured."""
+        if self.every:
+            self._skip(AGAIN)
+
+    def _skip(self, reason: str) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
 
-def _returned_tensors(module: Module, result: tuple) -> list[Tensor]:
-    """Return output, h_n and an LSTM's c_n of what a call returned; of a packed output, its data."""
-    output = result[0] if isinstance(result[0], Tensor) else result[0].data
-    return [output, *(result[1] if isinstance(module, nn.LSTM) else result[1:])]
+class ModelWatch:
+    """Watches every recurrent layer of a model, each by itself, until it is closed; see `watch`."""
+
+    layers: dict[str, Watch]  # by the layer's name in the model, such as "encoder.rnn"
+
+    def __init__(self, layers: Mapping[str, nn.Module], every: int, samples: int, dtype: torch.dtype) -> None:
+        self.layers = {name: Watch(layer, every, samples, dtype) for name, layer in layers.items()}
+
+    @property
+    def history(self) -> dict[str, list[Snapshot]]:
+        """The snapshots of each layer."""
+        return {name: watched.history for name, watched in self.layers.items()}
+
+    @property
+    def backwards(self) -> dict[str, int]:
+        """How many backward passes went through each layer so far."""
+        return {name: watched.backwards for name, watched in self.layers.items()}
+
+    @property
+    def skipped(self) -> dict[str, dict[str, int]]:
+        """How many backward passes of each layer couldn't be measured, by the reason."""
+        return {name: dict(watched.skipped) for name, watched in self.layers.items()}
+
+    def close(self) -> None:
+        """Stop measuring; the histories stay."""
+        for watched in self.layers.values():
+            watched.close()
+
+    def result(self, name: str = "") -> dict[str, Watched]:
+        """Return all that was measured so far, by layer; each has the model's name and its own."""
+        return {part: watched.result(_joined(name, part)) for part, watched in self.layers.items()}
+
+    def save(self, name: str = "", store: Path | str | None = None) -> dict[str, str]:
+        """Save each layer by itself, as `Watch.save`, under the model's name and its own; return the ids by layer."""
+        return {part: watched.save(_joined(name, part), store) for part, watched in self.layers.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def _detached(inputs: Tensor) -> Tensor:
-    """Return inputs without their graph. Packed ones are returned unchanged, and refused later."""
-    return inputs.detach() if isinstance(inputs, Tensor) else inputs
-
-
-def _detached_state(state: State | None) -> State | None:
-    """Return an initial state without its graph."""
-    if state is None or isinstance(state, Tensor):
-        return None if state is None else state.detach()
-    h, c = state
-    return h.detach(), c.detach()
-
-
-def _first_sequences(
-    module: Module, inputs: Tensor, state: State | None, grads: Gradients, samples: int
-) -> tuple[Tensor, State | None, Gradients]:
-    """Return the first sequences of a batch, of its initial state, and of the gradients of what was returned."""
-    axis = 0 if module.batch_first else 1
-    count = min(samples, inputs.shape[axis])
-    if isinstance(state, Tensor):
-        state = state[:, :count]
-    elif state is not None:
-        h, c = state
-        state = h[:, :count], c[:, :count]
-    output_grad, *state_grads = grads
-    first_grads = [None if output_grad is None else output_grad.narrow(axis, 0, count)]
-    first_grads += [None if grad is None else grad.narrow(1, 0, count) for grad in state_grads]
-    return inputs.narrow(axis, 0, count), state, first_grads
-
-
-def _last_share(grads: Gradients, module: Module, top: Tensor) -> tuple[tuple[int, ...], Tensor, list[Memory]]:
-    """Return the last step that the loss reads, ∂ℓ/∂output there alone (T, 1, H, B), and ∂ℓ/∂(final states)."""
-    T, _, B, H = top.shape
-    output_grad = top.new_zeros(T, B, H)
-    if (grad := grads[0]) is not None:
-        output_grad += Layout.of(module, grad).to_engine(grad.to(top))
-    final = [None if grad is None else grad.to(top).reshape(-1, 1, B, H).mT for grad in grads[1:]]  # (L, 1, H, B)
-    touched = output_grad.flatten(1).ne(0).any(1)
-    touched[-1] |= any(grad is not None and bool(grad.ne(0).any()) for grad in final)
-    steps = touched.nonzero().flatten().tolist()[-1:]
-    share = torch.zeros_like(output_grad)
-    share[steps] = output_grad[steps]
-    later = [
-        tuple(top.new_zeros(1, H, B) if grad is None else grad[k] for grad in final) for k in range(module.num_layers)
-    ]
-    return tuple(steps), share.unsqueeze(1).mT, later
+def _joined(name: str, part: str) -> str:
+    """Return a model's name, cut to leave room, with a layer's: "my model, encoder.rnn"."""
+    name, part = name.strip(), part[-NAME_LENGTH:]
+    room = NAME_LENGTH - len(part) - 2
+    return f"{name[:room]}, {part}" if name and room > 0 else part

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from math import nan
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from analysis.experiment import Experiment
 from analysis.reading import Held, Reading
 from analysis.report.documents import as_plain
 from analysis.results import (
+    DISTANCES,
     Decay,
     GateMoments,
     GateSample,
@@ -264,7 +266,11 @@ def watched_tables(model: Watched) -> Tables:
         "horizon": [snapshot.decay.horizon for snapshot in snapshots],
         "factor": [snapshot.decay.factor for snapshot in snapshots],
         "largest_hidden": [snapshot.bounds.hidden[-1].max() for snapshot in snapshots],
+        "sequences": [snapshot.sequences for snapshot in snapshots],
+        "gradient": [snapshot.gradient for snapshot in snapshots],
     }
+    for k, first in enumerate(DISTANCES):
+        through[f"share_from_{first}"] = [snapshot.shares[k] if snapshot.shares else nan for snapshot in snapshots]
     for gate in snapshots[0].saturation:
         ends = np.array([snapshot.saturation[gate].ends for snapshot in snapshots])  # (snapshots, 2)
         through |= {f"{gate}_left": ends[:, 0], f"{gate}_right": ends[:, 1]}

@@ -13,6 +13,7 @@ from analysis.history.store import Store
 from analysis.models.layers import describe_sizes
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.gates import ENDS
+from analysis.report.sentences.watched import pass_sentence
 from analysis.report.tables import watched_tables
 from analysis.report.wording import WHOLE, describe_horizon
 from analysis.results import Watched
@@ -134,6 +135,8 @@ def _show(model: Watched) -> None:
     layout.chart(pictures["horizon"], "watched-horizon", "Horizon by backward pass")
     st.caption("How far back that pass could teach it, on its own batch. What the model answers isn't known here.")
     layout.chart(pictures["gradient"], "watched-gradient", "Gradient left against distance, first pass and last")
+    if sentence := pass_sentence(last):
+        st.caption(sentence)
     details = [name for name in ("gates", "hidden-state", "cell-state") if name in pictures]
     for name, tab in zip(details, st.tabs([name.replace("-", " ").capitalize() for name in details]), strict=True):
         with tab:

@@ -6,6 +6,8 @@ at step 13; an LSTM watched in a plain training loop. Numbers are compared to 1e
 
 import gzip
 import json
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -116,4 +118,4 @@ def test_a_watched_model_is_listed_and_equals_one_watched_anew(old):
         optimizer.step()
     assert [snapshot.step for snapshot in watched.snapshots] == [2, 4]
     for before, anew in zip(watched.snapshots, watcher.history, strict=True):
-        compare(as_plain(before), as_plain(anew), "snapshot")
+        compare(as_plain(before), as_plain(replace(anew, sequences=0, gradient=nan, shares=())), "snapshot")

@@ -123,6 +123,9 @@ def damaged():
         ),
         "cell state": replace(result, snapshots=(replace(first, bounds=replace(first.bounds, cell=None)),)),
         "axes": replace(result, hidden_size=5),
+        "Snapshot.shares": replace(result, snapshots=(replace(first, shares=(1.0,)),)),
+        "Snapshot.gradient": replace(result, snapshots=(replace(first, gradient=-1.0),)),
+        "Snapshot.sequences": replace(result, snapshots=(replace(first, sequences=-1),)),
         "isoformat": replace(result, created="yesterday"),
         "surrogates": replace(result, name="\ud800"),
     }

@@ -5,6 +5,7 @@ import io
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from math import nan
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from analysis import watch
 from analysis.cli.main import main
 from analysis.report.sentences.gates import ENDS
+from analysis.report.sentences.watched import pass_sentence
 from analysis.report.tables import watched_tables
 from pages.ui import training
 from tests.helpers.app import app, charts, fine
@@ -67,6 +69,7 @@ def test_a_watched_model_is_listed_and_drawn(store, cell):
     assert len(details) == {"rnn": 1, "lstm": 3, "gru": 2}[cell]
     ends = [text.value for text in at.caption if text.value.startswith(ENDS)]
     assert ends == ([] if cell == "rnn" else [f"{ENDS} The arrow leads from pass 1 to pass 3."])
+    assert pass_sentence(seen.history[-1]) in [text.value for text in at.caption]
     assert at.get("download_button") and not at.info
 
 
@@ -78,6 +81,9 @@ def test_what_it_draws_is_in_the_tables(store):
     assert [float(row["update_right"]) for row in tables["horizon"]] == [
         each.saturation["update"].ends[1] for each in seen.history
     ]
+    assert [float(row["gradient"]) for row in tables["horizon"]] == [each.gradient for each in seen.history]
+    assert [float(row["share_from_10"]) for row in tables["horizon"]] == [each.shares[1] for each in seen.history]
+    assert [int(row["sequences"]) for row in tables["horizon"]] == [5, 5, 5]
     relative = [value for each in seen.history for value in each.decay.relative]
     assert [float(row["relative"]) for row in tables["gradient"]] == relative
 
@@ -86,11 +92,11 @@ def test_nothing_measured_yet(store):
     module = nn.LSTM(3, 6)
     with watch(module, every=1) as seen:
         packed = nn.utils.rnn.pack_sequence([torch.randn(4, 3), torch.randn(2, 3)])
-        module(packed)[0].data.sum().backward()
+        module(packed)[1][1].sum().backward()
     at = fine(opened(seen.save("", store.path)))
     assert list(at.dataframe[0].value["Model"]) == ["LSTM, 3 inputs, 6 units, 1 layer"]
     assert "Nothing was measured yet." in at.info[0].value
-    assert any("packed sequences are not supported" in text.value for text in at.caption)
+    assert any("expected a layer of one direction" in text.value for text in at.caption)
 
 
 def test_a_single_snapshot_has_nothing_before(store):
@@ -155,3 +161,23 @@ def test_the_command_line_mentions_them(store, capsys):
         connection.execute("UPDATE watched SET data = ?", (b"PK",))
     assert main(["runs", "--store", str(store.path)]) == 0
     assert "is damaged" in capsys.readouterr().out
+
+
+def test_one_that_an_older_goldfish_watched_has_no_sentence_on_its_gradient(store):
+    id, seen = saved(store, "gru")
+    older = [replace(each, gradient=nan, shares=(), sequences=0) for each in seen.history]
+    store.keep_watched(replace(seen.result("older"), snapshots=tuple(older)), id)
+    at = fine(opened(id))
+    assert not any("gradient" in text.value for text in at.caption)
+
+
+def test_each_layer_of_a_model_is_a_line(store):
+    model = nn.ModuleDict({"encoder": nn.GRU(3, 6), "decoder": nn.LSTM(6, 4)})
+    with watch(model, every=1) as seen:
+        model["decoder"](model["encoder"](torch.randn(12, 5, 3))[0])[0][-1].sum().backward()
+    seen.save("mine", store.path)
+    table = fine(opened()).dataframe[0].value
+    assert sorted(zip(table["Model"], table["Cell"], strict=True)) == [
+        ("mine, decoder", "LSTM"),
+        ("mine, encoder", "GRU"),
+    ]

@@ -1,0 +1,160 @@
+"""A backward pass through one call of a recurrent layer: what its loss sent back, and the snapshot made of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import nan, sqrt
+from operator import is_
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from analysis.measures.bounds import activation_bounds
+from analysis.measures.decay import gradient_decay
+from analysis.measures.gates import gate_saturation
+from analysis.models.calls import Call, Gradients, LossGradients, go_back, tape_of_call, unroll_call
+from analysis.models.following import uncompiled
+from analysis.models.shares import shares_by_distance
+from analysis.results import Snapshot
+
+UNKNOWN = np.array([nan])
+ONE_STEP = "a call on one time step: a distance needs a whole sequence in one call"
+FIRST_STEP = "the loss reads the first time step of a call alone, and there is no distance before it"
+NOTHING = "the loss reads no time step: its gradient is zero everywhere"
+
+
+@dataclass
+class Pass:
+    """The gradients that go back through one call of a layer, or through several that hand their state on.
+
+    `begin` is called at the first of them and returns the pass's number if it is to be measured, else 0; `end` once the
+    backward pass is through, before anyone clips; `again` at each further pass through a call that was measured.
+    """
+
+    begin: Callable[[], int]
+    end: Callable[["Pass"], None]
+    again: Callable[[], None]
+    of_layer: bool  # else of a cell
+    step: int = 0
+    calls: list[Call] = field(default_factory=list)  # none once they have gone back: this frees the inputs
+    grads: list[list[Tensor | None]] = field(default_factory=list)  # by call, then by what it returned
+    squares: list[Tensor] = field(default_factory=list)  # ‖gradient‖² by each weight that got one
+    same_weights: bool = True
+    gone: bool = False
+    _running: bool = False
+    _handles: list[RemovableHandle] = field(default_factory=list)
+
+    def add(self, call: Call, returned: Sequence[Tensor | None]) -> None:
+        """Wait for the gradients by what a call returned."""
+        k = len(self.calls)
+        if k:
+            self.same_weights &= all(map(is_, call.weights, self.calls[0].weights))
+        self.calls.append(call)
+        self.grads.append([None] * len(returned))
+        for part, tensor in enumerate(returned):
+            if tensor is not None and tensor.requires_grad:
+                tensor.register_hook(partial(self._keep, k, part))
+
+    @property
+    def gradient(self) -> float:
+        """The norm of the loss's gradient by the layer's weights; NaN where none got one."""
+        return sqrt(sum(float(square) for square in self.squares)) if self.squares else nan
+
+    def joined(self) -> tuple[Call, Gradients]:
+        """Return the calls as one, up to the last that the loss reads, and the gradients by what that one returned.
+
+        Nothing later hands a gradient to it: what autograd found there is the loss's own.
+
+        Raises:
+            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew.
+        """
+        first = self.calls[0]
+        if len(self.calls) == 1:
+            return first, self.grads[0]
+        if not self.same_weights:
+            raise ValueError("calls on one time step each compute their weights anew: expected the same in all of them")
+        read = [k for k, own in enumerate(self.grads) if any(grad is not None and grad.ne(0).any() for grad in own)]
+        last = max(read, default=len(self.calls) - 1)
+        inputs = [call.inputs for call in self.calls[: last + 1] if isinstance(call.inputs, Tensor)]
+        output, *states = self.grads[last]
+        if output is not None:
+            before = [torch.zeros_like(output)] * last
+            output = torch.cat([*before, output], first.time_axis)
+        return replace(first, inputs=torch.cat(inputs, first.time_axis)), [output, *states]
+
+    @uncompiled
+    def _keep(self, k: int, part: int, grad: Tensor | None) -> None:
+        """Keep the gradient by a part of what a call returned; at the first one, prepare for the end."""
+        if grad is None:  # of a part that the loss doesn't read, where it reads another
+            return
+        if not self._running:
+            self._running = True
+            # torch calls this at the end of the backward pass in which it is queued.
+            torch.autograd.Variable._execution_engine.queue_callback(self._end)
+            if self.gone:
+                if self.step:
+                    self.again()
+            elif step := self.begin():
+                self.step = step
+                # A copy: some optimizers change the weights before the backward pass ends.
+                call = self.calls[0]
+                for weight in call.weights:
+                    if weight.requires_grad:
+                        self._handles.append(weight.register_hook(self._keep_square))
+                self.calls[0] = replace(call, weights=tuple(weight.detach().clone() for weight in call.weights))
+        if self.step and not self.gone:
+            # A cell returns a state without the axis of layers that a layer's has.
+            self.grads[k][part] = grad.detach() if self.of_layer else grad.detach().unsqueeze(0)
+
+    def _keep_square(self, grad: Tensor) -> None:
+        self.squares.append(grad.detach().double().square().sum())
+
+    @uncompiled
+    def _end(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        if self.step and not self.gone:
+            self.end(self)
+        self.calls, self.grads, self._handles, self._running, self.gone = [], [], [], False, True
+
+
+def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
+    """Measure one call, given the gradients that came back to it.
+
+    Raises:
+        Exception: of any kind, where it can't be measured; the message says why.
+    """
+    call, grads = gone.joined()
+    shares: tuple[float, ...] = ()
+    if not isinstance(call.inputs, Tensor) or call.inputs.dim() == 3:
+        places = call.read_at_the_end(grads)[:samples]
+        call, grads = call.sequences(places), call.gradients_of(grads, places)
+    if not call.unrolled:
+        tape, layer = tape_of_call(call, grads, -1, dtype), -1
+    else:
+        unroll, top = unroll_call(call, dtype)
+        back = LossGradients.of(call.module, grads, top)
+        steps = back.steps()
+        if not steps:
+            raise ValueError(NOTHING)
+        if steps[-1] == 0:
+            raise ValueError(ONE_STEP if len(top) == 1 else FIRST_STEP)
+        back = back.share(steps[-1])
+        layer = back.top_layer()
+        go_back(unroll, back)
+        tape = unroll.tape((steps[-1],), weight_grad=False)
+        shares = shares_by_distance(unroll, steps[-1], call.module.bias)
+    return Snapshot(
+        step=gone.step,
+        loss=UNKNOWN,
+        metric=UNKNOWN,
+        clipped=UNKNOWN,
+        decay=gradient_decay(tape, layer=layer),
+        saturation=gate_saturation(tape),
+        bounds=activation_bounds(tape),
+        sequences=tape.hidden.shape[3],
+        gradient=gone.gradient,
+        shares=shares,
+    )
