@@ -155,9 +155,14 @@ class LossGradients:
 
     def steps(self) -> list[int]:
         """Return the time steps that the loss reads; final states are read at the last."""
-        read = self.output.flatten(1).ne(0).any(1)
-        read[-1] |= any(bool(grad.ne(0).any()) for memory in self.final for grad in memory)
-        return read.nonzero().flatten().tolist()
+        return self.reads().any(1).nonzero().flatten().tolist()
+
+    def reads(self) -> Tensor:
+        """Return whether the loss reads a sample's time step, (T, B); final states are read at the last."""
+        read = self.output.ne(0).any(2)
+        for grad in (grad for memory in self.final for grad in memory):
+            read[-1] |= grad[0].ne(0).any(0)
+        return read
 
     def share(self, t: int) -> Self:
         """Return what the loss reads at time step t alone; final states belong to the last."""
@@ -228,7 +233,7 @@ def tape_of_call(
     if at is not None:
         back = back.share(at)
     go_back(unroll, back)
-    return unroll.tape(tuple(back.steps()))
+    return replace(unroll.tape(tuple(back.steps())), reads=back.reads().numpy())
 
 
 def _data(output: Tensor | PackedSequence) -> Tensor:
