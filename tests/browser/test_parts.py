@@ -40,6 +40,7 @@ def test_a_click_on_a_box_or_a_patch_explains_it(server, visit):
     explained(page, "output gate")
     expect(page).to_have_url(re.compile("lstm_gate=output"))
     page.get_by_role("slider", name="Word").press("ArrowRight")
+    expect(page.locator(".st-key-part").get_by_text("At “he”")).to_be_visible()
     page.get_by_role("radio", name="hidden state").press("Space")
     explained(page, "hidden state")
     expect(page.locator(".st-key-part").get_by_text("After “he”")).to_be_visible()
