@@ -25,7 +25,7 @@ def show_word():
     with place:
         layout.chart(figure, "embeddings", _("Each word as a column of coloured numbers"), moves=True)
     with right:
-        st.markdown(f"### {quote_word(reading.words[word])}")
+        st.markdown(f"## {quote_word(reading.words[word])}")
         st.markdown(sentences.numbers_sentence(reading, word))
         st.markdown(sentences.frequency_sentence(int(places[word]), known))
         st.caption(

@@ -48,9 +48,13 @@ STOPS = {
 def head(name: str) -> None:
     """Head a stop: the row of all stops, this one's question, and a line on what its picture shows."""
     sidebar.show()
-    with st.container(horizontal=True, gap="small", key="stops"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stops"):
         for number, stop in enumerate(STOPS.values(), 1):
-            st.page_link(stop.page, label=f"{number} {_(stop.short)}", disabled=stop.name == name)
+            label = f"{number} {_(stop.short)}"
+            if stop.name == name:
+                st.markdown(f"**:red[{label}]**", width="content")
+            else:
+                st.page_link(stop.page, label=label)
     layout.title(_(STOPS[name].question), _(STOPS[name].line))
 
 
