@@ -104,7 +104,7 @@ def _by_word(
     return style.figure(
         lines, {"xaxis": words | {"showgrid": False}, "yaxis": axis | {"nticks": 4}},
         {"shapes": [mark], "showlegend": legend, "margin": margin},
-        height=HEIGHT + (24 if legend else 0), size=LETTERS,
+        height=HEIGHT, size=LETTERS,
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def _by_unit(
                 hovertemplate=_("unit {unit}: {value}").format(unit="%{x}", value="%{y:.3f}") + "<extra></extra>",
             )
         )  # fmt: skip
-        axes[f"yaxis{panel}"] = {"nticks": 3}
+        axes[f"yaxis{panel}"] = {"nticks": 4}
         axes[f"xaxis{panel}"] = {"showticklabels": panel == panels[-1], "showgrid": False}
     layout = style.panels(len(rows), shared_xaxes=True, vertical_spacing=0.2, titles=tuple(rows.values()))
     named = [{**each, "font": {"size": LETTERS}} for each in layout["annotations"]]

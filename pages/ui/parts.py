@@ -116,9 +116,9 @@ def _explain(explained: Explained, view: str, word: int) -> None:
 def choose_unit(reading: Reading) -> int:
     """Ask for a unit."""
     last = reading.parts["hidden"].shape[1] - 1
-    return st.number_input(
-        _("Unit"), 0, last, key=session.UNIT.name, width=140, help=_("Which number of the state is written out.")
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(_("Unit"), width="content", help=_("Which number of the state is written out."))
+        return st.number_input(_("Unit"), 0, last, key=session.UNIT.name, width=140, label_visibility="collapsed")
 
 
 def _show_held(explained: Explained, gate: str) -> None:
