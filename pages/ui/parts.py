@@ -110,7 +110,8 @@ def _explain(explained: Explained, view: str, word: int) -> None:
         st.markdown(part_sentence(reading, view, word, unit))
     subject = f"part {explained.subject} {view} {word} {unit}"
     explained.pictures["part"] = layout.kept(subject, lambda: part(reading, view, word, unit))
-    layout.chart(explained.pictures["part"], "part", _(lesson.VIEWS[view]), moves=True)
+    # A chart of its own for each view: a taller one of another view would keep its room below this one.
+    layout.chart(explained.pictures["part"], f"part-{view}", _(lesson.VIEWS[view]), moves=True)
 
 
 def choose_unit(reading: Reading) -> int:
