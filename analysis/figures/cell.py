@@ -140,7 +140,7 @@ def _style_of(colour: str, width: float, fill: str = style.CLEAR) -> style.Layou
 
 def _outline(chosen: bool, fill: str) -> style.Layout:
     """Return the line and fill of a box or a patch."""
-    return _style_of(style.CHOSEN, 7, fill) if chosen else _style_of(style.NEUTRAL, 2, fill)
+    return _style_of(style.CHOSEN, 5, fill) if chosen else _style_of(style.NEUTRAL, 2, fill)
 
 
 def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:

@@ -6,7 +6,7 @@ from analysis.experiment import PART_SYMBOLS
 from analysis.language import mark
 from analysis.language import translate as _
 
-PATCH, BOX = (9.0, 5.4), (12.0, 7.0)  # width and height, on a canvas of 100 by about 60
+PATCH, BOX = (9.0, 5.4), (12.0, 8.6)  # width and height, on a canvas of 100 by about 60
 LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
 Point = tuple[float, float]
 

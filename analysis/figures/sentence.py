@@ -12,10 +12,6 @@ from analysis.reading import Reading
 CROWDED = 18  # from this many words on, only some are named: a phone has no room for more
 UNITS = {"title": {"text": "unit"}, "showgrid": False, "showline": False, "nticks": 5}  # the y axis of a map
 STATES = {"hidden": "hidden state h", "cell": "cell state c"}
-ENDS = {  # what a gate does at 0 and at 1
-    "forget": ("erases", "keeps"), "input": ("stores nothing", "stores all"), "output": ("shows nothing", "shows all"),
-    "reset": ("this word alone", "the past joins in"), "update": ("replaces", "keeps"),
-}  # fmt: skip
 
 
 def states(reading: Reading, word: int) -> go.Figure:
@@ -30,30 +26,6 @@ def states(reading: Reading, word: int) -> go.Figure:
         _scale(lift=28),
         _mark(word, panels),
         height=120 + 190 * len(names),
-    )
-
-
-def gate(reading: Reading, name: str, word: int) -> go.Figure:
-    """Draw one gate by word: its mean over units above, every unit below; mark one word."""
-    values = reading.parts[name]
-    mean = go.Scatter(
-        x=np.arange(len(values)), y=values.mean(1), name="mean over units", mode="lines+markers", marker={"size": 7},
-        line={"color": style.GATE_COLOURS[name], "width": 3}, hovertemplate="mean over units: %{y:.3f}<extra></extra>",
-    )  # fmt: skip
-    axes = {"yaxis": {"title": {"text": "mean"}, "nticks": 4}, "yaxis2": UNITS}
-    if name != "candidate":
-        axes["yaxis"]["range"] = [-0.03, 1.03]
-        low, high = ENDS[name]
-        bar = {"tickvals": [0, 0.5, 1], "ticktext": [f"0 {low}", "0.5", f"1 {high}"]}
-        axes["coloraxis"] = {"cmin": 0, "colorscale": style.GATE_SCALE, "colorbar": bar}
-    return style.figure(
-        [mean, _map(reading, name, "2")],
-        style.panels(2, shared_xaxes=True, vertical_spacing=0.06, row_heights=(0.42, 0.58)),
-        by_word(reading.words, ["", "2"]),
-        _scale(),
-        _mark(word, ["", "2"]),
-        axes,
-        height=380,
     )
 
 

@@ -78,7 +78,9 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
         _("seconds trained"): [format_number(run.timing["seconds"]) for run in runs.values()],
     }
     columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
-    st.table({_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal")
+    st.table(
+        {_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal"
+    )
     st.caption(_(LEGEND))
 
 

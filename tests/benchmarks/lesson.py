@@ -44,7 +44,7 @@ def main() -> None:
         for name in STOPS:
             times = [walk[name] for walk in walks]
             print(f"{name:16}{times[0]:8.2f}{median(times):8.2f}{max(times):9.2f}", flush=True)
-        page = opened("lstm", "hold=true&part=forget")
+        page = opened("lstm", "hold=true")
         held = held_gates(page, options.moves)
         print(f"{'held gate':16}{held[0]:8.2f}{median(held):8.2f}{max(held):9.2f}")
 

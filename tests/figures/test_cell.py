@@ -142,31 +142,16 @@ def test_states_and_gates_are_the_readings(name):
     assert maps.keys() == ({"hidden", "cell"} if name == "lstm" else {"hidden"})
     for part, z in maps.items():
         np.testing.assert_array_equal(z, reading.parts[part].T)
-    for gate in (part for part in ("forget", "input", "candidate", "update") if part in reading.parts):
-        figure = figures.gate(reading, gate, 2)
-        mean, units = figure.data
-        np.testing.assert_array_equal(units.z, reading.parts[gate].T)
-        np.testing.assert_array_equal(mean.y, reading.parts[gate].mean(1))
-        assert figure.layout.coloraxis.cmin == (-1 if gate == "candidate" else 0)
 
 
 def test_the_word_reached_is_marked_in_every_panel():
     reading = reading_of("lstm")
     pictures = [
         figures.states(reading, 2),
-        figures.gate(reading, "output", 2),
         figures.connectivity({"lstm": reading}, 2),
     ]
-    for figure, panels in zip(pictures, (2, 2, 1), strict=True):
+    for figure, panels in zip(pictures, (2, 1), strict=True):
         assert [(mark.x0, mark.x1) for mark in figure.layout.shapes] == [(1.5, 2.5)] * panels
-
-
-@pytest.mark.parametrize(
-    ("name", "gate", "ends"), [("gru", "update", ("replaces", "keeps")), ("lstm", "forget", ("erases", "keeps"))]
-)
-def test_a_gates_scale_says_what_0_and_1_do(name, gate, ends):
-    ticks = figures.gate(reading_of(name), gate, 0).layout.coloraxis.colorbar.ticktext
-    assert (ticks[0], ticks[-1]) == (f"0 {ends[0]}", f"1 {ends[1]}")
 
 
 @pytest.mark.parametrize("relative", [False, True])
@@ -184,7 +169,7 @@ def test_connectivity_is_the_readings(relative):
 
 def test_one_word_and_no_dependence_can_be_drawn():
     reading = reading_of("lstm", "hello")
-    for figure in (cell(reading, 0), figures.states(reading, 0), figures.gate(reading, "forget", 0)):
+    for figure in (cell(reading, 0), figures.states(reading, 0)):
         assert figure.to_json()
     reading = replace(reading, connectivity=np.zeros((1, 1)))
     for relative in (False, True):

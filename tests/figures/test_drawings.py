@@ -96,7 +96,11 @@ def test_every_box_and_square_is_a_target_that_says_its_part_and_number(name):
     [("lstm", None, 0), ("lstm", "forget", 2), ("lstm", "kept", 1), ("gru", "recalled", 1), ("rnn", "from_word", 2)],
 )
 def test_what_is_chosen_has_a_strong_outline(name, chosen, outlined):
-    strong = [shape for shape in cell(reading_of(name), 3, chosen=chosen).layout.shapes if shape.line.width == 7]
+    strong = [
+        shape
+        for shape in cell(reading_of(name), 3, chosen=chosen).layout.shapes
+        if shape.line.width == 5 and shape.line.color == style.CHOSEN
+    ]
     assert len(strong) == outlined
     places = {DRAWINGS[name].boxes.get(chosen), DRAWINGS[name].patches.get(chosen)}
     for shape in strong:

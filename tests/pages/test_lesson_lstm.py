@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.figures import style
 from analysis.figures.parts import VIEWS
 from analysis.lesson.arithmetic import lines_of_unit
 from analysis.lesson.held import HELD_GATES, hold_gate_of_model
@@ -38,7 +39,11 @@ def test_each_part_is_explained_in_the_readers_word(reading, view):
     assert at.latex[0].value.strip("$\n ") == lesson.FORMULAS["lstm", view]
     of_unit = {str(line) for line in lines_of_unit(reading, 5, 0)}
     assert {*at.code[0].value.splitlines()} <= of_unit
-    outlined = [shape for shape in charts(at)[0]["layout"]["shapes"] if shape["line"]["width"] == 7]
+    outlined = [
+        shape
+        for shape in charts(at)[0]["layout"]["shapes"]
+        if shape["line"]["width"] == 5 and shape["line"]["color"] == style.CHOSEN
+    ]
     assert len(outlined) == (2 if view in ("forget", "input", "output") else 1)
 
 

@@ -98,18 +98,6 @@ def place_sentence(reading: Reading, word: int) -> str:
     return f"At {quote_word(reading.words[word])}, {word + 1} of {len(reading.words)}."
 
 
-def gate_extremes_sentence(reading: Reading, gate: str) -> str:
-    """Name the words at which a gate's mean over all units is highest and lowest; "" for a single word."""
-    mean = reading.parts[gate].mean(1)  # (T,)
-    if len(mean) < 2 or not np.isfinite(mean).all():
-        return ""
-    high, low = int(mean.argmax()), int(mean.argmin())
-    return (
-        f"Over all units it is highest at {quote_word(reading.words[high])} ({format_number(mean[high])}) "
-        f"and lowest at {quote_word(reading.words[low])} ({format_number(mean[low])})."
-    )
-
-
 def dependence_sentence(readings: Mapping[str, Reading], word: int) -> str:
     """Describe how many words back each cell's prediction depends on, to 1 % of the strongest dependence."""
     parts = []
@@ -137,8 +125,8 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
         text = _("With the {gate} gate held at {value}, the gradient leaves floating point.")
     else:
         text = translate_count(
-            "With the {gate} gate held at {value}, {share} of the gradient is left {count} word back.",
-            "With the {gate} gate held at {value}, {share} of the gradient is left {count} words back.",
+            "With the {gate} gate held at {value}, {share} of the prediction's gradient is left {count} word back.",
+            "With the {gate} gate held at {value}, {share} of the prediction's gradient is left {count} words back.",
             back,
         )
     gate = _(GATE_NAMES[held.gate])

@@ -14,7 +14,7 @@ HALF = (0.4, 0.6)  # what a gate keeps per time step that counts as "near one ha
 
 def left_sentence(decays: Mapping[str, Decay]) -> str:
     """Say what is left of the gradient at the largest distance, cell by cell."""
-    shares = ", ".join(f"{cell.upper()} {_share(decay.relative[-1])}" for cell, decay in decays.items())
+    shares = _(", ").join(f"{cell.upper()} {_share(decay.relative[-1])}" for cell, decay in decays.items())
     count = max(int(decay.distance[-1]) for decay in decays.values())
     return _("Left of the learning signal from {count} time steps back: {shares}.").format(count=count, shares=shares)
 
@@ -24,7 +24,7 @@ def gate_sentence(carries: Mapping[str, Decay]) -> str:
     factors = {cell: decay.factor for cell, decay in carries.items() if np.isfinite(decay.factor)}
     if not factors:
         return ""
-    kept = ", ".join(f"{cell.upper()} ×{format_number(float(f'{factor:.2g}'))}" for cell, factor in factors.items())
+    kept = _(", ").join(f"{cell.upper()} ×{format_number(float(f'{factor:.2g}'))}" for cell, factor in factors.items())
     if all(HALF[0] <= factor <= HALF[1] for factor in factors.values()):
         return _("A gate near one half halves the memory at every time step; these keep {kept}.").format(kept=kept)
     return _("At every time step the gates keep {kept} of the memory.").format(kept=kept)

@@ -9,7 +9,6 @@ from analysis.reading import Held
 from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import (
     dependence_sentence,
-    gate_extremes_sentence,
     held_sentences,
     largest_state_sentence,
     place_sentence,
@@ -80,16 +79,6 @@ def test_unknown_words_are_listed_once_and_at_most_eight():
     assert reader_sentences(reading, None, False).endswith("“qzxg”, “qzxh” and 2 more.")
 
 
-def test_a_gate_is_highest_and_lowest_at_a_word(reading):
-    gate = np.array([[0.1] * 3, [0.9] * 3, [0.5] * 3])
-    changed = replace(reading, parts=reading.parts | {"forget": gate})
-    assert gate_extremes_sentence(changed, "forget") == (
-        "Over all units it is highest at “list” (0.9) and lowest at “the” (0.1)."
-    )
-    one_word = replace(reading, parts=reading.parts | {"forget": gate[:1]})
-    assert gate_extremes_sentence(one_word, "forget") == ""
-
-
 def test_dependence_is_counted_in_words_back(reading):
     connectivity = np.array([[1, np.nan, np.nan], [0.001, 1, np.nan], [0.5, 0.1, 1]])
     readings = {"lstm": replace(reading, connectivity=connectivity)}
@@ -137,11 +126,11 @@ AS_IT_IS = held([2.0, 1.0, 0.06], None)
 
 def test_a_held_gate_is_compared_with_the_gate_as_it_is():
     assert held_sentences(AS_IT_IS, held([0.5, 0.2, 0.06]), trained=True) == (
-        "With the forget gate held at 0.9, 12 % of the gradient is left 2 words back. Through the gate alone: "
-        "0.9² = 81 %. As trained: 3 %."
+        "With the forget gate held at 0.9, 12 % of the prediction's gradient is left 2 words back. "
+        "Through the gate alone: 0.9² = 81 %. As trained: 3 %."
     )
     assert held_sentences(AS_IT_IS, held([0.5, 0.2, 0.06], 0.0, "gru", "reset"), trained=False) == (
-        "With the reset gate held at 0, 12 % of the gradient is left 2 words back. As it starts: 3 %."
+        "With the reset gate held at 0, 12 % of the prediction's gradient is left 2 words back. As it starts: 3 %."
     )
     long = held([1.0] * 24, 0.35, "gru", "update")
     assert "23 words back. Through the gate alone: 0.35²³ = 3.26e−9 %." in held_sentences(long, long, True)
