@@ -13,7 +13,7 @@ from pages.ui.untrained import measure_decays, mention_sizes
 
 layout.title(
     _("How far back does a recurrent network remember?"),
-    _("It learns from a past time step only through the signal that comes back to it, the gradient: so much is left."),
+    _("It learns from an earlier time step only if a training signal, the gradient, reaches back to it. So much does:"),
 )
 settings = sidebar.settings(sidebar.HOME)
 plain = {"init": "default", "gain": 1.0, "forget_bias": None}

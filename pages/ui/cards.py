@@ -1,5 +1,7 @@
 """The seven stops of the lesson as cards: each with its picture in small, its name and its question."""
 
+from base64 import b64encode
+
 import streamlit as st
 
 from analysis.figures.style import COLOURS, NEGATIVE, NEUTRAL, POSITIVE
@@ -50,8 +52,7 @@ def show() -> None:
 
 def _show_card(number: int, name: str) -> None:
     stop = STOPS[name]
-    st.image(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 64" width="160" height="64">{PICTURES[name]}</svg>'
-    )
+    drawn = b64encode(SVG.format(PICTURES[name]).encode()).decode()
+    st.html(f'<img alt="" height="64" src="data:image/svg+xml;base64,{drawn}">')
     st.page_link(stop.page, label=f"{number} · {_(stop.short)}", icon=":material/arrow_forward:", icon_position="right")
     st.caption(_(stop.question))

@@ -27,7 +27,7 @@ def gate_sentence(carries: Mapping[str, Decay]) -> str:
     kept = _(", ").join(f"{cell.upper()} ×{format_number(float(f'{factor:.2g}'))}" for cell, factor in factors.items())
     if all(HALF[0] <= factor <= HALF[1] for factor in factors.values()):
         return _("A gate near one half halves the memory at every time step; these keep {kept}.").format(kept=kept)
-    return _("At every time step the gates keep {kept} of the memory.").format(kept=kept)
+    return _("Kept by the gates at every time step: {kept}.").format(kept=kept)
 
 
 def _share(share: float) -> str:

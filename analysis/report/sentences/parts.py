@@ -41,7 +41,7 @@ def part_sentence(reading: Reading, view: str, word: int, unit: int) -> str:
         return text.format(word=name, mean=_share(parts["output"][word].mean()), unit=unit, held=held, shown=shown)
     values = parts[view][word]
     most = int(np.abs(values).argmax())
-    text = _("After {word} its largest number is {most}, in unit {unit}.")
+    text = _("After {word} its number farthest from 0 is {most}, in unit {unit}.")
     return text.format(word=name, most=format_number(values[most]), unit=most)
 
 
@@ -56,7 +56,7 @@ def carried_sentence(reading: Reading, word: int) -> str:
     kept = reading.parts["forget"][1 : word + 1].prod(0)
     best = int(kept.argmax())
     return _(
-        "From {first} to {word} the forget gate kept {most} in unit {unit}, and {median} in a unit in the middle."
+        "From {first} to {word} the forget gate kept {most} in unit {unit}, and {median} in the median unit."
     ).format(
         first=first, word=quote_word(reading.words[word]), most=_share(kept[best]), unit=best,
         median=_share(float(np.median(kept))),

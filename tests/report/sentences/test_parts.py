@@ -39,13 +39,13 @@ def test_a_gate_at_a_word(cell, view, parts, said):
 )
 def test_the_largest_number_of_a_state(cell, state):
     said = part_sentence(reading(cell, **{state: [0.25, -0.75]}), state, 1, 0)
-    assert said == "After “list” its largest number is −0.75, in unit 1."
+    assert said == "After “list” its number farthest from 0 is −0.75, in unit 1."
 
 
 def test_what_the_forget_gate_kept_since_the_first_word():
     found = reading("lstm")
     found.parts["forget"][:] = np.array([[0.0, 0.0], [0.5, 0.9], [0.4, 0.8]])  # that at the first word is left out
     assert carried_sentence(found, 2) == (
-        "From “the” to “is” the forget gate kept 72 % in unit 1, and 46 % in a unit in the middle."
+        "From “the” to “is” the forget gate kept 72 % in unit 1, and 46 % in the median unit."
     )
     assert carried_sentence(found, 0) == "“the” has just been read: nothing had to be kept yet."
