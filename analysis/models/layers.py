@@ -18,7 +18,7 @@ from analysis.models.limits import NONLINEARITIES
 from analysis.results import Watched
 
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
-WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict")  # DataParallel, torch.compile, checkpoints
+WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict", "model_state")  # around a model, or a state dict
 PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"

@@ -12,6 +12,7 @@ from analysis.engine.recording import Module
 from analysis.experiment import Experiment
 from analysis.measures.gates import gate_sample
 from analysis.models.errors import UnusableError
+from analysis.models.files import ENDINGS
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, count_of, find_recurrent, read_recurrent
 from analysis.models.limits import (
@@ -131,7 +132,7 @@ def choose() -> Chosen:
         wanted = _choose_file() if own == OWN else _choose_random()
     with file:
         upload = st.file_uploader(
-            "Weights of your model", ["safetensors", "pt", "pth"], max_upload_size=LARGEST // MIB, key="model_weights",
+            "Weights of your model", [ending[1:] for ending in ENDINGS], max_upload_size=LARGEST // MIB, key="model_weights",
             help="A state dict: safetensors, or torch.save(model.state_dict(), …). It stays in the memory of this "
             "session, and nothing in it is executed.",
         )  # fmt: skip

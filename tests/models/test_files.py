@@ -15,13 +15,14 @@ from analysis import record
 from analysis.models.errors import UnusableError, one_line
 from analysis.models.files import read_array, read_weights
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
-from analysis.models.layers import find_recurrent, to_module
+from analysis.models.layers import find_recurrent, read_recurrent, to_module
 from tests.helpers.files import (
     DATA,
     FOR,
     WEIGHTS,
     Attack,
     attacks,
+    legacy_with_content,
     lying,
     mutated,
     npy,
@@ -41,7 +42,7 @@ GROWS_AT_MOST = 100 * 2**20  # bytes, whatever a file says
 def test_unusable_weights(case):
     name, make, message = WEIGHTS[case]
     with pytest.raises(UnusableError, match=message) as caught:
-        find_recurrent(read_weights(make(), name))
+        read_recurrent(make(), name)
     assert str(caught.value) == one_line(str(caught.value), 400)
     assert name in str(caught.value)
 
@@ -61,13 +62,14 @@ def test_nothing_in_a_file_is_executed(tmp_path):
     marker.unlink()
     for attack in attacks(marker):
         for data, name in (
-            (with_pickle(attack), "a.pt"), (attack, "a.pth"), (safetensors(attack), "a.safetensors"),
+            (with_pickle(attack), "a.pt"), (attack, "a.pth"),
+            (legacy_with_content(attack), "a.ckpt"), (safetensors(attack), "a.safetensors"),
             (npy(np.array([Attack(os.system, (f"touch {marker}",))], object), allow_pickle=True), "x.npy"),
             (npz(a=np.array([Attack(os.system, (f"touch {marker}",))], object)), "x.npz"),
             (lying(np.zeros(3), (3,)) + attack, "x.npy"),
         ):  # fmt: skip
             with pytest.raises(UnusableError):
-                (read_weights if name.startswith("a.") else read_array)(data, name)
+                (read_recurrent if name.startswith("a.") else read_array)(data, name)
     assert not list(tmp_path.iterdir())
 
 

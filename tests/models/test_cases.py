@@ -1,0 +1,35 @@
+"""Files of weights that people have: each gives the last hidden state that the library which wrote it computed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.models.layers import read_recurrent, to_module
+
+CASES = Path(__file__).parent / "cases"
+EXPECTED = json.loads((CASES / "expected.json").read_text())["files"]
+WITHOUT_EXTRAS = ("older_format.pt",)
+
+
+def inputs(D):
+    """x[t, b, d] = sin(0.3 (t + 1) (d + 1) + b), as (B, T, D)."""
+    t, b, d = torch.arange(12.0), torch.arange(2.0), torch.arange(float(D))
+    return torch.sin(0.3 * (t[:, None, None] + 1) * (d + 1) + b[:, None]).transpose(0, 1)
+
+
+def check(name):
+    stacks = read_recurrent((CASES / name).read_bytes(), name)
+    assert [stack.name for stack in stacks] == [part["part"] for part in EXPECTED[name]]
+    for stack, part in zip(stacks, EXPECTED[name], strict=True):
+        assert (stack.cell, stack.input_size, stack.hidden_size, stack.layers) == (
+            part["cell"], part["inputs"], part["hidden"], part["layers"],
+        )  # fmt: skip
+        last = to_module(stack)(inputs(stack.input_size))[0][:, -1]
+        assert torch.allclose(last, torch.tensor(part["last_hidden"]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITHOUT_EXTRAS)
+def test_the_last_state_is_the_writers(name):
+    check(name)
