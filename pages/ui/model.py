@@ -132,7 +132,7 @@ def choose() -> Chosen:
         wanted = _choose_file() if own == OWN else _choose_random()
     with file:
         upload = st.file_uploader(
-            "Weights of your model", [ending[1:] for ending in ENDINGS], max_upload_size=LARGEST // MIB, key="model_weights",
+            "Weights of your model", ENDINGS, max_upload_size=LARGEST // MIB, key="model_weights",
             help="A state dict: safetensors, or torch.save(model.state_dict(), …). It stays in the memory of this "
             "session, and nothing in it is executed.",
         )  # fmt: skip

@@ -112,7 +112,7 @@ REFUSED = [
     (["."], "expected a file ending in|Is a directory"),
     (["a\0b.pt"], "embedded null"),
     (["x.npy"], "x.npy: expected a file ending in .safetensors, .pt, .pth"),
-    (["module.pt"], "module.pt: it refers to torch.nn.modules.rnn.LSTM: expected tensors alone"),
+    (["module.pt"], "module.pt: it holds a whole pickled torch.nn.modules.rnn.LSTM, .*: expected a state dict"),
     (["several.pt"], "2 layers: expected --layer with one of a, b"),
     (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
     (["several.pt", "--layer", "c"], r"c: with projections \(weight_hr\), not supported"),
