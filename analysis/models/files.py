@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
@@ -26,20 +27,22 @@ from analysis.models.limits import LARGEST, LARGEST_HEADER, MIB, require_size
 
 LARGEST_CSV = 20 * MIB
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".pth.tar")  # names of what torch.save writes
-ENDINGS = (".safetensors", *CHECKPOINTS)  # names of files of weights
+ENDINGS = (".safetensors", *CHECKPOINTS, ".npz")  # names of files of weights
 DELIMITERS = ",;\t"
 
 Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
 
 
 def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
-    """Read the tensors of a file of safetensors or torch.save, by name; those of nested dicts by dotted names.
+    """Read the tensors of a file of safetensors, torch.save or numpy.savez, by name; in nested dicts by dotted names.
 
     Raises:
         UnusableError: for anything else, a file or content too large, and a whole pickled module.
     """
-    reader = _reader(name, {".safetensors": _safetensors} | dict.fromkeys(CHECKPOINTS, read_checkpoint))
-    with _reading(name, data, "a state dict saved by safetensors or torch.save"):
+    reader = _reader(
+        name, {".safetensors": _safetensors, ".npz": _arrays} | dict.fromkeys(CHECKPOINTS, read_checkpoint)
+    )
+    with _reading(name, data, "a state dict saved by safetensors or torch.save, or an .npz of weights"):
         return reader(data)
 
 
@@ -100,6 +103,14 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
     return load_safetensors(data)
 
 
+def _arrays(data: bytes) -> dict[str, Tensor]:
+    """Read the arrays of floats in a .npz file."""
+    with open_archive(data) as archive:
+        arrays = {member.filename[:-4]: _npy(archive.read(member)) for member in _array_members(archive)}
+    floats = {key: array for key, array in arrays.items() if array.dtype in (np.float16, np.float32, np.float64)}
+    return {key: torch.from_numpy(array.astype(array.dtype.newbyteorder("="))) for key, array in floats.items()}
+
+
 # Data
 
 
@@ -130,16 +141,20 @@ def _npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
 def _npz(data: bytes, fits: Fits | None) -> np.ndarray:
     """Read the array of a .npz file; of several, the one that fits."""
     with open_archive(data) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
-        for member in members:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise UnusableError(
-                    f"{member.filename} is compressed as numpy never does: expected a file of numpy.savez"
-                )
-        if not members:
-            raise UnusableError("a ZIP without arrays: expected one as numpy.savez writes it")
+        members = _array_members(archive)
         member = members[0] if len(members) == 1 else _fitting(archive, members[:100], fits)
         return _npy(archive.read(member))
+
+
+def _array_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the entries of an .npz that are arrays; UnusableError where there are none."""
+    members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+    for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UnusableError(f"{member.filename} is compressed as numpy never does: expected a file of numpy.savez")
+    if not members:
+        raise UnusableError("a ZIP without arrays: expected one as numpy.savez writes it")
+    return members
 
 
 def _fitting(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], fits: Fits | None) -> zipfile.ZipInfo:

@@ -14,7 +14,9 @@ from analysis.engine.layer import PARAMETERS
 from analysis.engine.recording import MODULES, Module
 from analysis.models.errors import UnusableError, one_line
 from analysis.models.files import read_weights
+from analysis.models.layouts import Found
 from analysis.models.limits import NONLINEARITIES
+from analysis.models.names import to_torch_names
 from analysis.results import Watched
 
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
@@ -43,6 +45,7 @@ class RecurrentStack:
     weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
     part: str = ""  # in words, the part that is measured; empty where all is
     refusal: str = ""  # why they can't be measured; empty where they can
+    taken: str = ""  # what was taken for what, where the file has other names or another layout than torch's
     others: tuple[str, ...] = ()  # the model's other modules with weights, which aren't used: embedding, head
 
     @property
@@ -73,9 +76,9 @@ def read_recurrent(data: bytes, name: str) -> list[RecurrentStack]:
     Raises:
         UnusableError: where it can't be read, or there are none.
     """
-    state = read_weights(data, name)
+    found = to_torch_names(read_weights(data, name))
     try:
-        return find_recurrent(state)
+        return _stacks(found)
     except UnusableError as error:
         raise UnusableError(f"{name}: {error}") from error
 
@@ -95,12 +98,19 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     >>> stack.label
     'encoder: GRU, 3 inputs, 5 units, 2 layers'
     """
+    return _stacks(to_torch_names(state))
+
+
+def _stacks(found: Found) -> list[RecurrentStack]:
+    """Return the stacks of recurrent layers under torch's names; UnusableError where there is none."""
+    state = found.tensors
     stacks: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         if match := PARAMETER.fullmatch(name):
             stacks.setdefault(match["prefix"], {})[name.removeprefix(match["prefix"])] = tensor
     stacks = {prefix: parts for prefix, parts in stacks.items() if any("weight_hh" in part for part in parts)}
-    if not stacks:
+    refused = [RecurrentStack(_without_wrappers(name), refusal=why) for name, why in found.refused.items()]
+    if not stacks and not refused:
         some = f" ({', '.join(map(one_line, list(state)[:3]))}, …)" if state else ""
         raise UnusableError(
             f"no recurrent layer among {len(state):,} tensors{some}: expected names such as weight_ih_l0, weight_hh_l0"
@@ -108,11 +118,14 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     if len(stacks) > MOST_STACKS:
         raise UnusableError(f"{len(stacks):,} recurrent layers: expected at most {MOST_STACKS}")
     names = {prefix: _without_wrappers(prefix) for prefix in stacks}
-    taken, others = list(names.values()), _other_modules(state)
+    labels, others = list(names.values()), _other_modules(state)
     return [
-        _stack(names[prefix] if taken.count(names[prefix]) == 1 else prefix.rstrip("."), parts, others)
+        replace(
+            _stack(names[prefix] if labels.count(names[prefix]) == 1 else prefix.rstrip("."), parts, others),
+            taken=found.taken.get(prefix.rstrip("."), ""),
+        )
         for prefix, parts in stacks.items()
-    ]
+    ] + refused
 
 
 def _other_modules(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -140,6 +153,7 @@ def _usable_stack(name: str, parts: Mapping[str, Tensor]) -> RecurrentStack:
         raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
     parts, part = _forward_direction(parts)
     weights, layers = _weights_by_name(_without_weight_norm(parts))
+    _add_the_other_bias(weights, layers)
     bias = any(key.startswith("bias") for key in weights)
     expected = [f"{part}_l{k}" for k in range(min(layers, MOST_LAYERS + 1)) for part in _parts(bias)]
     missing = [key for key in expected if key not in weights]
@@ -185,6 +199,14 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
             raise UnusableError(f"{key} is there twice, with and without _l0: expected one")
         weights[name] = _checked(key, tensor)
     return weights, max(map(_layer, weights), default=0) + 1
+
+
+def _add_the_other_bias(weights: dict[str, Tensor], layers: int) -> None:
+    """Add a bias of 0 to each layer, where all layers have the same one of torch's two."""
+    for one, other in (("bias_ih", "bias_hh"), ("bias_hh", "bias_ih")):
+        names = [f"{one}_l{k}" for k in range(min(layers, MOST_LAYERS))]
+        if all(name in weights for name in names) and not any(key.startswith(other) for key in weights):
+            weights |= {name.replace(one, other): torch.zeros_like(weights[name]) for name in names}
 
 
 def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:

@@ -160,7 +160,7 @@ WEIGHTS = {
     "whole module": ("a.pt", lambda: saved(nn.GRU(2, 3)), WHOLE),
     "whole module, before 1.6": ("a.pth.tar", lambda: legacy(nn.GRU(2, 3)), WHOLE),
     "checkpoint of a whole module": ("a.ckpt", lambda: saved({"model": nn.GRU(2, 3)}), "but a pickled torch.nn.mod"),
-    "before 1.6, cut": ("a.bin", lambda: legacy(nn.GRU(2, 3).state_dict())[:-4], "bytes for 9 numbers"),
+    "before 1.6, cut": ("a.bin", lambda: legacy(nn.GRU(2, 3).state_dict())[:-4], "bytes for 18 numbers"),
     "before 1.6, another count": ("a.bin", lambda: legacy_with(b"\x09" + bytes(7), b"\x08" + bytes(7)), "8 number"),
     "TorchScript of no layer": ("a.pt", scripted, "no recurrent layer among 2 tensors"),
     "big-endian": ("a.pt", big_endian, "big-endian"),

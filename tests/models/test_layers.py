@@ -128,7 +128,7 @@ REFUSED = {
         lambda: {"weight_hh_l0_g": torch.ones(1, 1), "weight_hh_l0_v": torch.ones(1).expand(10**7, 10**7)},
         "too large: expected at most 20,000,000",
     ),
-    "one bias": (lambda: without(nn.GRU(2, 3), "bias_hh_l0"), "bias_hh_l0 is missing"),
+    "one bias of a layer": (lambda: without(nn.GRU(2, 3, 2), "bias_hh_l0"), "bias_hh_l0 is missing"),
     "no input weights": (lambda: without(nn.GRU(2, 3), "weight_ih_l0"), "weight_ih_l0 is missing"),
     "no layer 1": (lambda: {k: w for k, w in nn.GRU(2, 3, 3).state_dict().items() if "l1" not in k}, "_l1 is missing"),
     "layer 999": (lambda: {"weight_hh_l999": torch.ones(3, 3)}, "more than 64 layers"),
