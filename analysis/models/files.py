@@ -23,11 +23,15 @@ from torch import Tensor
 from analysis.models.archives import open_archive
 from analysis.models.checkpoints import read_checkpoint
 from analysis.models.errors import UnusableError
+from analysis.models.keras import read_keras, read_keras_weights
+from analysis.models.layouts import Found
 from analysis.models.limits import LARGEST, LARGEST_HEADER, MIB, require_size
+from analysis.models.names import to_torch_names
+from analysis.models.onnx import read_onnx
 
 LARGEST_CSV = 20 * MIB
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".pth.tar")  # names of what torch.save writes
-ENDINGS = (".safetensors", *CHECKPOINTS, ".npz")  # names of files of weights
+ENDINGS = (".safetensors", *CHECKPOINTS, ".npz", ".keras", ".h5", ".hdf5", ".onnx")  # names of files of weights
 DELIMITERS = ",;\t"
 
 Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
@@ -44,6 +48,19 @@ def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
     )
     with _reading(name, data, "a state dict saved by safetensors or torch.save, or an .npz of weights"):
         return reader(data)
+
+
+def read_layers(data: bytes, name: str) -> Found:
+    """Read the weights of recurrent layers, by torch's names, from a file of any kind in ENDINGS.
+
+    Raises:
+        UnusableError: as `read_weights`, and where h5py or onnx is needed and not installed.
+    """
+    readers = {".keras": read_keras, ".h5": read_keras_weights, ".hdf5": read_keras_weights, ".onnx": read_onnx}
+    if not name.lower().endswith(tuple(readers)):
+        return to_torch_names(read_weights(data, name))
+    with _reading(name, data, "a model of Keras or ONNX"):
+        return _reader(name, readers)(data)
 
 
 def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:

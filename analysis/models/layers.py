@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.engine.layer import PARAMETERS
 from analysis.engine.recording import MODULES, Module
 from analysis.models.errors import UnusableError, one_line
-from analysis.models.files import read_weights
+from analysis.models.files import read_layers
 from analysis.models.layouts import Found
 from analysis.models.limits import NONLINEARITIES
 from analysis.models.names import to_torch_names
@@ -71,12 +71,12 @@ def count_of(count: int, noun: str) -> str:
 
 
 def read_recurrent(data: bytes, name: str) -> list[RecurrentStack]:
-    """Find the recurrent layers in a file that `read_weights` takes.
+    """Find the recurrent layers in a file that `files.read_layers` takes.
 
     Raises:
         UnusableError: where it can't be read, or there are none.
     """
-    found = to_torch_names(read_weights(data, name))
+    found = read_layers(data, name)
     try:
         return _stacks(found)
     except UnusableError as error:
