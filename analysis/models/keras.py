@@ -47,7 +47,7 @@ def read_keras(data: bytes) -> Found:
 def read_keras_weights(data: bytes) -> Found:
     """Read an .h5 file of weights, or of a whole model."""
     arrays = Arrays(data)
-    return _layers(arrays, arrays.text("/", "model_config"))
+    return _layers(arrays, arrays.text("", "model_config"))
 
 
 def _layers(arrays: Arrays, text: str) -> Found:
@@ -65,10 +65,7 @@ def _layers(arrays: Arrays, text: str) -> Found:
             continue
         try:
             _require_torchs(own := settings.get(prefix.rpartition(".")[2], {}))
-            has_bias = base + bias in arrays.arrays
-            weights = from_keras(
-                arrays.read(path), arrays.read(base + recurrent), arrays.read(base + bias) if has_bias else None
-            )
+            weights = from_keras(arrays.arrays[path], arrays.arrays[base + recurrent], arrays.arrays.get(base + bias))
             found.add(prefix, weights, reverse=reverse)
             found.taken[prefix] = f"Keras's weights and order of gates{_said(own)}"
         except UnusableError as error:
@@ -80,7 +77,7 @@ def _is_recurrent(arrays: Arrays, kernel: str, recurrent: str) -> bool:
     """Return whether two arrays have the shapes (D, g H) and (H, g H) of a recurrent layer."""
     if recurrent not in arrays.arrays:
         return False
-    shape, own = arrays.shape(kernel), arrays.shape(recurrent)
+    shape, own = arrays.arrays[kernel].shape, arrays.arrays[recurrent].shape
     return len(shape) == len(own) == 2 and shape[1] == own[1] and own[0] > 0 and own[1] in [g * own[0] for g in CELLS]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from analysis.models.errors import UnusableError, one_line
-from analysis.models.hdf5 import optional
+from analysis.models.hdf5 import require_package
 from analysis.models.layouts import RESET_BEFORE, TORCH_ORDER, Found, from_onnx
 
 MOST_NODES = 20_000
@@ -19,7 +19,9 @@ Weights = Mapping[str, Any]  # tensors of the format, by name
 
 def read_onnx(data: bytes) -> Found:
     """Read the LSTM, GRU and RNN nodes of a model; those that torch doesn't compute are refused by name."""
-    onnx = optional("onnx")
+    require_package("onnx")
+    import onnx
+
     graph = onnx.load_model_from_string(data).graph
     if len(graph.node) > MOST_NODES:
         raise UnusableError(f"{len(graph.node):,} nodes: expected {MOST_NODES:,} at most")

@@ -133,8 +133,8 @@ def choose() -> Chosen:
     with file:
         upload = st.file_uploader(
             "Weights of your model", ENDINGS, max_upload_size=LARGEST // MIB, key="model_weights",
-            help="A state dict: safetensors, or torch.save(model.state_dict(), …). It stays in the memory of this "
-            "session, and nothing in it is executed.",
+            help="A state dict or checkpoint of torch, safetensors, an .npz of weights, or a model of Keras or ONNX. "
+            "It stays in the memory of this session, and nothing in it is executed.",
         )  # fmt: skip
     try:
         stack, found = _choose_stack(upload)
@@ -174,6 +174,8 @@ def _choose_stack(upload: Any) -> tuple[RecurrentStack, str]:
     if len(usable) > 1:
         label = st.selectbox("Which layers", list(usable), key="model_layer", help="The file has several.")
     found = "" if len(usable) > 1 else f"Found {escape_markdown(label)}."
+    if usable[label].taken:
+        found += f" Layers: {escape_markdown(usable[label].taken)}."
     return usable[label], found + (f" Found too, but not to be measured: {refused}." if refused else "")
 
 

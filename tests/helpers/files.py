@@ -1,5 +1,6 @@
 """Files of weights and of data: sound ones, unusable ones with the message that refuses them, and changed ones."""
 
+import importlib.util
 import io
 import os
 import pickle
@@ -7,6 +8,7 @@ import random
 import struct
 import subprocess
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from torch import nn
 from analysis.models.layers import RecurrentStack
 from analysis.models.limits import LARGEST
 from analysis.models.pickles import read_pickle
+
+CASES = Path(__file__).parents[1] / "models" / "cases"
 
 
 def saved(content):
@@ -154,13 +158,13 @@ NAN = np.where(np.arange(27).reshape(9, 3) == 14, np.nan, 1)
 
 WEIGHTS = {
     "nothing": ("a.pt", lambda: b"", "an empty file"),
-    "another kind": ("a.gz", lambda: b"x", r"a.gz: expected a file ending in .safetensors, .pt, .pth, .ckpt, .bin"),
+    "another kind": ("a.gz", lambda: b"x", r"a.gz: expected a file ending in .safetensors, .*.pth, .ckpt"),
     "text": ("a.pt", lambda: b"hello" * 100, "a.pt: this is not a file that torch.save writes: expected"),
     "plain pickle": ("a.pt", lambda: pickle.dumps(Attack(os.system, ("true",))), "not a file that torch.save writes"),
     "whole module": ("a.pt", lambda: saved(nn.GRU(2, 3)), WHOLE),
     "whole module, before 1.6": ("a.pth.tar", lambda: legacy(nn.GRU(2, 3)), WHOLE),
     "checkpoint of a whole module": ("a.ckpt", lambda: saved({"model": nn.GRU(2, 3)}), "but a pickled torch.nn.mod"),
-    "before 1.6, cut": ("a.bin", lambda: legacy(nn.GRU(2, 3).state_dict())[:-4], "bytes for 18 numbers"),
+    "before 1.6, cut": ("a.bin", lambda: legacy(nn.GRU(2, 3).state_dict())[:-4], r"bytes for \d+ numbers"),
     "before 1.6, another count": ("a.bin", lambda: legacy_with(b"\x09" + bytes(7), b"\x08" + bytes(7)), "8 number"),
     "TorchScript of no layer": ("a.pt", scripted, "no recurrent layer among 2 tensors"),
     "big-endian": ("a.pt", big_endian, "big-endian"),
@@ -240,6 +244,14 @@ def attacks(marker):
     yield b"(S'touch " + str(marker).encode() + b"'\nios\nsystem\n."
 
 
+def formats():
+    """Small files of Keras and ONNX, as far as the packages that read them are installed."""
+    cases = {"sequential.keras": "h5py", "sequential.weights.h5": "h5py", "sequential.h5": "h5py", "lstm.onnx": "onnx"}
+    return {
+        f"a.{name}": (CASES / name).read_bytes() for name, package in cases.items() if importlib.util.find_spec(package)
+    }
+
+
 def targets():
     torch.manual_seed(0)
     state = {"a." + name: weight for name, weight in nn.LSTM(3, 4).state_dict().items()}
@@ -251,6 +263,9 @@ def targets():
         "a.pth": saved(
             nn.utils.parametrizations.weight_norm(nn.GRU(3, 4, bidirectional=True), "weight_hh_l0").state_dict()
         ),
+        "a.ckpt": legacy({"epoch": np.float64(1), "model_state": state}),
+        "a.npz": npz(**{name.replace("weight", "w"): weight.numpy() for name, weight in state.items()}),
+        **formats(),
         "x.npy": npy(inputs),
         "x.npz": npz(x=inputs, y=np.zeros(3)),
         "x.csv": f"a,b,c\n{rows}\n".encode(),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from analysis.models.inputs import fit_inputs
 from analysis.models.layers import read_recurrent, to_module
 
 CASES = Path(__file__).parent / "cases"
@@ -45,6 +46,15 @@ def test_the_last_state_is_the_writers(name):
         )  # fmt: skip
         last = to_module(stack)(inputs(stack.input_size))[0][:, -1]
         assert torch.allclose(last, torch.tensor(part["last_hidden"]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_last_state_of_each_direction_is_the_writers(name):
+    stacks, [part] = read(name), EXPECTED[name]
+    assert [stack.name for stack in stacks] == ["", "backward"]
+    for stack, last in zip(stacks, part["last_hidden"], strict=True):
+        given, _ = fit_inputs(stack, inputs(stack.input_size))
+        assert torch.allclose(to_module(stack)(given.float())[0][:, -1], torch.tensor(last), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", REFUSED)

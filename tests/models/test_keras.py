@@ -163,10 +163,10 @@ def cycle(tmp_path):
         (stored_outside, "lies in another file"),
         (virtual, "lies in another file"),
         (huge, "expected at most 100 MiB"),
-        (huge_pieces, "in pieces of"),
+        (huge_pieces, "pieces of shape"),
         (cycle, "nested too deep"),
         (lambda _: hdf5(lambda file: None), "no recurrent layer among 0 tensors"),
-        (lambda _: b"\x89HDF\r\n\x1a\n" + bytes(99), "can't be read"),
+        (lambda _: b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5 can't read it"),
     ],
 )
 def test_what_points_elsewhere_or_is_too_large_is_refused(make, message, tmp_path):
