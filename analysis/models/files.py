@@ -56,6 +56,8 @@ def read_layers(data: bytes, name: str) -> Found:
     Raises:
         UnusableError: as `read_weights`, and where h5py or onnx is needed and not installed.
     """
+    if not name.lower().endswith(ENDINGS):
+        raise UnusableError(f"{name}: expected a file ending in {', '.join(ENDINGS)}")
     readers = {".keras": read_keras, ".h5": read_keras_weights, ".hdf5": read_keras_weights, ".onnx": read_onnx}
     if not name.lower().endswith(tuple(readers)):
         return to_torch_names(read_weights(data, name))
