@@ -94,7 +94,9 @@ def _add_settings(command: ArgumentParser, *, with_threshold: bool = False) -> N
 def _add_record(command: ArgumentParser) -> None:
     """Add the arguments of `record`."""
     command.description = "Measure the recurrent layers in a state dict; nothing in the files is executed."
-    command.add_argument("weights", metavar="WEIGHTS", help="The state dict: .safetensors, .pt or .pth")
+    command.add_argument(
+        "weights", metavar="WEIGHTS", help="The model: .safetensors, .pt, .ckpt, .npz, .keras, .h5, .onnx"
+    )
     command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
     command.add_argument("--time-first", action="store_true", help="Inputs of three axes are (T, N, D)")
     command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")

@@ -45,7 +45,8 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
         "inputs": source | {"shape": inputs.shape, "note": cut},
         "memory": output_memory(module, inputs),
     }
-    lines = [read, cut, summary.describe_decay(stack.label, measured.decay)]
+    taken = f"Layers: {stack.taken}." if stack.taken else ""
+    lines = [taken, read, cut, summary.describe_decay(stack.label, measured.decay)]
     return Outcome(
         status=exit_status(measured),
         summary="\n".join(line for line in lines if line),
@@ -67,6 +68,7 @@ def _model_document(stack: RecurrentStack, file: str, nonlinearity: str) -> dict
         "bias": stack.bias,
         "nonlinearity": nonlinearity,
         "part": stack.part,
+        "taken": stack.taken,
     }
 
 
@@ -78,8 +80,9 @@ def chosen_layers(arguments: Mapping[str, Any]) -> RecurrentStack:
     """
     layers = read_recurrent(read_bytes(arguments["weights"], LARGEST), Path(arguments["weights"]).name)
     usable = [stack for stack in layers if not stack.refusal]
+    alone = [stack for stack in usable if not stack.backward]  # a forward direction is taken where none is named
     name = arguments["layer"]
-    chosen = usable or layers if name is None else [stack for stack in layers if stack.name == name]
+    chosen = alone or layers if name is None else [stack for stack in layers if stack.name == name]
     if len(chosen) != 1:
         names = ", ".join(stack.name for stack in usable)
         received = f"{len(chosen)} layers" if name is None else f"layer={name}"

@@ -13,7 +13,6 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -21,29 +20,49 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from analysis.models.archives import open_archive
+from analysis.models.checkpoints import read_checkpoint
 from analysis.models.errors import UnusableError
-from analysis.models.limits import LARGEST, MIB
-from analysis.models.pickles import MOST_VALUES, check_pickle
+from analysis.models.keras import read_keras, read_keras_weights
+from analysis.models.layouts import Found
+from analysis.models.limits import LARGEST, LARGEST_HEADER, MIB, require_size
+from analysis.models.names import to_torch_names
+from analysis.models.onnx import read_onnx
 
 LARGEST_CSV = 20 * MIB
-LARGEST_HEADER = 2 * MIB  # the names and shapes in front of the numbers
-MOST_ENTRIES = 20_000
-DEEPEST, LONGEST = 16, 1000  # levels of dicts, characters of a name
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin", ".pth.tar")  # names of what torch.save writes
+ENDINGS = (".safetensors", *CHECKPOINTS, ".npz", ".keras", ".h5", ".hdf5", ".onnx")  # names of files of weights
 DELIMITERS = ",;\t"
-BEFORE_ZIP = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # how a file of torch.save began before torch 1.6
 
 Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
 
 
 def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
-    """Read the tensors of a `.safetensors`, `.pt` or `.pth` file, by name; those of nested dicts by dotted names.
+    """Read the tensors of a file of safetensors, torch.save or numpy.savez, by name; in nested dicts by dotted names.
 
     Raises:
-        UnusableError: for anything else, a file or content too large, and any object but tensors and plain values.
+        UnusableError: for anything else, a file or content too large, and a whole pickled module.
     """
-    reader = _reader(name, {".safetensors": _safetensors, ".pt": _torch_zip, ".pth": _torch_zip})
-    with _reading(name, data, "a state dict saved by safetensors or torch.save"):
-        return _tensors(reader(data))
+    reader = _reader(
+        name, {".safetensors": _safetensors, ".npz": _arrays} | dict.fromkeys(CHECKPOINTS, read_checkpoint)
+    )
+    with _reading(name, data, "a state dict saved by safetensors or torch.save, or an .npz of weights"):
+        return reader(data)
+
+
+def read_layers(data: bytes, name: str) -> Found:
+    """Read the weights of recurrent layers, by torch's names, from a file of any kind in ENDINGS.
+
+    Raises:
+        UnusableError: as `read_weights`, and where h5py or onnx is needed and not installed.
+    """
+    if not name.lower().endswith(ENDINGS):
+        raise UnusableError(f"{name}: expected a file ending in {', '.join(ENDINGS)}")
+    readers = {".keras": read_keras, ".h5": read_keras_weights, ".hdf5": read_keras_weights, ".onnx": read_onnx}
+    if not name.lower().endswith(tuple(readers)):
+        return to_torch_names(read_weights(data, name))
+    with _reading(name, data, "a model of Keras or ONNX"):
+        return _reader(name, readers)(data)
 
 
 def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:
@@ -70,10 +89,10 @@ def read_array(data: bytes, name: str, fits: Fits | None = None) -> np.ndarray:
 
 def _reader(name: str, readers: Mapping[str, Callable[[bytes], Any]]) -> Callable[[bytes], Any]:
     """Return the reader of a file's ending; UnusableError for another ending."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in readers:
-        raise UnusableError(f"{name}: expected a file ending in {', '.join(readers)}")
-    return readers[suffix]
+    for ending, reader in readers.items():
+        if name.lower().endswith(ending):
+            return reader
+    raise UnusableError(f"{name}: expected a file ending in {', '.join(readers)}")
 
 
 @contextmanager
@@ -82,7 +101,7 @@ def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
     try:
         if not data:
             raise UnusableError(f"an empty file: expected {expected}")
-        _require(len(data), LARGEST, "a file")
+        require_size(len(data), LARGEST, "a file")
         with warnings.catch_warnings(action="ignore"):
             yield
     except UnusableError as error:
@@ -92,86 +111,23 @@ def _reading(name: str, data: bytes, expected: str) -> Iterator[None]:
         raise UnusableError(f"{name} can't be read ({type(error).__name__}: {reason}): expected {expected}") from error
 
 
-def _require(size: int, largest: int, what: str) -> None:
-    """Raise an UnusableError for a size above the largest, both in bytes."""
-    if size > largest:
-        raise UnusableError(f"{what} of {size / MIB:,.1f} MiB: expected at most {largest / MIB:g} MiB")
-
-
 # Weights
-
-
-def _tensors(content: object) -> dict[str, Tensor]:
-    """Return the tensors in nested dicts, by dotted names."""
-    if not isinstance(content, Mapping):
-        raise UnusableError(f"it holds a {type(content).__name__}: expected a dict of tensors by name")
-    tensors: dict[str, Tensor] = {}
-    visited = 0
-
-    def walk(part: Mapping, prefix: str, depth: int) -> None:
-        nonlocal visited
-        for key, value in part.items():
-            visited += 1
-            if visited > MOST_VALUES or depth > DEEPEST:
-                raise UnusableError(f"nested too deep or too often: expected {DEEPEST} levels at most")
-            if not isinstance(value, Tensor | Mapping):
-                continue
-            path = f"{prefix}{key}"
-            if len(path) > LONGEST:
-                raise UnusableError(f"a name of {len(path):,} characters: expected {LONGEST:,} at most")
-            if isinstance(value, Tensor):
-                tensors[path] = value.detach()
-            else:
-                walk(value, f"{path}.", depth + 1)
-
-    walk(content, "", 1)
-    return tensors
 
 
 def _safetensors(data: bytes) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file, once its header's size is checked."""
     if len(data) < 8:
         raise UnusableError(f"{len(data)} bytes: expected a safetensors file, which has 8 at least")
-    _require(struct.unpack("<Q", data[:8])[0], LARGEST_HEADER, "a header")
+    require_size(struct.unpack("<Q", data[:8])[0], LARGEST_HEADER, "a header")
     return load_safetensors(data)
 
 
-def _torch_zip(data: bytes) -> object:
-    """Read what torch.save wrote, from a copy of the archive that holds only checked entries."""
-    if data.startswith(BEFORE_ZIP):
-        raise UnusableError("torch before 1.6 saved this file: expected one that a newer torch has saved")
-    if not data.startswith(b"PK"):
-        raise UnusableError("this is not a file that torch.save writes: expected torch.save(model.state_dict(), …)")
-    clean = io.BytesIO()
-    with _archive(data) as archive, zipfile.ZipFile(clean, "w") as copy:
-        pickles = [m.filename for m in archive.infolist() if m.filename.rpartition("/")[2] == "data.pkl"]
-        if len(pickles) != 1:
-            raise UnusableError(f"this is a ZIP with {len(pickles)} data.pkl: expected one, as torch.save writes it")
-        for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise UnusableError(f"{member.filename} in it is compressed: torch.save writes everything uncompressed")
-            if member.filename in pickles:
-                _require(member.file_size, LARGEST_HEADER, "a pickle")
-            content = archive.read(member)
-            if member.filename in pickles:
-                check_pickle(content)
-            copy.writestr(zipfile.ZipInfo(member.filename), content)
-    clean.seek(0)
-    return torch.load(clean, map_location="cpu", weights_only=True)
-
-
-def _archive(data: bytes) -> zipfile.ZipFile:
-    """Open a ZIP; refuse one too large unpacked, of too many entries, with entries of one name, or encrypted."""
-    if data.count(b"PK\x01\x02") > MOST_ENTRIES:
-        raise UnusableError(f"a ZIP of too many entries: expected at most {MOST_ENTRIES:,}")
-    archive = zipfile.ZipFile(io.BytesIO(data))
-    members = archive.infolist()
-    if len({member.filename for member in members}) < len(members):
-        raise UnusableError("a ZIP with two entries of one name: expected each once")
-    if any(member.flag_bits & 1 for member in members):
-        raise UnusableError("a ZIP with a password: expected one without")
-    _require(sum(member.file_size for member in members), LARGEST, "a ZIP with a content")
-    return archive
+def _arrays(data: bytes) -> dict[str, Tensor]:
+    """Read the arrays of floats in a .npz file."""
+    with open_archive(data) as archive:
+        arrays = {member.filename[:-4]: _npy(archive.read(member)) for member in _array_members(archive)}
+    floats = {key: array for key, array in arrays.items() if array.dtype in (np.float16, np.float32, np.float64)}
+    return {key: torch.from_numpy(array.astype(array.dtype.newbyteorder("="))) for key, array in floats.items()}
 
 
 # Data
@@ -203,17 +159,21 @@ def _npy_header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
 
 def _npz(data: bytes, fits: Fits | None) -> np.ndarray:
     """Read the array of a .npz file; of several, the one that fits."""
-    with _archive(data) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
-        for member in members:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise UnusableError(
-                    f"{member.filename} is compressed as numpy never does: expected a file of numpy.savez"
-                )
-        if not members:
-            raise UnusableError("a ZIP without arrays: expected one as numpy.savez writes it")
+    with open_archive(data) as archive:
+        members = _array_members(archive)
         member = members[0] if len(members) == 1 else _fitting(archive, members[:100], fits)
         return _npy(archive.read(member))
+
+
+def _array_members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the entries of an .npz that are arrays; UnusableError where there are none."""
+    members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+    for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UnusableError(f"{member.filename} is compressed as numpy never does: expected a file of numpy.savez")
+    if not members:
+        raise UnusableError("a ZIP without arrays: expected one as numpy.savez writes it")
+    return members
 
 
 def _fitting(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], fits: Fits | None) -> zipfile.ZipInfo:
@@ -231,7 +191,7 @@ def _fitting(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], fits: Fit
 
 def _csv(data: bytes) -> np.ndarray:
     """Read rows of numbers, (T, D); a first row without any number is a header."""
-    _require(len(data), LARGEST_CSV, "a CSV")
+    require_size(len(data), LARGEST_CSV, "a CSV")
     text = data.decode("utf-8-sig")
     if "\0" in text:
         raise UnusableError("binary content: expected text")

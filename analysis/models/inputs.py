@@ -62,7 +62,8 @@ def describe_inputs(inputs: np.ndarray, time_first: bool = False) -> tuple[str, 
 def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: bool = False) -> tuple[Tensor, str]:
     """Return inputs (N, T, D) as float64, cut to what a recording may take, and a sentence on what was cut.
 
-    The last steps of long sequences are kept, and the first of many sequences.
+    The last steps of long sequences are kept, and the first of many sequences. A backward direction reads them from
+    their end: they are returned in the order of reading.
 
     Args:
         stack: the layers that are to read them.
@@ -78,6 +79,8 @@ def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: b
         raise UnusableError(f"{count_of(N, 'sequence')} of one time step: expected at least 2, a distance needs them")
     count, steps = _affordable(stack, N, T, D)
     used = _finite_float64(whole[:count, T - steps :])
+    if stack.backward:
+        used = used.flip(1)
     cut = []
     if steps < T:
         cut.append(f"of {T:,} time steps the last {steps:,}")

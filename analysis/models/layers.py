@@ -13,12 +13,14 @@ from torch import Tensor
 from analysis.engine.layer import PARAMETERS
 from analysis.engine.recording import MODULES, Module
 from analysis.models.errors import UnusableError, one_line
-from analysis.models.files import read_weights
+from analysis.models.files import read_layers
+from analysis.models.layouts import Found
 from analysis.models.limits import NONLINEARITIES
+from analysis.models.names import to_torch_names
 from analysis.results import Watched
 
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
-WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict")  # DataParallel, torch.compile, checkpoints
+WRAPPERS = ("module", "_orig_mod", "state_dict", "model_state_dict", "model_state")  # around a model, or a state dict
 PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"
@@ -43,6 +45,8 @@ class RecurrentStack:
     weights: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # by torch's parameter names
     part: str = ""  # in words, the part that is measured; empty where all is
     refusal: str = ""  # why they can't be measured; empty where they can
+    backward: bool = False  # whether they read inputs from their end to their start
+    taken: str = ""  # what was taken for what, where the file has other names or another layout than torch's
     others: tuple[str, ...] = ()  # the model's other modules with weights, which aren't used: embedding, head
 
     @property
@@ -68,14 +72,14 @@ def count_of(count: int, noun: str) -> str:
 
 
 def read_recurrent(data: bytes, name: str) -> list[RecurrentStack]:
-    """Find the recurrent layers in a file that `read_weights` takes.
+    """Find the recurrent layers in a file that `files.read_layers` takes.
 
     Raises:
         UnusableError: where it can't be read, or there are none.
     """
-    state = read_weights(data, name)
+    found = read_layers(data, name)
     try:
-        return find_recurrent(state)
+        return _stacks(found)
     except UnusableError as error:
         raise UnusableError(f"{name}: {error}") from error
 
@@ -85,8 +89,9 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
 
     The cell follows from the rows of `weight_hh`: 1, 3 or 4 times its columns are an RNN, GRU or LSTM. A state dict
     doesn't hold an RNN's nonlinearity, nor whether a class of the user's own computes something else from weights of
-    these shapes. Of bidirectional layers, the forward direction of the first layer is taken: it alone reads nothing
-    but the inputs. Layers with projections, pruned, or with missing or broken weights are returned with a `refusal`.
+    these shapes. Bidirectional layers give two stacks, a direction of the first layer each, which read nothing but the
+    inputs; that of the backward direction has ".backward" in its name. Layers with projections, pruned, or with
+    missing or broken weights are returned with a `refusal`.
 
     Raises:
         UnusableError: where there is none.
@@ -95,12 +100,19 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     >>> stack.label
     'encoder: GRU, 3 inputs, 5 units, 2 layers'
     """
+    return _stacks(to_torch_names(state))
+
+
+def _stacks(found: Found) -> list[RecurrentStack]:
+    """Return the stacks of recurrent layers under torch's names; UnusableError where there is none."""
+    state = found.tensors
     stacks: dict[str, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         if match := PARAMETER.fullmatch(name):
             stacks.setdefault(match["prefix"], {})[name.removeprefix(match["prefix"])] = tensor
     stacks = {prefix: parts for prefix, parts in stacks.items() if any("weight_hh" in part for part in parts)}
-    if not stacks:
+    refused = [RecurrentStack(_without_wrappers(name), refusal=why) for name, why in found.refused.items()]
+    if not stacks and not refused:
         some = f" ({', '.join(map(one_line, list(state)[:3]))}, …)" if state else ""
         raise UnusableError(
             f"no recurrent layer among {len(state):,} tensors{some}: expected names such as weight_ih_l0, weight_hh_l0"
@@ -108,11 +120,14 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     if len(stacks) > MOST_STACKS:
         raise UnusableError(f"{len(stacks):,} recurrent layers: expected at most {MOST_STACKS}")
     names = {prefix: _without_wrappers(prefix) for prefix in stacks}
-    taken, others = list(names.values()), _other_modules(state)
-    return [
-        _stack(names[prefix] if taken.count(names[prefix]) == 1 else prefix.rstrip("."), parts, others)
-        for prefix, parts in stacks.items()
-    ]
+    labels, others = list(names.values()), _other_modules(state)
+    usable = []
+    for prefix, parts in stacks.items():
+        name = names[prefix] if labels.count(names[prefix]) == 1 else prefix.rstrip(".")
+        for backward in (False, True) if _directions(parts) == {False, True} else (False,):
+            stack = _stack(f"{name}.backward".lstrip(".") if backward else name, parts, others, backward)
+            usable.append(replace(stack, taken=found.taken.get(prefix.rstrip("."), "")))
+    return usable + refused
 
 
 def _other_modules(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -126,20 +141,26 @@ def _without_wrappers(prefix: str) -> str:
     return ".".join(part for part in prefix.split(".") if part and part not in WRAPPERS)
 
 
-def _stack(name: str, parts: Mapping[str, Tensor], others: tuple[str, ...]) -> RecurrentStack:
+def _directions(parts: Mapping[str, Tensor]) -> set[bool]:
+    """Return whether parameters are of the backward direction, of the forward one, or both."""
+    return {bool(_match(key)["reverse"]) for key in parts}
+
+
+def _stack(name: str, parts: Mapping[str, Tensor], others: tuple[str, ...], backward: bool) -> RecurrentStack:
     """Return the stack of these parameters, or one with the reason why it can't be measured."""
     try:
-        return replace(_usable_stack(name, parts), others=others)
+        return replace(_usable_stack(name, parts, backward), others=others, backward=backward)
     except UnusableError as error:
         return RecurrentStack(name, refusal=str(error))
 
 
-def _usable_stack(name: str, parts: Mapping[str, Tensor]) -> RecurrentStack:
-    """Return the stack of these parameters; UnusableError where it can't be measured."""
+def _usable_stack(name: str, parts: Mapping[str, Tensor], backward: bool) -> RecurrentStack:
+    """Return the stack of these parameters, of one direction; UnusableError where it can't be measured."""
     if sum(tensor.numel() for tensor in parts.values()) > MOST_PARAMETERS:
         raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
-    parts, part = _forward_direction(parts)
+    parts, part = _one_direction(parts, backward)
     weights, layers = _weights_by_name(_without_weight_norm(parts))
+    _add_the_other_bias(weights, layers)
     bias = any(key.startswith("bias") for key in weights)
     expected = [f"{part}_l{k}" for k in range(min(layers, MOST_LAYERS + 1)) for part in _parts(bias)]
     missing = [key for key in expected if key not in weights]
@@ -187,6 +208,14 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
     return weights, max(map(_layer, weights), default=0) + 1
 
 
+def _add_the_other_bias(weights: dict[str, Tensor], layers: int) -> None:
+    """Add a bias of 0 to each layer, where all layers have the same one of torch's two."""
+    for one, other in (("bias_ih", "bias_hh"), ("bias_hh", "bias_ih")):
+        names = [f"{one}_l{k}" for k in range(min(layers, MOST_LAYERS))]
+        if all(name in weights for name in names) and not any(key.startswith(other) for key in weights):
+            weights |= {name.replace(one, other): torch.zeros_like(weights[name]) for name in names}
+
+
 def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:
     """Raise an UnusableError for a weight of another shape, or one that isn't finite."""
     if tuple(weight.shape) != shape:
@@ -195,13 +224,18 @@ def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:
         raise UnusableError(f"{key} holds NaN or infinite numbers: expected finite ones")
 
 
-def _forward_direction(parts: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
-    """Return the parameters of the forward direction, and a text on them; all, and "", where none is reversed."""
-    if not any(_match(key)["reverse"] for key in parts):
+def _one_direction(parts: Mapping[str, Tensor], backward: bool) -> tuple[Mapping[str, Tensor], str]:
+    """Return the parameters of one direction by forward names, and a text on it; all where it is alone.
+
+    Layers above the first read both directions, so that they are left out.
+    """
+    if True not in _directions(parts):
         return parts, ""
     first = {key for key in parts if _layer(key) == 0}
-    part = "the forward direction alone" if first == parts.keys() else "the forward direction alone, of the first layer"
-    return {key: parts[key] for key in parts if key in first and not _match(key)["reverse"]}, part
+    part = f"the {'backward' if backward else 'forward'} direction alone"
+    part += "" if first == parts.keys() else ", of the first layer"
+    own = [key for key in parts if key in first and bool(_match(key)["reverse"]) == backward]
+    return {key.replace("_reverse", ""): parts[key] for key in own}, part
 
 
 def _without_weight_norm(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from analysis.engine.recording import Module
 from analysis.experiment import Experiment
 from analysis.measures.gates import gate_sample
 from analysis.models.errors import UnusableError
+from analysis.models.files import ENDINGS
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, count_of, find_recurrent, read_recurrent
 from analysis.models.limits import (
@@ -131,9 +132,9 @@ def choose() -> Chosen:
         wanted = _choose_file() if own == OWN else _choose_random()
     with file:
         upload = st.file_uploader(
-            "Weights of your model", ["safetensors", "pt", "pth"], max_upload_size=LARGEST // MIB, key="model_weights",
-            help="A state dict: safetensors, or torch.save(model.state_dict(), …). It stays in the memory of this "
-            "session, and nothing in it is executed.",
+            "Weights of your model", ENDINGS, max_upload_size=LARGEST // MIB, key="model_weights",
+            help="A state dict or checkpoint of torch, safetensors, an .npz of weights, or a model of Keras or ONNX. "
+            "It stays in the memory of this session, and nothing in it is executed.",
         )  # fmt: skip
     try:
         stack, found = _choose_stack(upload)
@@ -173,6 +174,8 @@ def _choose_stack(upload: Any) -> tuple[RecurrentStack, str]:
     if len(usable) > 1:
         label = st.selectbox("Which layers", list(usable), key="model_layer", help="The file has several.")
     found = "" if len(usable) > 1 else f"Found {escape_markdown(label)}."
+    if usable[label].taken:
+        found += f" Layers: {escape_markdown(usable[label].taken)}."
     return usable[label], found + (f" Found too, but not to be measured: {refused}." if refused else "")
 
 

@@ -47,6 +47,7 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert document["model"] == {
         "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
         "nonlinearity": "tanh", "part": "",
+        "taken": "",
     }  # fmt: skip
     assert document["inputs"] == {"file": "x.npy", "shape": [4, 20, 3], "note": ""}
     rows = list(csv.DictReader(io.StringIO((files["folder"] / "o.csv").read_text())))
@@ -111,8 +112,8 @@ REFUSED = [
     (["none.pt"], "none.pt: No such file or directory"),
     (["."], "expected a file ending in|Is a directory"),
     (["a\0b.pt"], "embedded null"),
-    (["x.npy"], "x.npy: expected a file ending in .safetensors, .pt, .pth"),
-    (["module.pt"], "module.pt: it refers to torch.nn.modules.rnn.LSTM: expected tensors alone"),
+    (["x.npy"], "x.npy: expected a file ending in .safetensors, .pt, .pth, .*.keras"),
+    (["module.pt"], "module.pt: it holds a whole pickled torch.nn.modules.rnn.LSTM, .*: expected a state dict"),
     (["several.pt"], "2 layers: expected --layer with one of a, b"),
     (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
     (["several.pt", "--layer", "c"], r"c: with projections \(weight_hr\), not supported"),

@@ -1,5 +1,6 @@
 """Files of weights and of data: sound ones, unusable ones with the message that refuses them, and changed ones."""
 
+import importlib.util
 import io
 import os
 import pickle
@@ -7,6 +8,7 @@ import random
 import struct
 import subprocess
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ from torch import nn
 
 from analysis.models.layers import RecurrentStack
 from analysis.models.limits import LARGEST
+from analysis.models.pickles import read_pickle
+
+CASES = Path(__file__).parents[1] / "models" / "cases"
 
 
 def saved(content):
@@ -46,11 +51,7 @@ class Attack:
 
 def with_pickle(content):
     """An archive of torch.save with another pickle in it."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(nn.RNN(2, 3).state_dict()))) as old, zipfile.ZipFile(file, "w") as new:
-        for member in old.infolist():
-            new.writestr(member.filename, content if member.filename.endswith("data.pkl") else old.read(member))
-    return file.getvalue()
+    return changed(lambda name, old: content if name.endswith("data.pkl") else old)
 
 
 def packed(members, kind=zipfile.ZIP_DEFLATED):
@@ -63,8 +64,8 @@ def packed(members, kind=zipfile.ZIP_DEFLATED):
 
 def hash_bomb():
     """A dict whose key is a tuple of itself 60 times over: its hash would take longer than there is time."""
-    tuples = b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (k, k, k + 1) for k in range(60))
-    return b"\x80\x02}" + tuples + b"K\x01s."
+    tuples = b")q\x000" + b"".join(b"h%ch%c\x86q%c0" % (k, k, k + 1) for k in range(60))
+    return b"\x80\x02}" + tuples + b"h\x3cK\x01s."
 
 
 def copies():
@@ -98,14 +99,49 @@ def scripted():
     return file.getvalue()
 
 
-def legacy():
+def legacy(content):
+    """What torch before 1.6 wrote."""
     file = io.BytesIO()
-    torch.save(nn.RNN(2, 3).state_dict(), file, _use_new_zipfile_serialization=False)
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+    return file.getvalue()
+
+
+def legacy_with(old, new):
+    """A file of torch before 1.6 with the last of some bytes replaced."""
+    return new.join(legacy(nn.GRU(2, 3).state_dict()).rsplit(old, 1))
+
+
+def legacy_with_content(content):
+    """A file of torch before 1.6 with another pickle of what it holds."""
+    whole, start = legacy(nn.RNN(2, 3).state_dict()), 0
+    for _ in range(3):
+        start += read_pickle(whole[start:])[1]
+    return whole[:start] + content + whole[start + read_pickle(whole[start:])[1] :]
+
+
+def big_endian():
+    return changed(lambda name, content: b"big" if name.endswith("byteorder") else content)
+
+
+def outside():
+    """A file of torch.save whose tensor is longer than its numbers."""
+    return changed(lambda name, content: content.replace(b"K\x03K\x02\x86", b"K\x03K\xff\x86"))
+
+
+def changed(change):
+    """An archive of torch.save with its entries changed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(nn.RNN(2, 3).state_dict()))) as old, zipfile.ZipFile(file, "w") as new:
+        for member in old.infolist():
+            new.writestr(member.filename, change(member.filename, old.read(member)))
     return file.getvalue()
 
 
 def safetensors(header):
     return struct.pack("<Q", len(header)) + header
+
+
+WHOLE = r"whole pickled torch.nn.modules.rnn.GRU, which is never built: expected a state dict: torch.save\(model"
 
 
 ZEROS = bytes(300 * 2**20)
@@ -122,14 +158,19 @@ NAN = np.where(np.arange(27).reshape(9, 3) == 14, np.nan, 1)
 
 WEIGHTS = {
     "nothing": ("a.pt", lambda: b"", "an empty file"),
-    "another kind": ("a.h5", lambda: b"x", r"a.h5: expected a file ending in .safetensors, .pt, .pth"),
+    "another kind": ("a.gz", lambda: b"x", r"a.gz: expected a file ending in .safetensors, .*.pth, .ckpt"),
     "text": ("a.pt", lambda: b"hello" * 100, "a.pt: this is not a file that torch.save writes: expected"),
     "plain pickle": ("a.pt", lambda: pickle.dumps(Attack(os.system, ("true",))), "not a file that torch.save writes"),
-    "legacy": ("a.pth", legacy, "a.pth: torch before 1.6 saved this file: expected"),
-    "whole module": ("a.pt", lambda: saved(nn.GRU(2, 3)), "torch.nn.modules.rnn.GRU: expected tensors alone"),
-    "TorchScript": ("a.pt", scripted, "it refers to|compressed|data.pkl"),
-    "list": ("a.pt", lambda: saved([torch.ones(2)]), "it holds a list: expected a dict"),
-    "tensor": ("a.pt", lambda: saved(torch.ones(2)), "it holds a Tensor: expected a dict"),
+    "whole module": ("a.pt", lambda: saved(nn.GRU(2, 3)), WHOLE),
+    "whole module, before 1.6": ("a.pth.tar", lambda: legacy(nn.GRU(2, 3)), WHOLE),
+    "checkpoint of a whole module": ("a.ckpt", lambda: saved({"model": nn.GRU(2, 3)}), "but a pickled torch.nn.mod"),
+    "before 1.6, cut": ("a.bin", lambda: legacy(nn.GRU(2, 3).state_dict())[:-4], r"bytes for \d+ numbers"),
+    "before 1.6, another count": ("a.bin", lambda: legacy_with(b"\x09" + bytes(7), b"\x08" + bytes(7)), "8 number"),
+    "TorchScript of no layer": ("a.pt", scripted, "no recurrent layer among 2 tensors"),
+    "big-endian": ("a.pt", big_endian, "big-endian"),
+    "outside its numbers": ("a.pt", outside, "storage of size|storage size"),
+    "list": ("a.pt", lambda: saved([torch.ones(2)]), "it holds a list: expected a state dict"),
+    "tensor": ("a.pt", lambda: saved(torch.ones(2)), "it holds a Tensor: expected a state dict"),
     "any zip": ("a.pt", lambda: packed([("a.txt", "a")]), "0 data.pkl: expected one"),
     "two pickles": ("a.pt", lambda: packed([("a/data.pkl", "a"), ("b/data.pkl", "a")]), "2 data.pkl: expected one"),
     "compressed": ("a.pt", lambda: packed([("a/data.pkl", "a")]), "is compressed"),
@@ -139,12 +180,13 @@ WEIGHTS = {
     "many entries": ("a.pt", lambda: packed([(str(k), "") for k in range(20_001)], 0), "too many entries"),
     "too large": ("a.pt", lambda: bytes(LARGEST + 1), "a file of 100.0 MiB: expected at most 100 MiB"),
     "long pickle": ("a.pt", lambda: with_pickle(b"\x80\x02}" + b"0}" * 2**21), "a pickle of 4.0 MiB"),
-    "bytearray bomb": ("a.pt", lambda: with_pickle(BYTEARRAY), "bytearray"),
-    "hash bomb": ("a.pt", lambda: with_pickle(hash_bomb()), "more than 500,000 values"),
-    "copy bomb": ("a.pt", lambda: with_pickle(copies()), "more than 500,000 values"),
+    "bytearray bomb": ("a.pt", lambda: with_pickle(BYTEARRAY), "whole pickled __builtin__.bytearray"),
+    "hash bomb": ("a.pt", lambda: with_pickle(hash_bomb()), "no recurrent layer among 0 tensors"),
+    "copy bomb": ("a.pt", lambda: with_pickle(copies()), "no recurrent layer among 0 tensors"),
+    "values bomb": ("a.pt", lambda: with_pickle(b"](" + b"K\x01" * 500_000 + b"e."), "more than 500,000 values"),
     "deep": ("a.pt", lambda: with_pickle(DEEP), "nested too deep"),
     "long name": ("a.pt", lambda: saved({"a" * 2000: torch.ones(1)}), "a name of 2,000 characters"),
-    "surrogate": ("a.pt", lambda: with_pickle(b"\x80\x02cos\n\xed\xa0\x80\n."), "can't be read|refers to"),
+    "surrogate": ("a.pt", lambda: with_pickle(b"\x80\x02cos\n\xed\xa0\x80\n."), "can't be read"),
     "short": ("a.safetensors", lambda: b"abc", "3 bytes: expected a safetensors file"),
     "long header": ("a.safetensors", lambda: struct.pack("<Q", 2**60) + b"x", "expected at most 2 MiB"),
     "no JSON": ("a.safetensors", lambda: safetensors(b"{]"), "can't be read"),
@@ -202,6 +244,14 @@ def attacks(marker):
     yield b"(S'touch " + str(marker).encode() + b"'\nios\nsystem\n."
 
 
+def formats():
+    """Small files of Keras and ONNX, as far as the packages that read them are installed."""
+    cases = {"sequential.keras": "h5py", "sequential.weights.h5": "h5py", "sequential.h5": "h5py", "lstm.onnx": "onnx"}
+    return {
+        f"a.{name}": (CASES / name).read_bytes() for name, package in cases.items() if importlib.util.find_spec(package)
+    }
+
+
 def targets():
     torch.manual_seed(0)
     state = {"a." + name: weight for name, weight in nn.LSTM(3, 4).state_dict().items()}
@@ -213,6 +263,9 @@ def targets():
         "a.pth": saved(
             nn.utils.parametrizations.weight_norm(nn.GRU(3, 4, bidirectional=True), "weight_hh_l0").state_dict()
         ),
+        "a.ckpt": legacy({"epoch": np.float64(1), "model_state": state}),
+        "a.npz": npz(**{name.replace("weight", "w"): weight.numpy() for name, weight in state.items()}),
+        **formats(),
         "x.npy": npy(inputs),
         "x.npz": npz(x=inputs, y=np.zeros(3)),
         "x.csv": f"a,b,c\n{rows}\n".encode(),

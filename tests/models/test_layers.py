@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from analysis.models.errors import UnusableError
 from analysis.models.files import read_weights
+from analysis.models.inputs import fit_inputs
 from analysis.models.layers import find_recurrent, read_recurrent, to_module
 from tests.helpers.files import saved
 from tests.helpers.modules import MODULES
@@ -128,7 +129,7 @@ REFUSED = {
         lambda: {"weight_hh_l0_g": torch.ones(1, 1), "weight_hh_l0_v": torch.ones(1).expand(10**7, 10**7)},
         "too large: expected at most 20,000,000",
     ),
-    "one bias": (lambda: without(nn.GRU(2, 3), "bias_hh_l0"), "bias_hh_l0 is missing"),
+    "one bias of a layer": (lambda: without(nn.GRU(2, 3, 2), "bias_hh_l0"), "bias_hh_l0 is missing"),
     "no input weights": (lambda: without(nn.GRU(2, 3), "weight_ih_l0"), "weight_ih_l0 is missing"),
     "no layer 1": (lambda: {k: w for k, w in nn.GRU(2, 3, 3).state_dict().items() if "l1" not in k}, "_l1 is missing"),
     "layer 999": (lambda: {"weight_hh_l999": torch.ones(3, 3)}, "more than 64 layers"),
@@ -177,14 +178,18 @@ def test_weight_norm_is_read_as_torch_computes_it(norm, dim):
 
 
 @pytest.mark.parametrize("cell, layers", list(product(MODULES, (1, 2))))
-def test_bidirectional_layers_give_the_first_layers_forward_direction(cell, layers):
+def test_bidirectional_layers_give_both_directions_of_the_first_layer(cell, layers):
     module, inputs = MODULES[cell](3, 5, layers, batch_first=True, bidirectional=True), torch.randn(2, 7, 3)
-    stack = only(module.state_dict())
-    part = "the forward direction alone" + ", of the first layer" * (layers > 1)
-    assert stack.label == f"at the top: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is {part}"
     both = MODULES[cell](3, 5, batch_first=True, bidirectional=True)
     both.load_state_dict({name: w for name, w in module.state_dict().items() if "_l0" in name})
-    assert torch.allclose(to_module(stack)(inputs)[0], both(inputs)[0][..., :5], atol=1e-6)
+    forward, backward = find_recurrent(module.state_dict())
+    more = "direction alone" + ", of the first layer" * (layers > 1)
+    assert forward.label == f"at the top: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is the forward {more}"
+    assert backward.label == f"backward: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is the backward {more}"
+    for stack, units in ((forward, slice(5)), (backward, slice(5, None))):
+        states = to_module(stack).double()(fit_inputs(stack, inputs)[0])[0]
+        states = states.flip(1) if stack.backward else states
+        assert torch.allclose(states.float(), both(inputs)[0][..., units], atol=1e-6)
 
 
 def test_a_file_without_a_recurrent_layer_is_named():

@@ -1,0 +1,133 @@
+"""Find the recurrent layers in files of Keras: .keras and .weights.h5 of Keras 3, and .h5 of any.
+
+A layer is a group of arrays: `vars/0`, `vars/1`, `vars/2` of Keras 3, or kernel, recurrent_kernel and bias. What a
+layer computes stands in the model's settings, where the file has them; nothing in these is built.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from analysis.models.archives import open_archive
+from analysis.models.errors import UnusableError, one_line
+from analysis.models.hdf5 import Arrays
+from analysis.models.layouts import CELLS, RESET_BEFORE, Found, from_keras
+from analysis.models.limits import LARGEST_HEADER, require_size
+
+FIRST = re.compile(r"(?P<base>.*/)(?P<name>vars/0|kernel|kernel:0)")
+OTHERS = {
+    "vars/0": ("vars/1", "vars/2"),
+    "kernel": ("recurrent_kernel", "bias"),
+    "kernel:0": ("recurrent_kernel:0", "bias:0"),
+}
+NOT_NAMED = ("layers", "model_weights", "cell", "_layer_checkpoint_dependencies")
+CLASSES = ("SimpleRNN", "LSTM", "GRU")
+DEEPEST = 40
+UNKNOWN = "the file doesn't say the activations: taken are tanh and sigmoid"
+
+Settings = dict[str, Mapping[str, Any]]  # of a recurrent layer, by its name
+
+
+def read_keras(data: bytes) -> Found:
+    """Read a .keras file: an archive of settings and weights; UnusableError for one without weights."""
+    with open_archive(data) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if "model.weights.h5" not in members:
+            raise UnusableError("a ZIP without model.weights.h5: expected one as model.save of Keras 3 writes it")
+        settings = members.get("config.json")
+        if settings:
+            require_size(settings.file_size, LARGEST_HEADER, "config.json")
+        text = archive.read(settings).decode() if settings else ""
+        return _layers(Arrays(archive.read(members["model.weights.h5"])), text)
+
+
+def read_keras_weights(data: bytes) -> Found:
+    """Read an .h5 file of weights, or of a whole model."""
+    arrays = Arrays(data)
+    return _layers(arrays, arrays.text("", "model_config"))
+
+
+def _layers(arrays: Arrays, text: str) -> Found:
+    """Return the recurrent layers among arrays, with the settings of the model in JSON, empty where unknown."""
+    found, settings = Found(), Settings()
+    if text:
+        _collect(json.loads(text), settings, 0)
+    for path in arrays.arrays:
+        if not (match := FIRST.fullmatch(path)):
+            continue
+        base, (recurrent, bias) = match["base"], OTHERS[match["name"]]
+        prefix, reverse = _place(arrays, base)
+        if not _is_recurrent(arrays, path, base + recurrent):
+            found.tensors[f"{prefix}.weight"] = torch.empty(0)  # a layer of another kind, by its name
+            continue
+        try:
+            _require_torchs(own := settings.get(prefix.rpartition(".")[2], {}))
+            weights = from_keras(arrays.arrays[path], arrays.arrays[base + recurrent], arrays.arrays.get(base + bias))
+            found.add(prefix, weights, reverse=reverse)
+            found.taken[prefix] = f"Keras's weights and order of gates{_said(own)}"
+        except UnusableError as error:
+            found.refused[prefix] = str(error)
+    return found
+
+
+def _is_recurrent(arrays: Arrays, kernel: str, recurrent: str) -> bool:
+    """Return whether two arrays have the shapes (D, g H) and (H, g H) of a recurrent layer."""
+    if recurrent not in arrays.arrays:
+        return False
+    shape, own = arrays.arrays[kernel].shape, arrays.arrays[recurrent].shape
+    return len(shape) == len(own) == 2 and shape[1] == own[1] and own[0] > 0 and own[1] in [g * own[0] for g in CELLS]
+
+
+def _place(arrays: Arrays, base: str) -> tuple[str, bool]:
+    """Return a layer's name, and whether its direction is the backward one, from the path of its arrays."""
+    parts = [part for part in base.split("/") if part and part not in NOT_NAMED]
+    if len(parts) > 1 and parts[-1].endswith("_cell"):
+        parts.pop()
+    reverse = parts[-1].startswith("backward_") and len(parts) > 1
+    if reverse or (parts[-1].startswith("forward_") and len(parts) > 1):
+        parts.pop()
+    if base.startswith("layers/"):
+        layer = base.rstrip("/").removesuffix("/cell")
+        own = arrays.text(f"{layer.removesuffix('/backward_layer').removesuffix('/forward_layer')}/vars", "name")
+        return ".".join([*parts[:-1], own or parts[-1]]), reverse  # Keras 3 numbers its groups by class
+    return parts[-1], reverse
+
+
+def _collect(part: object, settings: Settings, depth: int) -> None:
+    """Collect the settings of recurrent layers from those of a model, by the name of the layer or of its wrapper."""
+    if depth > DEEPEST:
+        raise UnusableError("settings nested too deep")
+    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else []:
+        _collect(value, settings, depth + 1)
+    match part:
+        case {"class_name": str(kind), "config": {"name": str(name)} as config} if kind in CLASSES:
+            settings[name] = config
+        case {"class_name": "Bidirectional", "config": {"name": str(name), "layer": {"config": dict(config)}}}:
+            settings[name] = config
+        case {"class_name": "RNN", "config": {"name": str(name), "cell": {"config": dict(config)}}}:
+            settings[name] = config
+
+
+def _require_torchs(settings: Mapping[str, Any]) -> None:
+    """Raise an UnusableError for a layer that computes something else than torch's."""
+    if settings.get("reset_after") is False:
+        raise UnusableError(RESET_BEFORE.format("reset_after=False", "reset_after=True"))
+    gated = "recurrent_activation" in settings
+    for name, expected in (
+        ("activation", ["tanh"] if gated else ["tanh", "relu"]),
+        ("recurrent_activation", ["sigmoid"]),
+    ):
+        received = settings.get(name, expected[0])
+        if received not in expected:
+            raise UnusableError(f"{name}={one_line(str(received), 30)}: expected {' or '.join(expected)}")
+
+
+def _said(settings: Mapping[str, Any]) -> str:
+    """Return what else is to know of a layer, in words."""
+    if not settings:
+        return f"; {UNKNOWN}"
+    said = "; it reads from the end, go_backwards=True" if settings.get("go_backwards") is True else ""
+    return said + ("; its nonlinearity is relu" if settings.get("activation") == "relu" else "")

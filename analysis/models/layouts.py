@@ -1,0 +1,70 @@
+"""Recurrent weights in the layouts of Keras and ONNX, as torch has them.
+
+torch stacks the gates of weights (g H, D) and biases (g H) in the order i f g o of an LSTM and r z n of a GRU, and
+adds an input's and a recurrent bias.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from analysis.models.errors import UnusableError
+
+ONNX_ORDER = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
+KERAS_ORDER = {"lstm": "ifgo", "gru": "zrn", "rnn": "h"}
+TORCH_ORDER = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}
+CELLS = {1: "rnn", 3: "gru", 4: "lstm"}  # by the number of gates
+RESET_BEFORE = "a GRU that resets the state before its recurrent weights ({}), not torch's: expected {}"
+
+
+@dataclass
+class Found:
+    """Tensors of a file under torch's names; by prefix what was taken for what, and what can't be read and why."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, prefix: str, weights: Mapping[str, Tensor], layer: int = 0, reverse: bool = False) -> None:
+        """Add the weights of one layer and direction."""
+        ending = f"_l{layer}{'_reverse' * reverse}"
+        self.tensors |= {f"{prefix}.{part}{ending}".lstrip("."): weight for part, weight in weights.items()}
+
+
+def reorder(weight: Tensor, cell: str, order: str) -> Tensor:
+    """Return a weight or bias, (g H, ·), with its gates in torch's order instead of another."""
+    blocks = dict(zip(order, weight.chunk(len(order)), strict=True))
+    return torch.cat([blocks[gate] for gate in TORCH_ORDER[cell]])
+
+
+def from_keras(kernel: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Tensor]:
+    """Return the weights of a layer of Keras: kernel (D, g H), recurrent (H, g H), bias (g H) or (2, g H).
+
+    Raises:
+        UnusableError: for other shapes, and a GRU with reset_after=False.
+    """
+    if kernel.dim() != 2 or recurrent.dim() != 2 or not recurrent.numel() or kernel.shape[1] != recurrent.shape[1]:
+        raise UnusableError(f"kernels of shapes {tuple(kernel.shape)} and {tuple(recurrent.shape)}: expected matrices")
+    H, R = recurrent.shape
+    cell = CELLS.get(R // H) if R % H == 0 else None
+    if cell is None:
+        raise UnusableError(f"recurrent_kernel of shape {(H, R)}: expected 1, 3 or 4 times as many columns as rows")
+    weights = {"weight_ih": kernel.T, "weight_hh": recurrent.T}
+    if bias is not None:
+        if cell == "gru" and bias.dim() == 1:
+            raise UnusableError(RESET_BEFORE.format("reset_after=False", "reset_after=True"))
+        if tuple(bias.shape) not in ((R,), (2, R)):
+            raise UnusableError(f"bias of shape {tuple(bias.shape)}: expected {(R,)} or {(2, R)}")
+        weights["bias_ih"] = bias if bias.dim() == 1 else bias[0]
+        weights["bias_hh"] = torch.zeros_like(bias) if bias.dim() == 1 else bias[1]
+    return {part: reorder(weight, cell, KERAS_ORDER[cell]).contiguous() for part, weight in weights.items()}
+
+
+def from_onnx(cell: str, weights: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Tensor]:
+    """Return the weights of one direction of an ONNX node: W (g H, D), R (g H, H), B (2 g H)."""
+    parts = {"weight_ih": weights, "weight_hh": recurrent}
+    if bias is not None:
+        parts["bias_ih"], parts["bias_hh"] = bias.chunk(2)
+    return {part: reorder(weight, cell, ONNX_ORDER[cell]).contiguous() for part, weight in parts.items()}
