@@ -36,7 +36,7 @@ STOPS = {
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
              mark("At each turn of the loop a part of the first word is lost.")),
         Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
-             mark("Long memory above, what is shown now below; σ squeezes any number to 0 … 1. Click a box or a patch.")),
+             mark("Above long memory, below what is shown now; σ squeezes any number to 0 … 1. Click a box.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
              mark("One state instead of two, two gates instead of three.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),
