@@ -70,6 +70,12 @@ def word_track(words: Sequence[str]) -> player.Track:
     return player.Track(WORD, range(len(words)), first, _("Word"), name)
 
 
+def show_place(reading: Reading, word: int) -> None:
+    """Show the sentence and where in it the cell is."""
+    with st.container(key="sentence-read"):
+        st.html(place_html(reading, word))
+
+
 def place_html(reading: Reading, word: int) -> str:
     """Return the sentence as HTML, the word that is read now in bold and underlined, those to come faint."""
     shown = []

@@ -52,9 +52,9 @@ def show_word(explained: Explained, height: int) -> int:
     reading = explained.reading
     left, right = st.columns([1.75, 1], gap="small")
     with left:
-        view = choose(reading.cell)
         place = st.container()
         word = player.draw_track(cell.word_track(reading.words))
+        view = choose(reading.cell)
         explained.below(word)
     drawing = layout.kept(
         f"cell {explained.subject} {word} {view} {height}",

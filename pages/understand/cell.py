@@ -11,7 +11,7 @@ from pages.ui import cell as ui
 from pages.ui import controls, export, layout, lesson, parts, player, sidebar, training
 from pages.ui.settings import Settings
 
-HEIGHT = 400  # pixels of the drawing
+HEIGHT = 360  # pixels of the drawing
 
 layout.title(
     "What happens inside, word by word?", "One cell reads a sentence and carries its memory on from word to word."
@@ -41,7 +41,7 @@ explained = parts.Explained(
     readable=not warning,
     trained=cell in runs,
     held=lambda gate: ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate),
-    below=lambda word: st.html(ui.place_html(reading, word)),
+    below=lambda word: ui.show_place(reading, word),
     unit=unit,
     tables=reading_tables(readings, reading),
 )
