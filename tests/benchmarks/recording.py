@@ -234,8 +234,8 @@ def main() -> None:
                 row = measure(cell, S, B, T, H)
                 rows.append(row)
                 times = "".join(f"{row[name]:10.2f}" for name in ("torch_ms", "usual_ms", "goldfish_ms"))
-                ratios = f"{row['ratio_torch']:9.2f}{row['ratio_usual']:9.2f}"
-                print(f"{cell:6}{S:3}{B:5}{T:5}{H:5}{times}{ratios}", flush=True)
+                both = f"{row['ratio_torch']:9.2f}{row['ratio_usual']:9.2f}"
+                print(f"{cell:6}{S:3}{B:5}{T:5}{H:5}{times}{both}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
