@@ -57,14 +57,19 @@ def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
     return " ".join(sentences)
 
 
+def count_unknown(words: Sequence[str], known: Sequence[bool] | np.ndarray) -> tuple[int, int]:
+    """Count the words that a model does not know, and all words; signs are not counted."""
+    counted = [bool(each) for word, each in zip(words, known, strict=True) if any(map(str.isalnum, word))]
+    return len(counted) - sum(counted), len(counted)
+
+
 def unknown_warning(reading: Reading) -> str:
     """Warn where a model knows less than half of a sentence's words, signs not counted; "" where it knows more."""
-    known = [known for word, known in zip(reading.words, reading.known, strict=True) if any(map(str.isalnum, word))]
-    unknown = len(known) - sum(known)
-    if unknown <= len(known) / 2:
+    unknown, whole = count_unknown(reading.words, reading.known)
+    if unknown <= whole / 2:
         return ""
     return (
-        f"{unknown} of these {len(known)} words are not in the model's vocabulary, so it reads them as if they were "
+        f"{unknown} of these {whole} words are not in the model's vocabulary, so it reads them as if they were "
         "all the same: its numbers say little about this sentence. Choose another text in the sidebar, or upload one "
         "that has such words, and press Train; or write a sentence with words that it knows."
     )

@@ -6,6 +6,7 @@ from analysis.language import translate as _
 from analysis.language import translate_count
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
+from analysis.report.sentences.cell import count_unknown
 from analysis.report.wording import format_number
 
 PER_CENT = "\u00a0%"  # no line ends before the sign
@@ -45,15 +46,14 @@ def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
 
 def unknown_sentence(trace: Trace) -> str:
     """Warn where the networks know less than half of a sentence's words, signs not counted; "" where they know more."""
-    known = [known for word, known in zip(trace.words, trace.known, strict=True) if any(map(str.isalnum, word))]
-    unknown = len(known) - sum(known)
-    if unknown <= len(known) / 2:
+    unknown, whole = count_unknown(trace.words, trace.known)
+    if unknown <= whole / 2:
         return ""
     text = _(
         "These networks don't know {unknown} of these {count} words and read them as one and the same: what they keep "
         "says little about this sentence. Write one with everyday words."
     )
-    return text.format(unknown=unknown, count=len(known))
+    return text.format(unknown=unknown, count=whole)
 
 
 def describe_share(share: float) -> str:
