@@ -55,6 +55,21 @@ def _saturation(values: np.ndarray, bounds: tuple[float, float] | None, low: flo
     )
 
 
+def time_scales(tape: Tape) -> np.ndarray:
+    """Return for how many time steps each unit keeps its memory, -1 / ln of its mean gate that keeps, (S, L, H).
+
+    The mean is over time steps and sequences. A gate of 1 gives infinity, of 0 zero; after as many time steps as a
+    unit's time scale, 1/e of its memory is left. What the unit gets back through the recurrent weights isn't in it.
+
+    Raises:
+        ValueError: for a cell without a gate that keeps.
+    """
+    if not tape.keep_gate:
+        raise _no_gates(tape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -1 / np.log(np.nanmean(tape.gates[tape.keep_gate], axis=(2, 3)))
+
+
 def example_batch(experiment: Experiment, task: Task, count: int = 16) -> Batch:
     """Draw sequences of an experiment's task to show the gates on.
 

@@ -71,7 +71,7 @@ def record_steps(
     >>> (tape.hidden_grad[0, 0, -4, 0] / tape.hidden_grad[0, 0, -1, 0]).round(3)  # 3 time steps before the last
     array([0.729, 0.125])
     """
-    start, x = _checked(step, inputs, state, loss)
+    start, x = checked_steps(step, inputs, state, loss)
     if not isinstance(memory, Integral) or not -len(start) <= memory < len(start):
         raise ValueError(f"memory={memory!r}: expected {-len(start)} to {len(start) - 1} for {describe(start)}")
     part = int(memory) % len(start)
@@ -102,7 +102,7 @@ def describe(parts: Any) -> str:  # noqa: ANN401
 # What is given
 
 
-def _checked(step: Step, inputs: Tensor, state: Tensor | Parts, loss: Loss | None) -> tuple[Parts, Tensor]:
+def checked_steps(step: Step, inputs: Tensor, state: Tensor | Parts, loss: Loss | None) -> tuple[Parts, Tensor]:
     """Return copies of the state's parts, (B, H) each, and of the inputs, (T, B, D); raise for what doesn't fit."""
     if not callable(step):
         raise TypeError(f"step={type(step).__name__}: expected a function step(x_t, state) -> state")

@@ -114,7 +114,7 @@ def _record_part(
     inner = unwrapped(model)
     assert isinstance(inner, nn.Module)
     model = inner  # what torch.compile made of it holds none of the hooks
-    name, layer = _chosen_layer(model, part)
+    name, layer = chosen_layer(model, part)
     found: list[tuple[Call, list[Tensor]]] = []
 
     def keep(module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> tuple:
@@ -148,7 +148,7 @@ def _record_part(
         raise
 
 
-def _chosen_layer(model: nn.Module, part: str | None) -> tuple[str, Module]:
+def chosen_layer(model: nn.Module, part: str | None) -> tuple[str, Module]:
     """Return the layer that `part` names, or the only one, with its name."""
     layers = recurrent_layers(model)
     if part is None and len(layers) == 1:
