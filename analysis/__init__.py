@@ -8,15 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.answers import bias_for_half_life
     from analysis.experiment import Experiment
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
-    from analysis.measures.gates import gate_saturation
+    from analysis.measures.gates import gate_saturation, time_scales
     from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
     from analysis.measures.meter import measure_untrained
     from analysis.measures.spectrum import gradient_matrix
     from analysis.measures.theory import predicted_decay, predicted_rate
+    from analysis.models.in_force import weights_in_force
+    from analysis.models.influence import input_influence
+    from analysis.models.look_back import look_back, look_back_steps
     from analysis.models.steps import record_steps
     from analysis.models.watching import watch
     from analysis.models.whole import record
@@ -27,11 +31,15 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 __all__ = [
     "Experiment",
     "activation_bounds",
+    "bias_for_half_life",
     "carry_decay",
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
+    "input_influence",
     "jacobian_spectrum",
+    "look_back",
+    "look_back_steps",
     "lyapunov_exponents",
     "measure_untrained",
     "memory_curve",
@@ -39,17 +47,23 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "time_scales",
     "train",
     "watch",
+    "weights_in_force",
 ]
 _MODULES = {
     "Experiment": "experiment",
     "activation_bounds": "measures.bounds",
+    "bias_for_half_life": "answers",
     "carry_decay": "measures.decay",
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
+    "input_influence": "models.influence",
     "jacobian_spectrum": "measures.lyapunov",
+    "look_back": "models.look_back",
+    "look_back_steps": "models.look_back",
     "lyapunov_exponents": "measures.lyapunov",
     "measure_untrained": "measures.meter",
     "memory_curve": "measures.memory",
@@ -57,8 +71,10 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "time_scales": "measures.gates",
     "train": "training.trainer",
     "watch": "models.watching",
+    "weights_in_force": "models.in_force",
 }
 
 

@@ -18,8 +18,8 @@ RISE = 1.1  # by how much the gradient at the first step must exceed others to b
 class Windows(Result):
     """What is left out of a prediction by windows of the last time steps, all from one kind of start.
 
-    The change of a window is ‖y_n - y‖ / ‖y‖ of a sequence: y is the prediction from the whole past, y_n from the last n
-    time steps. W windows, N shares, B sequences (those of several models one after the other).
+    The change of a window is ‖y_n - y‖ / ‖y‖ of a sequence: y is the prediction from the whole past, y_n from the last
+    n time steps. W windows, N shares, B sequences (those of several models one after the other).
     """
 
     change: np.ndarray = field(metadata=axes("W"))  # median over sequences; low and high: 5th and 95th percentile
@@ -148,8 +148,8 @@ class Influence(Result):
 
     The gradient is ∂y/∂x of an input, and the product x ∂y/∂x what it adds to the prediction, to first order (Shrikumar
     et al. 2016); means over sequences (and models) of absolute values. `reached` is the gradient where the sequence
-    begins in a state that the network reached itself instead of its initial state, which makes the first step stand out:
-    there, units are less saturated.
+    begins in a state that the network reached itself instead of its initial state. A zero state can make the first step
+    stand out: there, units are less saturated.
     """
 
     of: str  # the number y, in words
@@ -173,3 +173,13 @@ class Influence(Result):
             return False
         first, second = self.size[-1], self.size[-2]
         return bool(first > RISE * second and first * self.reached[-2] > RISE * self.reached[-1] * second)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Result):
+    """What was found of one model: how much past it needs, what is in force, and which inputs matter."""
+
+    look_back: LookBack
+    in_force: InForce
+    time_scales: np.ndarray | None  # (S, L, H) time steps, from `time_scales`; None of a cell without gates
+    influence: Influence

@@ -1,4 +1,4 @@
-"""Frozen results of reading a sentence with one model: as it is, and with one gate held."""
+"""Frozen results of the lesson: a sentence read, as it is and with one gate held, and a number repeated."""
 
 from dataclasses import dataclass
 
@@ -127,3 +127,15 @@ class Race(Result):
     def differs(self) -> bool:
         """Whether the same cell was faster in every repeat."""
         return bool((self.ratios < 1).all() or (self.ratios > 1).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated(Result):
+    """A vector multiplied by one number at each step, without and with tanh: the simplest recurrent network."""
+
+    factor: float
+    plain: np.ndarray  # (steps + 1, N), h_t = factor · h_{t-1}; h_0 is the vector
+    bounded: np.ndarray  # (steps + 1, N), h_t = tanh(factor · h_{t-1})
+    limit: float  # the limit of |h| with tanh, from any start but 0
+    overflow: dict[str, int | None]  # by float32, float64: first step whose largest entry is infinite
+    underflow: dict[str, int | None]  # first step whose largest entry is below the smallest normal number

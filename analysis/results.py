@@ -13,7 +13,7 @@ from numbers import Integral
 
 import numpy as np
 
-from analysis.experiment import Experiment
+from analysis.experiment import KEEP_GATE, Experiment
 
 GRADIENTS = ("memory", "hidden", "cell", "input", "weights")  # kinds that a tape holds; "carry" is derived
 THRESHOLD = 0.01  # default of the share of the gradient that is left at a horizon
@@ -153,8 +153,7 @@ class Memory(Result):
     kind: str
     metric_name: str
     distance: np.ndarray = field(metadata=axes("N", whole=True))
-    # Median over models, low and high their range. Without a task: median and 5th, 95th percentile over sequences.
-    value: np.ndarray = field(metadata=axes("N"))
+    value: np.ndarray = field(metadata=axes("N"))  # median over models, low and high their range
     low: np.ndarray = field(metadata=axes("N"))
     high: np.ndarray = field(metadata=axes("N"))
     values: np.ndarray = field(metadata=axes("S N"))
@@ -218,18 +217,6 @@ class Bounds(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Repeated(Result):
-    """A vector multiplied by one number at each step, without and with tanh: the simplest recurrent network."""
-
-    factor: float
-    plain: np.ndarray  # (steps + 1, N), h_t = factor · h_{t-1}; h_0 is the vector
-    bounded: np.ndarray  # (steps + 1, N), h_t = tanh(factor · h_{t-1})
-    limit: float  # the limit of |h| with tanh, from any start but 0
-    overflow: dict[str, int | None]  # by float32, float64: first step whose largest entry is infinite
-    underflow: dict[str, int | None]  # first step whose largest entry is below the smallest normal number
-
-
-@dataclass(frozen=True, eq=False)
 class Measured(Result):
     """Measures of one ensemble on the measuring batch: decay of the gradient, gates, and sizes of states."""
 
@@ -258,6 +245,26 @@ class Snapshot(Result):
     sequences: int = 0  # of a watched pass: how many were measured; 0 = not known
     gradient: float = nan  # of a watched pass: the norm of the layer's gradient, of its whole batch, before clipping
     shares: tuple[float, ...] = ()  # of a watched pass: of its measured gradient, from each range of DISTANCES
+    name: str = ""  # of a watched layer in its model; else that of its cell
+    layer: int = 0  # whose decay it is, from 0
+
+    def scalars(self) -> dict[str, float]:
+        """Return flat numbers by stable names, as loggers take them; what is not known or not finite is left out.
+
+        A name is goldfish, the layer, and what it is: "goldfish/lstm.l0/horizon", "…/kept_per_step", "…/forget/right".
+        Of several models, medians. `wandb.log(snapshot.scalars())`, in Lightning `self.log_dict(snapshot.scalars())`,
+        `for name, value in snapshot.scalars().items(): writer.add_scalar(name, value, snapshot.step)` of TensorBoard.
+        """
+        cell = next((cell for cell, gate in KEEP_GATE.items() if gate in self.saturation), "rnn")
+        found = {"horizon": self.decay.horizon, "kept_per_step": self.decay.factor, "half_life": self.decay.half_life}
+        found |= {"gradient": self.gradient, "largest_state": float(self.bounds.hidden[-1].max())}
+        found |= {name: float(finite_median(value)) for name, value in (("loss", self.loss), ("metric", self.metric))}
+        for gate, ends in self.saturation.items():
+            for side, share in (("left", ends.left), ("right", ends.right)):
+                if share is not None:
+                    found[f"{gate}/{side}"] = float(finite_median(share[:, self.layer].mean(-1)))
+        start = f"goldfish/{self.name or cell}.l{self.layer}"
+        return {f"{start}/{name}": float(value) for name, value in found.items() if np.isfinite(value)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from analysis.answers import Answers
 from analysis.cli import summary
 from analysis.cli.arguments import experiment_from, parse_threshold
 from analysis.cli.output import (
@@ -172,4 +173,19 @@ def measured_figures(cell: str, activation: str, measured: Measured) -> dict[str
     }
     if measured.saturation:
         figures["gates"] = gates.histograms({cell: measured.saturation})
+    return figures
+
+
+def answer_figures(cell: str, found: Answers) -> dict[str, export.Figure]:
+    """Draw the answers on a model; what is in force is that of its top layer."""
+    from analysis.figures import in_force, influence, look_back
+
+    figures = {
+        "look-back": look_back.look_back(found.look_back, cell),
+        "eigenvalues": in_force.eigenvalues(found.in_force),
+        "inputs-by-distance": influence.influence_by_distance(found.influence, cell),
+        "inputs-by-column": influence.influence_by_column(found.influence),
+    }
+    if found.time_scales is not None and found.in_force.gate:
+        figures["time-scales"] = in_force.unit_time_scales(found.time_scales[:, -1], found.in_force.gate)
     return figures

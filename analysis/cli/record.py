@@ -8,14 +8,13 @@ from torch import Tensor
 
 from analysis.cli import summary
 from analysis.cli.arguments import RANDOM_OPTIONS, parse_threshold, read_bytes
-from analysis.cli.measure import decay_curves, exit_status, measured_figures
+from analysis.cli.measure import answer_figures, decay_curves, exit_status, measured_figures
 from analysis.cli.output import Outcome, writable_targets, write_outcome
 from analysis.experiment import Experiment
-from analysis.measures.memory import output_memory
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, read_recurrent, to_module
 from analysis.models.limits import LARGEST, NONLINEARITIES
-from analysis.models.measuring import measure_module
+from analysis.models.measuring import answer_module, measure_module
 from analysis.report import documents
 from analysis.report.commands import option_name, record_command
 
@@ -39,20 +38,24 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
         raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
     module = to_module(stack, nonlinearity)
     inputs, read, cut, source = chosen_inputs(arguments, stack)
-    measured, _ = measure_module(module, inputs, threshold)
+    measured, tape = measure_module(module, inputs, threshold)
+    found = answer_module(module, inputs, tape)
     about = {
         "model": _model_document(stack, arguments["weights"], nonlinearity),
         "inputs": source | {"shape": inputs.shape, "note": cut},
-        "memory": output_memory(module, inputs),
+        "look_back": found.look_back,
+        "in_force": found.in_force,
+        "time_scales": found.time_scales,
+        "influence": found.influence,
     }
     taken = f"Layers: {stack.taken}." if stack.taken else ""
-    lines = [taken, read, cut, summary.describe_decay(stack.label, measured.decay)]
+    lines = [taken, read, cut, summary.describe_decay(stack.label, measured.decay), *summary.describe_answers(found)]
     return Outcome(
         status=exit_status(measured),
         summary="\n".join(line for line in lines if line),
         document=documents.measured_document(about, measured),
         curves=decay_curves(Experiment(cell=cell), "recorded", measured),
-        figures=lambda: measured_figures(cell, nonlinearity, measured),
+        figures=lambda: measured_figures(cell, nonlinearity, measured) | answer_figures(cell, found),
     )
 
 

@@ -4,10 +4,12 @@ from math import exp
 
 import numpy as np
 
+from analysis.answers import Answers
 from analysis.experiment import Experiment
 from analysis.history.entry import Row
 from analysis.reasons import Prediction
 from analysis.report import wording
+from analysis.report.sentences import answers as sentences
 from analysis.results import Decay, Run, Watched
 
 
@@ -41,6 +43,21 @@ def describe_decay(what: str, decay: Decay) -> str:
         return f"{what}: the gradient could not be measured: {wording.why_unmeasured(decay)}."
     horizon = f"horizon {_horizon_range(decay)}, the time steps back to which {share} of the gradient is left"
     return f"{what}: {horizon}; {wording.describe_rate(decay)}."
+
+
+def describe_answers(found: Answers) -> list[str]:
+    """Describe how much past a model needs, what is in force in each layer, and which inputs matter, a line each."""
+    force = found.in_force
+    layers = next(iter(force.gain.values())).shape[1]
+    lines = [sentences.look_back_sentence(found.look_back)]
+    for layer in range(layers):
+        name = f"Layer {layer}: " if layers > 1 else ""
+        lines.append(name + sentences.in_force_sentence(force, layer))
+        if found.time_scales is not None and force.gate:
+            lines[-1] += f" {sentences.time_scale_sentence(found.time_scales[:, layer], force.gate)}"
+    if force.gate:
+        lines.append(sentences.wanted_bias_sentence(force, found.look_back.length / 2))
+    return [*lines, sentences.influence_sentence(found.influence)]
 
 
 def describe_prediction(prediction: Prediction) -> str:

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.language import translate as _
-from analysis.results import SMALLEST, Bounds, Decay, Repeated
+from analysis.reading import Repeated
+from analysis.results import SMALLEST, Bounds, Decay
 
 COLOURS = {"tanh": "#0F8C99", "relu": "#6E9410", "identity": "#7686A0"}  # no cell's and no gate's
 DASHES = {"tanh": "solid", "relu": "dash", "identity": "dot"}

@@ -16,30 +16,23 @@ UNTRAINED = mark("a case that training never had")
 OPEN = {"symbol": "circle-open", "size": 5}
 
 
-def memory(
-    memories: Mapping[str, Memory], *, position: bool = False, height: int = 320, chance_name: str | None = None
-) -> go.Figure:
+def memory(memories: Mapping[str, Memory], *, position: bool = False, height: int = 320) -> go.Figure:
     """Draw the metric of each cell against distance, its range over seeds, and chance.
 
     Args:
         memories: by cell.
         position: x is the step in the sequence, T-1-k, instead of the distance k.
         height: in pixels.
-        chance_name: the label of the line of chance, instead of "chance". It stands below the line, inside the
-            picture, because the margin has no room for a longer one.
     """
     if not memories:
         return style.figure([], height=height)
     first = next(iter(memories.values()))
-    label = style.label(first.chance, chance_name or _("chance"), 13)
-    if chance_name:
-        label |= {"xanchor": "right", "yanchor": "top"}
     return style.figure(
         [trace.update(showlegend=trace.showlegend is not False) for trace in traces(memories, position)],
         {
             "xaxis": {"title": {"text": _(SEEN[first.kind])}},
             "yaxis": {"title": {"text": _(first.metric_name)}, "range": metric_range(memories)},
-            "annotations": [label],
+            "annotations": [style.label(first.chance, _("chance"), 13)],
         },
         height=height,
     )

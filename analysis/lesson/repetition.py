@@ -7,7 +7,7 @@ from math import ceil, log2, tanh
 import numpy as np
 
 from analysis.language import translate as _
-from analysis.results import Repeated
+from analysis.reading import Repeated
 
 ENTRIES, LARGEST = 8, 1e6  # how many numbers a vector may have, and how large they may be
 

@@ -44,11 +44,11 @@ def measure_look_back(
     if wanted.ndim != 1 or not len(wanted) or not ((wanted > 0) & (wanted < 1)).all():
         raise ValueError(f"shares={shares!r}: expected some between 0 and 1, as in (0.1, 0.05, 0.01)")
     window = windows_of(length)
-    starts = [
-        _windows(np.stack([_change(predict(int(n), reached), whole) for n in window]), window, wanted)
-        for reached in (False, True)
-    ]
-    return LookBack(wanted, window, *starts, length=length, spread=_spread(whole), of_head=of_head)
+    start, reached = (
+        _windows(np.stack([_change(predict(int(n), own), whole) for n in window]), window, wanted)
+        for own in (False, True)
+    )
+    return LookBack(wanted, window, start, reached, length, _spread(whole), of_head)
 
 
 def _change(predicted: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -62,7 +62,9 @@ def _change(predicted: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def _windows(changes: np.ndarray, window: np.ndarray, shares: np.ndarray) -> Windows:
     """Return what changes (W, B) of windows say."""
     known = changes[:, ~np.isnan(changes).any(0)]
-    low, median, high = np.quantile(known, (0.05, 0.5, 0.95), axis=1) if known.size else np.full((3, len(window)), np.nan)
+    low, median, high = (
+        np.quantile(known, (0.05, 0.5, 0.95), axis=1) if known.size else np.full((3, len(window)), np.nan)
+    )
     *steps, half = (_smallest(changes, window, share) for share in (*shares, HALF))
     return Windows(median, low, high, np.array(steps), half)
 

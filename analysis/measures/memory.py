@@ -8,8 +8,6 @@ import torch
 
 from analysis.engine.initialization import Weights
 from analysis.engine.network import answers
-from analysis.engine.norms import norm
-from analysis.engine.recording import Layout, Module, run_forward
 from analysis.engine.unroll import one_thread
 from analysis.experiment import Experiment
 from analysis.results import Memory
@@ -71,54 +69,6 @@ def _window_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
     targets = whole.targets[-1] if task.every_step else whole.targets
     batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in lengths)
     return lengths - 1, batches  # the last step alone is distance 0
-
-
-@torch.no_grad()
-def output_memory(module: Module, inputs: torch.Tensor) -> Memory:
-    """Measure how far back a network's last output depends on its input, without a task.
-
-    The value at distance k is ‖y_k - y‖ / ‖y‖, the median over sequences; low and high are the 5th and 95th
-    percentile. y is the top layer's last hidden state; y_k is the same when the network sees only the last k + 1 steps,
-    from the zero state. The value is 0 where the network sees all; a value of 1 stands for chance. Whether its training
-    had such starts is not known: `trained` is None.
-
-    Args:
-        module: nn.RNN, nn.LSTM or nn.GRU.
-        inputs: as `record` takes them.
-
-    Raises:
-        TypeError, ValueError: as `record`.
-    """
-    axis = Layout.of(module, inputs).time_axis
-    T = inputs.shape[axis]
-    distances = _distances(T) - 1
-    with one_thread():
-        last = [
-            run_forward([module], inputs.narrow(axis, T - 1 - k, k + 1), None, torch.float64)[1][-1, 0]
-            for k in map(int, distances)
-        ]
-    states = torch.stack(last).numpy()  # (N, B, H)
-    whole = norm(states[-1])  # (B,)
-    with np.errstate(invalid="ignore", over="ignore"):  # of states that left the finite range
-        changes = norm(states - states[-1])[:, whole > 0] / whole[whole > 0]  # (N, B)
-    if not changes.size or not np.isfinite(changes).all():
-        low = value = high = np.full(len(distances), np.nan)
-    else:
-        low, value, high = np.quantile(changes, (0.05, 0.5, 0.95), axis=1)
-    far = np.flatnonzero(value >= 0.5)
-    span = float(distances[far[-1] + 1] if len(far) else distances[0]) if np.isfinite(value).all() else np.nan
-    return Memory(
-        kind="window",
-        metric_name="change of the last output",
-        distance=distances,
-        value=value,
-        low=low,
-        high=high,
-        values=value[None],
-        chance=1.0,
-        span=span,
-        spans=np.array([span]),
-    )
 
 
 def _distances(furthest: int) -> np.ndarray:

@@ -13,7 +13,11 @@ from analysis.engine.unroll import one_thread
 from analysis.experiment import KEEP_GATE
 from analysis.models.whole import chosen_layer, is_whole
 
-BLOCKS = {"rnn": ("state",), "lstm": ("input", "forget", "candidate", "output"), "gru": ("reset", "update", "candidate")}
+BLOCKS = {
+    "rnn": ("state",),
+    "lstm": ("input", "forget", "candidate", "output"),
+    "gru": ("reset", "update", "candidate"),
+}
 
 
 def weights_in_force(
@@ -47,7 +51,9 @@ def weights_in_force(
     cell = cell_name(first)
     gate = KEEP_GATE.get(cell)
     with one_thread(), torch.no_grad():
-        matrices = np.stack([[_recurrent(module, f"l{k}{suffix}") for k in range(first.num_layers)] for module in modules])
+        matrices = np.stack(
+            [[_recurrent(module, f"l{k}{suffix}") for k in range(first.num_layers)] for module in modules]
+        )
         biases = [_gate_biases(modules, kind, suffix, cell, gate) for kind in ("bias_ih", "bias_hh")]
     if not np.isfinite(matrices).all() or not all(np.isfinite(bias).all() for bias in biases):
         raise ValueError("weights: some are not finite, expected finite ones")

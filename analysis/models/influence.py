@@ -71,7 +71,7 @@ def _through_layers(layers: LayerWindows, reached: bool) -> Found:
     """Return inputs and ∂y/∂inputs of layers, those of several modules one after the other, (T, S · B, D)."""
     states = layers.reached if reached else layers.start
     x = layers.batch.x.detach()
-    grads = []
+    grads: list[Tensor] = []
     for k, state in enumerate(states):
         leaf = x.clone().requires_grad_()
         last, _ = layers.run(k, leaf, layers.batch.lengths, tuple(part.detach() for part in state))

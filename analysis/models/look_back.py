@@ -39,7 +39,7 @@ def look_back(
     more in one that the network reached itself by reading another sequence: the one before in the batch, of a lone
     sequence itself. Windows up to 100 are all tried, longer ones in steps of 3 %.
 
-    Of a bidirectional layer, `direction` is the one whose window is cut: "forward" keeps the last time steps, "backward"
+    Of a bidirectional layer, `direction` is the one whose window is cut: forward keeps the last time steps, backward
     the first; the other direction reads the same time steps. The module, its mode, buffers and the global random states
     stay as they are.
 
@@ -55,8 +55,9 @@ def look_back(
         TypeError, ValueError: for what `record` doesn't take, and inputs without the layer's time steps.
 
     >>> delay = nn.RNN(1, 5, nonlinearity="relu", bias=False)  # each unit hands its value to the next
-    >>> _ = delay.weight_ih_l0.data.copy_(torch.eye(5)[:, :1]), delay.weight_hh_l0.data.copy_(torch.eye(5).roll(1, 0).tril())
-    >>> look_back(delay, torch.rand(40, 8, 1)).start.median
+    >>> _ = delay.weight_ih_l0.data.copy_(torch.eye(5)[:, :1])
+    >>> _ = delay.weight_hh_l0.data.copy_(torch.eye(5).roll(1, 0).tril())
+    >>> look_back(delay, torch.ones(40, 8, 1)).start.median
     array([5., 5., 5.])
     """
     if not is_whole(module_or_model, cells=True):

@@ -113,7 +113,9 @@ class ModelWindows:
         if B == 1 and (not found.dim() or len(found) != 1):
             found = found.unsqueeze(0)
         if not found.dim() or len(found) != B or found.is_complex():
-            raise ValueError(f"the model's output of shape {tuple(whole.shape)}: expected one for each of {B} sequences")
+            raise ValueError(
+                f"the model's output of shape {tuple(whole.shape)}: expected one for each of {B} sequences"
+            )
         return found.reshape(B, -1)
 
     @property

@@ -157,4 +157,5 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         sequences=tape.hidden.shape[3],
         gradient=gone.gradient,
         shares=shares,
+        layer=layer % call.module.num_layers,
     )

@@ -66,6 +66,9 @@ def watch(
     >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: this replaces what was saved before
     >>> [snapshot.step for snapshot in watched.history]
     [2, 4]
+    >>> name, value = next(iter(watched.scalars().items()))  # in the loop: wandb.log(watched.scalars())
+    >>> name
+    'goldfish/lstm.l0/horizon'
     """
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
@@ -98,8 +101,9 @@ class Watch:
     backwards: int  # backward passes so far
     skipped: dict[str, int]  # how many backward passes couldn't be measured, by the reason
 
-    def __init__(self, module: nn.Module, every: int, samples: int, dtype: torch.dtype) -> None:
+    def __init__(self, module: nn.Module, every: int, samples: int, dtype: torch.dtype, part: str = "") -> None:
         layer = layer_of(module)
+        self._part = part or cell_name(layer)
         self._cell = None if layer is module else layer  # a cell's; a layer itself isn't kept alive
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
@@ -126,6 +130,10 @@ class Watch:
         """Stop measuring; the history stays."""
         self._stop()
         self.every = 0
+
+    def scalars(self) -> dict[str, float]:
+        """Return the last snapshot's numbers by name, as `Snapshot.scalars`; none before the first."""
+        return self.history[-1].scalars() if self.history else {}
 
     def result(self, name: str = "") -> Watched:
         """Return all that was measured so far, under a name."""
@@ -199,7 +207,7 @@ class Watch:
     def _measure(self, gone: Pass) -> None:
         """Add a snapshot of one call to the history, or count the call as skipped."""
         try:
-            self.history.append(snapshot(gone, self.samples, self.dtype))
+            self.history.append(replace(snapshot(gone, self.samples, self.dtype), name=self._part))
         except Exception as error:  # training for hours must not end because a measurement failed
             self._skip(str(error))
         if len(self.history) > MOST:
@@ -221,7 +229,7 @@ class ModelWatch:
     layers: dict[str, Watch]  # by the layer's name in the model, such as "encoder.rnn"
 
     def __init__(self, layers: Mapping[str, nn.Module], every: int, samples: int, dtype: torch.dtype) -> None:
-        self.layers = {name: Watch(layer, every, samples, dtype) for name, layer in layers.items()}
+        self.layers = {name: Watch(layer, every, samples, dtype, name) for name, layer in layers.items()}
 
     @property
     def history(self) -> dict[str, list[Snapshot]]:
@@ -242,6 +250,10 @@ class ModelWatch:
         """Stop measuring; the histories stay."""
         for watched in self.layers.values():
             watched.close()
+
+    def scalars(self) -> dict[str, float]:
+        """Return each layer's numbers of its last snapshot by name, as `Snapshot.scalars`."""
+        return {name: value for watched in self.layers.values() for name, value in watched.scalars().items()}
 
     def result(self, name: str = "") -> dict[str, Watched]:
         """Return all that was measured so far, by layer; each has the model's name and its own."""

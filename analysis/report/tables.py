@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from analysis.experiment import Experiment
-from analysis.reading import Held, Reading
+from analysis.reading import Held, Reading, Repeated
 from analysis.report.documents import as_plain
 from analysis.results import (
     DISTANCES,
@@ -18,8 +18,6 @@ from analysis.results import (
     GateMoments,
     GateSample,
     Measured,
-    Memory,
-    Repeated,
     Run,
     Saturation,
     Snapshot,
@@ -219,16 +217,6 @@ def vector_csv(repeated: Repeated) -> str:
     return csv_table(
         *({"start": start, "step": steps, "plain": plain, "tanh": bounded} for start, plain, bounded in entries)
     )
-
-
-def model_tables(cell: str, decays: Mapping[str, Decay], memory: Memory) -> Tables:
-    """Return a user's own model: its decays by kind, and how its last output depends on its inputs."""
-    curves = [
-        {"cell": cell, "of": of} | _columns(decay, "distance", "norm", "relative", "low", "high")
-        for of, decay in decays.items()
-    ]
-    seen = {"cell": cell, "distance": memory.distance, "change": memory.value, "low": memory.low, "high": memory.high}
-    return {"decay": partial(csv_table, *curves), "memory": partial(csv_table, seen)}
 
 
 def runs_tables(runs: Mapping[str, Trained], decays: Mapping[str, Decay]) -> Tables:

@@ -217,7 +217,10 @@ class Trainer:
             measured = self.measure()
         else:
             measured = self.snapshot_meter.measure(self.weights, of=("memory",), exclude=self.dead)
-        return Snapshot(self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds)
+        return Snapshot(
+            self.step, loss, metric, clipped, measured.decay, measured.saturation, measured.bounds,
+            layer=self.experiment.layers - 1,
+        )  # fmt: skip
 
     def measure(self) -> Measured:
         """Measure the models on the whole measuring batch; the result is cached until the weights change."""

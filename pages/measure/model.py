@@ -7,16 +7,14 @@ import streamlit as st
 from analysis.figures import bounds as bounds_figures
 from analysis.figures import gates as gates_figures
 from analysis.figures.decay import decay
-from analysis.figures.memory import memory as memory_figure
 from analysis.figures.spectrum import gradient_matrix as matrix_figure
 from analysis.measures.decay import at_threshold
-from analysis.measures.memory import output_memory
 from analysis.measures.spectrum import gradient_matrix
 from analysis.models.layers import to_module
+from analysis.report.model_tables import model_tables
 from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
-from analysis.report.sentences.model import GATES, MATRIX, MEMORY, method_sentence, rate_sentence, reach_sentence
-from analysis.report.tables import model_tables
-from pages.ui import controls, export, layout, model, sidebar
+from analysis.report.sentences.model import GATES, MATRIX, method_sentence, rate_sentence, reach_sentence
+from pages.ui import answers, controls, export, layout, model, sidebar
 
 WORDS = ("gradient", "vanishing gradient", "horizon", "saturation", "carry", "half-life")
 layout.title("How far back does your model remember?", "", *WORDS)
@@ -24,8 +22,7 @@ sidebar.show()  # nothing of it
 chosen = model.choose()
 stack, inputs, cell = chosen.stack, chosen.inputs, chosen.stack.cell
 module = to_module(stack, chosen.nonlinearity)
-measured, sample = model.once("model", chosen.key, "measured", lambda: model.measure(module, inputs))
-memory = model.once("model", chosen.key, "memory", lambda: output_memory(module, inputs))
+measured, sample, found = model.once("model", chosen.key, "measured", lambda: model.measure(module, inputs))
 
 finding = st.container()  # the first screen; what the picture is drawn with stands below it
 look = controls.decay()
@@ -40,8 +37,7 @@ drawings = {  # by name; called where a tab is open, and for the download
         position=look.position,
         full_depth=look.full_depth,
     ),
-    "memory": lambda: memory_figure({cell: memory}, chance_name="nothing seen"),
-}
+} | answers.drawings(cell, found)
 if sample:
     drawings["gates"] = lambda: gates_figures.histograms({cell: measured.saturation})
     drawings["gates-in-time"] = lambda: gates_figures.sample_map({cell: sample})
@@ -50,23 +46,30 @@ for state in states:
     drawings[f"{state}-state"] = partial(bounds_figures.sizes, {chosen.nonlinearity: measured.bounds}, state)
 
 
-def show(name: str, alt: str) -> None:
-    """Draw a picture, anew only where it shows something else."""
-    layout.chart(model.once(name, (chosen.key, look), "picture", drawings[name]), f"model-{name}", alt)
+def show(name: str, alt: str, layer: int = -1) -> None:
+    """Draw a picture, of a layer where it shows one of them, anew only where it shows something else."""
+    layout.chart(model.once(name, (chosen.key, look, layer), "picture", drawings[name]), f"model-{name}", alt)
 
 
 with finding:
-    layout.says(reach_sentence(cell, curve, memory))
+    layout.says(reach_sentence(cell, curve, found.look_back))
     show("decay", "Gradient left against distance")
 st.markdown(rate_sentence(curve))
 st.caption(method_sentence(stack.layers, stack.others))
 
-names = ("Memory", "Gates", "Bounds", "Gradient matrix")
-memory_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(names, key="model_tab", bind="query-params")
-if memory_tab.open:
-    with memory_tab:
-        show("memory", "Change of the last output by the number of time steps seen")
-        st.caption(MEMORY)
+names = (*answers.NAMES, "Gates", "Bounds", "Gradient matrix")
+past_tab, force_tab, inputs_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(
+    names, key="model_tab", bind="query-params"
+)
+if past_tab.open:
+    with past_tab:
+        answers.show_look_back(found, show)
+if force_tab.open:
+    with force_tab:
+        answers.show_in_force(found, show, drawings)
+if inputs_tab.open:
+    with inputs_tab:
+        answers.show_inputs(found, show)
 if gates_tab.open:
     with gates_tab:
         if not sample:
@@ -89,5 +92,5 @@ if matrix_tab.open:
         drawings["gradient-matrix"] = partial(matrix_figure, matrix, first=inputs.shape[1] - len(matrix))
         show("gradient-matrix", "Gradient of every time step's loss by every earlier state")
         st.caption(MATRIX)
-tables = model_tables(cell, measured.decays, memory)
+tables = model_tables(cell, measured.decays, found)
 export.row("model", drawings, {}, tables, commands=() if chosen.example else (chosen.command,))

@@ -9,6 +9,7 @@ from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import bounds as figures
 from analysis.language import translate as _
 from analysis.lesson.repetition import parse_vector, repeat
+from analysis.reading import Repeated
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.bounds import (
     multiplied_sentences,
@@ -17,7 +18,7 @@ from analysis.report.sentences.bounds import (
     tanh_sentences,
 )
 from analysis.report.tables import bounds_tables, vector_csv
-from analysis.results import Bounds, Repeated
+from analysis.results import Bounds
 from pages.ui import export, layout, player, session, sidebar
 from pages.ui.settings import Settings
 from pages.ui.untrained import measure_untrained, mention_sizes

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
+from analysis.answers import Answers
 from analysis.engine.initialization import initial_weights
 from analysis.engine.recording import Module
 from analysis.experiment import Experiment
@@ -26,7 +27,7 @@ from analysis.models.limits import (
     SEQUENCES,
     STEPS,
 )
-from analysis.models.measuring import measure_module
+from analysis.models.measuring import answer_module, measure_module
 from analysis.report.commands import record_command
 from analysis.report.markdown import escape_markdown
 from analysis.results import GateSample, Measured
@@ -217,10 +218,10 @@ def refuse(error: UnusableError) -> None:
     st.stop()
 
 
-def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None]:
-    """Measure a module; return the gates of its first sequence too, as the tape is too large to keep."""
+def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None, Answers]:
+    """Measure a module; return the gates of its first sequence too, as the tape is too large to keep, and answers."""
     measured, tape = measure_module(module, inputs)
-    return measured, gate_sample(tape) if tape.gates else None
+    return measured, gate_sample(tape) if tape.gates else None, answer_module(module, inputs, tape)
 
 
 def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:

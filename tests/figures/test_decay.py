@@ -199,12 +199,3 @@ def test_timeline_draws_every_snapshot(runs):
 def test_what_is_drawn_faint_is_named(decays):
     figure = decay(decays, before=decays, before_name="pass 7")
     assert "pass 7" in legend(figure) and "before training" not in legend(figure)
-
-
-def test_chance_under_a_longer_name_stands_inside_the_picture(runs):
-    memories = {"gru": runs["gru"].memory}
-    (usual,), (longer,) = (
-        memory(memories, **names).layout.annotations for names in ({}, {"chance_name": "nothing seen"})
-    )
-    assert (usual.text, usual.xanchor) == ("chance", "left")
-    assert (longer.text, longer.xanchor, longer.yanchor) == ("nothing seen", "right", "top")

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.language import translate as _
+from analysis.reading import Repeated
 from analysis.report.wording import format_number, format_steps, gradient_grows, join_words
-from analysis.results import SMALLEST, Decay, Measured, Repeated
+from analysis.results import SMALLEST, Decay, Measured
 
 NEAR_ONE = 0.9  # a size above it is called near 1
 

@@ -3,24 +3,21 @@
 import math
 from collections.abc import Sequence
 
+from analysis.answers import LookBack
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.answers import needs_sentence
 from analysis.report.wording import (
     describe_half_life,
     describe_rate,
     describe_reach,
     format_number,
     format_percent,
-    format_steps,
     gradient_grows,
     join_words,
 )
-from analysis.results import Decay, Memory
+from analysis.results import Decay
 
 NAMED = 3  # modules that are named; of more, the number is told
-MEMORY = (
-    "How much the last output changes, as a share of its size, where the network starts from zero "
-    "and reads only the last time steps. In training it may never have started from zero there."
-)
 GATES = "The first sequence; units in the same order for all gates. Of many units, evenly spaced ones are shown."
 MATRIX = (
     "A row is the loss at one time step; going left is going back. Dark red: the gradient fades. Gold: it grows. "
@@ -28,17 +25,9 @@ MATRIX = (
 )
 
 
-def reach_sentence(cell: str, decay: Decay, memory: Memory) -> str:
-    """Describe how far back the gradient reaches, and how many time steps nearly give the last output."""
-    gradient = f"{cell.upper()}: {_describe_gradient(decay)}."
-    if math.isnan(memory.span):
-        return f"{gradient} What the output depends on can't be measured: it is zero or not finite."
-    if memory.span == memory.distance[-1]:
-        return f"{gradient} Its output needs the whole sequence."
-    last = format_steps(memory.span + 1)
-    if "time step" in gradient:  # once is enough
-        last = "one" if memory.span == 0 else last.removesuffix(" time steps")
-    return f"{gradient} Given only the last {last.removeprefix('1 ')}, its output changes by less than half."
+def reach_sentence(cell: str, decay: Decay, past: LookBack) -> str:
+    """Describe how far back the gradient reaches, and how many of the last time steps nearly give the last output."""
+    return f"{cell.upper()}: {_describe_gradient(decay)}. {needs_sentence(past)}"
 
 
 def _describe_gradient(decay: Decay) -> str:

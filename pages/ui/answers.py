@@ -1,0 +1,71 @@
+"""The answers of the model page: how much past the model needs, what is in force in it, which inputs matter."""
+
+from collections.abc import Callable
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from analysis.answers import Answers
+from analysis.figures.in_force import eigenvalues, unit_time_scales
+from analysis.figures.influence import influence_by_column, influence_by_distance
+from analysis.figures.look_back import look_back
+from analysis.report.sentences import answers as sentences
+
+Drawings = dict[str, Callable[[], go.Figure]]  # by name
+Show = Callable[..., None]  # draws one of them: its name, a text for those who can't see it, the layer it is of
+HALF_LIFE = 50
+NAMES = ("Look-back", "In force", "Inputs")
+
+
+def drawings(cell: str, found: Answers) -> Drawings:
+    """Return the pictures of the answers; those of what is in force are of the top layer."""
+    made: Drawings = {
+        "look-back": lambda: look_back(found.look_back, cell),
+        "eigenvalues": lambda: eigenvalues(found.in_force),
+        "inputs-by-distance": lambda: influence_by_distance(found.influence, cell),
+        "inputs-by-column": lambda: influence_by_column(found.influence),
+    }
+    if (scales := found.time_scales) is not None and found.in_force.gate:
+        made["time-scales"] = partial(unit_time_scales, scales[:, -1], found.in_force.gate)
+    return made
+
+
+def show_look_back(found: Answers, show: Show) -> None:
+    """Show how much past the prediction needs."""
+    st.markdown(sentences.look_back_sentence(found.look_back))
+    show("look-back", "Change of the prediction by the number of last time steps seen")
+    st.caption(f"{sentences.LOOK_BACK} {sentences.measured_on(found.look_back)}")
+
+
+def show_in_force(found: Answers, show: Show, pictures: Drawings) -> None:
+    """Show the bias in force, the recurrent weights and the units' time scales, of a layer that is chosen."""
+    L = next(iter(found.in_force.gain.values())).shape[1]
+    layer, gate = L - 1, found.in_force.gate
+    if L > 1:
+        layer = st.selectbox(
+            "Layer", range(L), L - 1, format_func=lambda k: f"layer {k}", key="model_in_force", width=160,
+            help="Which one of the layers, the lowest is 0.",
+        )  # fmt: skip
+    pictures["eigenvalues"] = partial(eigenvalues, found.in_force, layer)
+    st.markdown(sentences.in_force_sentence(found.in_force, layer))
+    show("eigenvalues", "Eigenvalues of the recurrent weights beside the unit circle", layer)
+    st.caption(sentences.IN_FORCE)
+    if gate and found.time_scales is not None:
+        scales = found.time_scales[:, layer]
+        st.markdown(sentences.time_scale_sentence(scales, gate))
+        pictures["time-scales"] = partial(unit_time_scales, scales, gate)
+        show("time-scales", "Time scale of every unit, sorted", layer)
+        wanted = st.number_input(
+            "Half-life wanted, in time steps", 0.1, 1e6, float(HALF_LIFE), key="model_half_life", width=240,
+            help="After this many time steps, half of the memory is to be left, by the gate's bias alone.",
+        )  # fmt: skip
+        st.caption(sentences.wanted_bias_sentence(found.in_force, wanted))
+
+
+def show_inputs(found: Answers, show: Show) -> None:
+    """Show which inputs move the prediction."""
+    st.markdown(sentences.influence_sentence(found.influence))
+    show("inputs-by-distance", "Gradient of the prediction by every input, against distance")
+    show("inputs-by-column", "Gradient times input by column and distance")
+    st.caption(f"The prediction is {found.influence.of}. {sentences.INFLUENCE}")
