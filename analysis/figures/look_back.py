@@ -40,12 +40,17 @@ def look_back(result: LookBack, cell: str, *, height: int = 340) -> go.Figure:
     return style.figure(
         lines,
         {
-            "xaxis": {"title": {"text": "last time steps seen"}, "type": "log"},
+            "xaxis": {"title": {"text": "last time steps seen"}, "type": "log", "tickvals": _ticks(ends[1])},
             "yaxis": style.log_axis(bottom, top) | {"title": {"text": "change of the prediction"}},
             "annotations": [style.label(share, format_percent(share), 13, log=True) for share in result.shares],
         },
         height=height,
     )
+
+
+def _ticks(last: float) -> list[float]:
+    """Return the numbers 1, 2, 5, 10, 20, … up to the last."""
+    return [tick for power in range(7) for tick in (10.0**power, 2 * 10.0**power, 5 * 10.0**power) if tick <= last]
 
 
 def _drawn(windows: Windows) -> np.ndarray:

@@ -10,9 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import activation_bounds, gate_saturation, gradient_decay, record
+from analysis import (
+    activation_bounds,
+    gate_saturation,
+    gradient_decay,
+    input_influence,
+    look_back,
+    record,
+    time_scales,
+    weights_in_force,
+)  # fmt: skip
 from analysis.cli.main import main
-from analysis.measures.memory import output_memory
 from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.report import documents
@@ -43,7 +51,10 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert document["decay"] == documents.as_plain(gradient_decay(tape))
     assert document["saturation"] == documents.as_plain(gate_saturation(tape))
     assert document["bounds"] == documents.as_plain(activation_bounds(tape))
-    assert document["memory"] == documents.as_plain(output_memory(files["lstm"], files["inputs"]))
+    assert document["look_back"] == documents.as_plain(look_back(files["lstm"], files["inputs"]))
+    assert document["in_force"] == documents.as_plain(weights_in_force(files["lstm"]))
+    assert document["time_scales"] == documents.as_plain(time_scales(tape))
+    assert document["influence"] == documents.as_plain(input_influence(files["lstm"], files["inputs"]))
     assert document["model"] == {
         "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
         "nonlinearity": "tanh", "part": "",
@@ -56,6 +67,9 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert "python -m analysis record lstm.pt --data x.npy" in html and html.count("plotly-graph-div") >= 3
     said = capsys.readouterr().out
     assert re.search(r"LSTM, 3 inputs, 6 units, 2 layers: horizon \d+, the time steps back to which 1 %", said)
+    assert re.search(r"To give its last state within 10 / 5 / 1 %, it needs \d+ / \d+ / \d+ time steps", said)
+    assert "Layer 1: The forget gate's bias in force is" in said and "For a half-life of 10 time steps" in said
+    assert "has the largest share" in said
 
 
 def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):

@@ -5,18 +5,16 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import analysis.measures.memory
 from analysis import Experiment, memory_curve
 from analysis.engine.initialization import initial_weights
 from analysis.experiment import higher_is_better
-from analysis.measures.memory import _distances, output_memory
+from analysis.measures.memory import _distances
 from analysis.results import Memory
 from analysis.span import memory_spans, trained_distances
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
-from tests.helpers.modules import MODULES
 
 K = 4
 SPANS = [  # task, value by distance, trained distances (None = as the task trains), wanted span
@@ -268,29 +266,3 @@ def test_sequences_are_drawn_one_distance_at_a_time(task, monkeypatch):
     weights, _ = initial_weights(experiment, built.inputs, built.outputs)
     memory_curve(experiment, built, weights)
     assert most[0] <= 3
-
-
-@pytest.mark.parametrize("cell, layers", list(product(MODULES, (1, 2))))
-def test_output_memory_by_hand(cell, layers):
-    module, inputs = MODULES[cell](3, 6, layers, batch_first=True).double(), torch.randn(5, 12, 3, dtype=torch.float64)
-    memory = output_memory(module, inputs)
-    whole = module(inputs)[0][:, -1]
-    assert memory.distance.tolist() == list(range(12))
-    for k in range(12):
-        away = module(inputs[:, 11 - k :])[0][:, -1] - whole
-        by_hand = np.median((away.norm(dim=1) / whole.norm(dim=1)).detach())
-        assert memory.value[k] == pytest.approx(by_hand, abs=1e-12)
-    assert memory.value[-1] == 0
-    assert memory.span == np.flatnonzero([1, *(memory.value >= 0.5)])[-1]
-    time_first = MODULES[cell](3, 6, layers).double()
-    time_first.load_state_dict(module.state_dict())
-    assert output_memory(time_first, inputs.transpose(0, 1)) == memory
-
-
-def test_output_memory_of_nothing_and_of_too_much():
-    silent = nn.RNN(3, 4, bias=False, batch_first=True)
-    assert np.isnan(output_memory(silent, torch.zeros(2, 5, 3)).value).all()
-    wild = nn.RNN(1, 2, nonlinearity="relu", batch_first=True)
-    nn.init.constant_(wild.weight_hh_l0, 1e6)
-    assert np.isnan(output_memory(wild, torch.ones(2, 100, 1)).span)
-    assert len(output_memory(nn.RNN(1, 2), torch.ones(300, 1)).distance) < 61

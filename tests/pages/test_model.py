@@ -7,16 +7,15 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, record
-from analysis.figures import memory as memory_figures
+from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, look_back, record
 from analysis.figures.decay import decay
-from analysis.measures.memory import output_memory
+from analysis.figures.look_back import LEAST, STARTS
 from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.gates import ENDS
 from analysis.report.sentences.model import reach_sentence
-from pages.ui import session
+from pages.ui import answers, session
 from tests.helpers.app import DASHBOARD, charts, fine, values
 from tests.helpers.files import DATA, WEIGHTS, npy, saved
 
@@ -61,8 +60,15 @@ def texts(at):
 def reach(at, cell):
     """Return the sentence on what the page measured of the model."""
     results = at.session_state[session.model_results("model").name]
-    measured, _ = results["measured"]
-    return reach_sentence(cell, measured.decay, results["memory"])
+    measured, _, found = results["measured"]
+    return reach_sentence(cell, measured.decay, found.look_back)
+
+
+def assert_looks_back(at, module, inputs):
+    """The picture of the tab Look-back shows what `analysis.look_back` returns."""
+    found = look_back(module, inputs)
+    for name, windows in zip(STARTS, (found.start, found.reached), strict=True):
+        assert np.allclose(trace(at, 1, name), np.clip(windows.change, LEAST, None))
 
 
 def test_empty_it_says_what_to_do_and_shows_an_example():
@@ -89,7 +95,7 @@ def test_the_figures_are_what_record_says(cell):
     same = decay({cell: gradient_decay(tape)})
     [expected] = [t for t in same.data if t.name == cell.upper()]
     assert np.array_equal(trace(at, 0, cell.upper()), expected.y, equal_nan=True)
-    assert np.allclose(trace(at, 1, cell.upper()), output_memory(module, inputs).value)
+    assert_looks_back(at, module, inputs)
     assert "show the top one of 2 layers" in texts(at)
     at = in_tab(at, "Gates")
     assert len(charts(at)) == (1 if cell == "rnn" else 3)
@@ -115,8 +121,8 @@ def test_the_figures_are_what_record_says(cell):
 
 
 def test_a_picture_is_drawn_again_only_where_it_shows_something_else(monkeypatch):
-    drawn, draw = [], memory_figures.memory
-    monkeypatch.setattr(memory_figures, "memory", lambda *a, **k: drawn.append(1) or draw(*a, **k))
+    drawn, draw = [], answers.look_back
+    monkeypatch.setattr(answers, "look_back", lambda *a, **k: drawn.append(1) or draw(*a, **k))
     at = fine(opened())
     at = fine(at.run())
     assert len(drawn) == 1
@@ -130,7 +136,7 @@ def test_random_inputs_are_those_of_the_settings():
     module = nn.GRU(3, 6, batch_first=True)
     at = with_model(module, model_variance="4", model_steps="30", model_sequences="5")
     inputs = random_inputs(RecurrentStack("", "gru", 3, 6, 1, True), 30, 5, 4.0)
-    assert np.allclose(trace(at, 1, "GRU"), output_memory(module, inputs).value)
+    assert_looks_back(at, module, inputs)
     code = at.get("code")[0].value
     assert code == "python -m analysis record model.pt --variance 4 --steps 30 --sequences 5 --json out.json"
 
@@ -211,7 +217,7 @@ def test_the_order_of_the_axes_is_chosen_and_said():
     [order] = [each for each in at.get("segmented_control") if each.key == "model_order"]
     at = fine(order.set_value("time first").run())
     assert "Read: 16 sequences of 40 time steps, 3 inputs." in texts(at)
-    assert np.allclose(trace(at, 1, "LSTM"), output_memory(module, torch.from_numpy(array)).value)
+    assert_looks_back(at, module, torch.from_numpy(array))
     assert at.get("code")[0].value.startswith("python -m analysis record model.pt --data x.npy --time-first")
 
 

@@ -98,7 +98,7 @@ def in_force_sentence(result: InForce, layer: int = -1) -> str:
         spread = "" if both.min() == both.max() else f", from {number(both.min())} to {number(both.max())}"
         sentences.append(
             f"The {result.gate} gate's bias in force is {number(mean)} ({number(parts[0].mean())} + "
-            f"{number(parts[1].mean())}{spread}): alone, it halves the memory in {halves}."
+            f"{number(parts[1].mean())}{spread}): by itself it halves the memory in {halves}."
         )
     gains = ", ".join(f"{block} {number(float(np.median(gain[:, layer])))}" for block, gain in result.gain.items())
     radii = ", ".join(f"{block} {number(float(np.median(each[:, layer])))}" for block, each in result.radius.items())
@@ -136,11 +136,11 @@ def influence_sentence(result: Influence) -> str:
     sentences = [f"Half of gradient × input is from the last {last}."]
     if len(result.shares) > 1:
         best = int(np.nanargmax(result.shares))
-        sentences.append(f"Column {best} has the largest share, {format_percent(float(result.shares[best]))}.")
+        sentences.append(f"Column {best} (from 0) has the largest share, {format_percent(float(result.shares[best]))}.")
     if result.rises:
         rise, own = (format_number(float(sizes[-1] / sizes[-2])) for sizes in (result.size, result.reached))
         sentences.append(
-            f"The gradient rises ×{rise} at the first time step because the sequence begins in zero: from a state of its "
-            f"own it is ×{own}."
+            f"The gradient rises ×{rise} at the first time step because the sequence begins in zero: from a state of "
+            f"its own it is ×{own}."
         )
     return " ".join(sentences)

@@ -3,19 +3,19 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.measures.memory import output_memory
+from analysis.models.look_back import look_back
 from analysis.models.measuring import measure_module
 from analysis.report.sentences.model import method_sentence, rate_sentence, reach_sentence
 
-HALF = "its output changes by less than half."
 SENTENCES = [
     (3.0, 1.0, "RNN: the gradient grows ×3.87e8 over the whole sequence. Its output needs the whole sequence."),
-    (0.08, 1.0, f"RNN: 1 % of the gradient is left 1 time step back. Given only the last one, {HALF}"),
-    (0.005, 1.0, f"RNN: less than 1 % of the gradient is left 1 time step back. Given only the last one, {HALF}"),
+    (0.08, 1.0, "RNN: 1 % of the gradient is left 1 time step back. The last time step decides"),
+    (0.005, 1.0, "RNN: less than 1 % of the gradient is left 1 time step back. Its output needs nothing but the last"),
     (
         1.0,
         1.0,
-        f"RNN: at least 1 % of the gradient is left over the whole sequence. Given only the last 10 time steps, {HALF}",
+        "RNN: at least 1 % of the gradient is left over the whole sequence. The last 10 time steps decide half of its "
+        "output; all but 1 % needs the whole sequence.",
     ),
     (1e40, 1.0, "RNN: how far back the gradient reaches can't be measured. What the output depends on can't be"),
     (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on can't be"),
@@ -28,8 +28,8 @@ def test_reach_and_rate(weight, value, said):
     with torch.no_grad():
         module.weight_hh_l0.copy_(weight * torch.eye(2))
         module.weight_ih_l0.fill_(value)
-    found, memory = measure_module(module, inputs.double())[0].decay, output_memory(module, inputs.double())
-    assert reach_sentence("rnn", found, memory).startswith(said)
+    found, past = measure_module(module, inputs.double())[0].decay, look_back(module, inputs.double())
+    assert reach_sentence("rnn", found, past).startswith(said)
     assert bool(rate_sentence(found)) == np.isfinite(found.rate)
 
 
