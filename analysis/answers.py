@@ -111,6 +111,11 @@ class InForce(Result):
         return self.input_bias + self.hidden_bias
 
     @property
+    def layers(self) -> int:
+        """The number of layers, L."""
+        return next(iter(self.gain.values())).shape[1]
+
+    @property
     def radius(self) -> dict[str, np.ndarray]:
         """The largest absolute value of the eigenvalues by block, (S, L)."""
         return {block: np.hypot(*np.moveaxis(values, -1, 0)).max(-1) for block, values in self.eigenvalues.items()}

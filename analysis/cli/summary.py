@@ -48,10 +48,9 @@ def describe_decay(what: str, decay: Decay) -> str:
 def describe_answers(found: Answers) -> list[str]:
     """Describe how much past a model needs, what is in force in each layer, and which inputs matter, a line each."""
     force = found.in_force
-    layers = next(iter(force.gain.values())).shape[1]
     lines = [sentences.look_back_sentence(found.look_back)]
-    for layer in range(layers):
-        name = f"Layer {layer}: " if layers > 1 else ""
+    for layer in range(force.layers):
+        name = f"Layer {layer}: " if force.layers > 1 else ""
         lines.append(name + sentences.in_force_sentence(force, layer))
         if found.time_scales is not None and force.gate:
             lines[-1] += f" {sentences.time_scale_sentence(found.time_scales[:, layer], force.gate)}"

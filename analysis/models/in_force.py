@@ -50,27 +50,28 @@ def weights_in_force(
     suffix = "_reverse" if direction == "backward" else ""
     cell = cell_name(first)
     gate = KEEP_GATE.get(cell)
-    with one_thread(), torch.no_grad():
-        matrices = np.stack(
-            [[_recurrent(module, f"l{k}{suffix}") for k in range(first.num_layers)] for module in modules]
-        )
+    with one_thread(), torch.no_grad():  # with torch's own algebra: numpy's takes all cores
+        matrices = torch.stack(
+            [torch.stack([_recurrent(module, f"l{k}{suffix}") for k in range(first.num_layers)]) for module in modules]
+        )  # (S, L, G, P, P)
         biases = [_gate_biases(modules, kind, suffix, cell, gate) for kind in ("bias_ih", "bias_hh")]
-    if not np.isfinite(matrices).all() or not all(np.isfinite(bias).all() for bias in biases):
-        raise ValueError("weights: some are not finite, expected finite ones")
-    by_block = dict(zip(BLOCKS[cell], np.moveaxis(matrices, 2, 0), strict=True))  # (S, L, P, P) each
-    gain = {block: np.linalg.svd(matrix, compute_uv=False)[..., 0] for block, matrix in by_block.items()}
-    values = {block: np.linalg.eigvals(matrix).astype(complex) for block, matrix in by_block.items()}
-    eigenvalues = {block: np.stack([found.real, found.imag], -1) for block, found in values.items()}
+        if not matrices.isfinite().all() or not all(np.isfinite(bias).all() for bias in biases):
+            raise ValueError("weights: some are not finite, expected finite ones")
+        singular = torch.linalg.svdvals(matrices)[..., 0].numpy()
+        values = torch.view_as_real(torch.linalg.eigvals(matrices)).numpy()
+    blocks = BLOCKS[cell]
+    gain = {block: singular[:, :, place] for place, block in enumerate(blocks)}
+    eigenvalues = {block: values[:, :, place] for place, block in enumerate(blocks)}
     return InForce(cell, gate, biases[0], biases[1], gain, eigenvalues)
 
 
-def _recurrent(module: Module, layer: str) -> np.ndarray:
+def _recurrent(module: Module, layer: str) -> torch.Tensor:
     """Return a layer's recurrent weights by gate, (G, P, P): with a projection, the product of both matrices."""
     weight = getattr(module, f"weight_hh_{layer}").detach().double().cpu()
     blocks = weight.unflatten(0, (-1, module.hidden_size))  # (G, H, P)
     if module.proj_size:
         blocks = getattr(module, f"weight_hr_{layer}").detach().double().cpu() @ blocks
-    return blocks.numpy()
+    return blocks
 
 
 def _gate_biases(modules: Sequence[Module], kind: str, suffix: str, cell: str, gate: str | None) -> np.ndarray:

@@ -13,7 +13,7 @@ from analysis.engine.batch import Numbers
 from analysis.engine.norms import norm
 from analysis.engine.recording import State, unit_vector
 from analysis.engine.unroll import one_thread
-from analysis.models.outputs import ModelWindows
+from analysis.models.outputs import ModelWindows, require_of_layer
 from analysis.models.whole import is_whole, unchanged
 from analysis.models.windows import LayerWindows
 
@@ -57,9 +57,7 @@ def input_influence(
             own, other = (_through_layers(layers, reached) for reached in (False, True))
             S = len(layers.modules)
             return _influence(PROJECTED, OWN_INPUTS, own, other, layers.batch.lengths.repeat(S), layers.backward)
-    for name, value in {"state": state, "lengths": lengths, "direction": direction.removeprefix("forward")}.items():
-        if value is not None and value != "":
-            raise ValueError(f"{name}: given for a whole model, expected for a recurrent layer itself alone")
+    require_of_layer(state=state, lengths=lengths, direction=None if direction == "forward" else direction)
     with one_thread(), unchanged(module_or_model), torch.inference_mode(False), torch.enable_grad():
         model = ModelWindows(module_or_model, inputs)
         of, columns, own = _through_model(model, reached=False)

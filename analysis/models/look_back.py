@@ -12,7 +12,7 @@ from analysis.engine.batch import Numbers
 from analysis.engine.recording import State
 from analysis.engine.unroll import one_thread
 from analysis.measures.look_back import measure_look_back
-from analysis.models.outputs import ModelWindows
+from analysis.models.outputs import ModelWindows, require_of_layer
 from analysis.models.steps import Parts, Step, checked_steps
 from analysis.models.whole import is_whole, unchanged
 from analysis.models.windows import LayerWindows
@@ -60,20 +60,16 @@ def look_back(
     >>> look_back(delay, torch.ones(40, 8, 1)).start.median
     array([5., 5., 5.])
     """
-    if not is_whole(module_or_model, cells=True):
-        with one_thread():
-            layers = LayerWindows.of(module_or_model, inputs, state, lengths, direction)
-            T = int(layers.batch.lengths.max())
-            return measure_look_back(layers.predict, layers.predict(T, False), T, shares, of_head=False)
-    for name, value in {"state": state, "lengths": lengths}.items():
-        if value is not None:
-            raise ValueError(f"{name}: given for a whole model, expected for a recurrent layer itself alone")
-    if direction != "forward":
-        raise ValueError(f"direction={direction!r}: given for a whole model, expected forward")
-    with one_thread(), unchanged(module_or_model), torch.inference_mode(False), torch.no_grad():
-        model = ModelWindows(module_or_model, inputs)
-        whole = model.prediction(model.whole, model.length).double().cpu().numpy()
-        return measure_look_back(model.predict, whole, model.length, shares, of_head=True)
+    if is_whole(module_or_model, cells=True):
+        require_of_layer(state=state, lengths=lengths, direction=None if direction == "forward" else direction)
+        with one_thread(), unchanged(module_or_model), torch.inference_mode(False), torch.no_grad():
+            model = ModelWindows(module_or_model, inputs)
+            whole = model.prediction(model.whole, model.length).double().cpu().numpy()
+            return measure_look_back(model.predict, whole, model.length, shares, of_head=True)
+    with one_thread():
+        layers = LayerWindows.of(module_or_model, inputs, state, lengths, direction)
+        T = int(layers.batch.lengths.max())
+        return measure_look_back(layers.predict, layers.predict(T, False), T, shares, of_head=False)
 
 
 @torch.no_grad()

@@ -205,6 +205,13 @@ class ModelWindows:
         return states_of_others(end, tuple(map(torch.zeros_like, end)), layer.bidirectional)
 
 
+def require_of_layer(**given: object) -> None:
+    """Raise a ValueError for what was given for a whole model, and can only be given for a layer itself."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name}: given for a whole model, expected for a recurrent layer itself alone")
+
+
 def _is_zero(state: Any) -> bool:  # noqa: ANN401
     """Return whether a layer is called without a state, or with zeros."""
     parts = [] if state is None else [state] if isinstance(state, Tensor) else list(state)

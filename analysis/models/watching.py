@@ -39,7 +39,7 @@ def watch(
     Each call of the module whose output gets a gradient counts as one backward pass. So a loss that reads two calls
     counts twice, truncated backpropagation once per window, and a loop of calls on one time step, each with the state
     of the one before, once. Not counted are calls in eval mode, without gradients, or of `module.forward` itself. A
-    history is a list of snapshots, which the figures draw; in them, loss, metric and clipped share are unknown and NaN.
+    history is a list of snapshots, which figures draw; in them, loss, metric and clipped share are unknown and NaN.
     Beyond 200 snapshots, every second one but the first is dropped, and `every` doubles. `save` keeps the history with
     the runs, where the page Runs shows it.
 
@@ -66,8 +66,7 @@ def watch(
     >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: this replaces what was saved before
     >>> [snapshot.step for snapshot in watched.history]
     [2, 4]
-    >>> name, value = next(iter(watched.scalars().items()))  # in the loop: wandb.log(watched.scalars())
-    >>> name
+    >>> next(iter(watched.scalars()))  # in the loop, as wandb.log(watched.scalars())
     'goldfish/lstm.l0/horizon'
     """
     for name, value in (("every", every), ("samples", samples)):

@@ -22,7 +22,8 @@ sidebar.show()  # nothing of it
 chosen = model.choose()
 stack, inputs, cell = chosen.stack, chosen.inputs, chosen.stack.cell
 module = to_module(stack, chosen.nonlinearity)
-measured, sample, found = model.once("model", chosen.key, "measured", lambda: model.measure(module, inputs))
+measured, sample, scales = model.once("model", chosen.key, "measured", lambda: model.measure(module, inputs))
+found = answers.Found(module, inputs, chosen.key, scales)
 
 finding = st.container()  # the first screen; what the picture is drawn with stands below it
 look = controls.decay()

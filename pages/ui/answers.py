@@ -1,16 +1,24 @@
 """The answers of the model page: how much past the model needs, what is in force in it, which inputs matter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.answers import Answers
+from analysis.answers import Influence, InForce, LookBack
+from analysis.experiment import KEEP_GATE
 from analysis.figures.in_force import eigenvalues, unit_time_scales
 from analysis.figures.influence import influence_by_column, influence_by_distance
 from analysis.figures.look_back import look_back
+from analysis.models.in_force import weights_in_force
+from analysis.models.influence import input_influence
+from analysis.models.measuring import affordable_look_back
 from analysis.report.sentences import answers as sentences
+from pages.ui import model
 
 Drawings = dict[str, Callable[[], go.Figure]]  # by name
 Show = Callable[..., None]  # draws one of them: its name, a text for those who can't see it, the layer it is of
@@ -18,7 +26,29 @@ HALF_LIFE = 50
 NAMES = ("Look-back", "In force", "Inputs")
 
 
-def drawings(cell: str, found: Answers) -> Drawings:
+@dataclass(frozen=True)
+class Found:
+    """The answers on a module and inputs, each measured once, when it is asked for first."""
+
+    module: Any
+    inputs: Any  # tensor (N, T, D)
+    key: Hashable  # equal for equal module and inputs
+    time_scales: np.ndarray | None  # (1, L, H), of a cell with gates
+
+    @property
+    def look_back(self) -> LookBack:
+        return model.once("model", self.key, "look-back", lambda: affordable_look_back(self.module, self.inputs))
+
+    @property
+    def in_force(self) -> InForce:
+        return model.once("model", self.key, "in force", lambda: weights_in_force(self.module))
+
+    @property
+    def influence(self) -> Influence:
+        return model.once("model", self.key, "influence", lambda: input_influence(self.module, self.inputs))
+
+
+def drawings(cell: str, found: Found) -> Drawings:
     """Return the pictures of the answers; those of what is in force are of the top layer."""
     made: Drawings = {
         "look-back": lambda: look_back(found.look_back, cell),
@@ -26,22 +56,22 @@ def drawings(cell: str, found: Answers) -> Drawings:
         "inputs-by-distance": lambda: influence_by_distance(found.influence, cell),
         "inputs-by-column": lambda: influence_by_column(found.influence),
     }
-    if (scales := found.time_scales) is not None and found.in_force.gate:
-        made["time-scales"] = partial(unit_time_scales, scales[:, -1], found.in_force.gate)
+    if found.time_scales is not None:
+        made["time-scales"] = partial(unit_time_scales, found.time_scales[:, -1], KEEP_GATE[cell])
     return made
 
 
-def show_look_back(found: Answers, show: Show) -> None:
+def show_look_back(found: Found, show: Show) -> None:
     """Show how much past the prediction needs."""
     st.markdown(sentences.look_back_sentence(found.look_back))
     show("look-back", "Change of the prediction by the number of last time steps seen")
     st.caption(f"{sentences.LOOK_BACK} {sentences.measured_on(found.look_back)}")
 
 
-def show_in_force(found: Answers, show: Show, pictures: Drawings) -> None:
+def show_in_force(found: Found, show: Show, pictures: Drawings) -> None:
     """Show the bias in force, the recurrent weights and the units' time scales, of a layer that is chosen."""
-    L = next(iter(found.in_force.gain.values())).shape[1]
-    layer, gate = L - 1, found.in_force.gate
+    L, gate = found.in_force.layers, found.in_force.gate
+    layer = L - 1
     if L > 1:
         layer = st.selectbox(
             "Layer", range(L), L - 1, format_func=lambda k: f"layer {k}", key="model_in_force", width=160,
@@ -63,7 +93,7 @@ def show_in_force(found: Answers, show: Show, pictures: Drawings) -> None:
         st.caption(sentences.wanted_bias_sentence(found.in_force, wanted))
 
 
-def show_inputs(found: Answers, show: Show) -> None:
+def show_inputs(found: Found, show: Show) -> None:
     """Show which inputs move the prediction."""
     st.markdown(sentences.influence_sentence(found.influence))
     show("inputs-by-distance", "Gradient of the prediction by every input, against distance")

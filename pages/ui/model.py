@@ -4,14 +4,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from torch import Tensor
 
-from analysis.answers import Answers
 from analysis.engine.initialization import initial_weights
 from analysis.engine.recording import Module
 from analysis.experiment import Experiment
-from analysis.measures.gates import gate_sample
+from analysis.measures.gates import gate_sample, time_scales
 from analysis.models.errors import UnusableError
 from analysis.models.files import ENDINGS
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
@@ -27,7 +27,7 @@ from analysis.models.limits import (
     SEQUENCES,
     STEPS,
 )
-from analysis.models.measuring import answer_module, measure_module
+from analysis.models.measuring import measure_module
 from analysis.report.commands import record_command
 from analysis.report.markdown import escape_markdown
 from analysis.results import GateSample, Measured
@@ -218,10 +218,10 @@ def refuse(error: UnusableError) -> None:
     st.stop()
 
 
-def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None, Answers]:
-    """Measure a module; return the gates of its first sequence too, as the tape is too large to keep, and answers."""
+def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None, np.ndarray | None]:
+    """Measure a module; return its gates in the first sequence too, and time scales: the tape is too large to keep."""
     measured, tape = measure_module(module, inputs)
-    return measured, gate_sample(tape) if tape.gates else None, answer_module(module, inputs, tape)
+    return (measured, gate_sample(tape), time_scales(tape)) if tape.gates else (measured, None, None)
 
 
 def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:

@@ -7,17 +7,30 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from analysis import activation_bounds, carry_decay, gate_saturation, gradient_decay, gradient_matrix, look_back, record
+from analysis import (
+    activation_bounds,
+    carry_decay,
+    gate_saturation,
+    gradient_decay,
+    gradient_matrix,
+    input_influence,
+    look_back,
+    record,
+    time_scales,
+    weights_in_force,
+)  # fmt: skip
 from analysis.figures.decay import decay
 from analysis.figures.look_back import LEAST, STARTS
 from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.answers import in_force_sentence, influence_sentence, time_scale_sentence
 from analysis.report.sentences.gates import ENDS
 from analysis.report.sentences.model import reach_sentence
 from pages.ui import answers, session
 from tests.helpers.app import DASHBOARD, charts, fine, values
 from tests.helpers.files import DATA, WEIGHTS, npy, saved
+from tests.models.test_look_back import delay_line
 
 PAGE = "pages/measure/model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -60,8 +73,7 @@ def texts(at):
 def reach(at, cell):
     """Return the sentence on what the page measured of the model."""
     results = at.session_state[session.model_results("model").name]
-    measured, _, found = results["measured"]
-    return reach_sentence(cell, measured.decay, found.look_back)
+    return reach_sentence(cell, results["measured"][0].decay, results["look-back"])
 
 
 def assert_looks_back(at, module, inputs):
@@ -264,3 +276,39 @@ def test_a_refused_file_forgets_no_setting():
     assert at.error and at.segmented_control(key="model_order").value == "time first"
     at = fine(upload(at, "model_weights", "model.pt", saved(nn.GRU(3, 4).state_dict())))
     assert "Read: 5 sequences of 9 time steps, 3 inputs" in texts(at) and len(charts(at)) == 2
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_what_is_in_force_and_which_inputs_matter(cell):
+    torch.manual_seed(0)
+    module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell](3, 6, 2, batch_first=True)
+    at = in_tab(with_model(module), "In force")
+    inputs = random_inputs(RecurrentStack("", cell, 3, 6, 2, True))
+    force = weights_in_force(module)
+    assert in_force_sentence(force) in texts(at)
+    block = "state" if cell == "rnn" else "candidate"
+    [dots] = [t for t in charts(at)[1]["data"] if t.get("name") == block]
+    assert np.allclose(values(dots["x"]), force.eigenvalues[block][0, 1, :, 0])
+    at = fine(at.selectbox(key="model_in_force").select(0).run())
+    assert in_force_sentence(force, 0) in texts(at)
+    [dots] = [t for t in charts(at)[1]["data"] if t.get("name") == block]
+    assert np.allclose(values(dots["x"]), force.eigenvalues[block][0, 0, :, 0])
+    assert len(charts(at)) == (2 if cell == "rnn" else 3)
+    if cell != "rnn":
+        assert time_scale_sentence(time_scales(record(module, inputs))[:, 0], force.gate) in texts(at)
+        at = fine(at.number_input(key="model_half_life").set_value(100.0).run())
+        assert "For a half-life of 100 time steps, that bias would be 4.97 in all." in texts(at)
+    at = in_tab(at, "Inputs")
+    influence = input_influence(module, inputs)
+    assert influence_sentence(influence) in texts(at)
+    assert np.allclose(trace(at, 1, "gradient"), influence.size)
+    assert len(charts(at)) == 3
+
+
+def test_a_delay_line_of_a_file_looks_back_as_far_as_it_is_long():
+    line = delay_line(12)
+    at = with_model(line, model_source="your own")
+    at = fine(upload(at, "model_data", "x.npy", npy(1 + np.random.default_rng(0).random((4, 40, 1)))))
+    [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
+    at = fine(phi.set_value("relu").run())
+    assert "it needs 12 / 12 / 12 time steps" in texts(at)
