@@ -36,7 +36,7 @@ def weights_in_force(
     >>> lstm = nn.LSTM(3, 8)
     >>> for bias in (lstm.bias_ih_l0, lstm.bias_hh_l0):  # as many recipes do
     ...     _ = bias.data[8:16].fill_(1)
-    >>> weights_in_force(lstm).bias.mean()
+    >>> float(weights_in_force(lstm).bias.mean())
     2.0
     """
     if is_whole(module_or_model):

@@ -48,7 +48,7 @@ def input_influence(
     >>> total = nn.RNN(2, 1, nonlinearity="relu", bias=False)  # it adds up its first column
     >>> _ = total.weight_ih_l0.data.copy_(torch.tensor([[1.0, 0.0]])), total.weight_hh_l0.data.fill_(1)
     >>> found = input_influence(total, torch.rand(20, 4, 2))
-    >>> found.shares, found.size[0] == found.size[-1]
+    >>> found.shares, bool(found.size[0] == found.size[-1])
     (array([1., 0.]), True)
     """
     if not is_whole(module_or_model, cells=True):
