@@ -100,6 +100,7 @@ def _add_record(command: ArgumentParser) -> None:
     command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
     command.add_argument("--time-first", action="store_true", help="Inputs of three axes are (T, N, D)")
     command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")
+    command.add_argument("--depth", metavar="K", help="Which of stacked layers, the lowest is 0; default the top one")
     command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
     for name, (default, text) in RANDOM_OPTIONS.items():
         command.add_argument(option_name(name), metavar="VALUE", help=f"{text}; default {default}")

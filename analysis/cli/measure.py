@@ -176,16 +176,16 @@ def measured_figures(cell: str, activation: str, measured: Measured) -> dict[str
     return figures
 
 
-def answer_figures(cell: str, found: Answers) -> dict[str, export.Figure]:
-    """Draw the answers on a model; what is in force is that of its top layer."""
+def answer_figures(cell: str, found: Answers, layer: int) -> dict[str, export.Figure]:
+    """Draw the answers on a model; what is in force is that of a layer, -1 the top."""
     from analysis.figures import in_force, influence, look_back
 
     figures = {
         "look-back": look_back.look_back(found.look_back, cell),
-        "eigenvalues": in_force.eigenvalues(found.in_force),
+        "eigenvalues": in_force.eigenvalues(found.in_force, layer),
         "inputs-by-distance": influence.influence_by_distance(found.influence, cell),
         "inputs-by-column": influence.influence_by_column(found.influence),
     }
     if found.time_scales is not None and found.in_force.gate:
-        figures["time-scales"] = in_force.unit_time_scales(found.time_scales[:, -1], found.in_force.gate)
+        figures["time-scales"] = in_force.unit_time_scales(found.time_scales[:, layer], found.in_force.gate)
     return figures

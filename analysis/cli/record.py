@@ -23,7 +23,9 @@ def record_model(arguments: Mapping[str, Any]) -> int:
     """Measure a model from a file; write the result and return the exit status."""
     targets = writable_targets(arguments)
     outcome = recorded_outcome(arguments, parse_threshold(arguments["threshold"]))
-    named = [name for name in ("data", "layer", "nonlinearity", *RANDOM_OPTIONS) if arguments[name] is not None]
+    named = [
+        name for name in ("data", "layer", "depth", "nonlinearity", *RANDOM_OPTIONS) if arguments[name] is not None
+    ]
     options = [word for name in named for word in (option_name(name), arguments[name])]
     if arguments["time_first"]:
         options.append("--time-first")
@@ -38,8 +40,9 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
         raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
     module = to_module(stack, nonlinearity)
     inputs, read, cut, source = chosen_inputs(arguments, stack)
-    measured, tape = measure_module(module, inputs, threshold)
-    found = answer_module(module, inputs, tape)
+    layer = _depth(arguments["depth"], stack)
+    measured, tape = measure_module(module, inputs, threshold, stack.direction, layer)
+    found = answer_module(module, inputs, tape, stack.direction)
     about = {
         "model": _model_document(stack, arguments["weights"], nonlinearity),
         "inputs": source | {"shape": inputs.shape, "note": cut},
@@ -55,8 +58,19 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
         summary="\n".join(line for line in lines if line),
         document=documents.measured_document(about, measured),
         curves=decay_curves(Experiment(cell=cell), "recorded", measured),
-        figures=lambda: measured_figures(cell, nonlinearity, measured) | answer_figures(cell, found),
+        figures=lambda: (
+            measured_figures(cell, nonlinearity, measured) | answer_figures(cell, found, -1 if layer is None else layer)
+        ),
     )
+
+
+def _depth(text: str | None, stack: RecurrentStack) -> int | None:
+    """Return which of the stacked layers is measured; None where none is named: the top one."""
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) >= stack.layers:
+        raise ValueError(f"depth={text}: expected a whole number from 0, the lowest layer, to {stack.layers - 1}")
+    return int(text)
 
 
 def _model_document(stack: RecurrentStack, file: str, nonlinearity: str) -> dict[str, Any]:
@@ -69,6 +83,7 @@ def _model_document(stack: RecurrentStack, file: str, nonlinearity: str) -> dict
         "hidden_size": stack.hidden_size,
         "layers": stack.layers,
         "bias": stack.bias,
+        "projection": stack.projection,
         "nonlinearity": nonlinearity,
         "part": stack.part,
         "taken": stack.taken,

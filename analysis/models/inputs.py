@@ -79,7 +79,7 @@ def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: b
         raise UnusableError(f"{count_of(N, 'sequence')} of one time step: expected at least 2, a distance needs them")
     count, steps = _affordable(stack, N, T, D)
     used = _finite_float64(whole[:count, T - steps :])
-    if stack.backward:
+    if stack.backward and not stack.both:
         used = used.flip(1)
     cut = []
     if steps < T:
@@ -91,7 +91,7 @@ def fit_inputs(stack: RecurrentStack, inputs: np.ndarray | Tensor, time_first: b
 
 def _affordable(stack: RecurrentStack, N: int, T: int, D: int) -> tuple[int, int]:
     """Return how many of N sequences and of T steps a recording can take: its memory and time are bounded."""
-    sizes = stack.cell, D, stack.hidden_size, stack.layers
+    sizes = stack.cell, D, stack.hidden_size, stack.layers * (1 + stack.both)
     numbers, work = numbers_per_step(*sizes), multiply_adds(*sizes)  # of one sequence
     steps = max(2, min(T, STEPS, NUMBERS // numbers, int(MULTIPLY_ADDS / work)))
     count = max(1, min(N, SEQUENCES, NUMBERS // numbers // steps, int(MULTIPLY_ADDS / work / steps)))

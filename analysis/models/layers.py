@@ -6,6 +6,7 @@ A state dict may come from anywhere: what can't be used raises an UnusableError.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ PARAMETER = re.compile(
     r"(?P<prefix>.*?)(?:parametrizations\.)?(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?:_l(?P<layer>\d{1,3}))?(?P<reverse>_reverse)?(?P<more>_g|_v|_orig|_mask|\.original\d?)?"
 )
+PROJECTION, SUFFIXES = "weight_hr", ("", "_reverse")  # of a parameter's name
 WEIGHT_NORM = {"_g": "_v", ".original0": ".original1"}  # length and direction
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
@@ -46,6 +48,8 @@ class RecurrentStack:
     part: str = ""  # in words, the part that is measured; empty where all is
     refusal: str = ""  # why they can't be measured; empty where they can
     backward: bool = False  # whether they read inputs from their end to their start
+    projection: int = 0  # units that the hidden state is projected to; 0 without a projection
+    both: bool = False  # whether both directions are run, since upper layers read both; `backward` is which is measured
     taken: str = ""  # what was taken for what, where the file has other names or another layout than torch's
     others: tuple[str, ...] = ()  # the model's other modules with weights, which aren't used: embedding, head
 
@@ -56,8 +60,19 @@ class RecurrentStack:
         if self.refusal:
             return f"{where}: {self.refusal}"
         bias = "" if self.bias else ", no bias"
+        projected = f", projected to {self.projection}" if self.projection else ""
         part = f"; measured is {self.part}" if self.part else ""
-        return f"{where}: {describe_sizes(self)}{bias}{part}"
+        return f"{where}: {describe_sizes(self)}{projected}{bias}{part}"
+
+    @property
+    def direction(self) -> str:
+        """Which direction of the module to measure."""
+        return "backward" if self.backward and self.both else "forward"
+
+    @property
+    def plain(self) -> bool:
+        """Whether the module has one direction and no projection."""
+        return not self.both and not self.projection
 
 
 def describe_sizes(of: RecurrentStack | Watched) -> str:
@@ -89,9 +104,9 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
 
     The cell follows from the rows of `weight_hh`: 1, 3 or 4 times its columns are an RNN, GRU or LSTM. A state dict
     doesn't hold an RNN's nonlinearity, nor whether a class of the user's own computes something else from weights of
-    these shapes. Bidirectional layers give two stacks, a direction of the first layer each, which read nothing but the
-    inputs; that of the backward direction has ".backward" in its name. Layers with projections, pruned, or with
-    missing or broken weights are returned with a `refusal`.
+    these shapes. Bidirectional layers give two stacks, one for each direction that can be measured: of one layer, that
+    direction alone, which reads nothing but the inputs; of several, both. The backward one has ".backward" in its name.
+    Layers that are pruned, or with missing or broken weights, are returned with a `refusal`.
 
     Raises:
         UnusableError: where there is none.
@@ -158,24 +173,30 @@ def _usable_stack(name: str, parts: Mapping[str, Tensor], backward: bool) -> Rec
     """Return the stack of these parameters, of one direction; UnusableError where it can't be measured."""
     if sum(tensor.numel() for tensor in parts.values()) > MOST_PARAMETERS:
         raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
-    parts, part = _one_direction(parts, backward)
+    both = len(_directions(parts)) == 2 and any(_layer(key) for key in parts)
+    parts, part = _one_direction(parts, backward, both)
     weights, layers = _weights_by_name(_without_weight_norm(parts))
-    _add_the_other_bias(weights, layers)
-    bias = any(key.startswith("bias") for key in weights)
-    expected = [f"{part}_l{k}" for k in range(min(layers, MOST_LAYERS + 1)) for part in _parts(bias)]
+    endings = [f"_l{k}{suffix}" for k in range(min(layers, MOST_LAYERS + 1)) for suffix in SUFFIXES[: 1 + both]]
+    _add_the_other_bias(weights, endings)
+    bias, projected = (any(key.startswith(kind) for key in weights) for kind in ("bias", PROJECTION))
+    expected = [f"{part}{ending}" for ending in endings for part in _parts(bias, projected)]
     missing = [key for key in expected if key not in weights]
     if layers > MOST_LAYERS or missing:
         lacks = f"more than {MOST_LAYERS} layers" if layers > MOST_LAYERS else f"{missing[0]} is missing"
         raise UnusableError(f"{lacks}: expected weights, and both biases or none, for layers from 0 on")
-    rows, H = _shape(weights["weight_hh_l0"], "weight_hh_l0")
+    rows, P = _shape(weights["weight_hh_l0"], "weight_hh_l0")
+    H = _shape(weights[f"{PROJECTION}_l0"], f"{PROJECTION}_l0")[1] if projected else P
     cell = CELL_BY_ROWS.get(rows // H) if rows % H == 0 else None
-    if cell is None:
-        raise UnusableError(f"weight_hh_l0 of shape {(rows, H)}: expected 1, 3 or 4 times as many rows as columns")
+    if cell is None or (projected and (cell != "lstm" or P >= H)):
+        several = f"4 times {H}, below {H} columns" if projected else "1, 3 or 4 times as many rows as columns"
+        raise UnusableError(f"weight_hh_l0 of shape {(rows, P)}: expected {several}")
     D = _shape(weights["weight_ih_l0"], "weight_ih_l0")[1]
     for key in expected:
-        columns = H if "hh" in key or not key.endswith("_l0") else D
-        _require_shape(key, weights[key], (rows, columns) if key.startswith("weight") else (rows,))
-    return RecurrentStack(name, cell, D, H, layers, bias, {key: weights[key] for key in expected}, part)
+        columns = P if "hh" in key else D if "_l0" in key else P * (1 + both)
+        shape = (P, H) if key.startswith(PROJECTION) else (rows, columns) if key.startswith("weight") else (rows,)
+        _require_shape(key, weights[key], shape)
+    kept = {key: weights[key] for key in expected}
+    return RecurrentStack(name, cell, D, H, layers, bias, kept, part, projection=P * projected, both=both)
 
 
 def _match(key: str) -> re.Match[str]:
@@ -195,23 +216,19 @@ def _weights_by_name(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], in
     weights: dict[str, Tensor] = {}
     for key, tensor in parts.items():
         match = _match(key)
-        if match["part"] == "weight_hr":
-            raise UnusableError(
-                "with projections (weight_hr), not supported here: expected proj_size=0; record takes the module"
-            )
         if match["more"]:
             raise UnusableError(f"{key} is made by pruning or the like: expected plain weights, after its removal")
-        name = f"{match['part']}_l{_layer(key)}"
+        name = f"{match['part']}_l{_layer(key)}{match['reverse'] or ''}"
         if name in weights:
             raise UnusableError(f"{key} is there twice, with and without _l0: expected one")
         weights[name] = _checked(key, tensor)
     return weights, max(map(_layer, weights), default=0) + 1
 
 
-def _add_the_other_bias(weights: dict[str, Tensor], layers: int) -> None:
+def _add_the_other_bias(weights: dict[str, Tensor], endings: list[str]) -> None:
     """Add a bias of 0 to each layer, where all layers have the same one of torch's two."""
     for one, other in (("bias_ih", "bias_hh"), ("bias_hh", "bias_ih")):
-        names = [f"{one}_l{k}" for k in range(min(layers, MOST_LAYERS))]
+        names = [f"{one}{ending}" for ending in endings]
         if all(name in weights for name in names) and not any(key.startswith(other) for key in weights):
             weights |= {name.replace(one, other): torch.zeros_like(weights[name]) for name in names}
 
@@ -224,18 +241,18 @@ def _require_shape(key: str, weight: Tensor, shape: tuple[int, ...]) -> None:
         raise UnusableError(f"{key} holds NaN or infinite numbers: expected finite ones")
 
 
-def _one_direction(parts: Mapping[str, Tensor], backward: bool) -> tuple[Mapping[str, Tensor], str]:
+def _one_direction(parts: Mapping[str, Tensor], backward: bool, both: bool) -> tuple[Mapping[str, Tensor], str]:
     """Return the parameters of one direction by forward names, and a text on it; all where it is alone.
 
-    Layers above the first read both directions, so that they are left out.
+    Layers above the first read both directions: where there are some, the parameters of both are kept.
     """
+    name = "backward" if backward else "forward"
+    if both:
+        return parts, f"the {name} direction; both are run"
     if True not in _directions(parts):
         return parts, ""
-    first = {key for key in parts if _layer(key) == 0}
-    part = f"the {'backward' if backward else 'forward'} direction alone"
-    part += "" if first == parts.keys() else ", of the first layer"
-    own = [key for key in parts if key in first and bool(_match(key)["reverse"]) == backward]
-    return {key.replace("_reverse", ""): parts[key] for key in own}, part
+    own = [key for key in parts if bool(_match(key)["reverse"]) == backward]
+    return {key.replace("_reverse", ""): parts[key] for key in own}, f"the {name} direction alone"
 
 
 def _without_weight_norm(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -259,9 +276,9 @@ def _without_weight_norm(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def _parts(bias: bool) -> tuple[str, ...]:
-    """Return the beginnings of torch's names of a layer's parameters, with or without biases."""
-    return PARAMETERS if bias else PARAMETERS[:2]
+def _parts(bias: bool, projected: bool) -> tuple[str, ...]:
+    """Return the beginnings of torch's names of a layer's parameters, with or without biases and a projection."""
+    return (*(PARAMETERS if bias else PARAMETERS[:2]), *[PROJECTION] * projected)
 
 
 def _checked(key: str, tensor: Tensor) -> Tensor:
@@ -295,10 +312,11 @@ def to_module(stack: RecurrentStack, nonlinearity: str = "tanh") -> Module:
     if nonlinearity not in NONLINEARITIES:
         raise UnusableError(f"nonlinearity={nonlinearity!r}: expected tanh or relu")
     double = any(weight.dtype == torch.float64 for weight in stack.weights.values())
-    options = {"nonlinearity": nonlinearity} if stack.cell == "rnn" else {}
+    options: dict[str, Any] = {"nonlinearity": nonlinearity} if stack.cell == "rnn" else {}
+    options |= {"proj_size": stack.projection} if stack.projection else {}  # which torch's RNN and GRU refuse
     module = MODULES[stack.cell](
         stack.input_size, stack.hidden_size, stack.layers, bias=stack.bias, batch_first=True,
-        device="meta", dtype=torch.float64 if double else torch.float32, **options,
+        bidirectional=stack.both, device="meta", dtype=torch.float64 if double else torch.float32, **options,
     ).to_empty(device="cpu")  # fmt: skip
     module.load_state_dict(dict(stack.weights))
     return module

@@ -13,7 +13,7 @@ from analysis.measures.spectrum import gradient_matrix
 from analysis.models.layers import to_module
 from analysis.report.model_tables import model_tables
 from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
-from analysis.report.sentences.model import GATES, MATRIX, method_sentence, rate_sentence, reach_sentence
+from analysis.report.sentences.model import GATES, MATRIX, NO_MATRIX, method_sentence, rate_sentence, reach_sentence
 from pages.ui import answers, controls, export, layout, model, sidebar
 
 WORDS = ("gradient", "vanishing gradient", "horizon", "saturation", "carry", "half-life")
@@ -22,8 +22,9 @@ sidebar.show()  # nothing of it
 chosen = model.choose()
 stack, inputs, cell = chosen.stack, chosen.inputs, chosen.stack.cell
 module = to_module(stack, chosen.nonlinearity)
-measured, sample, scales = model.once("model", chosen.key, "measured", lambda: model.measure(module, inputs))
-found = answers.Found(module, inputs, chosen.key, scales)
+key = chosen.key, chosen.layer
+measured, sample, scales = model.once("model", key, "measured", lambda: model.measure(module, chosen))
+found = answers.Found(module, chosen, scales)
 
 finding = st.container()  # the first screen; what the picture is drawn with stands below it
 look = controls.decay()
@@ -38,7 +39,7 @@ drawings = {  # by name; called where a tab is open, and for the download
         position=look.position,
         full_depth=look.full_depth,
     ),
-} | answers.drawings(cell, found)
+} | answers.drawings(found)
 if sample:
     drawings["gates"] = lambda: gates_figures.histograms({cell: measured.saturation})
     drawings["gates-in-time"] = lambda: gates_figures.sample_map({cell: sample})
@@ -47,16 +48,16 @@ for state in states:
     drawings[f"{state}-state"] = partial(bounds_figures.sizes, {chosen.nonlinearity: measured.bounds}, state)
 
 
-def show(name: str, alt: str, layer: int = -1) -> None:
-    """Draw a picture, of a layer where it shows one of them, anew only where it shows something else."""
-    layout.chart(model.once(name, (chosen.key, look, layer), "picture", drawings[name]), f"model-{name}", alt)
+def show(name: str, alt: str) -> None:
+    """Draw a picture, anew only where it shows something else."""
+    layout.chart(model.once(name, (key, look), "picture", drawings[name]), f"model-{name}", alt)
 
 
 with finding:
     layout.says(reach_sentence(cell, curve, found.look_back))
     show("decay", "Gradient left against distance")
 st.markdown(rate_sentence(curve))
-st.caption(method_sentence(stack.layers, stack.others))
+st.caption(method_sentence(stack.layers, stack.others, chosen.layer))
 
 names = (*answers.NAMES, "Gates", "Bounds", "Gradient matrix")
 past_tab, force_tab, inputs_tab, gates_tab, bounds_tab, matrix_tab = st.tabs(
@@ -67,7 +68,7 @@ if past_tab.open:
         answers.show_look_back(found, show)
 if force_tab.open:
     with force_tab:
-        answers.show_in_force(found, show, drawings)
+        answers.show_in_force(found, show)
 if inputs_tab.open:
     with inputs_tab:
         answers.show_inputs(found, show)
@@ -88,10 +89,11 @@ if bounds_tab.open:
             show(f"{state}-state", f"Size of the {state} state over time")
 if matrix_tab.open:
     with matrix_tab:
-        last = inputs[: model.MATRIX_SEQUENCES, -model.MATRIX_STEPS :]
-        matrix = model.once("model", chosen.key, "matrix", lambda: gradient_matrix(module, last))
-        drawings["gradient-matrix"] = partial(matrix_figure, matrix, first=inputs.shape[1] - len(matrix))
-        show("gradient-matrix", "Gradient of every time step's loss by every earlier state")
-        st.caption(MATRIX)
+        if stack.plain:
+            last = inputs[: model.MATRIX_SEQUENCES, -model.MATRIX_STEPS :]
+            matrix = model.once("model", key, "matrix", lambda: gradient_matrix(module, last))
+            drawings["gradient-matrix"] = partial(matrix_figure, matrix, first=inputs.shape[1] - len(matrix))
+            show("gradient-matrix", "Gradient of every time step's loss by every earlier state")
+        st.caption(MATRIX if stack.plain else NO_MATRIX)
 tables = model_tables(cell, measured.decays, found)
 export.row("model", drawings, {}, tables, commands=() if chosen.example else (chosen.command,))

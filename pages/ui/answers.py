@@ -1,6 +1,6 @@
 """The answers of the model page: how much past the model needs, what is in force in it, which inputs matter."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,43 +21,52 @@ from analysis.report.sentences import answers as sentences
 from pages.ui import model
 
 Drawings = dict[str, Callable[[], go.Figure]]  # by name
-Show = Callable[..., None]  # draws one of them: its name, a text for those who can't see it, the layer it is of
+Show = Callable[[str, str], None]  # draws one of them by its name, with a text for those who can't see it
 HALF_LIFE = 50
 NAMES = ("Look-back", "In force", "Inputs")
 
 
 @dataclass(frozen=True)
 class Found:
-    """The answers on a module and inputs, each measured once, when it is asked for first."""
+    """The answers on what was chosen, each measured once, when it is asked for first."""
 
     module: Any
-    inputs: Any  # tensor (N, T, D)
-    key: Hashable  # equal for equal module and inputs
+    chosen: model.Chosen
     time_scales: np.ndarray | None  # (1, L, H), of a cell with gates
 
     @property
     def look_back(self) -> LookBack:
-        return model.once("model", self.key, "look-back", lambda: affordable_look_back(self.module, self.inputs))
+        return self._once("look-back", lambda: affordable_look_back(self.module, self.chosen.inputs, self._direction))
 
     @property
     def in_force(self) -> InForce:
-        return model.once("model", self.key, "in force", lambda: weights_in_force(self.module))
+        return self._once("in force", lambda: weights_in_force(self.module, direction=self._direction))
 
     @property
     def influence(self) -> Influence:
-        return model.once("model", self.key, "influence", lambda: input_influence(self.module, self.inputs))
+        return self._once(
+            "influence", lambda: input_influence(self.module, self.chosen.inputs, direction=self._direction)
+        )
+
+    @property
+    def _direction(self) -> str:
+        return self.chosen.stack.direction
+
+    def _once(self, name: str, measure: Callable[[], Any]) -> Any:
+        return model.once("answers", self.chosen.key, name, measure)
 
 
-def drawings(cell: str, found: Found) -> Drawings:
-    """Return the pictures of the answers; those of what is in force are of the top layer."""
+def drawings(found: Found) -> Drawings:
+    """Return the pictures of the answers; those of what is in force are of the layer that is shown."""
+    cell, layer = found.chosen.stack.cell, found.chosen.layer
     made: Drawings = {
         "look-back": lambda: look_back(found.look_back, cell),
-        "eigenvalues": lambda: eigenvalues(found.in_force),
+        "eigenvalues": lambda: eigenvalues(found.in_force, layer),
         "inputs-by-distance": lambda: influence_by_distance(found.influence, cell),
         "inputs-by-column": lambda: influence_by_column(found.influence),
     }
     if found.time_scales is not None:
-        made["time-scales"] = partial(unit_time_scales, found.time_scales[:, -1], KEEP_GATE[cell])
+        made["time-scales"] = partial(unit_time_scales, found.time_scales[:, layer], KEEP_GATE[cell])
     return made
 
 
@@ -68,24 +77,15 @@ def show_look_back(found: Found, show: Show) -> None:
     st.caption(f"{sentences.LOOK_BACK} {sentences.measured_on(found.look_back)}")
 
 
-def show_in_force(found: Found, show: Show, pictures: Drawings) -> None:
-    """Show the bias in force, the recurrent weights and the units' time scales, of a layer that is chosen."""
-    L, gate = found.in_force.layers, found.in_force.gate
-    layer = L - 1
-    if L > 1:
-        layer = st.selectbox(
-            "Layer", range(L), L - 1, format_func=lambda k: f"layer {k}", key="model_in_force", width=160,
-            help="Which one of the layers, the lowest is 0.",
-        )  # fmt: skip
-    pictures["eigenvalues"] = partial(eigenvalues, found.in_force, layer)
+def show_in_force(found: Found, show: Show) -> None:
+    """Show the bias in force, the recurrent weights and the units' time scales."""
+    layer, gate = found.chosen.layer, found.in_force.gate
     st.markdown(sentences.in_force_sentence(found.in_force, layer))
-    show("eigenvalues", "Eigenvalues of the recurrent weights beside the unit circle", layer)
+    show("eigenvalues", "Eigenvalues of the recurrent weights beside the unit circle")
     st.caption(sentences.IN_FORCE)
     if gate and found.time_scales is not None:
-        scales = found.time_scales[:, layer]
-        st.markdown(sentences.time_scale_sentence(scales, gate))
-        pictures["time-scales"] = partial(unit_time_scales, scales, gate)
-        show("time-scales", "Time scale of every unit, sorted", layer)
+        st.markdown(sentences.time_scale_sentence(found.time_scales[:, layer], gate))
+        show("time-scales", "Time scale of every unit, sorted")
         wanted = st.number_input(
             "Half-life wanted, in time steps", 0.1, 1e6, float(HALF_LIFE), key="model_half_life", width=240,
             help="After this many time steps, half of the memory is to be left, by the gate's bias alone.",

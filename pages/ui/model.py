@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from torch import Tensor
 
 from analysis.engine.initialization import initial_weights
 from analysis.engine.recording import Module
@@ -43,7 +42,7 @@ STYLE = """<style>
 </style>"""  # a refused file goes when another one comes; on a phone the button alone leaves room for the finding
 EXAMPLE = "Shown until you add yours: an untrained LSTM of 32 units."
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
-DOING = {"model": "Measuring …", "file": "Reading …", "data": "Reading …"}
+DOING = {"model": "Measuring …", "answers": "Measuring …", "file": "Reading …", "data": "Reading …"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,7 @@ class Chosen:
     nonlinearity: str
     inputs: Any  # tensor (N, T, D)
     key: tuple  # equal for equal layers and inputs
+    layer: int  # which of stacked layers is shown, the lowest is 0
     command: str
     example: bool
 
@@ -145,17 +145,29 @@ def choose() -> Chosen:
             nonlinearity = controls.choice(
                 "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
             )
+        depth = _choose_depth(stack.layers)
         inputs = wanted.read(stack)
     except UnusableError as error:
         refuse(error)
     said.caption(f"{found} {inputs.description}".strip())
     layer = ["--layer", stack.name] if stack.name else []
+    layer += ["--depth", str(depth)] if depth < stack.layers - 1 else []
     activation = ["--nonlinearity", nonlinearity] if stack.cell == "rnn" else []
     command = record_command(
         upload.name if upload else "model.safetensors", [*inputs.options, *layer, *activation, "--json", "out.json"]
     )
     key = (upload.file_id if upload else None, stack.name, nonlinearity, inputs.key)
-    return Chosen(stack, nonlinearity, inputs.array, key, command, example=not upload)
+    return Chosen(stack, nonlinearity, inputs.array, key, depth, command, example=not upload)
+
+
+def _choose_depth(layers: int) -> int:
+    """Return which of stacked layers is to be shown, the top one at first."""
+    if layers == 1:
+        return 0
+    return st.selectbox(
+        "Layer", range(layers), layers - 1, format_func=lambda k: f"layer {k}" + ", the top" * (k == layers - 1),
+        key=f"model_depth_{layers}", width=200, help="Which of the stacked layers is shown; the lowest is 0.",
+    )  # fmt: skip
 
 
 def _choose_stack(upload: Any) -> tuple[RecurrentStack, str]:
@@ -218,10 +230,12 @@ def refuse(error: UnusableError) -> None:
     st.stop()
 
 
-def measure(module: Module, inputs: Tensor) -> tuple[Measured, GateSample | None, np.ndarray | None]:
-    """Measure a module; return its gates in the first sequence too, and time scales: the tape is too large to keep."""
-    measured, tape = measure_module(module, inputs)
-    return (measured, gate_sample(tape), time_scales(tape)) if tape.gates else (measured, None, None)
+def measure(module: Module, chosen: Chosen) -> tuple[Measured, GateSample | None, np.ndarray | None]:
+    """Measure a layer; return its gates in the first sequence too, and time scales: the tape is too large to keep."""
+    measured, tape = measure_module(module, chosen.inputs, direction=chosen.stack.direction, layer=chosen.layer)
+    if not tape.gates:
+        return measured, None, None
+    return measured, gate_sample(tape, layer=chosen.layer), time_scales(tape)
 
 
 def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:

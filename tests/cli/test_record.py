@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from analysis import (
     activation_bounds,
@@ -27,6 +28,12 @@ from analysis.report import documents
 from tests.cli.test_main import refusal, strict
 
 
+def pruned():
+    module = nn.GRU(3, 4)
+    prune.l1_unstructured(module, "weight_hh_l0", 0.5)
+    return module
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """A folder with state dicts of several kinds and data."""
@@ -35,8 +42,8 @@ def files(tmp_path, monkeypatch):
     lstm, rnn = nn.LSTM(3, 6, 2, batch_first=True), nn.RNN(3, 5, nonlinearity="relu", batch_first=True)
     torch.save(lstm.state_dict(), "lstm.pt")
     torch.save(rnn.state_dict(), "rnn.pt")
-    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "several.pt")
-    torch.save(nn.ModuleDict({"c": nn.LSTM(3, 4, proj_size=2)}).state_dict(), "projected.pt")
+    torch.save(nn.ModuleDict({"a": lstm, "b": rnn, "c": pruned()}).state_dict(), "several.pt")
+    torch.save(nn.ModuleDict({"c": pruned()}).state_dict(), "pruned.pt")
     torch.save(nn.Linear(3, 4).state_dict(), "linear.pt")
     torch.save(lstm, "module.pt")
     inputs = np.random.default_rng(0).normal(size=(4, 20, 3))
@@ -57,7 +64,7 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert document["influence"] == documents.as_plain(input_influence(files["lstm"], files["inputs"]))
     assert document["model"] == {
         "file": "lstm.pt", "layer": "", "cell": "lstm", "input_size": 3, "hidden_size": 6, "layers": 2, "bias": True,
-        "nonlinearity": "tanh", "part": "",
+        "projection": 0, "nonlinearity": "tanh", "part": "",
         "taken": "",
     }  # fmt: skip
     assert document["inputs"] == {"file": "x.npy", "shape": [4, 20, 3], "note": ""}
@@ -97,7 +104,26 @@ def test_of_a_bidirectional_model_it_is_said_what_is_measured(files, capsys):
     torch.save(nn.LSTM(3, 6, 2, bidirectional=True).state_dict(), "both.pt")
     assert main(["record", "both.pt", "--json", "-"]) == 0
     model = strict(capsys.readouterr().out)["model"]
-    assert (model["layers"], model["part"]) == (1, "the forward direction alone, of the first layer")
+    assert (model["layers"], model["part"]) == (2, "the forward direction; both are run")
+
+
+def test_a_lower_layer_and_a_direction_of_both_are_what_record_says(files, capsys):
+    both = nn.LSTM(3, 6, 2, bidirectional=True, batch_first=True)
+    torch.save(both.state_dict(), "both.pt")
+    words = ["record", "both.pt", "--layer", "backward", "--depth", "0", "--data", "x.npy", "--json", "o.json"]
+    assert main(words) == 0
+    document = strict((files["folder"] / "o.json").read_text())
+    tape = record(both, files["inputs"], direction="backward")
+    assert document["decay"] == documents.as_plain(gradient_decay(tape, layer=0))
+    assert document["bounds"] == documents.as_plain(activation_bounds(tape, 0))
+    assert document["look_back"] == documents.as_plain(look_back(both, files["inputs"], direction="backward"))
+
+
+def test_a_projection_is_measured(files, capsys):
+    torch.save(nn.LSTM(3, 6, proj_size=2).state_dict(), "projected.pt")
+    assert main(["record", "projected.pt", "--json", "-"]) == 0
+    document = strict(capsys.readouterr().out)
+    assert document["model"]["projection"] == 2 and document["decay"]["horizon"] >= 0
 
 
 def test_what_is_cut_is_said(files, capsys):
@@ -130,8 +156,10 @@ REFUSED = [
     (["module.pt"], "module.pt: it holds a whole pickled torch.nn.modules.rnn.LSTM, .*: expected a state dict"),
     (["several.pt"], "2 layers: expected --layer with one of a, b"),
     (["several.pt", "--layer", "z"], "layer=z: expected --layer with one of a, b"),
-    (["several.pt", "--layer", "c"], r"c: with projections \(weight_hr\), not supported"),
-    (["projected.pt"], r"c: with projections \(weight_hr\), not supported"),
+    (["several.pt", "--layer", "c"], "c: weight_hh_l0_orig is made by pruning"),
+    (["pruned.pt"], "c: weight_hh_l0_orig is made by pruning"),
+    (["lstm.pt", "--depth", "2"], "depth=2: expected a whole number from 0, the lowest layer, to 1"),
+    (["lstm.pt", "--depth", "-1"], "depth=-1: expected|expected one argument"),
     (["linear.pt"], r"linear.pt: no recurrent layer among 2 tensors \(weight, bias, …\)"),
     (["lstm.pt", "--time-first"], "time-first: expected with --data only"),
     (["lstm.pt", "--nonlinearity", "relu"], "nonlinearity=relu: expected tanh or relu for an RNN"),

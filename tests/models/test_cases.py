@@ -19,9 +19,10 @@ WHOLE = (
     "sequential.keras",
     "sequential.weights.h5",
     "sequential.h5",
+    "projected.pt",
 )
 BOTH = ("bidirectional.pt", "gru_bidirectional.onnx")
-REFUSED = {"projected.pt": "with projections", "gru_reset_before.onnx": "linear_before_reset=0"}
+REFUSED = {"gru_reset_before.onnx": "linear_before_reset=0"}
 
 
 def inputs(D):

@@ -112,7 +112,14 @@ REFUSED = {
         lambda: {k: w for k, w in nn.LSTM(2, 3, bidirectional=True).state_dict().items() if "reverse" in k},
         "weight_ih_l0 is missing",
     ),
-    "projections": (nn.LSTM(2, 4, proj_size=3).state_dict, r"projections \(weight_hr\), not supported"),
+    "a projection of a GRU": (
+        lambda: without(nn.GRU(2, 4), weight_hr_l0=torch.ones(3, 4)),
+        r"weight_hh_l0 of shape \(12, 4\): expected 4 times 4, below 4 columns",
+    ),
+    "a projection of another size": (
+        lambda: without(nn.LSTM(2, 4, 2, proj_size=3), weight_hr_l1=torch.ones(2, 4)),
+        r"weight_hr_l1 of shape \(2, 4\): expected \(3, 4\)",
+    ),
     "pruned": (pruned, "weight_hh_l0_orig is made by pruning"),
     "half of weight norm": (lambda: without(nn.GRU(2, 3), weight_hh_l1_g=torch.ones(9, 1)), "weight_hh_l1_g is made"),
     "lengths of another": (
@@ -177,19 +184,45 @@ def test_weight_norm_is_read_as_torch_computes_it(norm, dim):
     assert torch.allclose(to_module(stack)(inputs)[0], module(inputs)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("cell, layers", list(product(MODULES, (1, 2))))
-def test_bidirectional_layers_give_both_directions_of_the_first_layer(cell, layers):
-    module, inputs = MODULES[cell](3, 5, layers, batch_first=True, bidirectional=True), torch.randn(2, 7, 3)
-    both = MODULES[cell](3, 5, batch_first=True, bidirectional=True)
-    both.load_state_dict({name: w for name, w in module.state_dict().items() if "_l0" in name})
+@pytest.mark.parametrize("cell", MODULES)
+def test_a_bidirectional_layer_gives_each_direction_alone(cell):
+    module, inputs = MODULES[cell](3, 5, batch_first=True, bidirectional=True), torch.randn(2, 7, 3)
     forward, backward = find_recurrent(module.state_dict())
-    more = "direction alone" + ", of the first layer" * (layers > 1)
-    assert forward.label == f"at the top: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is the forward {more}"
-    assert backward.label == f"backward: {cell.upper()}, 3 inputs, 5 units, 1 layer; measured is the backward {more}"
+    size = f"{cell.upper()}, 3 inputs, 5 units, 1 layer"
+    assert forward.label == f"at the top: {size}; measured is the forward direction alone"
+    assert backward.label == f"backward: {size}; measured is the backward direction alone"
     for stack, units in ((forward, slice(5)), (backward, slice(5, None))):
+        assert stack.plain and stack.direction == "forward"  # its inputs are given in the order in which it reads them
         states = to_module(stack).double()(fit_inputs(stack, inputs)[0])[0]
         states = states.flip(1) if stack.backward else states
-        assert torch.allclose(states.float(), both(inputs)[0][..., units], atol=1e-6)
+        assert torch.allclose(states.float(), module(inputs)[0][..., units], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"proj_size": 2}, {"bias": False}])
+def test_several_bidirectional_layers_are_run_in_both_directions(options):
+    module = nn.LSTM(3, 5, 3, batch_first=True, bidirectional=True, **options).double()
+    stacks = find_recurrent({f"encoder.{name}": weight for name, weight in module.state_dict().items()})
+    inputs = torch.randn(2, 7, 3, dtype=torch.float64)
+    for stack, direction in zip(stacks, ("forward", "backward"), strict=True):
+        assert stack.label.endswith(f"measured is the {direction} direction; both are run")
+        assert (stack.direction, stack.layers, stack.plain) == (direction, 3, False)
+        given, _ = fit_inputs(stack, inputs)
+        assert torch.equal(given, inputs)
+        assert torch.allclose(to_module(stack)(given)[0], module(inputs)[0])
+
+
+def test_of_several_bidirectional_layers_none_may_lack_a_direction():
+    for stack in find_recurrent(without(nn.GRU(2, 3, 2, bidirectional=True), "weight_hh_l1_reverse")):
+        assert "weight_hh_l1_reverse is missing" in stack.refusal
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_projection_is_read(layers):
+    module = nn.LSTM(3, 6, layers, batch_first=True, proj_size=2).double()  # in float32, torch warns of projections
+    inputs = torch.randn(2, 7, 3, dtype=torch.float64)
+    stack = only(module.state_dict())
+    assert ", 6 units" in stack.label and ", projected to 2" in stack.label
+    assert torch.allclose(to_module(stack)(inputs)[0], module(inputs)[0])
 
 
 def test_a_file_without_a_recurrent_layer_is_named():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
+from torch.nn.utils import prune
 
 from analysis import (
     activation_bounds,
@@ -23,6 +24,7 @@ from analysis.figures.decay import decay
 from analysis.figures.look_back import LEAST, STARTS
 from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
+from analysis.models.measuring import tape_of_layer
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.answers import in_force_sentence, influence_sentence, time_scale_sentence
 from analysis.report.sentences.gates import ENDS
@@ -72,8 +74,8 @@ def texts(at):
 
 def reach(at, cell):
     """Return the sentence on what the page measured of the model."""
-    results = at.session_state[session.model_results("model").name]
-    return reach_sentence(cell, results["measured"][0].decay, results["look-back"])
+    results, answers = (at.session_state[session.model_results(of).name] for of in ("model", "answers"))
+    return reach_sentence(cell, results["measured"][0].decay, answers["look-back"])
 
 
 def assert_looks_back(at, module, inputs):
@@ -108,12 +110,12 @@ def test_the_figures_are_what_record_says(cell):
     [expected] = [t for t in same.data if t.name == cell.upper()]
     assert np.array_equal(trace(at, 0, cell.upper()), expected.y, equal_nan=True)
     assert_looks_back(at, module, inputs)
-    assert "show the top one of 2 layers" in texts(at)
+    assert "are of the top one of 2 layers" in texts(at)
     at = in_tab(at, "Gates")
     assert len(charts(at)) == (1 if cell == "rnn" else 3)
     if cell != "rnn":
         assert np.allclose(trace(at, 0, f"{cell.upper()} by the gate alone"), carry_decay(tape).relative)
-        saturation = gate_saturation(tape)
+        saturation = gate_saturation(tape_of_layer(tape, 1))
         for gate, found in saturation.items():
             assert np.allclose(trace(at, 1, f"{cell} {gate}"), found.shares)
     assert (ENDS in [text.value for text in at.caption]) == (cell != "rnn")
@@ -154,11 +156,12 @@ def test_random_inputs_are_those_of_the_settings():
 
 
 def test_one_of_several_layers_is_chosen_and_the_refused_are_listed():
-    model = nn.ModuleDict({"a": nn.LSTM(3, 4), "b": nn.RNN(4, 5), "c": nn.LSTM(3, 4, proj_size=2)})
+    model = nn.ModuleDict({"a": nn.LSTM(3, 4), "b": nn.RNN(4, 5), "c": nn.LSTM(3, 4)})
+    prune.l1_unstructured(model["c"], "weight_hh_l0", 0.5)
     at = with_model(model)
     [box] = [each for each in at.selectbox if each.key == "model_layer"]
     assert box.options == ["a: LSTM, 3 inputs, 4 units, 1 layer", "b: RNN, 4 inputs, 5 units, 1 layer"]
-    assert "c: with projections (weight_hr), not supported" in texts(at).replace("\\", "")
+    assert "c: weight_hh_l0_orig is made by pruning" in texts(at).replace("\\", "")
     at = fine(box.select_index(1).run())
     assert reach(at, "rnn") in texts(at) and "An RNN has no gates" in texts(in_tab(at, "Gates"))
     [phi] = [each for each in at.get("segmented_control") if each.key == "model_phi"]
@@ -241,6 +244,36 @@ def test_of_a_bidirectional_model_it_says_what_is_measured():
     ]  # fmt: skip
 
 
+def test_a_layer_and_a_direction_of_a_bidirectional_stack_are_chosen():
+    torch.manual_seed(0)
+    module = nn.LSTM(3, 6, 2, batch_first=True, bidirectional=True)
+    at = with_model(module)
+    at = fine(at.selectbox(key="model_layer").select_index(1).run())
+    at = fine(at.selectbox(key="model_depth_2").select(0).run())
+    inputs = random_inputs(RecurrentStack("", "lstm", 3, 6, 2, True, both=True))
+    tape = record(module, inputs, direction="backward")
+    [expected] = [t for t in decay({"lstm": gradient_decay(tape, layer=0)}).data if t.name == "LSTM"]
+    assert np.array_equal(trace(at, 0, "LSTM"), expected.y, equal_nan=True)
+    found = look_back(module, inputs, direction="backward")
+    assert np.allclose(trace(at, 1, STARTS[0]), np.clip(found.start.change, LEAST, None))
+    assert "are of layer 0, counted from 0, of 2 layers." in texts(at)
+    assert "--layer backward --depth 0" in at.get("code")[0].value
+    at = in_tab(at, "Gates")
+    for gate, saturation in gate_saturation(tape_of_layer(tape, 0)).items():
+        assert np.allclose(trace(at, 1, f"lstm {gate}"), saturation.shares)
+    assert "Only for layers that read in one direction" in texts(in_tab(at, "Gradient matrix"))
+
+
+def test_a_projection_is_measured():
+    torch.manual_seed(0)
+    module = nn.LSTM(3, 6, batch_first=True, proj_size=2)
+    at = with_model(module)
+    assert "projected to 2" in texts(at)
+    assert_looks_back(at, module, random_inputs(RecurrentStack("", "lstm", 3, 6, 1, True)))
+    for tab in ("In force", "Inputs", "Gates", "Bounds", "Gradient matrix"):
+        at = in_tab(at, tab)
+
+
 def test_a_file_without_a_recurrent_layer_is_named():
     at = fine(upload(opened(), "model_weights", "linear.pt", saved(nn.Linear(3, 4).state_dict())))
     assert at.error[0].value.startswith("linear.pt: no recurrent layer among 2 tensors")
@@ -289,7 +322,7 @@ def test_what_is_in_force_and_which_inputs_matter(cell):
     block = "state" if cell == "rnn" else "candidate"
     [dots] = [t for t in charts(at)[1]["data"] if t.get("name") == block]
     assert np.allclose(values(dots["x"]), force.eigenvalues[block][0, 1, :, 0])
-    at = fine(at.selectbox(key="model_in_force").select(0).run())
+    at = fine(at.selectbox(key="model_depth_2").select(0).run())
     assert in_force_sentence(force, 0) in texts(at)
     [dots] = [t for t in charts(at)[1]["data"] if t.get("name") == block]
     assert np.allclose(values(dots["x"]), force.eigenvalues[block][0, 0, :, 0])

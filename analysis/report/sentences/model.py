@@ -21,8 +21,9 @@ NAMED = 3  # modules that are named; of more, the number is told
 GATES = "The first sequence; units in the same order for all gates. Of many units, evenly spaced ones are shown."
 MATRIX = (
     "A row is the loss at one time step; going left is going back. Dark red: the gradient fades. Gold: it grows. "
-    "The loss is the output at that time step along the same direction."
+    "The loss is the output at that time step along the same direction; states are the top layer's."
 )
+NO_MATRIX = "Only for layers that read in one direction, without projections, can the matrix be measured here."
 
 
 def reach_sentence(cell: str, decay: Decay, past: LookBack) -> str:
@@ -53,18 +54,19 @@ def rate_sentence(decay: Decay) -> str:
     return f"The gradient: {describe_rate(decay)}{halves}, r² {format_number(decay.r_squared)}."
 
 
-def method_sentence(layers: int, others: Sequence[str]) -> str:
+def method_sentence(layers: int, others: Sequence[str], layer: int = -1) -> str:
     """Say which loss the gradient is of, which layer is shown, and what of the file is not used.
 
     Args:
         layers: how many recurrent layers are measured together.
         others: the names of the model's other modules.
+        layer: which one is shown; -1 is the top.
     """
     sentences = ["The gradient is of the last output along one fixed random direction: weights alone hold no loss."]
     if layers > 1:
-        sentences.append(
-            f"Curves and maps show the top one of {layers} layers; the histograms of the gates count all layers."
-        )
+        shown = layer % layers
+        which = "the top one" if shown == layers - 1 else f"layer {shown}, counted from 0,"
+        sentences.append(f"Curves, gates and sizes are of {which} of {layers} layers.")
     if others:
         named = [escape_markdown(name) for name in others[:NAMED]]
         rest = len(others) - len(named)

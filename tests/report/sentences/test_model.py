@@ -35,7 +35,8 @@ def test_reach_and_rate(weight, value, said):
 
 def test_of_a_file_it_says_what_is_measured_and_what_is_not_used():
     assert method_sentence(1, ()).endswith("weights alone hold no loss.")
-    assert "show the top one of 3 layers; the histograms of the gates count all layers." in method_sentence(3, ())
+    assert "Curves, gates and sizes are of the top one of 3 layers." in method_sentence(3, ())
+    assert "are of layer 1, counted from 0, of 3 layers." in method_sentence(3, (), 1)
     assert method_sentence(1, ("a*", "b")).endswith(
         "Not used: a\\* and b; the inputs go straight into the recurrent layers."
     )
