@@ -100,6 +100,11 @@ def _add_record(command: ArgumentParser) -> None:
     command.add_argument("--data", metavar="FILE", help="Inputs (T, D) or (N, T, D): .npy, .npz or .csv; else random")
     command.add_argument("--time-first", action="store_true", help="Inputs of three axes are (T, N, D)")
     command.add_argument("--layer", metavar="NAME", help="Which layers, where there are several")
+    command.add_argument(
+        "--take", metavar="PART=NAME", action="append", default=[],
+        help="Which tensor of the file is which: weight_ih, weight_hh, bias_ih, bias_hh; once for each",
+    )  # fmt: skip
+    command.add_argument("--order", metavar="GATES", help="The gates' order with --take, as iofg, zrn; default torch's")
     command.add_argument("--depth", metavar="K", help="Which of stacked layers, the lowest is 0; default the top one")
     command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
     for name, (default, text) in RANDOM_OPTIONS.items():

@@ -11,24 +11,26 @@ from analysis.cli.arguments import RANDOM_OPTIONS, parse_threshold, read_bytes
 from analysis.cli.measure import answer_figures, decay_curves, exit_status, measured_figures
 from analysis.cli.output import Outcome, writable_targets, write_outcome
 from analysis.experiment import Experiment
+from analysis.models.files import read_weights
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
-from analysis.models.layers import RecurrentStack, read_recurrent, to_module
+from analysis.models.layers import RecurrentStack, read_recurrent, take_layers, to_module
 from analysis.models.limits import LARGEST, NONLINEARITIES
 from analysis.models.measuring import answer_module, measure_module
 from analysis.report import documents
 from analysis.report.commands import option_name, record_command
+
+NAMED_OPTIONS = ("data", "layer", "depth", "order", "nonlinearity", *RANDOM_OPTIONS)  # those that take a value
 
 
 def record_model(arguments: Mapping[str, Any]) -> int:
     """Measure a model from a file; write the result and return the exit status."""
     targets = writable_targets(arguments)
     outcome = recorded_outcome(arguments, parse_threshold(arguments["threshold"]))
-    named = [
-        name for name in ("data", "layer", "depth", "nonlinearity", *RANDOM_OPTIONS) if arguments[name] is not None
-    ]
+    named = [name for name in NAMED_OPTIONS if arguments[name] is not None]
     options = [word for name in named for word in (option_name(name), arguments[name])]
     if arguments["time_first"]:
         options.append("--time-first")
+    options += [word for part in arguments["take"] for word in ("--take", part)]
     return write_outcome(outcome, targets, record_command(arguments["weights"], options))
 
 
@@ -96,7 +98,12 @@ def chosen_layers(arguments: Mapping[str, Any]) -> RecurrentStack:
     Raises:
         ValueError: where there are several, or none of that name.
     """
-    layers = read_recurrent(read_bytes(arguments["weights"], LARGEST), Path(arguments["weights"]).name)
+    data, file = read_bytes(arguments["weights"], LARGEST), Path(arguments["weights"]).name
+    if arguments["take"]:
+        return take_layers(read_weights(data, file), _parts_taken(arguments["take"]), arguments["order"] or "")
+    if arguments["order"] is not None:
+        raise ValueError(f"order={arguments['order']}: expected with --take only")
+    layers = read_recurrent(data, file)
     usable = [stack for stack in layers if not stack.refusal]
     alone = [stack for stack in usable if not stack.backward]  # a forward direction is taken where none is named
     name = arguments["layer"]
@@ -106,6 +113,14 @@ def chosen_layers(arguments: Mapping[str, Any]) -> RecurrentStack:
         received = f"{len(chosen)} layers" if name is None else f"layer={name}"
         raise ValueError(f"{received}: expected --layer with one of {names or 'none, as none can be measured'}")
     return chosen[0]
+
+
+def _parts_taken(texts: list[str]) -> dict[str, str]:
+    """Return the names of tensors by the part that each is taken for; ValueError unless each is PART=NAME."""
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(f"take={text}: expected PART=NAME, as in weight_hh=encoder.U")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def chosen_inputs(arguments: Mapping[str, Any], stack: RecurrentStack) -> tuple[Tensor, str, str, dict[str, Any]]:

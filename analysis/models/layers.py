@@ -17,7 +17,7 @@ from analysis.models.errors import UnusableError, one_line
 from analysis.models.files import read_layers
 from analysis.models.layouts import Found
 from analysis.models.limits import NONLINEARITIES
-from analysis.models.names import to_torch_names
+from analysis.models.names import take_as, to_torch_names
 from analysis.results import Watched
 
 CELL_BY_ROWS = {1: "rnn", 3: "gru", 4: "lstm"}  # rows of weight_hh by columns
@@ -116,6 +116,29 @@ def find_recurrent(state: Mapping[str, Tensor]) -> list[RecurrentStack]:
     'encoder: GRU, 3 inputs, 5 units, 2 layers'
     """
     return _stacks(to_torch_names(state))
+
+
+def take_layers(state: Mapping[str, Tensor], names: Mapping[str, str], order: str = "") -> RecurrentStack:
+    """Return one layer of the tensors of a state dict that are named for its parts, whatever they are called.
+
+    Args:
+        state: from `files.read_weights`.
+        names: of the tensors by part: weight_ih, weight_hh, maybe bias_ih, bias_hh; a bias that isn't named is 0.
+        order: the letters of the gates in the file, as in "iofg" or "zrn"; empty for torch's own.
+
+    Raises:
+        UnusableError: for names that aren't there, a part too few, and what isn't a layer's.
+    """
+    if not {"weight_ih", "weight_hh"} <= names.keys() <= set(PARAMETERS):
+        raise UnusableError(f"{', '.join(names) or 'nothing'}: expected weight_ih, weight_hh, maybe bias_ih, bias_hh")
+    if missing := [name for name in names.values() if name not in state]:
+        raise UnusableError(f"{missing[0]}: expected one of {', '.join(map(one_line, list(state)[:9]))}")
+    if sum(state[name].numel() for name in names.values()) > MOST_PARAMETERS:
+        raise UnusableError(f"too large: expected at most {MOST_PARAMETERS:,} parameters")
+    [stack] = _stacks(take_as({part: _checked(name, state[name]) for part, name in names.items()}, names, order))
+    if stack.refusal:
+        raise UnusableError(stack.refusal)
+    return stack
 
 
 def _stacks(found: Found) -> list[RecurrentStack]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from analysis.models.errors import UnusableError, one_line
-from analysis.models.layouts import CELLS, Found, from_keras
+from analysis.models.layouts import CELLS, TORCH_ORDER, Found, from_keras, reorder
 
 TORCH = re.compile(r".*(weight|bias)_[ih]h(_l\d+)?(_reverse)?")
 RAW = re.compile(r"(?P<prefix>.*?)(?P<name>weight_hh_l\d+)_raw")  # weight drop, of AWD-LSTM and fastai
@@ -51,6 +51,31 @@ def to_torch_names(state: Mapping[str, Tensor]) -> Found:
     for (prefix, layer), parts in layers.items():
         if {"kernel", "recurrent_kernel"} <= parts.keys() or {"weight_ih", "weight_hh"} <= parts.keys():
             _take(found, prefix, layer, parts)
+    return found
+
+
+def take_as(tensors: Mapping[str, Tensor], names: Mapping[str, str], order: str) -> Found:
+    """Return one layer of the tensors that somebody says are its parts, with the gates in an order.
+
+    Args:
+        tensors: by part: weight_ih, weight_hh, and where there are some bias_ih, bias_hh.
+        names: the tensors' names in the file, by part.
+        order: the letters of the gates, as in "ifgo" or "zrn"; empty for torch's own.
+
+    Raises:
+        UnusableError: for shapes that don't fit, and an order of other gates than the layer's.
+    """
+    weights, words = _of_matrices(tensors)
+    rows, H = weights["weight_hh"].shape
+    cell = CELLS[rows // H]
+    if sorted(order) not in ([], sorted(TORCH_ORDER[cell])):
+        raise UnusableError(f"order={order}: expected the gates of {cell.upper()} once each, as in {TORCH_ORDER[cell]}")
+    if order:
+        weights = {part: reorder(weight, cell, order) for part, weight in weights.items()}
+        words = words.replace(ORDERS[cell], f", gates in the order {' '.join(order)}")
+    found = Found()
+    found.add("", weights)
+    found.taken[""] = f"taken is {', '.join(f'{one_line(name, 60)} for {part}' for part, name in names.items())}{words}"
     return found
 
 

@@ -14,7 +14,7 @@ from analysis.models.layers import to_module
 from analysis.report.model_tables import model_tables
 from analysis.report.sentences.gates import ENDS, describe_notable_gates, saturation_sentence
 from analysis.report.sentences.model import GATES, MATRIX, NO_MATRIX, method_sentence, rate_sentence, reach_sentence
-from pages.ui import answers, controls, export, layout, model, sidebar
+from pages.ui import answers, controls, export, keeping, layout, model, sidebar
 
 WORDS = ("gradient", "vanishing gradient", "horizon", "saturation", "carry", "half-life")
 layout.title("How far back does your model remember?", "", *WORDS)
@@ -23,7 +23,7 @@ chosen = model.choose()
 stack, inputs, cell = chosen.stack, chosen.inputs, chosen.stack.cell
 module = to_module(stack, chosen.nonlinearity)
 key = chosen.key, chosen.layer
-measured, sample, scales = model.once("model", key, "measured", lambda: model.measure(module, chosen))
+measured, sample, scales = keeping.once("model", key, "measured", lambda: model.measure(module, chosen))
 found = answers.Found(module, chosen, scales)
 
 finding = st.container()  # the first screen; what the picture is drawn with stands below it
@@ -50,7 +50,7 @@ for state in states:
 
 def show(name: str, alt: str) -> None:
     """Draw a picture, anew only where it shows something else."""
-    layout.chart(model.once(name, (key, look), "picture", drawings[name]), f"model-{name}", alt)
+    layout.chart(keeping.once(name, (key, look), "picture", drawings[name]), f"model-{name}", alt)
 
 
 with finding:
@@ -91,7 +91,7 @@ if matrix_tab.open:
     with matrix_tab:
         if stack.plain:
             last = inputs[: model.MATRIX_SEQUENCES, -model.MATRIX_STEPS :]
-            matrix = model.once("model", key, "matrix", lambda: gradient_matrix(module, last))
+            matrix = keeping.once("model", key, "matrix", lambda: gradient_matrix(module, last))
             drawings["gradient-matrix"] = partial(matrix_figure, matrix, first=inputs.shape[1] - len(matrix))
             show("gradient-matrix", "Gradient of every time step's loss by every earlier state")
         st.caption(MATRIX if stack.plain else NO_MATRIX)

@@ -18,7 +18,7 @@ from analysis.models.in_force import weights_in_force
 from analysis.models.influence import input_influence
 from analysis.models.measuring import affordable_look_back
 from analysis.report.sentences import answers as sentences
-from pages.ui import model
+from pages.ui import keeping, model
 
 Drawings = dict[str, Callable[[], go.Figure]]  # by name
 Show = Callable[[str, str], None]  # draws one of them by its name, with a text for those who can't see it
@@ -53,7 +53,7 @@ class Found:
         return self.chosen.stack.direction
 
     def _once(self, name: str, measure: Callable[[], Any]) -> Any:
-        return model.once("answers", self.chosen.key, name, measure)
+        return keeping.once("answers", self.chosen.key, name, measure)
 
 
 def drawings(found: Found) -> Drawings:

@@ -1,6 +1,5 @@
 """The files and settings of the model page, and what is kept of them in this session alone."""
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ from analysis.models.measuring import measure_module
 from analysis.report.commands import record_command
 from analysis.report.markdown import escape_markdown
 from analysis.results import GateSample, Measured
-from pages.ui import controls, session
+from pages.ui import controls, keeping, taken
 
 RANDOM, OWN = "random", "your own"
 ORDERS = ("sequences first", "time first")
@@ -42,7 +41,13 @@ STYLE = """<style>
 </style>"""  # a refused file goes when another one comes; on a phone the button alone leaves room for the finding
 EXAMPLE = "Shown until you add yours: an untrained LSTM of 32 units."
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
-DOING = {"model": "Measuring …", "answers": "Measuring …", "file": "Reading …", "data": "Reading …"}
+DOING = {
+    "tensors": "Reading …",
+    "model": "Measuring …",
+    "answers": "Measuring …",
+    "file": "Reading …",
+    "data": "Reading …",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class OwnInputs:
             asked = f"Add your inputs under *Inputs*: {count_of(stack.input_size, 'number')} for each time step."
             st.info(asked, icon=":material/upload_file:")
             st.stop()
-        array = once(
+        array = keeping.once(
             "data", (upload.file_id, stack.input_size), "array",
             lambda: read_inputs(upload.getvalue(), upload.name, stack),
         )  # fmt: skip
@@ -138,7 +143,10 @@ def choose() -> Chosen:
             "It stays in the memory of this session, and nothing in it is executed.",
         )  # fmt: skip
     try:
-        stack, found = _choose_stack(upload)
+        correction = taken.choose(upload)
+        stack, found = (correction.stack, "") if correction else _choose_stack(upload)
+        if correction:
+            found = f"Layers: {escape_markdown(stack.taken)}."
         said.caption(found)
         nonlinearity = "tanh"
         if stack.cell == "rnn":
@@ -150,13 +158,13 @@ def choose() -> Chosen:
     except UnusableError as error:
         refuse(error)
     said.caption(f"{found} {inputs.description}".strip())
-    layer = ["--layer", stack.name] if stack.name else []
+    layer = correction.options if correction else ["--layer", stack.name] if stack.name else []
     layer += ["--depth", str(depth)] if depth < stack.layers - 1 else []
     activation = ["--nonlinearity", nonlinearity] if stack.cell == "rnn" else []
     command = record_command(
         upload.name if upload else "model.safetensors", [*inputs.options, *layer, *activation, "--json", "out.json"]
     )
-    key = (upload.file_id if upload else None, stack.name, nonlinearity, inputs.key)
+    key = (upload.file_id if upload else None, stack.name, stack.taken, nonlinearity, inputs.key)
     return Chosen(stack, nonlinearity, inputs.array, key, depth, command, example=not upload)
 
 
@@ -177,7 +185,7 @@ def _choose_stack(upload: Any) -> tuple[RecurrentStack, str]:
         return find_recurrent({name: weight[0] for name, weight in weights.items() if "readout" not in name})[
             0
         ], EXAMPLE
-    stacks = once("file", upload.file_id, "layers", lambda: read_recurrent(upload.getvalue(), upload.name))
+    stacks = keeping.once("file", upload.file_id, "layers", lambda: read_recurrent(upload.getvalue(), upload.name))
     usable = {stack.label: stack for stack in stacks if not stack.refusal}
     refused = "; ".join(escape_markdown(stack.label) for stack in stacks if stack.refusal)
     if not usable:
@@ -236,16 +244,3 @@ def measure(module: Module, chosen: Chosen) -> tuple[Measured, GateSample | None
     if not tape.gates:
         return measured, None, None
     return measured, gate_sample(tape, layer=chosen.layer), time_scales(tape)
-
-
-def once(subject: str, key: Hashable, name: str, make: Callable[[], Any]) -> Any:
-    """Compute something once, and keep it in this session alone until the subject has another key."""
-    results = session.model_results(subject)
-    kept = results.get()
-    if kept.get("key") != key:
-        kept = {"key": key}
-        results.set(kept)
-    if name not in kept:
-        with st.spinner(DOING.get(subject, "Drawing …")):
-            kept[name] = make()
-    return kept[name]

@@ -147,7 +147,24 @@ def test_the_order_of_the_axes_is_said_and_can_be_named(files, capsys):
     assert "record lstm.pt --data steps.npy --time-first\n" in (files["folder"] / "o.html").read_text()
 
 
+def test_tensors_are_taken_for_what_is_said(files, capsys):
+    gru = nn.GRU(3, 4, batch_first=True)
+    parts = dict(zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), gru.parameters(), strict=True))
+    order = [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]  # z r n
+    np.savez("odd.npz", **{f"p{k}": part.detach().numpy()[order] for k, part in enumerate(parts.values())})
+    words = ["record", "odd.npz", "--data", "x.npy", "--order", "zrn", "--json", "o.json", "--html", "o.html"]
+    words += [word for k, part in enumerate(parts) for word in ("--take", f"{part}=p{k}")]
+    assert main(words) == 0
+    document = strict((files["folder"] / "o.json").read_text())
+    assert document["decay"] == documents.as_plain(gradient_decay(record(gru, files["inputs"])))
+    assert "p1 for weight_hh" in document["model"]["taken"]
+    assert "--take weight_ih=p0" in (files["folder"] / "o.html").read_text()
+
+
 REFUSED = [
+    (["lstm.pt", "--order", "zrn"], "order=zrn: expected with --take only"),
+    (["lstm.pt", "--take", "weight_hh"], "take=weight_hh: expected PART=NAME"),
+    (["lstm.pt", "--take", "weight_hh=no", "--take", "weight_ih=weight_ih_l0"], "no: expected one of weight_ih_l0"),
     ([], "required: WEIGHTS"),
     (["none.pt"], "none.pt: No such file or directory"),
     (["."], "expected a file ending in|Is a directory"),

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.models.layers import find_recurrent, to_module
+from analysis.models.errors import UnusableError
+from analysis.models.layers import find_recurrent, take_layers, to_module
+from analysis.models.layouts import TORCH_ORDER
 from tests.helpers.modules import MODULES
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -113,3 +115,45 @@ def test_weight_drops_raw_weights_are_those_of_the_module(place):
 def test_shapes_of_no_cell_are_refused(ih, hh):
     [stack] = find_recurrent({"w_ih": torch.ones(ih), "w_hh": torch.ones(hh)})
     assert "w_ih for weight_ih" in stack.refusal and "expected" in stack.refusal
+
+
+@pytest.mark.parametrize("cell, order", [("lstm", "iofg"), ("lstm", "fgio"), ("gru", "zrn"), ("rnn", "")])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_tensors_of_any_name_are_taken_as_somebody_says(cell, order, transposed):
+    torch.manual_seed(0)
+    module = MODULES[cell](4, 6, batch_first=True)
+    usual = TORCH_ORDER[cell]
+    state = {"embedding": torch.ones(9, 4)}
+    for name, weight in zip("abcd", weights_of(module), strict=True):
+        blocks = dict(zip(usual, weight.chunk(len(usual)), strict=True))
+        weight = torch.cat([blocks[gate] for gate in order or usual])
+        state[name] = weight.T.contiguous() if transposed and weight.dim() == 2 else weight
+    stack = take_layers(state, dict(zip(KINDS, "abcd", strict=True)), order)
+    same_states(stack, module)
+    assert "a for weight_ih, b for weight_hh, c for bias_ih, d for bias_hh" in stack.taken
+    assert f"in the order {' '.join(order)}" in stack.taken or cell == "rnn"
+    without = take_layers(state, {"weight_ih": "a", "weight_hh": "b"}, order)
+    assert not without.bias
+
+
+TAKEN = [
+    ({"weight_ih": "a"}, "", "^weight_ih: expected weight_ih, weight_hh, maybe"),
+    ({"weight_ih": "a", "weight_hh": "b", "weight_hr": "b"}, "", "weight_hr: expected"),
+    ({"weight_ih": "a", "weight_hh": "z"}, "", "z: expected one of a, b, c, huge"),
+    ({"weight_ih": "a", "weight_hh": "c"}, "", "expected two matrices"),
+    ({"weight_ih": "a", "weight_hh": "b"}, "ifgo", "order=ifgo: expected the gates of GRU once each, as in rzn"),
+    ({"weight_ih": "a", "weight_hh": "b", "bias_ih": "a"}, "", "bias_ih_l0 of shape"),
+    ({"weight_ih": "huge", "weight_hh": "huge"}, "", "too large"),
+]
+
+
+@pytest.mark.parametrize("names, order, message", TAKEN)
+def test_what_is_no_layer_is_not_taken_as_one(names, order, message):
+    state = {
+        "a": torch.ones(9, 2),
+        "b": torch.ones(9, 3),
+        "c": torch.ones(9),
+        "huge": torch.ones(1).expand(10**7, 10**7),
+    }
+    with pytest.raises(UnusableError, match=message):
+        take_layers(state, names, order)
