@@ -131,7 +131,7 @@ def choose() -> Chosen:
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         file, settings = st.container(), st.container(width="content")
-    said = st.empty()
+    said, row = st.empty(), st.container(horizontal=True, vertical_alignment="bottom")
     with settings, st.popover("Inputs", icon=":material/tune:"):
         # Drawn before a file can be refused: Streamlit forgets widgets that are not drawn.
         own = controls.choice("Inputs it reads", (RANDOM, OWN), "model_source", "Random numbers, or a file of yours.")
@@ -143,23 +143,23 @@ def choose() -> Chosen:
             "It stays in the memory of this session, and nothing in it is executed.",
         )  # fmt: skip
     try:
-        correction = taken.choose(upload)
-        stack, found = (correction.stack, "") if correction else _choose_stack(upload)
-        if correction:
-            found = f"Layers: {escape_markdown(stack.taken)}."
-        said.caption(found)
-        nonlinearity = "tanh"
-        if stack.cell == "rnn":
-            nonlinearity = controls.choice(
-                "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
-            )
-        depth = _choose_depth(stack.layers)
+        with settings:
+            correction = taken.choose(upload)
+        with row:
+            stack, found = _of_correction(correction) if correction else _choose_stack(upload)
+            said.caption(found)
+            depth = _choose_depth(stack.layers)
+            nonlinearity = "tanh"
+            if stack.cell == "rnn":
+                nonlinearity = controls.choice(
+                    "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
+                )
         inputs = wanted.read(stack)
     except UnusableError as error:
         refuse(error)
     said.caption(f"{found} {inputs.description}".strip())
     layer = correction.options if correction else ["--layer", stack.name] if stack.name else []
-    layer += ["--depth", str(depth)] if depth < stack.layers - 1 else []
+    layer = [*layer, *(["--depth", str(depth)] if depth < stack.layers - 1 else [])]
     activation = ["--nonlinearity", nonlinearity] if stack.cell == "rnn" else []
     command = record_command(
         upload.name if upload else "model.safetensors", [*inputs.options, *layer, *activation, "--json", "out.json"]
@@ -168,13 +168,18 @@ def choose() -> Chosen:
     return Chosen(stack, nonlinearity, inputs.array, key, depth, command, example=not upload)
 
 
+def _of_correction(correction: taken.Correction) -> tuple[RecurrentStack, str]:
+    """Return the layer that the visitor chose the tensors of, and a line on it."""
+    return correction.stack, f"Layers: {escape_markdown(correction.stack.taken)}."
+
+
 def _choose_depth(layers: int) -> int:
     """Return which of stacked layers is to be shown, the top one at first."""
     if layers == 1:
         return 0
     return st.selectbox(
-        "Layer", range(layers), layers - 1, format_func=lambda k: f"layer {k}" + ", the top" * (k == layers - 1),
-        key=f"model_depth_{layers}", width=200, help="Which of the stacked layers is shown; the lowest is 0.",
+        "Layer", range(layers), layers - 1, format_func=lambda k: f"{k}" + ", the top" * (k == layers - 1),
+        key=f"model_depth_{layers}", width=130, help="Which of the stacked layers is shown; the lowest is 0.",
     )  # fmt: skip
 
 
