@@ -7,6 +7,8 @@ import streamlit as st
 
 from analysis.experiment import SETTINGS, Experiment, TextFileError
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
+from analysis.measures.theory import predicted_decay
+from analysis.reasons import Prediction
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
@@ -31,6 +33,11 @@ def measure_untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measur
 def measure_decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
     """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `measure_untrained`."""
     return _each(experiments, _decays)
+
+
+def predict_decays(experiments: Mapping[str, Experiment]) -> dict[str, Prediction]:
+    """Return what theory predicts of models as they start; otherwise as `measure_untrained`."""
+    return _each(experiments, _predicted)
 
 
 def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
@@ -87,3 +94,8 @@ def _untrained(experiment: Experiment) -> Measured:
 def _decays(experiment: Experiment) -> dict[str, Decay]:
     meter, weights = preview_meter(experiment)
     return meter.decays(weights)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs={Experiment: repr})
+def _predicted(experiment: Experiment) -> Prediction:
+    return predicted_decay(experiment)
