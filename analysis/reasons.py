@@ -25,6 +25,29 @@ class Prediction(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class Change(Result):
+    """What comes of it at the end of a sequence when one input, at N distances before the last, is another one.
+
+    Moves are those of the last memory state, as a share of its own size: median over models and sequences, low and
+    high the 5th and 95th percentile. A tiny change is an infinitely small part of the real one, scaled up again: the
+    gradient along it. Where the network is linear both are the same.
+    """
+
+    what: str  # that is changed, in words: "symbol", "word", "input"
+    distance: np.ndarray = field(metadata=axes("N", whole=True))
+    state: np.ndarray = field(metadata=axes("N"))
+    state_low: np.ndarray = field(metadata=axes("N"))
+    state_high: np.ndarray = field(metadata=axes("N"))
+    tiny: np.ndarray = field(metadata=axes("N"))
+    tiny_low: np.ndarray = field(metadata=axes("N"))
+    tiny_high: np.ndarray = field(metadata=axes("N"))
+    classes: bool  # whether answers are classes; `answer` is then the share that are others, else their mean distance
+    answer: np.ndarray = field(metadata=axes("N"))  # median over models
+    right: np.ndarray = field(metadata=axes("N"))  # share answered right, both of them; NaN where that isn't known
+    chance: float  # of being right; NaN where that isn't known
+
+
+@dataclass(frozen=True, eq=False)
 class Spectrum(Result):
     """Lyapunov exponents of S models, n of each, the largest first, in nats per time step.
 
