@@ -1,0 +1,90 @@
+"""Where the gradient is lost: what each time step leaves of it, by the gates and by the recurrent weights."""
+
+from collections.abc import Mapping
+
+import plotly.graph_objects as go
+
+from analysis.figures import style
+from analysis.reasons import StepFactors
+from analysis.report.wording import format_number
+
+PARTS = {"whole": "the whole step", "gates": "gates (RNN: activation)", "weights": "recurrent weights"}
+PANEL, GAP, AROUND = 130, 44, 130  # pixels
+
+
+def factors(found: Mapping[str, StepFactors]) -> go.Figure:
+    """Draw what each time step leaves of the gradient, a panel per cell; the step at which most is lost is marked."""
+    traces: list[go.Scatter] = []
+    layout: style.Layout = {}
+    notes: list[style.Layout] = []
+    lines: list[style.Layout] = []
+    count = len(found)
+    height = count * PANEL + (count - 1) * GAP
+    for panel, (cell, each) in zip(style.numbers(count), found.items(), strict=True):
+        for part, name in PARTS.items():
+            look = _look(cell, each, part)
+            traces.append(
+                go.Scatter(
+                    x=each.step, y=style.drawable(getattr(each, part)), name=f"{cell.upper()} {name}", mode="lines",
+                    line=look, showlegend=False, xaxis=f"x{panel}", yaxis=f"y{panel}", hovertemplate="×%{y:.3g}",
+                )
+            )  # fmt: skip
+        traces.append(style.level((0, float(each.step[-1])), 1, "nothing lost", panel))
+        traces += _mark(cell, each, panel)
+        layout[f"xaxis{panel}"] = {"range": [-0.5, each.step[-1] + 0.5]}
+        layout[f"yaxis{panel}"] = {"type": "log", "nticks": 4, "title": {"text": "factor"}, "exponentformat": "power"}
+        more = _reads(each, panel)
+        notes += more[0]
+        lines += more[1]
+    layout[f"xaxis{style.numbers(count)[-1]}"] |= {"title": {"text": "time step, through which it comes back"}}
+    keys = [
+        style.key("whole step", width=3), style.key("gates (RNN: activation)", "dash", 2),
+        style.key("recurrent weights", "dot", 2),
+    ]  # fmt: skip
+    grid = style.panels(count, titles=tuple(map(str.upper, found)), vertical_spacing=GAP / height if count > 1 else 0.1)
+    own = {"annotations": [*grid["annotations"], *notes], "shapes": lines, "margin": {"t": 76}}
+    return style.figure([*keys, *traces], grid, layout, own, height=height + AROUND)
+
+
+def _look(cell: str, found: StepFactors, part: str) -> style.Layout:
+    """Return the line of a part: the whole in the cell's colour, the gates in their own, the weights grey."""
+    if part == "whole":
+        return {"color": style.colour_of(cell), "width": 3}
+    if part == "gates":
+        return {"color": style.GATE_COLOURS.get(found.through.partition(" ")[0], style.NEUTRAL), "dash": "dash",
+                "width": 2}  # fmt: skip
+    return {"color": style.NEUTRAL, "dash": "dot", "width": 2}
+
+
+def _mark(cell: str, found: StepFactors, panel: str) -> list[go.Scatter]:
+    """Return the mark of the step at which most is lost, with how much is left there."""
+    if found.lost is None:
+        return []
+    left = float(found.whole[found.lost])
+    early = found.lost < len(found.step) / 2
+    return [
+        go.Scatter(
+            x=[found.step[found.lost]], y=[left], name=f"{cell.upper()} most is lost", mode="markers+text",
+            text=[f"most is lost: ×{format_number(left)}"], textposition="middle right" if early else "middle left",
+            marker={"color": style.CHOSEN, "size": 11, "line": {"color": "white", "width": 1.5}}, cliponaxis=False,
+            textfont={"color": style.CHOSEN, "size": 13}, showlegend=False, hoverinfo="skip",
+            xaxis=f"x{panel}", yaxis=f"y{panel}",
+        )
+    ]  # fmt: skip
+
+
+def _reads(found: StepFactors, panel: str) -> tuple[list[style.Layout], list[style.Layout]]:
+    """Return names and lines at the steps at which what is to be remembered, and the cue, are read."""
+    notes, lines = [], []
+    over = {"xref": f"x{panel}", "yref": f"y{panel} domain"}
+    for what, steps in found.reads.items():
+        look = {"type": "line", "y0": 0, "y1": 1, "line": {"color": style.NEUTRAL, "dash": "dot", "width": 1.5}}
+        lines += [look | {"x0": step, "x1": step} | over for step in map(int, steps)]
+        if len(steps):
+            late, early = steps[0] > 0.8 * found.step[-1], steps[0] < 0.2 * found.step[-1]
+            side = "right" if late else "left" if early else "center"
+            notes.append(
+                {"text": what, "x": int(steps[0]), "y": 1, "yanchor": "bottom", "showarrow": False,
+                 "font": {"size": 12}, "xanchor": side} | over
+            )  # fmt: skip
+    return notes, lines

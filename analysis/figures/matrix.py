@@ -1,0 +1,65 @@
+"""Gradient matrices of several cells, and below each the decay that its diagonals show, on the same axis."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures import style
+from analysis.figures.spectrum import colour_axis, matrix_map
+from analysis.reasons import GradientMatrix
+
+SIDE = "state at time step"
+
+
+def matrices(
+    now: Mapping[str, GradientMatrix], before: Mapping[str, GradientMatrix] | None = None, *, height: int = 520
+) -> go.Figure:
+    """Draw the matrix of each cell, loss step by state step, and below it the mean of its diagonals.
+
+    A diagonal holds what is left at one distance; its mean stands below the state at that distance from the last step.
+
+    Args:
+        now: by cell.
+        before: by cell, the same before training, whose curve is drawn faint.
+        height: in pixels.
+    """
+    count = len(now)
+    traces: list[go.Heatmap | go.Scatter] = []
+    layout: style.Layout = {}
+    numbers = style.numbers(2 * count)
+    curves = [style.drawable(each.left) for found in (now, before or {}) for each in found.values()]
+    highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
+    bottom, top = style.log_range(highest, style.LOWEST)
+    for (cell, matrix), above, below in zip(now.items(), numbers[:count], numbers[count:], strict=True):
+        traces.append(matrix_map(matrix.relative, matrix.positions, above))
+        if before and cell in before:
+            colour = style.faded(style.colour_of(cell), 0.55)
+            traces.append(_curve(f"{cell.upper()} before", before[cell], {"color": colour, "width": 1.5}, below))
+        traces.append(_curve(cell.upper(), matrix, style.line(cell, 3), below))
+        ends = [matrix.positions[0] - 0.5, matrix.positions[-1] + 0.5]
+        layout[f"xaxis{above}"] = {"range": ends, "showgrid": False, "showticklabels": False}
+        layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6}
+        layout[f"xaxis{below}"] = {"range": ends, "nticks": 5, "title": {"text": SIDE, "standoff": 8}}
+        layout[f"yaxis{below}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": below == numbers[count]}
+    layout["yaxis"] |= {"title": {"text": "loss at time step"}}
+    layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
+    if before:
+        traces.append(style.key("before training", width=1.5, opacity=0.6))
+    grid = style.panels(
+        2, count, titles=(*map(str.upper, now), *[""] * count), row_heights=(0.64, 0.36), horizontal_spacing=0.06,
+        vertical_spacing=0.05,
+    )  # fmt: skip
+    bar = {"orientation": "h", "thickness": 10, "len": 0.7, "x": 0.5, "y": 0, "yref": "container", "yanchor": "bottom"}
+    bar |= {"outlinewidth": 0, "title": {"text": "share of the gradient at its own time step", "side": "top"}}
+    own = {"hovermode": "closest", "coloraxis": colour_axis(bar), "margin": {"b": 120, "t": 56}}
+    return style.figure(traces, grid, layout, own | {"legend": {"y": 1.05}}, height=height)
+
+
+def _curve(name: str, matrix: GradientMatrix, line: style.Layout, panel: str) -> go.Scatter:
+    """Return what is left by distance, as a line over the states at these distances from the last time step."""
+    return go.Scatter(
+        x=matrix.positions[::-1], y=style.drawable(matrix.left), name=name, mode="lines", line=line, showlegend=False,
+        customdata=np.arange(len(matrix.left)), xaxis=f"x{panel}", yaxis=f"y{panel}",
+        hovertemplate="%{customdata} time steps back: %{y:.3g}<extra>" + name + "</extra>",
+    )  # fmt: skip

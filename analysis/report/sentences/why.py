@@ -1,0 +1,102 @@
+"""Sentences on why a gradient fades: by how much each step, what that leaves of an update, which directions survive."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.report.wording import (
+    cell_with_state,
+    format_number,
+    format_percent,
+    format_steps,
+    join_words,
+)
+from analysis.results import THRESHOLD, finite_median
+
+FAR = 10  # time steps back, or the whole sequence where that is shorter
+States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
+
+
+def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
+    """Say by what each time step multiplies the gradient on average, and what many of them leave."""
+    far = min(FAR, *(len(matrix.left) - 1 for matrix in found.values()))
+    left = {cell: float(matrix.left[far]) for cell, matrix in found.items()}
+    known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}
+    if not known:
+        return ""
+    names = {cell: f"in the {cell_with_state(cell, states or {})}" for cell in known}
+    kept = [f"×{format_number(share ** (1 / far))} {names[cell]}" for cell, share in known.items()]
+    leaves = [format_percent(share) if share < 1 else f"×{format_number(share)}" for share in known.values()]
+    many = f"{far} of them leave" if far > 1 else "which leaves"
+    return (
+        f"On its way back the gradient is multiplied at every time step: on average by {join_words(kept)}. "
+        f"{many[0].upper()}{many[1:]} {join_words(leaves)}."
+    )
+
+
+def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = None) -> str:
+    """Say from how many of the last time steps half of the update comes, with the range over seeds."""
+    parts: list[str] = []
+    for cell, update in found.items():
+        halves = update.half[np.isfinite(update.half)]
+        if len(halves):
+            low, high = int(halves.min()), int(halves.max())
+            seeds = f" (seeds: {low} to {high})" if low < high else ""
+            count = int(np.ceil(np.median(halves)))
+            named = format_steps(count) if not parts else str(count)
+            parts.append(f"{named} in the {cell_with_state(cell, states or {})}{seeds}")
+    if not parts:
+        return ""
+    return f"Half of the update of the recurrent weights comes from the last {join_words(parts)}."
+
+
+def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = None) -> str:
+    """Say how fast the direction fades that fades least, and how many directions grow."""
+    parts = []
+    for cell, spectrum in found.items():
+        median = finite_median(spectrum.exponents.T)
+        if np.isfinite(median[0]):
+            grow = int((median > 0).sum())
+            more = f", {grow} of {len(median)} grow" if grow else ""
+            parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
+    if not parts:
+        return ""
+    return f"The direction that fades least keeps, each time step, {'; '.join(parts)}."
+
+
+def directions_sentence(found: Mapping[str, SingularValues], states: States | None = None) -> str:
+    """Say how many directions still carry a hundredth of the gradient at the largest distance, or when all had died."""
+    share = format_percent(THRESHOLD)
+    parts = []
+    for cell, each in found.items():
+        last, H = each.values[-1], each.values.shape[1]
+        if not np.isfinite(last).all():
+            continue
+        name = cell_with_state(cell, states or {})
+        alive = int((last >= THRESHOLD).sum())
+        back = format_steps(float(each.distance[-1]))
+        if alive:
+            parts.append(f"{name}: {back} back, {alive} of {H} directions still keep {share} or more.")
+        else:
+            gone = float(each.distance[int(np.argmax((each.values < THRESHOLD).all(axis=1)))])
+            parts.append(f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}.")
+    return " ".join(parts)
+
+
+def factors_sentence(cell: str, found: StepFactors, states: States | None = None) -> str:
+    """Say at which time step most is lost and to what, and what gates and weights make of the gradient in all."""
+    if found.lost is None:
+        return ""
+    step, number = found.lost, format_number
+    name = cell_with_state(cell, states or {})
+    parts = (
+        f"×{number(found.whole[step])}, of which the {found.through} ×{number(found.gates[step])} "
+        f"and the recurrent weights ×{number(found.weights[step])}"
+    )
+    there = np.isfinite(found.whole) & (found.whole > 0)
+    mean = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
+    return (
+        f"{name}: most is lost at time step {found.step[step]}: {parts}. On average over its {there.sum()} steps, "
+        f"×{number(mean[0])} = ×{number(mean[1])} ({found.through}) · ×{number(mean[2])} (weights)."
+    )
