@@ -4,20 +4,22 @@ What is stored robustly no longer moves with small changes: latching implies a v
 Frasconi 1994). So a network can remember what its gradient no longer reaches.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.engine.initialization import Weights
+from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.network import embed, pieces, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.lyapunov import push_forward
+from analysis.measures.preview import preview_sizes
 from analysis.reasons import Change
+from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task, seeded
 
 PAIRS = 16  # pairs of sequences that differ in one input, at each distance
@@ -85,6 +87,26 @@ def finite_change(
         right=_medians([each.right[used] for each in moved]),
         chance=task.chance if task.draw_at is not None else np.nan,
     )
+
+
+def measure_changes(experiment: Experiment, trained: Mapping[str, np.ndarray] | None = None) -> Change:
+    """Measure the finite changes of an experiment's models, on fewer models and sequences if it is large.
+
+    Args:
+        experiment: whose models.
+        trained: the weights (S, ...) of the experiment's run; None measures the models as they start.
+
+    Raises:
+        ValueError, ModuleNotFoundError: where the task can't be built.
+    """
+    task = build_task(experiment)
+    models, samples = preview_sizes(experiment)
+    if trained is None:
+        start = experiment.replace(seeds=models)
+        weights, _ = initial_weights(start, task.inputs, task.outputs, task.vocabulary)
+    else:
+        weights = {name: torch.from_numpy(np.array(weight[:models])) for name, weight in trained.items()}
+    return finite_change(experiment, task, weights, pairs=min(PAIRS, samples // 2))
 
 
 def _distances(furthest: int) -> np.ndarray:

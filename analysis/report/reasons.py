@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from analysis.reasons import Prediction
+from analysis.reasons import Change, Prediction
 from analysis.report.tables import csv_table
 
 
@@ -20,5 +20,30 @@ def predictions_csv(predictions: Mapping[str, Prediction]) -> str:
                 "rate": prediction.rate,
             }
             for cell, prediction in predictions.items()
+        )
+    )
+
+
+def changes_csv(now: Mapping[str, Change], before: Mapping[str, Change]) -> str:
+    """Write what another input does to the last memory state and the answers as CSV, a row for each distance."""
+    phases = [(cell, "before", change) for cell, change in before.items()]
+    phases += [(cell, "after" if cell in before else "before", change) for cell, change in now.items()]
+    return csv_table(
+        *(
+            {
+                "cell": cell,
+                "phase": phase,
+                "changed": change.what,
+                "distance": change.distance,
+                "move": change.state,
+                "move_low": change.state_low,
+                "move_high": change.state_high,
+                "tiny": change.tiny,
+                "tiny_low": change.tiny_low,
+                "tiny_high": change.tiny_high,
+                "answer": change.answer,
+                "right": change.right,
+            }
+            for cell, phase, change in phases
         )
     )

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import controls, export, layout, sidebar, training, why
+from pages.ui import controls, export, finite, layout, sidebar, training, why
+
+VIEWS = {**why.VIEWS, "Memory beyond the gradient": finite.show_changes}
 
 layout.title(
     "Why does it forget?",
@@ -26,7 +28,7 @@ subject = why.Subject(settings.experiments, trainings.ids if weights == "trained
 
 tables = why.show_matrices(subject)
 sidebar.say_left_out(settings)
-for tab, show in zip(st.tabs(list(why.VIEWS), key="why_tab", bind="query-params"), why.VIEWS.values(), strict=True):
+for tab, show in zip(st.tabs(list(VIEWS), key="why_tab", bind="query-params"), VIEWS.values(), strict=True):
     if tab.open:
         with tab:
             tables |= show(subject)
