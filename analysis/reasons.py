@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.results import Result, axes
+from analysis.experiment import Experiment
+from analysis.results import Decay, Result, axes
+
+Value = str | int | float | None  # of a setting
+EXPLODES = 10.0  # times as large as at distance 0: a gradient that grows by more over a sequence is no help
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,3 +132,51 @@ class StepFactors(Result):
     def lost(self) -> int | None:
         """The index of the step at which most is lost; None where none can be measured."""
         return None if np.isnan(self.whole).all() else int(np.nanargmin(self.whole))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial(Result):
+    """How far back untrained models reach with certain settings, and at which price."""
+
+    experiment: Experiment
+    decay: Decay  # of the memory state
+    price: np.ndarray = field(metadata=axes("S"))  # root mean square of ∂(last memory state)/∂(recurrent weights)
+
+    @property
+    def explodes(self) -> bool:
+        """Whether the gradient is more than EXPLODES times as large at the furthest distance as at distance 0."""
+        return bool(self.decay.relative[-1] > EXPLODES)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can be advised: every model was measured, and the gradient doesn't explode."""
+        return bool(np.isfinite(self.decay.horizon)) and not self.explodes and not self.decay.excluded
+
+
+@dataclass(frozen=True, eq=False)
+class Advice(Result):
+    """What one cell's untrained horizon would be with one setting changed at a time."""
+
+    now: Trial
+    trials: dict[str, dict[Value, Trial]]  # by setting, by value, in order; with the present value among them
+
+    @property
+    def best(self) -> tuple[str, Value] | None:
+        """The one change with the longest horizon; None where no change reaches further than now.
+
+        Of those that reach the same distance, the one whose gradient at the furthest is most like that at distance 0.
+        A longer task is no way to remember, and a gradient that explodes is no help.
+        """
+        found: tuple[str, Value] | None = None
+        furthest = _reach(self.now) if self.now.counts else (-1.0, -np.inf)
+        for setting, by_value in self.trials.items():
+            for value, trial in by_value.items():
+                if setting != "length" and trial.counts and _reach(trial) > furthest:
+                    found, furthest = (setting, value), _reach(trial)
+        return found
+
+
+def _reach(trial: Trial) -> tuple[float, float]:
+    """Return the horizon, and how near to 1 that is which is left at the furthest distance (0 is there)."""
+    left = float(trial.decay.relative[-1])
+    return trial.decay.horizon, -abs(np.log(left)) if left > 0 else -np.inf
