@@ -173,11 +173,12 @@ def measure_singular_values(experiment: Experiment, trained: Trained = None) -> 
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
     cube = experiment.hidden_size**3
-    steps = max(SHORTEST, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / cube)))
-    samples = max(1, min(4, int(SPECTRUM_WORK / (steps + 4 * DISTANCES) / cube)))
+    count = max(3, min(DISTANCES, int(SPECTRUM_WORK / 12 / cube)))
+    steps = max(SHORTEST, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / 3 / cube)))
+    samples = max(1, min(4, int(SPECTRUM_WORK / (steps + 4 * count) / cube)))
     window = run_window(experiment, trained, steps, 1, samples)
     T = window.unroll.T
-    distance = np.unique(np.linspace(0, T - 1, min(T, DISTANCES)).round().astype(int))
+    distance = np.unique(np.linspace(0, T - 1, min(T, count)).round().astype(int))
     return SingularValues(distance, singular_values_of_run(window.unroll, distance.tolist()))
 
 
