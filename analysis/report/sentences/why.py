@@ -42,11 +42,9 @@ def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = 
         if count := update.median_half:
             low, high = int(np.nanmin(update.half)), int(np.nanmax(update.half))
             seeds = f" (seeds: {low} to {high})" if low < high else ""
-            named = format_steps(count) if not parts else str(count)
-            parts.append(f"{named} in the {cell_with_state(cell, states or {})}{seeds}")
-    if not parts:
-        return ""
-    return f"Half of the update of the recurrent weights comes from the last {join_words(parts)}."
+            last = ("time step" if count == 1 else format_steps(count)) if not parts else "one" if count == 1 else count
+            parts.append(f"the last {last} in the {cell_with_state(cell, states or {})}{seeds}")
+    return f"Half of the update of the recurrent weights comes from {join_words(parts)}." if parts else ""
 
 
 def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = None) -> str:
@@ -75,7 +73,9 @@ def directions_sentence(found: Mapping[str, SingularValues], states: States | No
         alive = int((last >= THRESHOLD).sum())
         back = format_steps(float(each.distance[-1]))
         if alive:
-            parts.append(f"{name}: {back} back, {alive} of {H} directions still keep {share} or more.")
+            parts.append(
+                f"{name}: {back} back, {alive} of {H} directions still keep{'s' * (alive == 1)} {share} or more."
+            )
         else:
             gone = float(each.distance[int(np.argmax((each.values < THRESHOLD).all(axis=1)))])
             parts.append(f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}.")
