@@ -101,6 +101,12 @@ class UpdateShares(Result):
         enough = np.logical_and.accumulate((self.cumulated >= 0.5)[:, ::-1], axis=1)
         return np.where(enough[:, 0], self.shares.shape[1] - enough.sum(1) + 1.0, np.nan)
 
+    @property
+    def median_half(self) -> int | None:
+        """The median of `half` over models, rounded up; None where none can be measured."""
+        finite = self.half[np.isfinite(self.half)]
+        return int(np.ceil(np.median(finite))) if len(finite) else None
+
 
 @dataclass(frozen=True, eq=False)
 class SingularValues(Result):

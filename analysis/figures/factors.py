@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
@@ -32,7 +33,7 @@ def factors(found: Mapping[str, StepFactors]) -> go.Figure:
         traces.append(style.level((0, float(each.step[-1])), 1, "nothing lost", panel))
         traces += _mark(cell, each, panel)
         layout[f"xaxis{panel}"] = {"range": [-0.5, each.step[-1] + 0.5]}
-        layout[f"yaxis{panel}"] = {"type": "log", "nticks": 4, "title": {"text": "factor"}, "exponentformat": "power"}
+        layout[f"yaxis{panel}"] = _axis(each) | {"title": {"text": f"{cell.upper()}: factor"}}
         more = _reads(each, panel)
         notes += more[0]
         lines += more[1]
@@ -41,9 +42,22 @@ def factors(found: Mapping[str, StepFactors]) -> go.Figure:
         style.key("whole step", width=3), style.key("gates (RNN: activation)", "dash", 2),
         style.key("recurrent weights", "dot", 2),
     ]  # fmt: skip
-    grid = style.panels(count, titles=tuple(map(str.upper, found)), vertical_spacing=GAP / height if count > 1 else 0.1)
-    own = {"annotations": [*grid["annotations"], *notes], "shapes": lines, "margin": {"t": 76}}
+    grid = style.panels(count, vertical_spacing=GAP / height if count > 1 else 0.1)
+    own = {"annotations": notes, "shapes": lines, "margin": {"t": 70}, "legend": {"y": 1 + 24 / height}}
     return style.figure([*keys, *traces], grid, layout, own, height=height + AROUND)
+
+
+def _axis(found: StepFactors) -> style.Layout:
+    """Return a log axis with room below for the mark's text, and few labels."""
+    values = np.concatenate([style.drawable(getattr(found, part)) for part in PARTS] + [np.ones(1)])
+    low, high = np.log10([np.nanmin(values), np.nanmax(values)])
+    span = max(high - low, 0.3)
+    low, high = low - 0.25 * span, high + 0.1 * span
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    decades = [10.0**power for power in powers]
+    ticks = decades if span > 2 else [value * part for value in decades for part in (1, 2, 5)]
+    ticks = ticks[:: max(1, len(decades) // 5)] if span > 2 else ticks
+    return style.log_axis(low, high) | {"tickvals": ticks, "ticktext": [f"×{tick:.3g}" for tick in ticks]}
 
 
 def _look(cell: str, found: StepFactors, part: str) -> style.Layout:
@@ -65,7 +79,7 @@ def _mark(cell: str, found: StepFactors, panel: str) -> list[go.Scatter]:
     return [
         go.Scatter(
             x=[found.step[found.lost]], y=[left], name=f"{cell.upper()} most is lost", mode="markers+text",
-            text=[f"most is lost: ×{format_number(left)}"], textposition="middle right" if early else "middle left",
+            text=[f"most is lost: ×{format_number(left)}"], textposition="bottom right" if early else "bottom left",
             marker={"color": style.CHOSEN, "size": 11, "line": {"color": "white", "width": 1.5}}, cliponaxis=False,
             textfont={"color": style.CHOSEN, "size": 13}, showlegend=False, hoverinfo="skip",
             xaxis=f"x{panel}", yaxis=f"y{panel}",

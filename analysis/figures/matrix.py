@@ -9,7 +9,8 @@ from analysis.figures import style
 from analysis.figures.spectrum import colour_axis, matrix_map
 from analysis.reasons import GradientMatrix
 
-SIDE = "state at time step"
+BELOW = 116  # pixels below the panels, for the colour bar
+FEW = {"tickvals": [-4, 0, 4], "ticktext": ["≤ 1e-4", "1", "≥ 1e4"]}  # so that they fit on a phone
 
 
 def matrices(
@@ -40,7 +41,7 @@ def matrices(
         ends = [matrix.positions[0] - 0.5, matrix.positions[-1] + 0.5]
         layout[f"xaxis{above}"] = {"range": ends, "showgrid": False, "showticklabels": False}
         layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6}
-        layout[f"xaxis{below}"] = {"range": ends, "nticks": 5, "title": {"text": SIDE, "standoff": 8}}
+        layout[f"xaxis{below}"] = {"range": ends, "nticks": 4}
         layout[f"yaxis{below}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": below == numbers[count]}
     layout["yaxis"] |= {"title": {"text": "loss at time step"}}
     layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
@@ -51,9 +52,26 @@ def matrices(
         vertical_spacing=0.05,
     )  # fmt: skip
     bar = {"orientation": "h", "thickness": 10, "len": 0.7, "x": 0.5, "y": 0, "yref": "container", "yanchor": "bottom"}
-    bar |= {"outlinewidth": 0, "title": {"text": "share of the gradient at its own time step", "side": "top"}}
-    own = {"hovermode": "closest", "coloraxis": colour_axis(bar), "margin": {"b": 120, "t": 56}}
-    return style.figure(traces, grid, layout, own | {"legend": {"y": 1.05}}, height=height)
+    notes = [
+        _below("state at time step", -24, 14),
+        _below("× the gradient at the loss's own time step", 54 - BELOW, 12),
+    ]
+    own = {
+        "hovermode": "closest",
+        "coloraxis": colour_axis(bar | {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW),
+        "annotations": [*grid["annotations"], *notes],
+        "margin": {"b": BELOW, "t": 56},
+        "legend": {"y": 1.05},
+    }
+    return style.figure(traces, grid, layout, own, height=height)
+
+
+def _below(text: str, shift: int, size: int) -> style.Layout:
+    """Return a line of text in the middle below all panels, so many pixels above their lower end."""
+    return {
+        "text": text, "x": 0.5, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "top",
+        "yshift": shift, "showarrow": False, "font": {"size": size},
+    }  # fmt: skip
 
 
 def _curve(name: str, matrix: GradientMatrix, line: style.Layout, panel: str) -> go.Scatter:

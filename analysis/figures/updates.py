@@ -44,10 +44,8 @@ def updates(
     traces.append(style.level((1, longest), 0.5, "half"))
     for cell, found in now.items():
         median = finite_median(found.cumulated.T)
-        half = finite_median(found.half)
-        if np.isfinite(half):
-            at = int(half) - 1
-            traces.append(style.dot(cell, at + 1, float(median[at]), f"{cell.upper()} half", cell))
+        if half := found.median_half:
+            traces.append(style.dot(cell, half, float(median[half - 1]), f"{cell.upper()} half", cell))
     return style.figure(
         traces,
         {

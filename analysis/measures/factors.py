@@ -6,6 +6,7 @@ import numpy as np
 
 from analysis.engine.norms import norm
 from analysis.experiment import Experiment
+from analysis.measures.decay import loss_step_by_sample
 from analysis.measures.gate_reading import record_examples
 from analysis.reasons import StepFactors
 from analysis.results import SMALLEST, Tape
@@ -35,11 +36,9 @@ def step_factors(
     Raises:
         ValueError: where the loss reads several steps, or a cell has neither a gate that keeps nor a known activation.
     """
-    if len(tape.loss_steps) != 1:
-        raise ValueError(f"the loss reads {len(tape.loss_steps)} steps: expected one, record with at=-1")
     if tape.keep_gate is None and tape.activation not in SLOPES:
         raise ValueError(f"a tape of {tape.model}: expected one with a gate that keeps, or a known activation")
-    last = int(tape.lengths[sample]) - (tape.hidden.shape[2] - tape.loss_steps[0])
+    last = int(loss_step_by_sample(tape)[sample])
     place = (model, -1, slice(last + 1), sample)
     gradient = (tape.hidden_grad if tape.cell_grad is None else tape.cell_grad)[place]  # (T, H)
     if tape.keep_gate is None:

@@ -155,13 +155,18 @@ def measure_exponents(experiment: Experiment, trained: Trained = None) -> Spectr
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
-    N = experiment.hidden_size * experiment.layers * (1 + (experiment.cell == "lstm"))
+    N = count_exponents(experiment)
     T = min(experiment.task_length, LONGEST)
     count = max(1, min(N, int((SPECTRUM_WORK / (T * N)) ** 0.5)))
     runs = max(1, int(SPECTRUM_WORK / (T * N * count * count)))
     models = min(experiment.seeds, runs)
     window = run_window(experiment, trained, LONGEST, models, min(SEQUENCES, max(1, runs // models)))
     return exponents_of_run(window.unroll, count)
+
+
+def count_exponents(experiment: Experiment) -> int:
+    """Return how many Lyapunov exponents a model has: one for each number that a time step hands on."""
+    return experiment.hidden_size * experiment.layers * (1 + (experiment.cell == "lstm"))
 
 
 def measure_singular_values(experiment: Experiment, trained: Trained = None) -> SingularValues:
@@ -173,11 +178,12 @@ def measure_singular_values(experiment: Experiment, trained: Trained = None) -> 
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
     cube = experiment.hidden_size**3
-    steps = max(SHORTEST, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / cube)))
-    samples = max(1, min(4, int(SPECTRUM_WORK / (steps + 4 * DISTANCES) / cube)))
+    count = max(3, min(DISTANCES, int(SPECTRUM_WORK / 12 / cube)))
+    steps = max(SHORTEST, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / 3 / cube)))
+    samples = max(1, min(4, int(SPECTRUM_WORK / (steps + 4 * count) / cube)))
     window = run_window(experiment, trained, steps, 1, samples)
     T = window.unroll.T
-    distance = np.unique(np.linspace(0, T - 1, min(T, DISTANCES)).round().astype(int))
+    distance = np.unique(np.linspace(0, T - 1, min(T, count)).round().astype(int))
     return SingularValues(distance, singular_values_of_run(window.unroll, distance.tolist()))
 
 

@@ -34,8 +34,7 @@ def updates_csv(now: Mapping[str, UpdateShares], before: Mapping[str, UpdateShar
     """Write shares of the update, a row for each model and distance."""
     return csv_table(
         *(
-            names
-            | {"model": model, "distance": np.arange(len(shares)), "share": shares, "cumulated": np.cumsum(shares)}
+            names | {"model": model, "distance": np.arange(len(own)), "share": own, "cumulated": np.cumsum(own)}
             for names, found in _phases(now, before)
             for model, own in enumerate(found.shares)
         )

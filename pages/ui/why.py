@@ -49,7 +49,8 @@ READ_EXPONENTS = (
 )
 READ_FAN = (
     "The same along the way back to one memory state: by what a gradient is multiplied in each direction (the singular "
-    "values of the Jacobian). Lines that fall together: all directions die together; a line that stays: one survives."
+    "values of the Jacobian). Lines that fall together: all directions die together; a line that stays: one survives, "
+    "and carries a gradient where the loss has a part along it."
 )
 READ_FACTORS = (
     "From right to left, as the gradient goes: what each time step leaves of it is the gates' part (in the RNN that of "

@@ -1,7 +1,7 @@
 import pytest
 
 from pages.ui import why
-from tests.helpers.app import SMALL, charts, fine, trained
+from tests.helpers.app import SMALL, charts, fine
 from tests.helpers.links import opened
 
 PAGE = "pages/understand/why.py"

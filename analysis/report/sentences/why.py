@@ -39,16 +39,12 @@ def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = 
     """Say from how many of the last time steps half of the update comes, with the range over seeds."""
     parts: list[str] = []
     for cell, update in found.items():
-        halves = update.half[np.isfinite(update.half)]
-        if len(halves):
-            low, high = int(halves.min()), int(halves.max())
+        if count := update.median_half:
+            low, high = int(np.nanmin(update.half)), int(np.nanmax(update.half))
             seeds = f" (seeds: {low} to {high})" if low < high else ""
-            count = int(np.ceil(np.median(halves)))
-            named = format_steps(count) if not parts else str(count)
-            parts.append(f"{named} in the {cell_with_state(cell, states or {})}{seeds}")
-    if not parts:
-        return ""
-    return f"Half of the update of the recurrent weights comes from the last {join_words(parts)}."
+            last = ("time step" if count == 1 else format_steps(count)) if not parts else "one" if count == 1 else count
+            parts.append(f"the last {last} in the {cell_with_state(cell, states or {})}{seeds}")
+    return f"Half of the update of the recurrent weights comes from {join_words(parts)}." if parts else ""
 
 
 def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = None) -> str:
@@ -77,7 +73,9 @@ def directions_sentence(found: Mapping[str, SingularValues], states: States | No
         alive = int((last >= THRESHOLD).sum())
         back = format_steps(float(each.distance[-1]))
         if alive:
-            parts.append(f"{name}: {back} back, {alive} of {H} directions still keep {share} or more.")
+            parts.append(
+                f"{name}: {back} back, {alive} of {H} directions still keep{'s' * (alive == 1)} {share} or more."
+            )
         else:
             gone = float(each.distance[int(np.argmax((each.values < THRESHOLD).all(axis=1)))])
             parts.append(f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}.")
@@ -88,15 +86,16 @@ def factors_sentence(cell: str, found: StepFactors, states: States | None = None
     """Say at which time step most is lost and to what, and what gates and weights make of the gradient in all."""
     if found.lost is None:
         return ""
-    step, number = found.lost, format_number
-    name = cell_with_state(cell, states or {})
-    parts = (
-        f"×{number(found.whole[step])}, of which the {found.through} ×{number(found.gates[step])} "
-        f"and the recurrent weights ×{number(found.weights[step])}"
-    )
     there = np.isfinite(found.whole) & (found.whole > 0)
-    mean = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
+    average = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
+    worst = [float(part[found.lost]) for part in (found.whole, found.gates, found.weights)]
     return (
-        f"{name}: most is lost at time step {found.step[step]}: {parts}. On average over its {there.sum()} steps, "
-        f"×{number(mean[0])} = ×{number(mean[1])} ({found.through}) · ×{number(mean[2])} (weights)."
+        f"{cell_with_state(cell, states or {})}: on average, a time step leaves {_split(average, found.through)}. "
+        f"Most is lost at time step {found.step[found.lost]}, which leaves {_split(worst, found.through)}."
     )
+
+
+def _split(parts: list[float], through: str) -> str:
+    """Return a factor and its two parts: "×0.5: ×0.4 by the forget gate, ×1.25 by the recurrent weights"."""
+    whole, gates, weights = map(format_number, parts)
+    return f"×{whole}: ×{gates} by the {through}, ×{weights} by the recurrent weights"
