@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analysis.experiment import Experiment
-from analysis.results import Decay, Result, axes
+from analysis.results import Decay, Result, axes, finite_median
 
 Value = str | int | float | None  # of a setting
 EXPLODES = 10.0  # times as large as at distance 0: a gradient that grows by more over a sequence is no help
@@ -180,6 +180,21 @@ class Advice(Result):
                 if setting != "length" and trial.counts and _reach(trial) > furthest:
                     found, furthest = (setting, value), _reach(trial)
         return found
+
+    @property
+    def cheapest(self) -> tuple[str, Value] | None:
+        """The one change that reaches as far as the best at the lowest price; None where that is the best itself."""
+        if self.best is None:
+            return None
+        best = self.trials[self.best[0]][self.best[1]]
+        as_far = {
+            (setting, value): float(finite_median(trial.price))
+            for setting, by_value in self.trials.items()
+            for value, trial in by_value.items()
+            if setting != "length" and trial.counts and trial.decay.horizon >= best.decay.horizon
+        }
+        cheapest = min(as_far, key=as_far.__getitem__)
+        return None if cheapest == self.best else cheapest
 
 
 def _reach(trial: Trial) -> tuple[float, float]:

@@ -73,9 +73,16 @@ def try_setting(
         measured: measures one experiment.
 
     Raises:
-        ValueError, ModuleNotFoundError: where the task can't be built.
+        ValueError, ModuleNotFoundError: where the present task can't be built.
     """
-    return {value: measured(each) for value, each in variations(experiment, setting).items()}
+    trials = {}
+    for value, each in variations(experiment, setting).items():
+        try:
+            trials[value] = measured(each)
+        except ValueError:  # a text that is too short for the length
+            if each == experiment:
+                raise
+    return trials
 
 
 def advise(experiment: Experiment, on_progress: Callable[[float], None] = lambda share: None) -> Advice:

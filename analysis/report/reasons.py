@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from analysis.reasons import Change, Prediction
+import numpy as np
+
+from analysis.reasons import Advice, Change, Prediction
 from analysis.report.tables import csv_table
 
 
@@ -45,5 +47,26 @@ def changes_csv(now: Mapping[str, Change], before: Mapping[str, Change]) -> str:
                 "right": change.right,
             }
             for cell, phase, change in phases
+        )
+    )
+
+
+def trials_csv(advices: Mapping[str, Advice]) -> str:
+    """Write what each cell's horizon and price would be with one setting changed as CSV, a row for each model."""
+    return csv_table(
+        *(
+            {
+                "cell": cell,
+                "setting": setting,
+                "value": "unset" if value is None else value,
+                "seed": trial.experiment.seed + np.arange(len(trial.price)),
+                "horizon": trial.decay.horizons,
+                "furthest": trial.decay.furthest,
+                "left_at_furthest": trial.decay.relatives[:, -1],
+                "price": trial.price,
+            }
+            for cell, advice in advices.items()
+            for setting, by_value in advice.trials.items()
+            for value, trial in by_value.items()
         )
     )

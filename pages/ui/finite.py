@@ -14,9 +14,10 @@ from pages.ui.why import Subject
 READ_CHANGES = (
     "Thick: one input is replaced by another; how far the last memory state moves, as a share of its own size, median "
     "and nine of ten sequences. Thin: an infinitely small part of that same change, scaled up again, so the gradient "
-    "along it (Gradient decay shows that of the memory state at each time step instead). In a linear network both are one line. Where the thick line stays and the thin one falls, the network "
-    "has latched: it stores what small changes no longer move (Bengio, Simard and Frasconi 1994). A state that moves "
-    "is memory only where the answers below follow."
+    "along it (Gradient decay shows that of the memory state at each time step instead). In a linear network both are "
+    "one line. Where the thick line stays and the thin one falls, the network has latched: it stores what small "
+    "changes no longer move (Bengio, Simard and Frasconi 1994). A state that moves is memory only where the answers "
+    "below follow."
 )
 
 

@@ -2,9 +2,13 @@
 
 import streamlit as st
 
-from pages.ui import controls, export, finite, layout, sidebar, training, why
+from pages.ui import advice, controls, export, finite, layout, sidebar, training, why
 
-VIEWS = {**why.VIEWS, "Memory beyond the gradient": finite.show_changes}
+VIEWS = {
+    **why.VIEWS,
+    "Memory beyond the gradient": finite.show_changes,
+    "What would make it remember": advice.show_advice,
+}
 
 layout.title(
     "Why does it forget?",
