@@ -173,13 +173,14 @@ class Advice(Result):
         Of those that reach the same distance, the one whose gradient at the furthest is most like that at distance 0.
         A longer task is no way to remember, and a gradient that explodes is no help.
         """
-        found: tuple[str, Value] | None = None
-        furthest = _reach(self.now) if self.now.counts else (-1.0, -np.inf)
-        for setting, by_value in self.trials.items():
-            for value, trial in by_value.items():
-                if setting != "length" and trial.counts and _reach(trial) > furthest:
-                    found, furthest = (setting, value), _reach(trial)
-        return found
+        needed = self.now.decay.horizon if self.now.counts else -1.0
+        further = {
+            (setting, value): _reach(trial)
+            for setting, by_value in self.trials.items()
+            for value, trial in by_value.items()
+            if setting != "length" and trial.counts and trial.decay.horizon > needed
+        }
+        return max(further, key=further.__getitem__, default=None)
 
     @property
     def cheapest(self) -> tuple[str, Value] | None:

@@ -39,11 +39,14 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
             reach, now = describe_trial(advice.trials[setting][value]), describe_trial(advice.now)
             change = f"{describe_change(setting, value)} (horizon {reach} instead of {now})"
             changes.setdefault(change, []).append(cell)
-    none = [cell for cell, advice in advices.items() if not advice.best]
+    whole = [cell for cell, advice in advices.items() if not advice.best and advice.now.decay.censored]
+    none = [cell for cell, advice in advices.items() if not advice.best and cell not in whole]
     said = []
     if changes:
         parts = [f"in {the_cells(cells)} {change}" for change, cells in changes.items()]
         said.append(f"What would help most before training: {join_words(parts)}.")
+    if whole:
+        said.append(f"In {the_cells(whole)} the gradient reaches over the whole sequence already: try a longer one.")
     if none:
         said.append(f"In {the_cells(none)} no single change tried here reaches further.")
     return " ".join(said)
