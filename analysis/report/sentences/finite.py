@@ -60,6 +60,8 @@ def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str
     if kind == UNKNOWN:
         return f"{name}: not measurable, its states or gradients leave the finite range."
     back = format_steps(change.distance[-1])
+    if change.state_high[-1] == 0:
+        return f"{name}: another {change.what} {back} back moves the last memory state by less than rounding errors."
     numbers = (
         f"{name}: another {change.what} {back} back moves the last memory state by {format_number(change.state[-1])} "
         f"of its size ({format_number(change.state_low[-1])} to {format_number(change.state_high[-1])} in nine of ten "

@@ -28,6 +28,7 @@ CASES = [
     (change(1e-3, 1e-6, right=0.2, state_high=ONE), "scrambled", "in nine of ten sequences"),
     (change(1.4, 0.01, np.nan, np.nan), "outlasts", "100 % of the answers change"),
     (change(1.4, 0.01, np.nan, np.nan, answer=0 * ONE), "scrambled", "0 % of the answers change"),
+    (change(0.0, 1e-20, right=0.1), "fades", "by less than rounding errors"),
     (change(1e-6, 1e-6, np.nan, np.nan, classes=False), "fades", "the answer changes by 1"),
 ]
 
