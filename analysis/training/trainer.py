@@ -11,6 +11,7 @@ from torch import Tensor
 from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad, evaluate, readout
+from analysis.engine.overflow import overflow_back, overflow_forward
 from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.memory import memory_curve
@@ -269,11 +270,19 @@ class Trainer:
         return clipped
 
     def _end_where_not_finite(self, **values: Tensor) -> None:
-        """Record every model as diverged that has a value (S, ...) which is not finite."""
+        """Record every model as diverged that has a value (S, ...) which is not finite, with where it began."""
         for what, of_model in values.items():
             for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
                 if model not in self.dead:
-                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+                    reason = f"its {what} left the finite range{self._place(model)}"
+                    self.diverged.append(Diverged(model, self.step, reason))
+
+    def _place(self, model: int) -> str:
+        """Return the time step at which a model left the finite range in the last pass; "" if it did not."""
+        if (step := overflow_forward(self.unroll, model)) is not None:
+            return f" at time step {step + 1} of {self.unroll.T}, going forward"
+        step = overflow_back(self.unroll, model)
+        return "" if step is None else f" at time step {step + 1} of {self.unroll.T}, going back"
 
     @property
     def dead(self) -> list[int]:
