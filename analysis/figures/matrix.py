@@ -29,9 +29,7 @@ def matrices(
     traces: list[go.Heatmap | go.Scatter] = []
     layout: style.Layout = {}
     numbers = style.numbers(2 * count)
-    curves = [style.drawable(each.left) for found in (now, before or {}) for each in found.values()]
-    highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
-    bottom, top = style.log_range(highest, style.LOWEST)
+    bottom, top = _curve_range([*now.values(), *(before or {}).values()])
     for (cell, matrix), above, below in zip(now.items(), numbers[:count], numbers[count:], strict=True):
         traces.append(matrix_map(matrix.relative, matrix.positions, above))
         if before and cell in before:
@@ -56,14 +54,22 @@ def matrices(
         _below("state at time step", -24, 14),
         _below("× the gradient at the loss's own time step", 54 - BELOW, 12),
     ]
+    look = {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW
     own = {
         "hovermode": "closest",
-        "coloraxis": colour_axis(bar | {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW),
+        "coloraxis": colour_axis(bar | look),
         "annotations": [*grid["annotations"], *notes],
         "margin": {"b": BELOW, "t": 56},
         "legend": {"y": 1.05},
     }
     return style.figure(traces, grid, layout, own, height=height)
+
+
+def _curve_range(found: list[GradientMatrix]) -> list[float]:
+    """Return the range of the curves' axis, in powers of ten: 1e-8 … 3, higher where a gradient grows."""
+    curves = [style.drawable(each.left) for each in found]
+    highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
+    return style.log_range(highest, style.LOWEST)
 
 
 def _below(text: str, shift: int, size: int) -> style.Layout:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.network import embed, pieces, readout
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import GATES, Experiment
 from analysis.measures.lyapunov import exponents_of_run, singular_values_of_run
 from analysis.measures.preview import preview_sizes
@@ -95,13 +95,17 @@ def measure_matrix(experiment: Experiment, trained: Trained = None) -> GradientM
     with one_thread(), torch.no_grad():
         grads = window.loss_grads()[:, 0].mT  # (T, B, H)
         relative = matrix_of_run(window.unroll, grads, relative=True)
+    if experiment.truncate:  # no path from a loss to a state of its window leaves that window
+        windows = np.arange(window.first, window.first + len(relative)) // experiment.truncate
+        relative = np.where(windows[:, None] == windows, relative, 0)
     return GradientMatrix(window.first, relative, diagonal_means(relative))
 
 
 def diagonal_means(relative: np.ndarray) -> np.ndarray:
     """Return the geometric mean of each diagonal of a matrix (T, T) by distance, (T,), of what can be measured of it.
 
-    It is the mean of logarithms, as a picture's colours are. What is zero is left out, unless all is.
+    It is the mean of logarithms, as a picture's colours are. What is zero, as where truncation cuts the gradient, is
+    left out, unless all is.
     """
     means = np.zeros(len(relative))
     for k in range(len(relative)):
@@ -125,7 +129,7 @@ def measure_updates(experiment: Experiment, trained: Trained = None) -> UpdateSh
     """
     window = run_window(experiment, trained, None, *preview_sizes(experiment))
     with one_thread(), torch.no_grad():
-        window.unroll.backward(window.loss_grads()[-1])
+        window.unroll.backward(window.loss_grads()[-1], cuts=cuts(experiment.truncate, 0, window.unroll.T))
         return UpdateShares(update_shares(window.unroll))
 
 

@@ -20,7 +20,7 @@ from analysis.measures.gate_reading import SEQUENCES
 from analysis.report import why_tables
 from analysis.report.sentences import why as sentences
 from analysis.report.tables import Tables
-from analysis.report.wording import name_states
+from analysis.report.wording import format_steps, name_states
 from pages.ui import layout, training
 from pages.ui.untrained import measure_each
 
@@ -105,6 +105,8 @@ def show_matrices(subject: Subject) -> Tables:
     first = next(iter(subject.experiments.values()))
     cut = {cell.upper(): len(matrix.left) for cell, matrix in now.items() if matrix.first}
     shown = "".join(f" {cell}: the last {count} time steps." for cell, count in cut.items())
+    if first.truncate:
+        shown += f" Truncated: no gradient leaves a window of {format_steps(first.truncate)}, counted from the first."
     st.caption(f"{READ_MATRIX} The model with seed {first.seed}.{shown}")
     return {"matrix": partial(why_tables.matrix_csv, now, before)}
 

@@ -74,8 +74,9 @@ def test_a_matrix_is_the_gradient_of_the_answer_at_each_time_step(cell, task):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("activation", ["tanh", "relu", "identity"])
-def test_the_last_row_is_the_decay_of_that_model(cell, activation):
-    experiment = Experiment(cell=cell, activation=activation, **SMALL)
+@pytest.mark.parametrize("truncate", [None, 3])
+def test_the_last_row_is_the_decay_of_that_model(cell, activation, truncate):
+    experiment = Experiment(cell=cell, activation=activation, truncate=truncate, **SMALL)
     task = build_task(experiment)
     batch = task.measuring()
     few = type(batch)(batch.inputs[:, : why.SEQUENCES], batch.targets[: why.SEQUENCES])
@@ -101,6 +102,13 @@ def test_diagonals_of_a_linear_orthogonal_network_are_its_decay(λ):
     np.testing.assert_allclose(left, gradient_decay(unroll.tape()).relative, rtol=1e-11)
 
 
+def test_truncation_cuts_a_matrix_into_windows():
+    whole, cut = (why.measure_matrix(Experiment(cell="gru", truncate=k, **SMALL)) for k in (None, 3))
+    for t, s in np.ndindex(8, 8):
+        assert cut.relative[t, s] == (whole.relative[t, s] if t // 3 == s // 3 else 0)
+    assert (cut.left[:3] > 0).all() and (cut.left[3:] == 0).all()
+
+
 def test_a_diagonal_mean_leaves_out_what_is_zero_or_unknown():
     matrix = np.array([[1.0, 0, 0], [0.1, 1, 0], [0, np.nan, 1]])
     np.testing.assert_allclose(why.diagonal_means(matrix), [1, 0.1, 0])
@@ -118,17 +126,19 @@ def test_a_long_sequence_is_measured_at_its_end(monkeypatch):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("task", ["recall", "text"])
-def test_shares_of_an_update_are_autograds(cell, task):
+@pytest.mark.parametrize("task, truncate", [("recall", None), ("text", None), ("recall", 3)])
+def test_shares_of_an_update_are_autograds(cell, task, truncate):
     """Each time step's own weight, alike at all, gets what that step adds."""
-    experiment = Experiment(cell=cell, task=task, **SMALL)
+    experiment = Experiment(cell=cell, task=task, truncate=truncate, **SMALL)
     found = why.measure_updates(experiment)
     np.testing.assert_allclose(found.shares.sum(1), 1, rtol=1e-12)
     for model in range(2):
         built, own, module, inputs, targets = by_torch(experiment, model)
         asked = targets[-1:] if built.every_step else targets
         copies, h, c = [], *torch.zeros(2, inputs.shape[1], module.hidden_size, dtype=torch.float64)
-        for x in inputs:
+        for t, x in enumerate(inputs):
+            if truncate and t % truncate == 0:
+                h, c = h.detach(), c.detach()
             own_step = torch.nn.Module()
             for name, weight in module.named_parameters():
                 setattr(own_step, name, weight.detach().clone().requires_grad_(name == "weight_hh_l0"))

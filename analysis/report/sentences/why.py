@@ -20,8 +20,8 @@ States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
 
 def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
     """Say by what each time step multiplies the gradient on average, and what many of them leave."""
-    far = min(FAR, *(len(matrix.left) - 1 for matrix in found.values()))
-    left = {cell: float(matrix.left[far]) for cell, matrix in found.items()}
+    far = max(_reach(matrix) for matrix in found.values())
+    left = {cell: float(matrix.left[far]) for cell, matrix in found.items() if far}
     known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}
     if not known:
         return ""
@@ -33,6 +33,11 @@ def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None =
         f"On its way back the gradient is multiplied at every time step: on average by {join_words(kept)}. "
         f"{many[0].upper()}{many[1:]} {join_words(leaves)}."
     )
+
+
+def _reach(matrix: GradientMatrix) -> int:
+    """Return the furthest distance, FAR at most, at which anything is left."""
+    return int(np.flatnonzero(matrix.left[: FAR + 1] > 0).max(initial=0))
 
 
 def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = None) -> str:

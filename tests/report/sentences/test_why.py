@@ -21,6 +21,8 @@ def test_a_matrix_is_told_by_its_factor_and_what_ten_leave():
     )
     assert "Which leaves 50 %" in matrix_sentence({"rnn": matrix(0.5, T=2)})
     assert matrix_sentence({"rnn": matrix(np.nan)}) == ""
+    cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0))
+    assert "4 of them leave 6.25 %" in matrix_sentence({"rnn": cut})
     assert "LSTM" in matrix_sentence({"rnn": matrix(0.0), "lstm": matrix(0.5)})
 
 
