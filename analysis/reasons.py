@@ -149,9 +149,14 @@ class Trial(Result):
     price: np.ndarray = field(metadata=axes("S"))  # root mean square of ∂(last memory state)/∂(recurrent weights)
 
     @property
+    def left(self) -> float:
+        """What is left of the gradient at the furthest distance."""
+        return float(self.decay.relative[self.decay.furthest])
+
+    @property
     def explodes(self) -> bool:
         """Whether the gradient is more than EXPLODES times as large at the furthest distance as at distance 0."""
-        return bool(self.decay.relative[-1] > EXPLODES)
+        return self.left > EXPLODES
 
     @property
     def counts(self) -> bool:
@@ -200,5 +205,4 @@ class Advice(Result):
 
 def _reach(trial: Trial) -> tuple[float, float]:
     """Return the horizon, and how near to 1 that is which is left at the furthest distance (0 is there)."""
-    left = float(trial.decay.relative[-1])
-    return trial.decay.horizon, -abs(np.log(left)) if left > 0 else -np.inf
+    return trial.decay.horizon, -abs(np.log(trial.left)) if trial.left > 0 else -np.inf

@@ -68,7 +68,7 @@ def _numbers(trial: Trial) -> dict[str, Any]:
         "horizons": decay.horizons,
         "censored": decay.censored,
         "furthest": decay.furthest,
-        "left_at_furthest": decay.relative[-1],
+        "left_at_furthest": trial.left,
         "explodes": trial.explodes,
         "price": trial.price,
     }

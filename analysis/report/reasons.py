@@ -62,7 +62,7 @@ def trials_csv(advices: Mapping[str, Advice]) -> str:
                 "seed": trial.experiment.seed + np.arange(len(trial.price)),
                 "horizon": trial.decay.horizons,
                 "furthest": trial.decay.furthest,
-                "left_at_furthest": trial.decay.relatives[:, -1],
+                "left_at_furthest": trial.decay.relatives[:, trial.decay.furthest],
                 "price": trial.price,
             }
             for cell, advice in advices.items()

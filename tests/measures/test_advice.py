@@ -79,3 +79,9 @@ def test_the_best_reaches_furthest_without_exploding():
     assert advice.cheapest == ("gain", 1.5)
     assert Advice(farther, trials | {"gain": {1.0: farther, 1.5: far}}).best is None
     assert Advice(exploding, {"gain": {1.0: far}}).best == ("gain", 1.0)
+
+
+def test_truncation_ends_what_is_compared():
+    advice = advise(SMALL.replace(truncate=5, init="orthogonal", forget_bias=3.0))
+    assert advice.now.decay.furthest == 1 and advice.now.left > 0  # 12 steps end with a window of 2
+    assert advice.best is None

@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.experiment import SETTINGS
 from analysis.reasons import Advice, Trial, Value
-from analysis.report.wording import describe_horizon, format_number, format_range, join_words, the_cells
+from analysis.report.wording import format_horizon, format_number, format_range, join_words, the_cells
 from analysis.results import finite_median
 
 DEARER, CHEAPER = 2.0, 0.5  # times the present price: what is worth saying
@@ -26,8 +26,8 @@ def describe_change(setting: str, value: Value) -> str:
 def describe_trial(trial: Trial) -> str:
     """Return a trial's horizon in a few words: "8", "≥ 29", "explodes ×1e6"."""
     if trial.explodes:
-        return f"explodes ×{format_number(trial.decay.relative[-1])}"
-    return describe_horizon(trial.decay).partition(",")[0]
+        return f"explodes ×{format_number(trial.left)}"
+    return format_horizon(trial.decay)
 
 
 def best_sentence(advices: Mapping[str, Advice]) -> str:
@@ -46,7 +46,9 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
         parts = [f"in {the_cells(cells)} {change}" for change, cells in changes.items()]
         said.append(f"What would help most before training: {join_words(parts)}.")
     if whole:
-        said.append(f"In {the_cells(whole)} the gradient reaches over the whole sequence already: try a longer one.")
+        cut = next(iter(advices.values())).now.decay.cut is not None
+        reach = "as far as truncation lets it already" if cut else "over the whole sequence already: try a longer one"
+        said.append(f"In {the_cells(whole)} the gradient reaches {reach}.")
     if none:
         said.append(f"In {the_cells(none)} no single change tried here reaches further.")
     return " ".join(said)
@@ -61,7 +63,7 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
         return ""
     setting, value = advice.best
     trial = advice.trials[setting][value]
-    left, now = format_number(trial.decay.relative[-1]), format_number(advice.now.decay.relative[-1])
+    left, now = format_number(trial.left), format_number(advice.now.left)
     change = describe_change(setting, value)
     said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance instead of {now}."]
     said += [price_sentence(advice, trial), _cheaper(advice), _learned(advice, metrics)]

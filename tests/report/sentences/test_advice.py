@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,11 @@ def test_it_names_each_cells_best_change_with_its_horizon():
     whole = trial(2, 0.1)
     already = best_sentence({"rnn": Advice(whole, {"gain": {1.0: whole, 2.0: trial(2, 0.9)}})})
     assert already == "In the RNN the gradient reaches over the whole sequence already: try a longer one."
+    cut = replace(whole, decay=replace(whole.decay, cut=3))
+    assert (
+        best_sentence({"rnn": Advice(cut, {})})
+        == "In the RNN the gradient reaches as far as truncation lets it already."
+    )
     assert best_sentence({"rnn": EXPLODES}) == "In the RNN no single change tried here reaches further."
 
 
