@@ -38,7 +38,8 @@ def matrices(
         traces.append(_curve(cell.upper(), matrix, style.line(cell, 3), below))
         ends = [matrix.positions[0] - 0.5, matrix.positions[-1] + 0.5]
         layout[f"xaxis{above}"] = {"range": ends, "showgrid": False, "showticklabels": False}
-        layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6}
+        own_steps = not above or not np.array_equal(matrix.positions, next(iter(now.values())).positions)
+        layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6, "showticklabels": own_steps}
         layout[f"xaxis{below}"] = {"range": ends, "nticks": 4}
         layout[f"yaxis{below}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": below == numbers[count]}
     layout["yaxis"] |= {"title": {"text": "loss at time step"}}
@@ -51,8 +52,8 @@ def matrices(
     )  # fmt: skip
     bar = {"orientation": "h", "thickness": 10, "len": 0.7, "x": 0.5, "y": 0, "yref": "container", "yanchor": "bottom"}
     notes = [
-        _below("state at time step", -24, 14),
-        _below("× the gradient at the loss's own time step", 54 - BELOW, 12),
+        style.below("state at time step", -24, 14),
+        style.below("× the gradient at the loss's own time step", 54 - BELOW, 12),
     ]
     look = {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW
     own = {
@@ -70,14 +71,6 @@ def _curve_range(found: list[GradientMatrix]) -> list[float]:
     curves = [style.drawable(each.left) for each in found]
     highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
     return style.log_range(highest, style.LOWEST)
-
-
-def _below(text: str, shift: int, size: int) -> style.Layout:
-    """Return a line of text in the middle below all panels, so many pixels above their lower end."""
-    return {
-        "text": text, "x": 0.5, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "top",
-        "yshift": shift, "showarrow": False, "font": {"size": size},
-    }  # fmt: skip
 
 
 def _curve(name: str, matrix: GradientMatrix, line: style.Layout, panel: str) -> go.Scatter:

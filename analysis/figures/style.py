@@ -201,6 +201,17 @@ def label(y: float, text: str, size: int, panel: str = "", log: bool = False) ->
     }  # fmt: skip
 
 
+def below(text: str, shift: int, size: int) -> Layout:
+    """Return a line of text in the middle below all panels: a title of their x axes that fits on a phone.
+
+    `shift` is where its upper end lies, in pixels above the panels' lower end.
+    """
+    return {
+        "text": text, "x": 0.5, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "top",
+        "yshift": shift, "showarrow": False, "font": {"size": size},
+    }  # fmt: skip
+
+
 def distances(results: Iterable[Decay]) -> list[float]:
     """Return the range of an axis of distances, with a little room at both ends."""
     last = max((float(result.distance[-1]) for result in results), default=1.0)
