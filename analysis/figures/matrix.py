@@ -46,6 +46,12 @@ def matrices(
     layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
     if before:
         traces.append(style.key("before training", width=1.5, opacity=0.6))
+    return style.figure(traces, _around(now), layout, height=height)
+
+
+def _around(now: Mapping[str, GradientMatrix]) -> style.Layout:
+    """Return the panels, their titles, and what stands below them: the name of their x axis and the colour bar."""
+    count = len(now)
     grid = style.panels(
         2, count, titles=(*map(str.upper, now), *[""] * count), row_heights=(0.64, 0.36), horizontal_spacing=0.06,
         vertical_spacing=0.05,
@@ -55,15 +61,13 @@ def matrices(
         style.below("state at time step", -24, 14),
         style.below("× the gradient at the loss's own time step", 54 - BELOW, 12),
     ]
-    look = {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW
-    own = {
+    return grid | {
         "hovermode": "closest",
-        "coloraxis": colour_axis(bar | look),
+        "coloraxis": colour_axis(bar | {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW),
         "annotations": [*grid["annotations"], *notes],
         "margin": {"b": BELOW, "t": 56},
         "legend": {"y": 1.05},
     }
-    return style.figure(traces, grid, layout, own, height=height)
 
 
 def _curve_range(found: list[GradientMatrix]) -> list[float]:
