@@ -41,7 +41,7 @@ def matrices(
         own_steps = not above or not np.array_equal(matrix.positions, next(iter(now.values())).positions)
         layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6, "showticklabels": own_steps}
         layout[f"xaxis{below}"] = {"range": ends, "nticks": 4}
-        layout[f"yaxis{below}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": below == numbers[count]}
+        layout[f"yaxis{below}"] = style.decades(bottom, top) | {"showticklabels": below == numbers[count]}
     layout["yaxis"] |= {"title": {"text": "loss at time step"}}
     layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
     if before:

@@ -138,6 +138,11 @@ def log_axis(bottom: float, top: float) -> Layout:
     return {"type": "log", "range": [bottom, top], "exponentformat": "power"}
 
 
+def decades(bottom: float, top: float) -> Layout:
+    """Return a log axis between two powers of ten, with a label every second power, or fewer on a deep one."""
+    return log_axis(bottom, top) | {"dtick": 2 if top - bottom < 14 else float(np.ceil((top - bottom) / 6))}
+
+
 def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
     """Return a result's distances, or with `position` the steps of the sequence at these distances before the last."""
     return result.distance[-1] - result.distance if position else result.distance
