@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from analysis.experiment import Experiment
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
+    from analysis.measures.factors import step_factors
     from analysis.measures.gates import gate_saturation
     from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
@@ -39,6 +40,7 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "step_factors",
     "train",
     "watch",
 ]
@@ -57,6 +59,7 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "step_factors": "measures.factors",
     "train": "training.trainer",
     "watch": "models.watching",
 }

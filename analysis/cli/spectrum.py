@@ -44,7 +44,7 @@ def _describe(experiment: Experiment, exponents: Spectrum, values: SingularValue
     """Describe a spectrum: its exponents, the directions that survive, and what was left out to measure it."""
     cell, title = experiment.cell, f"{summary.experiment_title(experiment)}, untrained"
     models, count = exponents.exponents.shape
-    said = [exponents_sentence({cell: exponents}), directions_sentence({cell: values})]
+    said = [exponents_sentence({cell: exponents}), directions_sentence(cell, values)]
     lines = [line for line in said if line] or ["The states or gradients leave the finite range."]
     left_out = []
     if count < (whole := count_exponents(experiment)):

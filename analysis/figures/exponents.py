@@ -80,8 +80,9 @@ def fan(found: Mapping[str, SingularValues], *, height: int = 340) -> go.Figure:
             ),
             style.level((0, float(each.distance[-1])), THRESHOLD, "threshold", panel),
         ]  # fmt: skip
-        layout[f"xaxis{panel}"] = {"title": {"text": "time steps back"}, "nticks": 5}
-        layout[f"yaxis{panel}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": not panel}
+        layout[f"xaxis{panel}"] = {"nticks": 4}
+        layout[f"yaxis{panel}"] = style.decades(bottom, top) | {"showticklabels": not panel}
     layout["yaxis"] |= {"title": {"text": "factor on the gradient"}}
     grid = style.panels(1, len(found), titles=tuple(map(str.upper, found)), horizontal_spacing=0.06)
-    return style.figure(traces, grid, layout, {"hovermode": "closest"}, height=height)
+    notes = [*grid["annotations"], style.below("time steps back", -24, 14)]
+    return style.figure(traces, grid, layout, {"hovermode": "closest", "annotations": notes}, height=height)

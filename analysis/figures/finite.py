@@ -38,9 +38,8 @@ def changes(
             "xaxis": {"range": span},
             "xaxis2": {"title": {"text": "time steps back from the last"}, "range": span},
             "yaxis": {
-                **style.log_axis(*style.log_range(highest, style.LOWEST)),
+                **style.decades(*style.log_range(highest, style.LOWEST)),
                 "title": {"text": "move of the memory<br>÷ its size"},
-                "dtick": 2,
             },
             "yaxis2": {"title": {"text": title}, "rangemode": "tozero"},
             "annotations": _chance_label(now),

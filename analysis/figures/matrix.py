@@ -38,31 +38,36 @@ def matrices(
         traces.append(_curve(cell.upper(), matrix, style.line(cell, 3), below))
         ends = [matrix.positions[0] - 0.5, matrix.positions[-1] + 0.5]
         layout[f"xaxis{above}"] = {"range": ends, "showgrid": False, "showticklabels": False}
-        layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6}
+        own_steps = not above or not np.array_equal(matrix.positions, next(iter(now.values())).positions)
+        layout[f"yaxis{above}"] = {"range": ends[::-1], "showgrid": False, "nticks": 6, "showticklabels": own_steps}
         layout[f"xaxis{below}"] = {"range": ends, "nticks": 4}
-        layout[f"yaxis{below}"] = style.log_axis(bottom, top) | {"dtick": 2, "showticklabels": below == numbers[count]}
+        layout[f"yaxis{below}"] = style.decades(bottom, top) | {"showticklabels": below == numbers[count]}
     layout["yaxis"] |= {"title": {"text": "loss at time step"}}
     layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
     if before:
         traces.append(style.key("before training", width=1.5, opacity=0.6))
+    return style.figure(traces, _around(now), layout, height=height)
+
+
+def _around(now: Mapping[str, GradientMatrix]) -> style.Layout:
+    """Return the panels, their titles, and what stands below them: the name of their x axis and the colour bar."""
+    count = len(now)
     grid = style.panels(
         2, count, titles=(*map(str.upper, now), *[""] * count), row_heights=(0.64, 0.36), horizontal_spacing=0.06,
         vertical_spacing=0.05,
     )  # fmt: skip
     bar = {"orientation": "h", "thickness": 10, "len": 0.7, "x": 0.5, "y": 0, "yref": "container", "yanchor": "bottom"}
     notes = [
-        _below("state at time step", -24, 14),
-        _below("× the gradient at the loss's own time step", 54 - BELOW, 12),
+        style.below("state at time step", -24, 14),
+        style.below("× the gradient at the loss's own time step", 54 - BELOW, 12),
     ]
-    look = {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW
-    own = {
+    return grid | {
         "hovermode": "closest",
-        "coloraxis": colour_axis(bar | look),
+        "coloraxis": colour_axis(bar | {"outlinewidth": 0, "tickfont": {"size": 12}} | FEW),
         "annotations": [*grid["annotations"], *notes],
         "margin": {"b": BELOW, "t": 56},
         "legend": {"y": 1.05},
     }
-    return style.figure(traces, grid, layout, own, height=height)
 
 
 def _curve_range(found: list[GradientMatrix]) -> list[float]:
@@ -70,14 +75,6 @@ def _curve_range(found: list[GradientMatrix]) -> list[float]:
     curves = [style.drawable(each.left) for each in found]
     highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
     return style.log_range(highest, style.LOWEST)
-
-
-def _below(text: str, shift: int, size: int) -> style.Layout:
-    """Return a line of text in the middle below all panels, so many pixels above their lower end."""
-    return {
-        "text": text, "x": 0.5, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "top",
-        "yshift": shift, "showarrow": False, "font": {"size": size},
-    }  # fmt: skip
 
 
 def _curve(name: str, matrix: GradientMatrix, line: style.Layout, panel: str) -> go.Scatter:

@@ -59,6 +59,7 @@ READ_FACTORS = (
 SOURCES = (
     "- Exploding and vanishing gradients: Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013)\n"
     "- What each step adds to an update: Cashman, Patterson, Mosca, Watts, Robinson and Chang, *RNNbow* (2018)\n"
+    "- What longer memory costs: Zucchet and Orvieto (2024)\n"
     "- Lyapunov exponents of recurrent networks: Engelken, Wolf and Abbott (2023); Vogt, Puelma Touzel, Shlizerman "
     "and Lajoie (2022)"
 )
@@ -129,7 +130,7 @@ def show_directions(subject: Subject) -> Tables:
     subject.show("exponents", alt, lambda: exponent_figures.exponents(now, before, subject.states))
     st.caption(READ_EXPONENTS)
     values, values_before = subject.measure("singular values")
-    st.markdown(sentences.directions_sentence(values, subject.states))
+    _say_of_each(sentences.directions_sentence, values, subject.states)
     alt = "Singular values of the memory state's Jacobian, by distance"
     subject.show("directions", alt, lambda: exponent_figures.fan(values))
     st.caption(READ_FAN)
@@ -146,12 +147,17 @@ def show_factors(subject: Subject) -> Tables:
         help=f"Which of {SEQUENCES} sequences is read.",
     )  # fmt: skip
     now, before = subject.measure("factors", number)
-    lines = (sentences.factors_sentence(cell, found, subject.states) for cell, found in now.items())
-    st.markdown(layout.lines(line for line in lines if line))
+    _say_of_each(sentences.factors_sentence, now, subject.states)
     alt = "What each time step leaves of the gradient, by the gates and by the recurrent weights"
     subject.show("factors", alt, lambda: factors(now), number)
     st.caption(READ_FACTORS)
     return {"factors": partial(why_tables.factors_csv, now, before)}
+
+
+def _say_of_each(sentence: Callable[..., str], found: Mapping[str, Any], states: Mapping[str, str]) -> None:
+    """Say one sentence of each cell, where it has one, in a line each."""
+    said = [sentence(cell, each, states) for cell, each in found.items()]
+    st.markdown(layout.lines(line for line in said if line))
 
 
 VIEWS: dict[str, Callable[[Subject], Tables]] = {  # by tab, in their order

@@ -15,6 +15,8 @@ layout.title(
     "The gradient comes back through time, and every time step multiplies it. By what, and what is left?",
     "gradient",
     "vanishing gradient",
+    "horizon",
+    "price",
     "nats",
     "chrono",
     "orthogonal",

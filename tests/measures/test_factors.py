@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import Experiment, record
-from analysis.measures.factors import measure_factors, step_factors
+from analysis import Experiment, record, step_factors
+from analysis.measures.factors import measure_factors
 from tests.helpers.modules import CELLS, MODULES
 from tests.helpers.tapes import make_tape
 

@@ -66,25 +66,19 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
     return f"The direction that fades least keeps, each time step, {'; '.join(parts)}."
 
 
-def directions_sentence(found: Mapping[str, SingularValues], states: States | None = None) -> str:
+def directions_sentence(cell: str, found: SingularValues, states: States | None = None) -> str:
     """Say how many directions still carry a hundredth of the gradient at the largest distance, or when all had died."""
-    share = format_percent(THRESHOLD)
-    parts = []
-    for cell, each in found.items():
-        last, H = each.values[-1], each.values.shape[1]
-        if not np.isfinite(last).all():
-            continue
-        name = cell_with_state(cell, states or {})
-        alive = int((last >= THRESHOLD).sum())
-        back = format_steps(float(each.distance[-1]))
-        if alive:
-            parts.append(
-                f"{name}: {back} back, {alive} of {H} directions still keep{'s' * (alive == 1)} {share} or more."
-            )
-        else:
-            gone = float(each.distance[int(np.argmax((each.values < THRESHOLD).all(axis=1)))])
-            parts.append(f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}.")
-    return " ".join(parts)
+    last, H = found.values[-1], found.values.shape[1]
+    if not np.isfinite(last).all():
+        return ""
+    name, share = cell_with_state(cell, states or {}), format_percent(THRESHOLD)
+    if alive := int((last >= THRESHOLD).sum()):
+        back = format_steps(float(found.distance[-1]))
+        return (
+            f"{name}: {back} back, {alive} of {H} directions still {'keeps' if alive == 1 else 'keep'} {share} or more."
+        )
+    gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
+    return f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}."
 
 
 def factors_sentence(cell: str, found: StepFactors, states: States | None = None) -> str:

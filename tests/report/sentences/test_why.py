@@ -51,10 +51,12 @@ def test_directions_are_told_by_how_many_survive():
     alive = SingularValues(distance, np.array([[1.0, 1.0], [1.0, 0.1], [0.9, 0.001]]))
     dead = SingularValues(distance, np.array([[1.0, 1.0], [0.009, 0.001], [1e-5, 1e-9]]))
     unknown = SingularValues(distance, np.full((3, 2), np.nan))
-    assert directions_sentence({"lstm": alive, "rnn": dead, "gru": unknown}) == (
-        "LSTM: 9 time steps back, 1 of 2 directions still keeps 1 % or more. "
-        "RNN: all 2 directions die; 4 time steps back none keeps 1 %."
+    states = {"lstm": "trained"}
+    assert directions_sentence("lstm", alive, states) == (
+        "LSTM (trained): 9 time steps back, 1 of 2 directions still keeps 1 % or more."
     )
+    assert directions_sentence("rnn", dead) == "RNN: all 2 directions die; 4 time steps back none keeps 1 %."
+    assert directions_sentence("gru", unknown) == ""
 
 
 def test_factors_are_told_on_average_and_at_their_worst():
