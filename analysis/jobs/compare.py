@@ -14,7 +14,8 @@ from analysis.engine.cost import count_cost
 from analysis.experiment import METRICS, Experiment, higher_is_better
 from analysis.jobs.contests import find_contests
 from analysis.jobs.fairness import counted, describe_fairness, measure_pace, pilots, solved_models, steps_to_solve
-from analysis.jobs.sweep import Failed, sweep
+from analysis.jobs.outcome import Failed
+from analysis.jobs.sweep import sweep
 from analysis.measures.statistics import best_threshold, median_time, rank_correlation, wilson_interval
 from analysis.report.sentences.verdicts import verdicts
 from analysis.results import Run, finite_median
