@@ -291,7 +291,7 @@ def _combinations(settings: Mapping[str, Any]) -> tuple[list[Experiment], tuple[
                 left_out[str(error)] = None
                 continue
             experiments[experiment] = None
-            combination = {SETTINGS[name].label: value for name, value in zip(names, values, strict=True)}
+            combination = {SETTINGS[name].label: _short(value) for name, value in zip(names, values, strict=True)}
             left_out.update({f"{label} {combination[label]} for the {cell.upper()}": None for label in labels})
     return list(experiments), tuple(left_out)
 
@@ -306,6 +306,11 @@ def _plain(name: str, value: object) -> object:
     """Return one entry's values as plain Python; a list of one value is that value."""
     values = tuple(validated(name, each) for each in value) if _is_list(value) else (validated(name, value),)
     return values if len(values) > 1 else values[0]
+
+
+def _short(value: object) -> str:
+    """Return a value for a phrase."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _wrong(name: str, value: object) -> str:

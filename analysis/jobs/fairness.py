@@ -34,7 +34,7 @@ def measure_pace(plan: Plan) -> Plan:
 
 
 def _update_ms(experiment: Experiment) -> float:
-    """Return the milliseconds of one update of all seeds, the median of several."""
+    """Return the milliseconds of one update of all seeds: the quickest of several, which other work disturbs least."""
     with one_thread():
         trainer = Trainer(experiment, build_task(experiment))
         trainer.advance()  # prepares what later updates reuse
@@ -43,7 +43,7 @@ def _update_ms(experiment: Experiment) -> float:
             started = perf_counter()
             trainer.advance()
             times.append(perf_counter() - started)
-    return 1e3 * median(times)
+    return 1e3 * min(times)
 
 
 def equalize(plan: Plan) -> list[Experiment]:

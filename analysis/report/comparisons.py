@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.comparison import Comparison, Correlation, Row
+from analysis.comparison import PHASES, Comparison, Correlation, Row
 from analysis.report.documents import as_plain
 from analysis.report.tables import csv_table
 

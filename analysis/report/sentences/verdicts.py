@@ -13,6 +13,7 @@ from analysis.experiment import SETTINGS, Experiment
 from analysis.report.wording import format_number, format_percent, format_range, join_words
 
 PARTS = 0.5  # Youden's index from which a threshold is said to part settings
+FEWEST = 2  # settings on each side of it
 MANY = 5  # contests from which their number is said
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
@@ -225,8 +226,8 @@ def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool
 
 def _threshold_sentence(threshold: Threshold, horizon: str) -> str:
     """Say how settings below and above a horizon did."""
-    if threshold.quality < PARTS:
-        return f"No {horizon} parts the settings that solved the task from the others."
+    if threshold.quality < PARTS or min(threshold.below, threshold.above) < FEWEST:
+        return f"No {horizon} clearly parts the settings that solved the task from the others."
     if np.isfinite(threshold.horizon):
         where = f"{format_number(threshold.horizon)} of {format_number(threshold.furthest)} steps"
     else:
