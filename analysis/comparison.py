@@ -127,7 +127,8 @@ class Fairness:
     """On which terms a comparison was made."""
 
     equal: str  # one of EQUAL
-    learning_rates: dict[str, float]  # by cell; empty while they are being chosen, and where they are an axis
+    settled: bool  # whether the learning rates are chosen; until then nothing is counted
+    learning_rates: dict[str, float]  # by cell; empty until they are settled, and where they are an axis
     offered: tuple[float, ...]  # learning rates that each cell's was chosen from; empty: one for all
     pilot_seeds: int  # on which they were chosen, and which aren't counted; 0 where they weren't
     pilot_lengths: tuple[int, ...]  # of the sequences on which they were chosen

@@ -56,11 +56,10 @@ def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
     """
     by_experiment = {result.experiment: result for result in results}
     runs = [result for result in by_experiment.values() if isinstance(result, Run)]
-    fairness = describe_fairness(plan, runs)
-    settled = not pilots(plan) or bool(fairness.learning_rates)
+    fairness = describe_fairness(plan, runs, by_experiment)
     pace = plan.ms_per_step or [nan] * len(plan.experiments())
     rows = tuple(
-        _row(experiment, by_experiment.get(experiment) if settled else None, ms)
+        _row(experiment, by_experiment.get(experiment) if fairness.settled else None, ms)
         for experiment, ms in zip(counted(plan, runs), pace, strict=True)
     )
     finished = [row for row in rows if row.finished]

@@ -114,9 +114,15 @@ def equal_sizes(cells: Sequence[str], hidden_size: int, layers: int, task: Task)
 
 
 def _parameters(cell: str, layers: int, task: Task) -> np.ndarray:
-    """Return the parameters of one model by hidden size, from 1 on, (LARGEST,)."""
-    sizes = (Experiment(cell=cell, layers=layers, hidden_size=size) for size in range(1, LARGEST + 1))
-    return np.array([count_cost(experiment, task)["parameters"] for experiment in sizes])
+    """Return the parameters of one model by hidden size, from 1 on, (LARGEST,).
+
+    They are a polynomial of the second degree in the hidden size, so three counts give all.
+    """
+    one, two, three = (
+        count_cost(Experiment(cell=cell, layers=layers, hidden_size=size), task)["parameters"] for size in (1, 2, 3)
+    )
+    above = np.arange(LARGEST)
+    return one + (two - one) * above + (three - 2 * two + one) * (above * (above - 1) // 2)
 
 
 def pilots(plan: Plan) -> list[Experiment]:
@@ -219,16 +225,16 @@ def counted(plan: Plan, pilot_runs: Iterable[Run] = ()) -> list[Experiment]:
     ]
 
 
-def describe_fairness(plan: Plan, runs: Iterable[Run]) -> Fairness:
-    """Return on which terms a plan compares, as far as its runs have settled them."""
+def describe_fairness(plan: Plan, runs: Sequence[Run], tried: Iterable[Experiment]) -> Fairness:
+    """Return on which terms a plan compares, as far as runs have settled them; `tried` has also those that failed."""
     planned = pilots(plan)
-    runs = list(runs)
-    ready = {run.experiment for run in runs} >= {*planned}
+    settled = {*tried} >= {*planned}
     own = {e.cell: e.learning_rate for e in plan.experiments() if "learning_rate" not in plan.axes}
     rates = choose_rates(plan, runs) if planned else own
     return Fairness(
         equal=plan.equal,
-        learning_rates=rates if ready else {},
+        settled=settled,
+        learning_rates=rates if settled else {},
         offered=tuple(plan.learning_rates) if planned else (),
         pilot_seeds=PILOT_SEEDS if planned else 0,
         pilot_lengths=tuple(sorted({experiment.task_length for experiment in planned})),

@@ -57,18 +57,18 @@ def read_grid(path: str | Path) -> Plan:
 
 
 def parse_grid(text: str) -> Plan:
-    """Return the plan that a grid file's text describes.
+    r"""Return the plan that a grid file's text describes.
 
     Raises:
         GridError: for bad entries, all of them at once, in the order of their lines.
 
-    >>> parse_grid('[settings]\\ncell = "gru"\\nlength = [10, 20]').settings
+    >>> parse_grid('[settings]\ncell = "gru"\nlength = [10, 20]').settings
     {'cell': 'gru', 'length': (10, 20)}
     """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise GridError([_with_line_first(str(error))]) from None
+        raise GridError([_with_line_first(str(error), text)]) from None
     except RecursionError:
         raise GridError(["line 1: lists within lists within lists: expected plain lists"]) from None
     lines = _lines_of_entries(text)
@@ -78,10 +78,10 @@ def parse_grid(text: str) -> Plan:
     return Plan(_with_none(content["settings"]), **content.get("comparison", {}))
 
 
-def _with_line_first(message: str) -> str:
-    """Return tomllib's message with the line in front: "line 3: Invalid value (column 8)"."""
+def _with_line_first(message: str, text: str) -> str:
+    """Return tomllib's message on a text with the line in front: "line 3: Invalid value (column 8)"."""
     found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
-    return f"line {found[2]}: {found[1]} (column {found[3]})" if found else f"the end: {message}"
+    return f"line {found[2]}: {found[1]} (column {found[3]})" if found else f"line {text.count(chr(10)) + 1}: {message}"
 
 
 def _problems(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

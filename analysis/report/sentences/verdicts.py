@@ -50,11 +50,10 @@ def _rate_sentences(fairness: Fairness) -> Iterator[str]:
             f"from {join_words([format_number(rate) for rate in fairness.offered])}, on {fairness.pilot_seeds} seeds "
             f"that aren't counted, at length {lengths}"
         )
-        yield (
-            f"Each cell's learning rate was chosen {how}: {join_words(rates)}."
-            if rates
-            else (f"Each cell's learning rate is being chosen {how}.")
-        )
+        if fairness.settled:
+            yield f"Each cell's learning rate was chosen {how}: {join_words(rates)}."
+        else:
+            yield f"Each cell's learning rate is being chosen {how}."
     elif len({*fairness.learning_rates.values()}) == 1:
         yield f"One learning rate for all: {format_number(next(iter(fairness.learning_rates.values())))}."
 
