@@ -96,11 +96,10 @@ def _contest_sentence(comparison: Comparison, contests: Sequence[Contest]) -> st
         return f"{lead}: one seed each says little."
     if len(contests) == 1:
         return f"{lead}: {_judgement(contests[0], best, others[0])}."
-    against = [
-        f"against {_value(row.experiment, axis)} {_judgement(contest, best, row)}"
-        for contest, row in zip(contests, others, strict=True)
-    ]
-    return f"{lead}: {'; '.join(against)}."
+    against: dict[str, list[str]] = {}  # judgements, and against whom
+    for contest, row in zip(contests, others, strict=True):
+        against.setdefault(_judgement(contest, best, row), []).append(_named(row.experiment, axis))
+    return f"{lead}: {'; '.join(f'against {join_words(who)} {said}' for said, who in against.items())}."
 
 
 def _any_solved(row: Row) -> bool:

@@ -38,6 +38,14 @@ def test_three_cells_are_told_apart_one_by_one():
     )
 
 
+def test_what_holds_against_several_is_said_once():
+    (verdict,) = judged(Plan({"cell": ["rnn", "lstm", "gru"], "length": 50}), [2, 0, 0]).verdicts[:1]
+    assert verdict.endswith(
+        "LSTM in 0 of 4, GRU in 0 of 4: against LSTM and GRU with 4 seeds this may be chance (Fisher p = .43), "
+        "no clear winner; about 12 seeds each would settle it."
+    )
+
+
 def test_who_solves_it_sooner():
     plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "steps": 900})
     steps = {"lstm": 765, "gru": 225}
