@@ -60,6 +60,16 @@ def test_equal_time_is_made_of_measured_times():
     assert min(e.steps for e in equalize(timed)) == 500
 
 
+def test_what_costs_the_same_is_timed_once():
+    plan = measure_pace(Plan({"hidden_size": 4, "length": 5, "forget_bias": [None, 1, 2], "learning_rate": [0.1, 0.2]}))
+    assert len(plan.ms_per_step) == 6 and len({*plan.ms_per_step}) == 1
+
+
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_timed():
+    with pytest.raises(ValueError, match="this experiment needs about"):
+        measure_pace(Plan({"length": 100_000, "hidden_size": 512, "batch_size": 4096, "seeds": 64}))
+
+
 def test_pilots_have_seeds_of_their_own_and_the_middle_length():
     plan = Plan({"cell": CELLS, "length": [10, 20, 50], "seeds": 5, "seed": 7}, learning_rates=[0.01, 0.1])
     tried = pilots(plan)
