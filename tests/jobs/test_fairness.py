@@ -4,7 +4,6 @@ import pytest
 
 from analysis import Experiment, Plan
 from analysis.engine.cost import count_cost
-from analysis.jobs import fairness
 from analysis.jobs.fairness import choose_rates, counted, equal_sizes, equalize, measure_pace, pilots, steps_to_solve
 from analysis.tasks.registry import build_task
 from tests.helpers.comparisons import run_of
@@ -28,14 +27,6 @@ def test_the_cell_with_most_parameters_nearly_keeps_its_hidden_size():
     sizes = {e.cell: e.hidden_size for e in equalize(Plan({"cell": CELLS, "hidden_size": 64}, equal="parameters"))}
     assert abs(sizes["lstm"] - 64) <= 2
     assert sizes["lstm"] < sizes["gru"] < sizes["rnn"]
-
-
-def test_parameters_by_hidden_size_are_those_of_an_experiment():
-    task = build_task(Experiment())
-    for cell in CELLS:
-        counted_all = fairness._parameters(cell, 2, task)
-        for size in (1, 7, 512):
-            assert counted_all[size - 1] == parameters(Experiment(cell=cell, layers=2, hidden_size=size))
 
 
 def test_one_cell_keeps_its_size():
