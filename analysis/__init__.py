@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.comparison import Plan
     from analysis.experiment import Experiment
+    from analysis.jobs.compare import compare
+    from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
     from analysis.measures.factors import step_factors
@@ -27,8 +30,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 
 __all__ = [
     "Experiment",
+    "Plan",
     "activation_bounds",
     "carry_decay",
+    "compare",
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
@@ -41,13 +46,16 @@ __all__ = [
     "record",
     "record_steps",
     "step_factors",
+    "sweep",
     "train",
     "watch",
 ]
 _MODULES = {
     "Experiment": "experiment",
+    "Plan": "comparison",
     "activation_bounds": "measures.bounds",
     "carry_decay": "measures.decay",
+    "compare": "jobs.compare",
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
@@ -60,6 +68,7 @@ _MODULES = {
     "record": "models.whole",
     "record_steps": "models.steps",
     "step_factors": "measures.factors",
+    "sweep": "jobs.sweep",
     "train": "training.trainer",
     "watch": "models.watching",
 }

@@ -98,14 +98,19 @@ class UpdateShares(Result):
     @property
     def half(self) -> np.ndarray:
         """How many of the last time steps it takes until at least half of the update is there and stays, (S,)."""
-        enough = np.logical_and.accumulate((self.cumulated >= 0.5)[:, ::-1], axis=1)
-        return np.where(enough[:, 0], self.shares.shape[1] - enough.sum(1) + 1.0, np.nan)
+        return _steps_to_half(self.cumulated)
 
     @property
     def median_half(self) -> int | None:
-        """The median of `half` over models, rounded up; None where none can be measured."""
-        finite = self.half[np.isfinite(self.half)]
-        return int(np.ceil(np.median(finite))) if len(finite) else None
+        """The same of the median over models; None where it can't be measured."""
+        found = _steps_to_half(finite_median(self.cumulated.T)[None])[0]
+        return int(found) if np.isfinite(found) else None
+
+
+def _steps_to_half(cumulated: np.ndarray) -> np.ndarray:
+    """Return for curves (N, T) how many steps it takes to reach a half for good, (N,); NaN where they end below."""
+    stays = np.logical_and.accumulate((cumulated >= 0.5)[:, ::-1], axis=1)
+    return np.where(stays[:, 0], cumulated.shape[1] - stays.sum(1) + 1.0, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from analysis.cli.arguments import experiment_from
 from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, writable_targets, write_outcome
 from analysis.engine.cost import require_memory
 from analysis.experiment import Experiment
-from analysis.measures.why import count_exponents, measure_exponents, measure_singular_values
+from analysis.measures.why import measure_exponents, measure_singular_values
 from analysis.reasons import SingularValues, Spectrum
 from analysis.report import documents, export
 from analysis.report.commands import repeat_command
-from analysis.report.sentences.why import directions_sentence, exponents_sentence
+from analysis.report.sentences.why import directions_sentence, exponents_sentence, left_out_of_spectrum
 from analysis.results import versions
 from analysis.tasks.registry import build_task
 
@@ -43,18 +43,10 @@ def spectrum_outcome(experiment: Experiment) -> Outcome:
 def _describe(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
     """Describe a spectrum: its exponents, the directions that survive, and what was left out to measure it."""
     cell, title = experiment.cell, f"{summary.experiment_title(experiment)}, untrained"
-    models, count = exponents.exponents.shape
     said = [exponents_sentence({cell: exponents}), directions_sentence(cell, values)]
     lines = [line for line in said if line] or ["The states or gradients leave the finite range."]
-    left_out = []
-    if count < (whole := count_exponents(experiment)):
-        left_out.append(f"the {count} largest of {whole} exponents")
-    if models < experiment.seeds:
-        left_out.append(f"{models} of {experiment.seeds} seeds")
-    if (steps := int(values.distance[-1]) + 1) < experiment.task_length:
-        left_out.append(f"singular values over the last {steps} time steps")
-    if left_out:
-        lines.append(f"Measured: {', '.join(left_out)}.")
+    if left_out := left_out_of_spectrum(experiment, exponents, values):
+        lines.append(f"Measured: {left_out}.")
     return "\n".join([f"{title}:", *lines])
 
 

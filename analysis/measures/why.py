@@ -159,18 +159,13 @@ def measure_exponents(experiment: Experiment, trained: Trained = None) -> Spectr
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
-    N = count_exponents(experiment)
+    N = experiment.hidden_size * experiment.layers * (1 + (experiment.cell == "lstm"))
     T = min(experiment.task_length, LONGEST)
     count = max(1, min(N, int((SPECTRUM_WORK / (T * N)) ** 0.5)))
     runs = max(1, int(SPECTRUM_WORK / (T * N * count * count)))
     models = min(experiment.seeds, runs)
     window = run_window(experiment, trained, LONGEST, models, min(SEQUENCES, max(1, runs // models)))
     return exponents_of_run(window.unroll, count)
-
-
-def count_exponents(experiment: Experiment) -> int:
-    """Return how many Lyapunov exponents a model has: one for each number that a time step hands on."""
-    return experiment.hidden_size * experiment.layers * (1 + (experiment.cell == "lstm"))
 
 
 def measure_singular_values(experiment: Experiment, trained: Trained = None) -> SingularValues:

@@ -22,7 +22,7 @@ from analysis.report.sentences import why as sentences
 from analysis.report.tables import Tables
 from analysis.report.wording import format_steps, name_states
 from pages.ui import layout, training
-from pages.ui.untrained import measure_each
+from pages.ui.untrained import measure_each, mention_sizes
 
 MEASURES: dict[str, Callable[..., Any]] = {
     "matrix": measures.measure_matrix,
@@ -119,6 +119,7 @@ def show_updates(subject: Subject) -> Tables:
     alt = "Share of the update by how many of the last time steps are counted"
     subject.show("updates", alt, lambda: updates(now, before, subject.states))
     st.caption(READ_UPDATES)
+    mention_sizes(subject.experiments)
     return {"updates": partial(why_tables.updates_csv, now, before)}
 
 
@@ -133,7 +134,12 @@ def show_directions(subject: Subject) -> Tables:
     _say_of_each(sentences.directions_sentence, values, subject.states)
     alt = "Singular values of the memory state's Jacobian, by distance"
     subject.show("directions", alt, lambda: exponent_figures.fan(values))
-    st.caption(READ_FAN)
+    left_out = {
+        cell.upper(): sentences.left_out_of_spectrum(each, now[cell], values[cell])
+        for cell, each in subject.experiments.items()
+    }
+    cut = "".join(f" {cell}: {said}." for cell, said in left_out.items() if said)
+    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut))
     return {
         "exponents": partial(why_tables.exponents_csv, now, before),
         "directions": partial(why_tables.singular_values_csv, values, values_before),

@@ -83,6 +83,16 @@ def test_what_leaves_the_finite_range_is_left_out():
         assert charts(at)
 
 
+def test_what_a_large_model_leaves_out_is_said(monkeypatch):
+    monkeypatch.setattr(measures, "SPECTRUM_WORK", 6 * 4 * 2.0**2)
+    monkeypatch.setattr(measures, "SHORTEST", 3)
+    monkeypatch.setattr(measures, "MATRIX_WORK", 10)
+    settings = SMALL | {"seed": 7, "seeds": 3}  # measured by no other test
+    said = texts(fine(opened(PAGE, **settings, cells="GRU", why_tab="Which directions survive")))
+    assert "GRU: the last 3 time steps." in said
+    assert "GRU: the 2 largest of 4 exponents, 1 of 3 seeds, singular values over the last 3 time steps." in said
+
+
 def test_a_task_that_cannot_be_built_says_why(monkeypatch):
     load_digits.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn", None)

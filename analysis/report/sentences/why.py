@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from analysis.experiment import Experiment
 from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
 from analysis.report.wording import (
     cell_with_state,
@@ -79,6 +80,19 @@ def directions_sentence(cell: str, found: SingularValues, states: States | None 
         )
     gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
     return f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}."
+
+
+def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
+    """Say of what a large model's spectrum was measured, if not of all: "the 139 largest of 512 exponents"."""
+    models, count = exponents.exponents.shape
+    whole = experiment.hidden_size * experiment.layers * (2 if experiment.cell == "lstm" else 1)
+    steps = int(values.distance[-1]) + 1
+    said = [
+        f"the {count} largest of {whole} exponents" * (count < whole),
+        f"{models} of {experiment.seeds} seeds" * (models < experiment.seeds),
+        f"singular values over the last {steps} time steps" * (steps < experiment.task_length),
+    ]
+    return ", ".join(filter(None, said))
 
 
 def factors_sentence(cell: str, found: StepFactors, states: States | None = None) -> str:
