@@ -24,7 +24,9 @@ def describe_change(setting: str, value: Value) -> str:
 
 
 def describe_trial(trial: Trial) -> str:
-    """Return a trial's horizon in a few words: "8", "≥ 29", "explodes ×1e6"."""
+    """Return a trial's horizon in a few words: "8", "≥ 29", "explodes ×1e6", "is not measurable"."""
+    if not np.isfinite(trial.decay.horizon):
+        return "is not measurable"
     if trial.explodes:
         return f"explodes ×{format_number(trial.left)}"
     return format_horizon(trial.decay)
@@ -37,7 +39,8 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
         if advice.best:
             setting, value = advice.best
             reach, now = describe_trial(advice.trials[setting][value]), describe_trial(advice.now)
-            change = f"{describe_change(setting, value)} (horizon {reach} instead of {now})"
+            than = f" instead of {now}" if advice.now.counts else f"; now the gradient {now}"
+            change = f"{describe_change(setting, value)} (horizon {reach}{than})"
             changes.setdefault(change, []).append(cell)
     whole = [cell for cell, advice in advices.items() if not advice.best and advice.now.decay.censored]
     none = [cell for cell, advice in advices.items() if not advice.best and cell not in whole]
@@ -63,9 +66,9 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
         return ""
     setting, value = advice.best
     trial = advice.trials[setting][value]
-    left, now = format_number(trial.left), format_number(advice.now.left)
-    change = describe_change(setting, value)
-    said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance instead of {now}."]
+    than = f" instead of {format_number(advice.now.left)}" if np.isfinite(advice.now.left) else ""
+    left, change = format_number(trial.left), describe_change(setting, value)
+    said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance{than}."]
     said += [price_sentence(advice, trial), _cheaper(advice), _learned(advice, metrics)]
     return " ".join(filter(None, said))
 

@@ -21,6 +21,11 @@ def test_it_names_each_cells_best_change_with_its_horizon():
         "forget bias 3 (horizon ≥ 2 instead of 1). In the GRU no single change tried here reaches further."
     )
     assert best_sentence({"rnn": DEAR, "gru": DEAR}).count("gain 2") == 1
+    wild = Advice(trial(2, 1e6), {"gain": {1.0: trial(2, 0.9)}})
+    assert "gain 1 (horizon ≥ 2; now the gradient explodes ×1e6)." in best_sentence({"rnn": wild})
+    lost = Advice(trial(np.nan, np.nan), {"gain": {1.0: trial(2, 0.9)}})
+    assert "gain 1 (horizon ≥ 2; now the gradient is not measurable)." in best_sentence({"rnn": lost})
+    assert "distance." in advice_sentence("rnn", lost, {})
     whole = trial(2, 0.1)
     already = best_sentence({"rnn": Advice(whole, {"gain": {1.0: whole, 2.0: trial(2, 0.9)}})})
     assert already == "In the RNN the gradient reaches over the whole sequence already: try a longer one."
