@@ -180,34 +180,14 @@ class Advice(Result):
     def best(self) -> tuple[str, Value] | None:
         """The one change with the longest horizon; None where no change reaches further than now.
 
-        Of those that reach the same distance, the one whose gradient at the furthest is most like that at distance 0.
-        A longer task is no way to remember, and a gradient that explodes is no help.
+        Of those that reach the same distance, the one at the lowest price. A longer task is no way to remember, and a
+        gradient that explodes is no help.
         """
         needed = self.now.decay.horizon if self.now.counts else -1.0
         further = {
-            (setting, value): _reach(trial)
+            (setting, value): (trial.decay.horizon, -float(np.nan_to_num(finite_median(trial.price), nan=np.inf)))
             for setting, by_value in self.trials.items()
             for value, trial in by_value.items()
             if setting != "length" and trial.counts and trial.decay.horizon > needed
         }
         return max(further, key=further.__getitem__, default=None)
-
-    @property
-    def cheapest(self) -> tuple[str, Value] | None:
-        """The one change that reaches as far as the best at the lowest price; None where that is the best itself."""
-        if self.best is None:
-            return None
-        best = self.trials[self.best[0]][self.best[1]]
-        as_far = {
-            (setting, value): float(finite_median(trial.price))
-            for setting, by_value in self.trials.items()
-            for value, trial in by_value.items()
-            if setting != "length" and trial.counts and trial.decay.horizon >= best.decay.horizon
-        }
-        cheapest = min(as_far, key=as_far.__getitem__)
-        return None if cheapest == self.best else cheapest
-
-
-def _reach(trial: Trial) -> tuple[float, float]:
-    """Return the horizon, and how near to 1 that is which is left at the furthest distance (0 is there)."""
-    return trial.decay.horizon, -abs(np.log(trial.left)) if trial.left > 0 else -np.inf

@@ -28,8 +28,9 @@ READ_ADVICE = (
     "its value over.** Above: the horizon, the median and the range over seeds; a cross is a gradient that explodes. "
     "Price: how much the last memory state moves with a recurrent weight (root mean square of the derivative, exact); "
     "the longer a network remembers, the more it moves with its weights, and the harder it is to train (Zucchet and "
-    "Orvieto 2024). A longer horizon is no promise that it learns: where your history has finished runs of several "
-    "values and all other settings alike, dots below say what they got."
+    "Orvieto 2024). Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise "
+    "that it learns: where your history has finished runs of several values and all other settings alike, dots below "
+    "say what they got."
 )
 
 

@@ -72,12 +72,10 @@ def trial(horizon, left, price=1.0):
 
 def test_the_best_reaches_furthest_without_exploding():
     now = trial(1, 0.001)
-    far, farther, exploding = trial(2, 0.02), trial(2, 0.9, price=5.0), trial(2, 1e3)
-    trials = {"gain": {1.0: now, 1.5: far, 2.0: farther, 3.0: exploding}, "length": {100: trial(90, 1.0)}}
-    advice = Advice(now, trials)
-    assert advice.best == ("gain", 2.0)
-    assert advice.cheapest == ("gain", 1.5)
-    assert Advice(farther, trials | {"gain": {1.0: farther, 1.5: far}}).best is None
+    far, dear, exploding = trial(2, 0.02), trial(2, 0.9, price=5.0), trial(2, 1e3, price=0.1)
+    trials = {"gain": {1.0: now, 1.5: far, 2.0: dear, 3.0: exploding}, "length": {100: trial(90, 1.0)}}
+    assert Advice(now, trials).best == ("gain", 1.5)  # as far as gain 2, at a lower price
+    assert Advice(dear, {"gain": {1.0: dear, 1.5: far}}).best is None
     assert Advice(exploding, {"gain": {1.0: far}}).best == ("gain", 1.0)
 
 

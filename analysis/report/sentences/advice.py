@@ -33,7 +33,10 @@ def describe_trial(trial: Trial) -> str:
 
 
 def best_sentence(advices: Mapping[str, Advice]) -> str:
-    """Name the single change with which each cell's gradient reaches furthest before training, with the horizon."""
+    """Name the single change with which each cell's gradient reaches furthest before training, with the horizon.
+
+    Of those that reach as far, it is the one at the lowest price.
+    """
     changes: dict[str, list[str]] = {}
     for cell, advice in advices.items():
         if advice.best:
@@ -47,7 +50,7 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
     said = []
     if changes:
         parts = [f"in {the_cells(cells)} {change}" for change, cells in changes.items()]
-        said.append(f"What would help most before training: {join_words(parts)}.")
+        said.append(f"Before training, the one change that reaches furthest: {join_words(parts)}.")
     if whole:
         cut = next(iter(advices.values())).now.decay.cut is not None
         reach = "as far as truncation lets it already" if cut else "over the whole sequence already: try a longer one"
@@ -69,7 +72,7 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
     than = f" instead of {format_number(advice.now.left)}" if np.isfinite(advice.now.left) else ""
     left, change = format_number(trial.left), describe_change(setting, value)
     said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance{than}."]
-    said += [price_sentence(advice, trial), _cheaper(advice), _learned(advice, metrics)]
+    said += [price_sentence(advice, trial), _learned(advice, metrics)]
     return " ".join(filter(None, said))
 
 
@@ -92,15 +95,6 @@ def _times(advice: Advice, trial: Trial) -> float:
     """Return a trial's price divided by the present one; NaN where that isn't known."""
     price, present = (float(finite_median(each.price)) for each in (trial, advice.now))
     return price / present if present > 0 and np.isfinite(price) else np.nan
-
-
-def _cheaper(advice: Advice) -> str:
-    """Name the change that reaches as far at the lowest price; "" where that is the best one."""
-    if advice.cheapest is None:
-        return ""
-    setting, value = advice.cheapest
-    times = format_number(_times(advice, advice.trials[setting][value]))
-    return f"As far, at the lowest price: {describe_change(setting, value)} (×{times})."
 
 
 def _learned(advice: Advice, metrics: Metrics) -> str:
