@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from analysis import experiment
-from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, TextFileError, for_cell, read_text
+from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell
+from analysis.sources import TextFileError, read_text
 
 WHOLE = "expected a whole number from"
 BAD = [

@@ -67,7 +67,7 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
     Yields:
         (S, b, O), or (S, T, b, O) where the task counts every step.
     """
-    every_step = batch.targets.dim() == 2 and not last
+    every_step = batch.every_step and not last
     for inputs in batch.inputs.split(SLICE, dim=1):
         state, outputs = None, []
         unrolls: dict[int, Unroll] = {}

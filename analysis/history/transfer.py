@@ -9,11 +9,12 @@ from pathlib import PureWindowsPath
 from secrets import token_hex
 from typing import Any
 
-from analysis.experiment import DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, read_text
+from analysis.experiment import DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment
 from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record
 from analysis.history.serialization import LARGEST, decode, encode
 from analysis.history.validation import check_record
 from analysis.results import Run
+from analysis.sources import read_text
 
 IMPORTED = "imported "  # prefix of an imported run's key; no experiment's key starts with it
 

@@ -69,7 +69,7 @@ def _window_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
     N = whole.inputs.shape[1]
     chosen = torch.linspace(0, N - 1, min(2 * SAMPLES, N)).long()
     targets = whole.targets[-1] if task.every_step else whole.targets
-    batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in lengths)
+    batches = (Batch(whole.inputs[-k:, chosen], targets[..., chosen]) for k in lengths)
     return lengths - 1, batches  # the last step alone is distance 0
 
 

@@ -5,12 +5,13 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.experiment import SETTINGS, Experiment, TextFileError
+from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
+from analysis.sources import TextFileError
 from analysis.tasks.task import MEASURED
 from pages.ui import session, sidebar
 

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
+from analysis.files.limits import LARGEST
 from analysis.models.layers import RecurrentStack
-from analysis.models.limits import LARGEST
 from analysis.models.pickles import read_pickle
 
 CASES = Path(__file__).parents[1] / "models" / "cases"
