@@ -17,6 +17,7 @@ from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_norms, decay_of_norms, gradient_norms
 from analysis.measures.gates import gate_saturation
 from analysis.results import THRESHOLD, Bounds, Decay, Measured, Saturation, Tape
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Batch, Task
 
@@ -193,6 +194,7 @@ def measure_untrained(
     Raises:
         ValueError: where the experiment needs more memory than this machine has.
     """
+    experiment = with_own_length(experiment)
     task = build_task(experiment)
     require_memory(experiment, task, training=False)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)

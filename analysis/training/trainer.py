@@ -17,6 +17,7 @@ from analysis.experiment import Experiment
 from analysis.measures.memory import memory_curve
 from analysis.measures.meter import Meter
 from analysis.results import Diverged, Measured, Result, Run, Snapshot, versions
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
 from analysis.training import optimizers
@@ -46,9 +47,9 @@ def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None
         on_snapshot: called with each `Snapshot` as it is taken: at step 0, every `snapshot_every`, and at the end.
 
     Raises:
-        ValueError: where the experiment would not fit in memory, or its text can't be used.
+        ValueError: where the experiment would not fit in memory, or its text or data can't be used.
     """
-    return resume(experiment, on_snapshot=on_snapshot)
+    return resume(with_own_length(experiment), on_snapshot=on_snapshot)
 
 
 def resume(
@@ -118,6 +119,8 @@ def _assemble_run(
         diverged=tuple(trainer.diverged),
         versions=versions(),
         text_sha256=task.text_sha256,
+        data_sha256=task.data_sha256,
+        repeating=task.repeating,
         timing={
             "seconds": trainer.elapsed,
             "ms_per_step": 1e3 * trainer.seconds / trainer.step,
