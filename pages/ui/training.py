@@ -22,6 +22,7 @@ from analysis.report.sentences.estimate import cost_sentence, progress_line, sta
 from analysis.report.sentences.training import has_not_learned, shipped_sentence
 from analysis.report.wording import join_cells, join_words
 from analysis.results import Run
+from analysis.sources import SourceError
 from analysis.tasks.registry import build_task
 from pages.ui import session, sidebar
 from pages.ui.settings import Settings
@@ -302,6 +303,8 @@ def estimate(remaining: Mapping[Experiment, int]) -> str:
     together = len(before) + len(remaining)
     try:
         seconds = [Forecast(each).seconds(step, together) for each, step in remaining.items()]
+    except SourceError:  # the page says what is wrong with its file, by the name that its user knows
+        return ""
     except (ValueError, ModuleNotFoundError) as error:
         return escape_markdown(error)
     last = max(estimate_ends([*before.values(), *seconds])[len(before) :])
