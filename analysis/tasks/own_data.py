@@ -95,8 +95,9 @@ def scale(numbers: np.ndarray, training: np.ndarray, names: Sequence[str] = ()) 
     numbers = numbers.astype(np.float64)
     if numbers.size and (largest := float(np.abs(numbers).max())) > LARGEST:
         raise UnusableError(f"a number of size {largest:.3g}: expected at most {LARGEST:g}")
-    mean, spread = numbers[training].mean(0), numbers[training].std(0)
-    spread[np.ptp(numbers[training], axis=0) == 0] = 1
+    trained = numbers[training]
+    constant = np.ptp(trained, axis=0) == 0  # whose mean and spread are rounded
+    mean, spread = np.where(constant, trained[0], trained.mean(0)), np.where(constant, 1, trained.std(0))
     scaled = (numbers - mean) / np.maximum(spread, np.finfo(np.float64).tiny)
     if (far := np.abs(scaled) > FURTHEST).any():
         row, column = np.unravel_index(far.argmax(), far.shape)

@@ -97,7 +97,7 @@ def test_an_exported_run_holds_no_path(store, run, tmp_path):
 
 @pytest.mark.parametrize("task", ["text", "words"])
 def test_an_imported_run_without_its_text_is_not_resumed(store, run, task, monkeypatch):
-    monkeypatch.setattr("analysis.experiment.Path", None)  # opens nothing
+    monkeypatch.setattr("analysis.sources.Path", None)  # opens nothing
     experiment = SMALL.replace(task=task, text_file="/etc/passwd")
     id = store.import_(encode(record_of(text_run(run, "x"), experiment=experiment, status="interrupted", run=None)))
     assert store.row(id).experiment.text_file == "passwd"

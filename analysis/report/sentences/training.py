@@ -157,6 +157,8 @@ def failure_mark(run: Run) -> str:
 
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
     """Explain what horizon and memory span are, and what the open marks of a memory's picture are."""
+    of_data = run.experiment.task == "series" and run.metric_name == "mse"
+    unit = "Mse: in variances of the data it was trained on. " if of_data else ""
     span = {
         "symbol": "the furthest distance of its training at which its accuracy is above halfway from chance to 1",
         "window": "the time steps before the last that it must see to answer better than midway between chance and its "
@@ -167,7 +169,7 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
         "window": "it starts in the middle of a sequence, as never in its training: it may depend on fewer",
     }[run.memory.kind]
     return (
-        f"Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
+        f"{unit}Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
         f"left). Memory span: how far back its answers depend on what it read, {span}."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )
