@@ -26,7 +26,8 @@ def table(rows, header=None, delimiter=","):
 
 def waves(count=80):
     """Two series over time: a year, and a wave with noise."""
-    return [(1900 + k, round(float(np.sin(k / 3) + 0.1 * numbers(count)[k]), 4)) for k in range(count)]
+    noise = numbers(count)
+    return [(1900 + k, round(float(np.sin(k / 3) + 0.1 * noise[k]), 4)) for k in range(count)]
 
 
 def changed(rows, row, column, cell):
@@ -77,7 +78,7 @@ TABLES = {  # the .csv, and what refuses it
     "header alone": (b"year,wave\n", "no row of numbers: expected a row for every step"),
 }  # fmt: skip
 ARRAYS = {  # the .npz, and what refuses it
-    "no y": (sequences(y=None), "no array y: expected x (N, T, D), y (N,) or (N, K), lengths (N,), split (N,); the last"),
+    "no y": (sequences(y=None), "no array y: expected x (N, T, D), y (N,) or (N, K), lengths (N,), split"),
     "unknown array": (sequences(length=Y), "an array 'length': expected x (N, T, D), y"),
     "x of two axes": (sequences(x=X[:, :, 0]), "x of shape (60, 6): expected (N, T, D)"),
     "one step": (sequences(x=X[:, :1]), "x of shape (60, 1, 2): expected at least 2 time steps"),
@@ -87,7 +88,7 @@ ARRAYS = {  # the .npz, and what refuses it
     "NaN answer": (sequences(y=np.where(np.arange(60) == 7, np.inf, 1.0)), "y[7] is inf: expected finite numbers"),
     "unlike counts": (sequences(y=Y[:59]), "y of shape (59,): expected (N,) or (N, K) with N = 60 as in x"),
     "one class": (sequences(y=Y * 0), "y: the part to train on has one class alone, 0: expected several; shuffle"),
-    "sorted classes": (sequences(y=np.sort(Y)), "y: the part that is held out has one class alone, 1: expected several"),
+    "sorted classes": (sequences(y=np.sort(Y)), "y: the part that is held out has one class alone, 1: expected"),
     "unseen class": (sequences(y=np.where(np.arange(60) == 59, 9, Y)),
                      "y: class 9 is held out and never trained on: shuffle the rows, or say in split"),
     "many classes": (sequences(y=np.arange(60)), "y has 60 classes in 60 rows: expected fewer, or numbers of a"),

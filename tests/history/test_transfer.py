@@ -60,6 +60,13 @@ def text_run(run, path):
     return replace(run, experiment=experiment, text_sha256="0" * 64, metric_name=name, memory=memory)
 
 
+def data_run(run, path):
+    """Make a finished run that says it forecast someone's own series."""
+    experiment, memory = SMALL.replace(task="series", length=6, data_file=path), replace(run.memory, metric_name="mse")
+    learned = {"data_sha256": "0" * 64, "repeating": 0.5}
+    return replace(run, experiment=experiment, metric_name="mse", memory=memory, **learned)
+
+
 def record_of(of, /, **changes):
     shared = {"name": "", "reason": None, "created": "2026-01-02T03:04:05+00:00", "seconds": 1.0, "versions": {}}
     whole = {"status": "finished", "experiment": of.experiment, "step": of.snapshots[-1].step}
@@ -72,11 +79,14 @@ PATHS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("make", "setting"), [(text_run, "text_file"), (data_run, "data_file")])
 @pytest.mark.parametrize("path", PATHS)
-def test_an_imported_run_keeps_no_path(store, run, path):
-    record = record_of(text_run(run, path))
+def test_an_imported_run_keeps_no_path(store, run, path, make, setting):
+    record = record_of(make(run, path))
     id = store.import_(encode(record))
-    assert store.row(id).experiment.text_file == store.load(id).experiment.text_file == PATHS[path]
+    kept = getattr(store.load(id).experiment, setting)
+    assert getattr(store.row(id).experiment, setting) == kept
+    assert kept == (setting.removesuffix("_file") if path == "/" else PATHS[path])
     assert store.import_(encode(record)) == id
     assert store.row(id).text_missing
 
@@ -95,13 +105,14 @@ def test_an_exported_run_holds_no_path(store, run, tmp_path):
     assert not store.row(id).text_missing
 
 
-@pytest.mark.parametrize("task", ["text", "words"])
-def test_an_imported_run_without_its_text_is_not_resumed(store, run, task, monkeypatch):
+@pytest.mark.parametrize("task", ["text", "words", "series"])
+def test_an_imported_run_without_its_file_is_not_resumed(store, run, task, monkeypatch):
     monkeypatch.setattr("analysis.sources.Path", None)  # opens nothing
-    experiment = SMALL.replace(task=task, text_file="/etc/passwd")
+    file, what = ("data_file", "data") if task == "series" else ("text_file", "text")
+    experiment = SMALL.replace(task=task, **{file: "/etc/passwd"})
     id = store.import_(encode(record_of(text_run(run, "x"), experiment=experiment, status="interrupted", run=None)))
-    assert store.row(id).experiment.text_file == "passwd"
-    with pytest.raises(StoreError, match="its text is not here: upload it and train again"):
+    assert getattr(store.row(id).experiment, file) == "passwd"
+    with pytest.raises(StoreError, match=f"its {what} is not here: upload it and train again"):
         store.take(id)
     assert store.row(id).status == "interrupted"
     own = store.import_(encode(record_of(run, status="interrupted", run=None)))

@@ -68,7 +68,7 @@ def test_columns_are_chosen_by_name_or_number(columns):
     names = [each.strip() for each in (columns or "year,wave").split(",")]
     places = [{"year": 0, "1": 0, "wave": 1, "2": 1}.get(name) for name in names]
     if None in places or len({*places}) < len(places):
-        with pytest.raises(UnusableError, match="no column 'nope': expected some of year, wave|column '2' is named"):
+        with pytest.raises(UnusableError, match=r"no column 'nope': expected some of year, wave|column '2' is named"):
             read_series(content, columns)
         return
     rows = np.array(waves())[:, places]

@@ -169,7 +169,7 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
         "window": "it starts in the middle of a sequence, as never in its training: it may depend on fewer",
     }[run.memory.kind]
     return (
-        f"{unit}Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
-        f"left). Memory span: how far back its answers depend on what it read, {span}."
+        f"{unit}Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the "
+        f"gradient is left). Memory span: how far back its answers depend on what it read, {span}."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )
