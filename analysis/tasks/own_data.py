@@ -4,7 +4,7 @@ All numbers are scaled: the mean of the training part becomes 0, its spread 1. T
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from analysis.files.errors import UnusableError
 FEWEST = 10  # cases to train on, and as many to be held out
 MOST_NUMBERS = 20_000_000  # of the inputs
 MOST_INPUTS = MOST_CLASSES = 1000
+LONGEST_UNLIKE = 500  # time steps, where sequences have unlike lengths
 LARGEST = 1e12  # a number's size
 FURTHEST = 1e4  # a scaled number's size: what lies further out than that is taken for a mistake
 ARRAYS = {"x": "(N, T, D)", "y": "(N,) or (N, K)", "lengths": "(N,)", "split": "(N,)"}
@@ -26,8 +27,9 @@ class Sequences(NamedTuple):
     """N sequences of T steps with their answers; the answers are classes, or numbers as the inputs scaled."""
 
     inputs: Tensor  # (T, N, D) float32
-    answers: Tensor  # (N,) int64 classes, or (N,) or (K, N) float32
+    lengths: Tensor | None  # (N,) time steps of each, padded at its end; None where all have T
     held_out: Tensor  # (N,) of booleans
+    answers: Tensor  # (N,) int64 classes, or (N,) or (K, N) float32
     outputs: int  # classes, or numbers that answer one sequence
     squared: bool  # whether the answers are numbers
 
@@ -43,8 +45,8 @@ class Series(NamedTuple):
 def read_sequences(content: bytes) -> Sequences:
     """Read sequences from the bytes of an .npz: x (N, T, D), y, and where it has them lengths (N,) and split (N,).
 
-    y (N,) of whole numbers are classes; y (N,) or (N, K) of other numbers are what is wanted. split is 1 for what is
-    held out; without it that is the last fifth.
+    y (N,) of whole numbers are classes; y (N,) or (N, K) of other numbers are what is wanted. Sequences shorter than T
+    are padded at their end. split is 1 for what is held out; without it that is the last fifth.
 
     Raises:
         UnusableError: for anything else, and for what can't be learned from.
@@ -52,19 +54,21 @@ def read_sequences(content: bytes) -> Sequences:
     with reading("", content, "an .npz with x (N, T, D) and y (N,) or (N, K)"):
         arrays = read_named_arrays(content)
         x, y = _checked_shapes(arrays)
-        _require_equal_lengths(arrays.get("lengths"), x)
-        held_out = _held_out(arrays.get("split"), len(x))
-        inputs = scale(x.reshape(-1, x.shape[-1]), np.repeat(~held_out, x.shape[1])).reshape(x.shape)
-        shared = torch.from_numpy(np.ascontiguousarray(inputs.swapaxes(0, 1))), torch.from_numpy(held_out)
+        inside, held_out = _steps_inside(arrays.get("lengths"), x), _held_out(arrays.get("split"), len(x))
+        _require_finite("x", np.where(inside[..., None], x, 0))  # padding may hold anything
+        inputs = np.zeros(x.swapaxes(0, 1).shape, np.float32)
+        inputs[inside.T] = scale(x.swapaxes(0, 1)[inside.T], (inside & ~held_out[:, None]).T[inside.T])
+        lengths = None if inside.all() else torch.from_numpy(inside.sum(1))
+        read = partial(Sequences, torch.from_numpy(inputs), lengths, torch.from_numpy(held_out))
         if y.dtype.kind in "iub":
             classes = _classes(y, held_out)
-            return Sequences(shared[0], torch.from_numpy(classes), shared[1], int(classes.max()) + 1, squared=False)
+            return read(torch.from_numpy(classes), int(classes.max()) + 1, squared=False)
         columns = y.reshape(len(y), -1)
         for k in np.flatnonzero(np.ptp(columns[~held_out], axis=0) == 0):
             raise UnusableError(f"y: all answers to train on are {columns[0, k]:g} in column {k + 1}: expected several")
         wanted = torch.from_numpy(scale(columns, ~held_out))
         K = columns.shape[1]
-        return Sequences(shared[0], wanted[:, 0] if K == 1 else wanted.T.contiguous(), shared[1], K, squared=True)
+        return read(wanted[:, 0] if K == 1 else wanted.T.contiguous(), K, squared=True)
 
 
 @lru_cache(maxsize=2)
@@ -127,14 +131,20 @@ def _checked_shapes(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.nd
     for name, array in arrays.items():
         if len(array) != N or (name not in "xy" and array.ndim != 1):
             raise UnusableError(f"{name} of shape {array.shape}: expected {ARRAYS[name]} with N = {N} as in x")
-        if place := find_not_finite(array):
-            raise UnusableError(f"{name}{[*place]} is {array[place]}: expected finite numbers")
+        if name != "x":
+            _require_finite(name, array)
     if T < 2:
         raise UnusableError(f"x of shape {x.shape}: expected at least 2 time steps")
     _require_sizes(x.size, max(D, y.shape[1] if y.ndim == 2 else 1))
     if N < 5 * FEWEST:
         raise UnusableError(f"{N} sequences: expected at least {5 * FEWEST}")
     return x, y
+
+
+def _require_finite(name: str, array: np.ndarray) -> None:
+    """Raise an UnusableError with the place of the first number that is not finite."""
+    if place := find_not_finite(array):
+        raise UnusableError(f"{name}{[*place]} is {array[place]}: expected finite numbers")
 
 
 def _require_sizes(numbers: int, inputs: int) -> None:
@@ -145,14 +155,21 @@ def _require_sizes(numbers: int, inputs: int) -> None:
         raise UnusableError(f"{inputs:,} numbers at each step: expected at most {MOST_INPUTS:,}")
 
 
-def _require_equal_lengths(lengths: np.ndarray | None, x: np.ndarray) -> None:
-    """Raise an UnusableError where sequences have unlike lengths, or others than x has time steps."""
+def _steps_inside(lengths: np.ndarray | None, x: np.ndarray) -> np.ndarray:
+    """Return which time steps of sequences are no padding, (N, T) of booleans.
+
+    Raises UnusableError for lengths that aren't whole numbers from 1 to T, reached by the longest.
+    """
+    N, T, _ = x.shape
     if lengths is None:
-        return
-    for row in np.flatnonzero(lengths != x.shape[1]):
-        raise UnusableError(
-            f"lengths[{row}] is {lengths[row]}: expected {x.shape[1]}, the time steps of x, in each row"
-        )
+        return np.ones((N, T), bool)
+    for row in np.flatnonzero((lengths % 1 != 0) | (lengths < 1) | (lengths > T)):
+        raise UnusableError(f"lengths[{row}] is {lengths[row]}: expected a whole number from 1 to {T}, as x has steps")
+    if (longest := int(lengths.max())) < T:
+        raise UnusableError(f"lengths: the longest is {longest}: expected {T}, as x has steps; cut x")
+    if T > LONGEST_UNLIKE and (lengths < T).any():
+        raise UnusableError(f"lengths: unlike ones of up to {T} time steps: expected at most {LONGEST_UNLIKE}")
+    return np.arange(T) < lengths.astype(int)[:, None]
 
 
 def _held_out(split: np.ndarray | None, N: int) -> np.ndarray:

@@ -13,13 +13,17 @@ from analysis.tasks.own_data import FEWEST, Sequences, Series, read_sequences, r
 from analysis.tasks.task import Batch, Task, choose
 
 
-def whole_sequences(count: int, generator: Generator, *, inputs: Tensor, answers: Tensor, again: bool) -> Batch:
-    """Draw sequences from inputs (T, N, D), with their answers (N,) or (K, N).
+def whole_sequences(count: int, generator: Generator, *, every: Batch, again: bool) -> Batch:
+    """Draw some of all sequences with their answers.
 
-    With `again`, a sequence may be drawn several times. Without it, at most once.
+    With `again`, a sequence may be drawn several times. Without it at most once, and of unlike lengths the longest
+    comes first: a few of a batch then reach as far back as all of it.
     """
-    chosen = choose(count, inputs.shape[1], generator, again=again)
-    return Batch(inputs[:, chosen], answers[..., chosen])
+    chosen = choose(count, every.inputs.shape[1], generator, again=again)
+    if every.lengths is not None and not again:
+        longest = int(every.lengths[chosen].argmax())
+        chosen = torch.cat([chosen[longest:], chosen[:longest]])
+    return every.of(chosen)
 
 
 def windows_before(forecast: Tensor, rows: Tensor, length: int) -> Batch:
@@ -73,16 +77,18 @@ def _sequences_task(data: Sequences, experiment: Experiment) -> Task:
         raise UnusableError(f"columns={experiment.columns!r}: a .csv has them, an .npz has not")
     if length is None or length > steps:
         raise UnusableError(f"length={length}: x has {steps} time steps: expected 2 to {steps}, its last ones are read")
-    inputs, answers, held = data.inputs[-length:], data.answers, data.held_out
-    held_out = partial(whole_sequences, inputs=inputs[:, held], answers=answers[..., held], again=False)
-    draw = partial(whole_sequences, inputs=inputs[:, ~held], answers=answers[..., ~held], again=True)
+    every, held = Batch(data.inputs, data.answers, data.lengths).last(length), data.held_out
+    if every.lengths is not None and experiment.truncate is not None:
+        raise UnusableError(f"truncate={experiment.truncate}: expected None for sequences of unlike lengths")
+    held_out = partial(whole_sequences, every=every.of(held), again=False)
+    draw = partial(whole_sequences, every=every.of(~held), again=True)
     task = Task(
         "series", length, data.inputs.shape[-1], data.outputs, 0.0, draw, held_out, held_out, squared=data.squared
     )
     targets = task.evaluation().targets
     if data.squared:
         return replace(task, chance=float(targets.square().mean()))
-    most = int(torch.bincount(answers[~held]).argmax())
+    most = int(torch.bincount(data.answers[~held]).argmax())
     return replace(task, chance=float((targets == most).double().mean()))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -20,15 +21,32 @@ class Batch:
     inputs: (T, B, D) float32, or words as int64 classes (T, B).
     targets: int64 classes (B,), or (T, B) where every step counts; float32 numbers (B,), or (K, B) where a sequence is
         answered by several.
+    lengths: (B,) time steps of each sequence, padded at its end; None = T. The targets are of its own last step.
     """
 
     inputs: Tensor
     targets: Tensor
+    lengths: Tensor | None = None
 
     @property
     def every_step(self) -> bool:
         """Return whether every step has a target."""
         return self.targets.dim() == 2 and not self.targets.is_floating_point()
+
+    def of(self, chosen: slice | Tensor) -> Self:
+        """Return the batch of some of the sequences."""
+        lengths = None if self.lengths is None else self.lengths[chosen]
+        return type(self)(self.inputs[:, chosen], self.targets[..., chosen], lengths)
+
+    def last(self, steps: int) -> Self:
+        """Return the sequences' last steps, with the targets of their very last; a shorter sequence stays whole."""
+        targets = self.targets[-steps:] if self.every_step else self.targets
+        if self.lengths is None:
+            return type(self)(self.inputs[-steps:], targets)
+        kept = self.lengths.clamp(max=steps)
+        of_kept = torch.minimum(torch.arange(steps).unsqueeze(-1), kept - 1)  # padding repeats the last
+        shown = self.inputs[self.lengths - kept + of_kept, torch.arange(len(kept))]
+        return type(self)(shown, targets, None if (kept == steps).all() else kept)
 
 
 Draw = Callable[[int, Generator], Batch]  # (count, generator)

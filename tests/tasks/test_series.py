@@ -39,8 +39,8 @@ def test_a_forecast_reads_the_rows_before_and_never_one_that_is_held_out(written
     rows = [(k,) for k in range(100)]
     task = build_task(written(table(rows), "x.csv", length=7))
     mean, spread = np.arange(80).mean(), np.arange(80).std()
-    count = [(values * spread + mean).round().int() for values in (task.draw(5000, seeded(0)).targets,)][0]
-    assert set(count.tolist()) == set(range(7, 80))
+    drawn = (task.draw(5000, seeded(0)).targets * spread + mean).round().int()
+    assert set(drawn.tolist()) == set(range(7, 80))
     for batch in (task.draw(50, seeded(1)), task.measuring(), task.evaluation()):
         steps = (batch.inputs[..., 0] * spread + mean).round()  # (T, B)
         wanted = (batch.targets * spread + mean).round()
@@ -73,11 +73,8 @@ def test_several_numbers_are_scored_by_their_mean_square(written):
 def test_chance_on_classes_is_the_most_frequent_one_of_the_training_part(written):
     y = np.array([7] * 30 + [-2] * 18 + [7] * 3 + [-2] * 9)
     task = build_task(written(sequences(y=np.random.default_rng(0).permutation(y)), "x.npz"))
-    targets = {
-        part: batch.targets for part, batch in (("held out", task.evaluation()), ("all", task.draw(999, seeded(0))))
-    }
-    most = targets["all"].double().mean().round()
-    assert task.chance == pytest.approx((targets["held out"] == most).double().mean().item())
+    most = task.draw(999, seeded(0)).targets.double().mean().round()
+    assert task.chance == pytest.approx((task.evaluation().targets == most).double().mean().item())
     assert task.metric_name == "accuracy" and task.outputs == 2
 
 
