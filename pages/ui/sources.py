@@ -65,8 +65,7 @@ def choose_data() -> dict[str, str | None]:
         SETTINGS["columns"].label, value=None, key=session.COLUMNS.name, bind="query-params", placeholder="all",
         help=SETTINGS["columns"].help,
     )  # fmt: skip
-    path = _keep(file.getvalue(), Path(file.name).suffix.lower()) if file else None
-    return {"data_file": path, "columns": columns or None}
+    return {"data_file": _keep(file.getvalue(), _ending(file.name)) if file else None, "columns": columns or None}
 
 
 def lacks_data(experiment: Experiment) -> bool:
@@ -76,18 +75,29 @@ def lacks_data(experiment: Experiment) -> bool:
 
 def _keep(content: bytes, ending: str) -> str:
     """Keep what was uploaded under the hash of its content; return the path."""
-    path = Path(uploads().name, hashlib.sha256(content).hexdigest() + ending)
+    path = _place(content, ending)
     path.write_bytes(content)
     return str(path)
 
 
+def _place(content: bytes, ending: str) -> Path:
+    return Path(uploads().name, hashlib.sha256(content).hexdigest() + ending)
+
+
+def _ending(name: str) -> str:
+    """Return the ending by which a file of data is read."""
+    return Path(name).suffix.lower()
+
+
 def with_own_name(experiment: Experiment) -> Experiment:
     """Name an uploaded file as its user does, not by the server's copy."""
-    setting = file_setting(experiment.task)
-    file = session.DATA.get() if setting == "data_file" else session.UPLOAD.get()
-    if setting is None or file is None or own_file(experiment) is None:
+    setting, path = file_setting(experiment.task), own_file(experiment)
+    is_data = setting == "data_file"
+    file = session.DATA.get() if is_data else session.UPLOAD.get()
+    if setting is None or file is None or path is None:
         return experiment
-    return experiment.replace(**{setting: file.name})
+    is_this = path == str(_place(file.getvalue(), _ending(file.name) if is_data else ".txt"))
+    return experiment.replace(**{setting: file.name}) if is_this else experiment
 
 
 @st.cache_resource(show_spinner=False)
