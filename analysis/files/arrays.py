@@ -22,6 +22,7 @@ from analysis.files.errors import UnusableError, one_line
 from analysis.files.limits import LARGEST, LARGEST_TABLE, require_size
 
 DELIMITERS = ",;\t"
+MOST_COLUMNS = 100_000
 NAMED = 20  # columns that a message names at most
 
 Fits = Callable[[tuple[int, ...]], bool]  # whether an array of a shape is wanted
@@ -200,6 +201,8 @@ def read_table(data: bytes, wanted: Sequence[str] = ()) -> Table:
         if not row:
             continue
         if not width:
+            if len(row) > MOST_COLUMNS:
+                raise UnusableError(f"{len(row):,} columns: expected at most {MOST_COLUMNS:,}")
             width, is_header = len(row), not any(map(_is_number, row))
             names = tuple(cell.strip() for cell in row) if is_header else tuple(str(c + 1) for c in range(width))
             columns = _columns_of(wanted, names)

@@ -72,6 +72,7 @@ TABLES = {  # the .csv, and what refuses it
     "outlier": (table(changed(waves(), 79, 1, "1e9")), "column 2 has 1e+09, over 10,000 spreads of what is trained on "
                 "away from its mean: expected numbers alike"),
     "wide": (table([range(1001)] * 80), "1,001 numbers at each step: expected at most 1,000"),
+    "millions of columns": (b"1," * 2_000_000, "2,000,001 columns: expected at most 100,000"),
     "empty file": (b"", "an empty file: expected a .csv of numbers, a row for each time"),
     "binary": (b"\0" * 20, "binary content: expected text"),
     "not UTF-8": ("é;1\n".encode("latin-1") * 80, "it can't be read (UnicodeDecodeError: "),
