@@ -232,12 +232,17 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
 
 def _few_left(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
     """Return a note on the distances at which a picture ends since fewer than a tenth of the sequences reach on."""
-    ends = [
-        f"{cell.upper()} from {len(drawn.distance)}"
+    ends = {
+        cell: len(drawn.distance)
         for cell, drawn in shown(decays).items()
         if len(drawn.distance) < len(decays[cell].distance)
-    ]
-    return [_note(f"fewer than a tenth of the sequences: {', '.join(ends)}", 0.93, size)] if ends else []
+    }
+    if not ends:
+        return []
+    alike = len(ends) == len(decays) > 1 and len({*ends.values()}) == 1
+    by_cell = [f"{cell.upper()} from {end}" for cell, end in ends.items()]
+    where = f"from {min(ends.values())}" if alike else ", ".join(by_cell)
+    return [_note(f"fewer than a tenth of the sequences: {where}", 0.93, size)]
 
 
 def _cut_off(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
