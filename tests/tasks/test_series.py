@@ -131,7 +131,7 @@ def test_a_model_that_does_not_beat_repeating_is_said_not_to(written):
     run = train(written(table(waves(), "year,wave"), "x.csv", columns="wave", length=6, steps=1))
     better = replace(run, metric=np.full(2, run.memory.repeating * 0.9), chance=10.0)
     worse = replace(better, metric=np.full(2, run.memory.repeating * 1.1))
-    clause = ", no better than repeating the last value"
+    clause = ", beaten by repeating:"
     assert clause in training_sentence("lstm", worse) and clause not in training_sentence("lstm", better)
     assert "None beats repeating the last value." in compare_cells({"lstm": worse, "gru": worse})
     assert "None beats" not in compare_cells({"lstm": worse, "gru": better})

@@ -147,7 +147,7 @@ def failure_mark(run: Run) -> str:
     if has_not_learned(run):
         return ", not learned yet"
     if is_no_forecast(run):
-        return ", no better than repeating the last value"
+        return ", beaten by repeating"
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
     # In prose nobody knows what comes next, and of someone's own data how much can be known.
     can_be_perfect = run.experiment.task not in ("text", "words", "series")
