@@ -280,7 +280,7 @@ def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
     text.write_text("")
     at = opened(id, copy)
     assert len(charts(at)) == 2
-    training._chance.clear()
+    training.guessing.clear()
     fine(at.run())
     monkeypatch.setattr("analysis.history.transfer.read_text", None)  # TypeError where a text is read
     at = fine(opened(copy).button(key="resume").click().run())
