@@ -7,6 +7,7 @@ from analysis.experiment import SETTINGS, Experiment, why_not_applicable
 from analysis.measures.preview import preview_meter, preview_sizes, without_training
 from analysis.measures.price import weight_sensitivity
 from analysis.reasons import Advice, Trial, Value
+from analysis.tasks.task import Batch
 
 COLUMNS = 64  # at most: units, times sequences, of which a price is the mean
 VALUES: dict[str, tuple[Value, ...]] = {  # tried of each setting, besides the present value; None = unset
@@ -58,7 +59,8 @@ def measure_trial(experiment: Experiment) -> Trial:
     meter, weights = preview_meter(start)
     columns = min(COLUMNS, samples)
     sequences = max(1, columns // start.hidden_size)
-    price = weight_sensitivity(start, weights, meter.inputs[:, :sequences], columns // sequences)
+    inputs = Batch(meter.inputs, meter.targets, meter.lengths).longest().inputs[:, :sequences]
+    price = weight_sensitivity(start, weights, inputs, columns // inputs.shape[1])
     return Trial(experiment, meter.decays(weights)["memory"], price)
 
 

@@ -64,13 +64,15 @@ def finite_change(
         pairs: how many pairs of sequences, at each distance.
     """
     weights = {name: weight.detach().double() for name, weight in weights.items()}
-    distances = _distances(task.length - 1)
+    measuring = task.measuring().longest()
+    T, distances = len(measuring.inputs), _distances(len(measuring.inputs) - 1)
     with one_thread(), torch.no_grad(), torch.inference_mode():
         unrolls: dict[int, Unroll] = {}  # by length of a piece
-        for piece in pieces(task.length, LONGEST):
-            T = piece.stop - piece.start
-            unrolls.setdefault(T, Unroll(experiment.cell, experiment.activation, weights, T, 2 * pairs))
-        moved = [_move(task, weights, unrolls, drawn) for drawn in _draw(task, distances, pairs)]
+        pairs = pairs if task.draw_at is not None else min(pairs, measuring.inputs.shape[1])
+        for piece in pieces(T, LONGEST):
+            steps = piece.stop - piece.start
+            unrolls.setdefault(steps, Unroll(experiment.cell, experiment.activation, weights, steps, 2 * pairs))
+        moved = [_move(task, weights, unrolls, drawn) for drawn in _draw(task, measuring.inputs, distances, pairs)]
     used = np.setdiff1d(np.arange(len(moved[0].answer)), list(exclude))
     state, tiny = (np.array([_quantiles(getattr(each, name)[used]) for each in moved]).T for name in ("state", "tiny"))
     return Change(
@@ -116,12 +118,11 @@ def _distances(furthest: int) -> np.ndarray:
     return np.unique(np.rint(np.geomspace(1, furthest, POINTS))).astype(int)
 
 
-def _draw(task: Task, distances: np.ndarray, count: int) -> Iterator[Pairs]:
-    """Draw pairs for each distance."""
+def _draw(task: Task, measuring: Tensor, distances: np.ndarray, count: int) -> Iterator[Pairs]:
+    """Draw pairs for each distance; but for recall, from the inputs of the measuring sequences, (T, B, D) or (T, B)."""
     generator = seeded(SEED)
-    measuring = task.measuring()
     for k in map(int, distances):
-        step = task.length - 1 - k
+        step = len(measuring) - 1 - k
         if task.draw_at is not None:
             batch = task.at_distance(k, count, generator)
             codes, K = batch.targets, task.outputs
@@ -130,9 +131,9 @@ def _draw(task: Task, distances: np.ndarray, count: int) -> Iterator[Pairs]:
             changed[step, :, :K] = torch.nn.functional.one_hot(others, K).float()
             yield Pairs(torch.cat([batch.inputs, changed], 1), step, torch.cat([codes, others]))
         else:
-            inputs = measuring.inputs[:, :count]
+            inputs = measuring[:, :count]
             changed = inputs.clone()
-            changed[step] = _others(task, inputs[step], generator)
+            changed[step] = _others(task, measuring[step], generator)[:count]
             yield Pairs(torch.cat([inputs, changed], 1), step, None)
 
 
@@ -157,7 +158,7 @@ def _move(task: Task, weights: Weights, unrolls: dict[int, Unroll], pairs: Pairs
     """Run both sequences of each pair, with a tiny change carried along in each; compare their ends."""
     B = pairs.inputs.shape[1] // 2
     state, change = None, None
-    for piece in pieces(task.length, LONGEST):
+    for piece in pieces(len(pairs.inputs), LONGEST):
         unroll = unrolls[piece.stop - piece.start]
         unroll.start(state)
         inputs = embed(weights, pairs.inputs[piece])

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from analysis.experiment import METRICS, SETTINGS, Experiment
+from analysis.experiment import SETTINGS, Experiment
 from analysis.figures import advice as figures
 from analysis.history.database import StoreError
 from analysis.history.shipped import find_shipped, load_shipped
@@ -16,6 +16,7 @@ from analysis.report.reasons import trials_csv
 from analysis.report.sentences import advice as sentences
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.tables import Tables
+from analysis.tasks.registry import build_task
 from pages.ui import layout, session, sidebar, training
 from pages.ui.why import Subject
 
@@ -89,7 +90,7 @@ def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> N
     """Draw one setting's picture, whose dots can be pressed."""
     first = next(iter(subject.experiments.values()))
     present = first.task_length if setting == "length" else getattr(first, setting)
-    name, metric_name = f"advice-{setting}".replace("_", "-"), METRICS[first.task]
+    name, metric_name = f"advice-{setting}".replace("_", "-"), build_task(first).metric_name
     picture = layout.kept(
         f"{name} {subject.experiments} {metrics}",
         lambda: figures.setting(setting, trials, present, metrics, metric_name),

@@ -8,8 +8,11 @@ import torch
 
 from analysis import Experiment
 from analysis.engine.initialization import initial_weights
-from analysis.measures.finite import _draw, finite_change
+from analysis.measures.advice import measure_trial
+from analysis.measures.finite import _draw, finite_change, measure_changes
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
+from tests.helpers.data import X, sequences, table, waves
 from tests.helpers.modules import MODULES
 
 TASKS = ("recall", "adding", "order", "copy", "text", "words")
@@ -66,7 +69,7 @@ def test_a_tiny_change_is_the_derivative_along_the_change(cell, task, layers):
         state = module(inputs)[1]
         return (state[1] if cell == "lstm" else state)[-1].detach().numpy()
 
-    for n, pairs in enumerate(_draw(built, found.distance, 4)):
+    for n, pairs in enumerate(_draw(built, built.measuring().inputs, found.distance, 4)):
         inputs = pairs.inputs.double()
         others = inputs.roll(4, 1)
         size = np.linalg.norm(memory(inputs), axis=-1)
@@ -80,7 +83,7 @@ def test_a_tiny_change_is_the_derivative_along_the_change(cell, task, layers):
 @pytest.mark.parametrize("task", TASKS)
 def test_each_task_changes_one_input(task):
     built = build_task(Experiment(task=task, length=6))
-    for pairs, k in zip(_draw(built, np.array([1, 3]), 4), (1, 3), strict=True):
+    for pairs, k in zip(_draw(built, built.measuring().inputs, np.array([1, 3]), 4), (1, 3), strict=True):
         one, other = pairs.inputs.chunk(2, 1)
         differs = (one != other).flatten(2).any(-1) if one.dim() == 3 else one != other
         assert differs[built.length - 1 - k].all()
@@ -118,3 +121,26 @@ def test_models_that_leave_the_finite_range_are_left_out():
 def measured_without(experiment, model):
     task, weights = start(experiment)
     return finite_change(experiment, task, weights, exclude=[model])
+
+
+SERIES = {
+    "classes.npz": (sequences(), "input", True),
+    "unlike.npz": (sequences(lengths=np.repeat([4, 6], 30)), "input", True),
+    "numbers.npz": (sequences(y=X[:, 0]), "input", False),
+    "waves.csv": (table(waves(), "year,wave"), "input", False),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_data_of_ones_own_is_measured_on_its_longest_sequences(name, tmp_path):
+    content, what, classes = SERIES[name]
+    (tmp_path / name).write_bytes(content)
+    settings = {"columns": "wave"} if name.endswith(".csv") else {}
+    experiment = with_own_length(
+        Experiment(task="series", hidden_size=4, seeds=2, data_file=str(tmp_path / name), **settings)
+    )
+    found = measure_changes(experiment)
+    assert (found.what, found.classes) == (what, classes)
+    assert np.isfinite([found.state, found.tiny, found.answer]).all() and (found.state > 0).all()
+    trial = measure_trial(experiment)
+    assert np.isfinite(trial.price).all() and np.isfinite(trial.decay.horizon)
