@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.answers import bias_for_half_life
+    from analysis.comparison import Plan
     from analysis.experiment import Experiment
+    from analysis.jobs.compare import compare
+    from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
+    from analysis.measures.factors import step_factors
     from analysis.measures.gates import gate_saturation, time_scales
     from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
@@ -30,9 +34,11 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 
 __all__ = [
     "Experiment",
+    "Plan",
     "activation_bounds",
     "bias_for_half_life",
     "carry_decay",
+    "compare",
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
@@ -47,6 +53,8 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "step_factors",
+    "sweep",
     "time_scales",
     "train",
     "watch",
@@ -54,9 +62,11 @@ __all__ = [
 ]
 _MODULES = {
     "Experiment": "experiment",
+    "Plan": "comparison",
     "activation_bounds": "measures.bounds",
     "bias_for_half_life": "answers",
     "carry_decay": "measures.decay",
+    "compare": "jobs.compare",
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
@@ -71,6 +81,8 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "step_factors": "measures.factors",
+    "sweep": "jobs.sweep",
     "time_scales": "measures.gates",
     "train": "training.trainer",
     "watch": "models.watching",

@@ -39,7 +39,7 @@ def weights_in_force(
     >>> float(weights_in_force(lstm).bias.mean())
     2.0
     """
-    if is_whole(module_or_model):
+    if is_whole(module_or_model, cells=True):
         _, module_or_model = chosen_layer(module_or_model, part)
     elif part is not None:
         raise ValueError(f"part={part!r}: it names a layer in a whole model, expected None for a layer itself")

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.engine.layer import PARAMETERS
-from analysis.models.errors import UnusableError, one_line
+from analysis.files.errors import UnusableError, one_line
 from analysis.models.files import read_weights
 from analysis.models.layers import RecurrentStack, take_layers
 from analysis.models.layouts import CELLS, TORCH_ORDER

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 from analysis.models.layers import find_recurrent, take_layers, to_module
 from analysis.models.layouts import TORCH_ORDER
 from tests.helpers.modules import MODULES
