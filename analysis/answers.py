@@ -83,7 +83,7 @@ class LookBack(Result):
 
 def _at_rank(values: np.ndarray, level: float) -> np.ndarray:
     """Return the value (of the last axis) that this share of those which aren't NaN does not exceed; NaN of none."""
-    known = np.sort(np.where(np.isnan(values), np.nan, values))  # NaN last
+    known = np.sort(values)  # NaN last
     count = (~np.isnan(values)).sum(-1, keepdims=True)
     place = np.maximum(np.ceil(level * count).astype(int) - 1, 0)
     return np.take_along_axis(known, place, -1)[..., 0]

@@ -68,6 +68,7 @@ def test_of_one_layer_of_a_model_of_several_alike_and_under_weight_norm():
     assert weights_in_force(model, part="b").cell == "lstm"
     with pytest.raises(ValueError, match=r"part=None: expected the name of one layer, a .*, b"):
         weights_in_force(model)
+    assert weights_in_force(nn.ModuleDict({"cell": nn.GRUCell(3, H)})).gate == "update"
     pair = [nn.GRU(3, H), nn.GRU(3, H)]
     both = weights_in_force(pair)
     assert np.array_equal(both.bias[1:], weights_in_force(pair[1]).bias)
