@@ -81,7 +81,7 @@ def predicted_decay(experiment: Experiment) -> Prediction:
 
     The variance of the inputs is that of the task's measuring batch through torch's input weights. What is the same at
     each time step (biases, the mean input) lasts, the rest is taken as new at each. With a linear RNN whose recurrent
-    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model. Truncation leaves the last window.
+    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model. Truncation leaves one window.
     """
     task = build_task(experiment)
     bound = _bound(experiment, task)
