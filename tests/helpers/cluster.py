@@ -7,10 +7,18 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.jobs import until
+from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 PRELOAD = Path(__file__).parent / "preload.py"
+
+
+def read_address(place):
+    """Return the address in a scheduler's file; None while it is not there or not yet whole."""
+    try:
+        return json.loads(place.read_text())["address"]
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 class LocalCluster:
@@ -20,8 +28,7 @@ class LocalCluster:
         self.folder, self.hold, self.workers = folder, folder / "hold", []
         place = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", {}, "--port", "0", "--scheduler-file", str(place))
-        until(place.exists)
-        self.address = json.loads(place.read_text())["address"]
+        self.address = until(lambda: read_address(place))
         self.engine = self.address.replace("tcp", "dask")
 
     def _start(self, kind, environment, *options):
@@ -36,10 +43,15 @@ class LocalCluster:
         self.workers.append(self._start("worker", environment, self.address, *mine, *options))
 
     def close(self):
+        self.hold.unlink(missing_ok=True)
         for process in [*self.workers, self.scheduler]:
             process.terminate()  # a nanny ends its worker
         for process in [*self.workers, self.scheduler]:
-            process.wait()
+            try:
+                process.wait(PATIENCE / 4)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
