@@ -37,15 +37,21 @@ class LocalCluster:
         with (self.folder / f"{kind}.log").open("ab") as log:
             return subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    def add_worker(self, *options, **environment):
+    def need_workers(self, count):
+        """Start as many workers as are missing."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < count:
+            self.add_worker()
+
+    def add_worker(self, **environment):
         """Start a worker process of one thread."""
         mine = ["--nthreads", "1", "--local-directory", str(self.folder), "--preload", str(PRELOAD)]
-        self.workers.append(self._start("worker", environment, self.address, *mine, *options))
+        self.workers.append(self._start("worker", environment, self.address, "--no-nanny", *mine))
 
     def close(self):
         self.hold.unlink(missing_ok=True)
         for process in [*self.workers, self.scheduler]:
-            process.terminate()  # a nanny ends its worker
+            process.terminate()
         for process in [*self.workers, self.scheduler]:
             try:
                 process.wait(PATIENCE / 4)
@@ -55,11 +61,9 @@ class LocalCluster:
 
 
 @contextmanager
-def local_cluster(folder, workers=2, nanny="--no-nanny"):
+def local_cluster(folder):
     cluster = LocalCluster(folder)
     try:
-        for _ in range(workers):
-            cluster.add_worker(nanny)
         yield cluster
     finally:
         cluster.close()
