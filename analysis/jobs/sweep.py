@@ -113,7 +113,8 @@ def _has_ended(jobs: Jobs, id: str, deaths: Counter[str]) -> bool:
             jobs.resume(id)
             deaths[id] += 1
         return False
-    fail_after_deaths(jobs.history, id, row.reason or "")
+    if jobs.history.take(id):
+        fail_after_deaths(jobs.history, id, row.reason or "")
     return True
 
 
