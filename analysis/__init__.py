@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.experiment import Experiment
+    from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
     from analysis.measures.gates import gate_saturation
@@ -39,6 +40,7 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "sweep",
     "train",
     "watch",
 ]
@@ -57,6 +59,7 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "sweep": "jobs.sweep",
     "train": "training.trainer",
     "watch": "models.watching",
 }
