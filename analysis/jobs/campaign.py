@@ -5,12 +5,14 @@ It knows nothing of what the runs are for.
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Row
 from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.jobs.sweep import DEATHS, result_of
 from analysis.results import Run
 
 TURN = 0.3  # seconds between two looks at what trains
@@ -22,8 +24,8 @@ Wanted = Callable[[Mapping[Experiment, Run]], Sequence[Experiment]]
 class Campaign:
     """Train what is wanted, and keep the results. Several threads may use it.
 
-    A run that is in the history is not trained again, one that stopped is resumed. What can't be trained, or is
-    cancelled elsewhere, is given up until the next `start`.
+    A run that is in the history is not trained again, one that stopped is resumed. What can't be trained, kills its
+    worker again and again, or is cancelled elsewhere, is given up until the next `start`.
 
     Args:
         jobs: the pool that trains.
@@ -35,6 +37,7 @@ class Campaign:
         self.runs: dict[Experiment, Run] = {}
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
+        self._deaths = Counter[Experiment]()  # of workers, while they trained it
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,6 +79,7 @@ class Campaign:
             if self.under_way:
                 return
             self.given_up.clear()
+            self._deaths.clear()
             self._stop = threading.Event()
             self._thread = threading.Thread(target=self._work, args=(self._stop,), name="campaign", daemon=True)
             self._thread.start()
@@ -106,10 +110,9 @@ class Campaign:
             if row is None or row.live:
                 continue
             del self._ids[experiment]
-            if row.status == "finished":
+            self._deaths[experiment] += row.status == "interrupted"
+            if row.status != "interrupted" or self._deaths[experiment] >= DEATHS:
                 self._keep(experiment, id)
-            else:
-                self.given_up[experiment] = f"{row.status}{f', {row.reason}' if row.reason else ''}"
         waiting = [each for each in self.missing() if each not in self._ids and each not in self.given_up]
         for experiment in waiting:
             if len(self._ids) >= AHEAD * (os.cpu_count() or 1) or not self._submit(experiment):
@@ -135,8 +138,9 @@ class Campaign:
             return None
 
     def _keep(self, experiment: Experiment, id: str) -> None:
-        """Keep the result of a finished run; give up one that can't be read."""
-        try:
-            self.runs[experiment] = self._jobs.load(id)
-        except StoreError as error:
-            self.given_up[experiment] = str(error)
+        """Keep the result of a run that has ended; give up one that has none."""
+        result = result_of(self._jobs, id, experiment)
+        if isinstance(result, Run):
+            self.runs[experiment] = result
+        else:
+            self.given_up[experiment] = result.reason

@@ -62,7 +62,7 @@ def test_a_run_that_is_cancelled_elsewhere_is_not_begun_again(jobs):
     campaign.start()
     jobs.cancel(until(lambda: campaign.rows())[LONG].id)
     until(lambda: not campaign.under_way)
-    assert campaign.given_up == {LONG: "cancelled"}
+    assert campaign.given_up == {LONG: "it was cancelled"}
 
 
 def test_a_long_queue_leaves_room_for_others(tmp_path, monkeypatch):
