@@ -16,6 +16,7 @@ PAGES = {
         ("pages/measure/decay.py", "Gradient decay", ":material/trending_down:"),
         ("pages/measure/gates.py", "Gate saturation", ":material/toggle_on:"),
         ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
+        ("pages/measure/compare.py", "Compare", ":material/leaderboard:"),
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
     "Understand": [("pages/understand/cell.py", "Inside the cell", ":material/schema:")],

@@ -30,10 +30,13 @@ class Campaign:
     Args:
         jobs: the pool that trains.
         wanted: returns every experiment that is known to be wanted, given the finished runs; called again as they come.
+        prepare: called in the campaign's thread before anything trains; a ValueError of it ends the campaign.
     """
 
-    def __init__(self, jobs: Jobs, wanted: Wanted) -> None:
-        self._jobs, self._wanted = jobs, wanted
+    def __init__(self, jobs: Jobs, wanted: Wanted, prepare: Callable[[], None] = lambda: None) -> None:
+        self._jobs, self._wanted, self._prepare = jobs, wanted, prepare
+        self.preparing = False
+        self.trouble = ""  # why it could not be prepared
         self.runs: dict[Experiment, Run] = {}
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
@@ -97,6 +100,14 @@ class Campaign:
             self._thread = None
 
     def _work(self, stop: threading.Event) -> None:
+        self.preparing, self.trouble = True, ""
+        try:
+            self._prepare()
+        except (ValueError, ModuleNotFoundError) as error:
+            self.trouble = str(error)
+            return
+        finally:
+            self.preparing = False
         while not stop.is_set():
             with self._lock:
                 if stop.is_set() or not self._turn():

@@ -101,18 +101,18 @@ def archive(
         images: whether to try PNG and SVG, which takes seconds.
         documents: further texts by file name; one takes the place of a file of its name.
     """
-    repeated = "".join(f"{command}\n" for command in commands)
+    repeated, further = "".join(f"{command}\n" for command in commands), documents or {}
     drawn, note = draw_images(figures) if images else ({}, "PNG and SVG were not asked for.")
     repeats = f"commands.txt {REPEATS}\n" if commands else ""
     files: dict[str, str | bytes] = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),
-        f"{name}.html": html(figures, f"Goldfish: {name}", repeated),
+        **({} if f"{name}.html" in further else {f"{name}.html": html(figures, f"Goldfish: {name}", repeated)}),
         **{f"{key}.csv": text for key, text in tables.items()},
         **{f"{key}.json": _on_white(figure).to_json() or "" for key, figure in figures.items()},
         **{f"experiment-{k}-{e.cell}.json": to_json(e) for k, e in enumerate(experiments, 1)},
         **drawn,
-        **(documents or {}),
+        **further,
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:

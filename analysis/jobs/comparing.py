@@ -1,0 +1,63 @@
+"""A comparison that a pool of workers trains, for a page that asks how far it is."""
+
+from collections.abc import Mapping
+
+from analysis.comparison import Comparison, Plan
+from analysis.experiment import Experiment
+from analysis.jobs.campaign import Campaign
+from analysis.jobs.compare import judge
+from analysis.jobs.fairness import counted, measure_pace, pilots
+from analysis.jobs.pool import Jobs
+from analysis.jobs.sweep import Failed
+from analysis.results import Run
+
+
+class Comparing:
+    """Train a plan's pilots, then what is counted with the learning rates they chose, in a campaign.
+
+    The milliseconds of an update are measured first, one setting at a time.
+    """
+
+    def __init__(self, jobs: Jobs, plan: Plan) -> None:
+        self.plan = plan  # with what was measured, once it is
+        self.campaign = Campaign(jobs, self._wanted, self._measure)
+        self._judged: tuple[object, Comparison] | None = None  # what the last judgement rests on, and the judgement
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is known what is trained: equal times need the pace of every setting."""
+        return self.plan.equal != "time" or bool(self.plan.ms_per_step)
+
+    def pilots(self) -> list[Experiment]:
+        """Return the trainings that choose learning rates, as far as they are known."""
+        return pilots(self.plan) if self.measured else []
+
+    def expected(self) -> list[Experiment]:
+        """Return all trainings, those that pilots settle with the plan's own learning rate until then."""
+        plan = self.plan if self.measured else Plan(self.plan.settings, learning_rates=self.plan.learning_rates)
+        return [*dict.fromkeys([*pilots(plan), *counted(plan, self.campaign.runs.values())])]
+
+    def judge(self) -> Comparison:
+        """Return what came out, as far as it has got."""
+        runs, given_up = [*self.campaign.runs.values()], [*self.campaign.given_up.items()]
+        rests_on = (self.plan, len(runs), len(given_up))
+        if self._judged is None or self._judged[0] != rests_on:
+            failed = [Failed(experiment, reason) for experiment, reason in given_up]
+            self._judged = rests_on, judge(self.plan, [*runs, *failed])
+        return self._judged[1]
+
+    def cancel(self) -> None:
+        """Stop what is under way."""
+        self.campaign.cancel()
+
+    def _measure(self) -> None:
+        self.plan = measure_pace(self.plan)
+
+    def _wanted(self, runs: Mapping[Experiment, Run]) -> list[Experiment]:
+        """Return the pilots, and once all are trained what is counted too."""
+        if not self.measured:
+            return []
+        first = pilots(self.plan)
+        if not all(experiment in runs for experiment in first):
+            return first
+        return [*first, *counted(self.plan, [runs[experiment] for experiment in first])]
