@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.comparison import Plan
     from analysis.experiment import Experiment
+    from analysis.jobs.compare import compare
     from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
@@ -27,8 +29,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 
 __all__ = [
     "Experiment",
+    "Plan",
     "activation_bounds",
     "carry_decay",
+    "compare",
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
@@ -46,8 +50,10 @@ __all__ = [
 ]
 _MODULES = {
     "Experiment": "experiment",
+    "Plan": "comparison",
     "activation_bounds": "measures.bounds",
     "carry_decay": "measures.decay",
+    "compare": "jobs.compare",
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",

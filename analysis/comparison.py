@@ -5,9 +5,10 @@ A `Plan` is valid once built. Its settings are those of an experiment, where a l
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from math import inf, nan
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -18,6 +19,7 @@ EQUAL = ("hidden_size", "parameters", "time")  # what all cells of a comparison 
 FURTHER = 2  # axes that a plan may have besides cells and lengths
 MOST_ROWS = 1000  # settings that a plan may have
 PHASES = ("before", "after")  # training
+LEVEL = 0.05  # a difference that chance gives more rarely is clear
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,16 @@ class Plan:
 
         A setting is left out for a cell that doesn't have it; equal experiments are there once.
         """
-        return _combinations(self.settings)[0]
+        return list(self._grid[0])
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Return what is left out of the grid, and why, one phrase each."""
-        return _combinations(self.settings)[1]
+        return self._grid[1]
+
+    @cached_property
+    def _grid(self) -> tuple[list[Experiment], tuple[str, ...]]:
+        return _combinations(self.settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +82,7 @@ class Row(Result):
     """
 
     experiment: Experiment
-    status: str  # finished or diverged, as of a run; missing where there is no run yet
+    status: str  # finished or diverged, as of a run; failed; missing where there is no result yet
     metric: np.ndarray = field(metadata=axes("S"))
     metric_name: str
     chance: float
@@ -93,11 +99,12 @@ class Row(Result):
     ms_per_step: float  # of one update, all seeds together
     parameters: int  # of one model
     multiply_adds: int  # of one model, for one time step of one sequence
+    reason: str = ""  # why it failed
 
     @property
     def finished(self) -> bool:
-        """Whether its training has ended."""
-        return self.status != "missing"
+        """Whether it has been trained to the end."""
+        return self.status in ("finished", "diverged")
 
     @property
     def solvable(self) -> bool:
@@ -120,7 +127,8 @@ class Fairness:
     """On which terms a comparison was made."""
 
     equal: str  # one of EQUAL
-    learning_rates: dict[str, float]  # by cell; empty while they are being chosen
+    settled: bool  # whether the learning rates are chosen; until then nothing is counted
+    learning_rates: dict[str, float]  # by cell; empty until they are settled, and where they are an axis
     offered: tuple[float, ...]  # learning rates that each cell's was chosen from; empty: one for all
     pilot_seeds: int  # on which they were chosen, and which aren't counted; 0 where they weren't
     pilot_lengths: tuple[int, ...]  # of the sequences on which they were chosen
@@ -142,7 +150,7 @@ class Contest:
     @property
     def clear(self) -> bool:
         """Whether the first won: the intervals lie apart, and chance is below one in twenty."""
-        return not self.overlap and self.p < 0.05
+        return not self.overlap and self.p < LEVEL
 
 
 @dataclass(frozen=True)
@@ -186,7 +194,7 @@ class Comparison(Result):
 
     @property
     def finished(self) -> tuple[Row, ...]:
-        """The rows whose training has ended."""
+        """The rows that have been trained to the end."""
         return tuple(row for row in self.rows if row.finished)
 
 
@@ -284,7 +292,8 @@ def _combinations(settings: Mapping[str, Any]) -> tuple[list[Experiment], tuple[
                 left_out[str(error)] = None
                 continue
             experiments[experiment] = None
-            left_out.update({f"{label} doesn't apply to the {cell.upper()} as set": None for label in labels})
+            combination = {SETTINGS[name].label: _short(value) for name, value in zip(names, values, strict=True)}
+            left_out.update({f"{label} {combination[label]} for the {cell.upper()}": None for label in labels})
     return list(experiments), tuple(left_out)
 
 
@@ -300,6 +309,11 @@ def _plain(name: str, value: object) -> object:
     return values if len(values) > 1 else values[0]
 
 
+def _short(value: object) -> str:
+    """Return a value for a phrase."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _wrong(name: str, value: object) -> str:
     """Return why a setting can't have a value, or ""."""
     try:
@@ -309,7 +323,7 @@ def _wrong(name: str, value: object) -> str:
     return ""
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[list | tuple]:
     return isinstance(value, list | tuple)
 
 

@@ -7,7 +7,8 @@ from math import comb, inf, nan
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05  # a difference that chance gives more rarely is called clear
+from analysis.comparison import LEVEL
+
 POWER = 0.8  # the chance with which enough seeds would show a difference
 MOST_SEEDS = 100
 RESAMPLES = 2000
@@ -41,7 +42,7 @@ def fisher_p(solved: int, seeds: int, other_solved: int, other_seeds: int) -> fl
 def seeds_to_settle(share: float, other: float) -> float:
     """Return how many seeds each would show, by Fisher's test, that two shares differ, if they are as given.
 
-    The smallest number for which p < .05 has a chance of 80 %; infinite where that needs more than 100 seeds each.
+    The smallest number with which Fisher's p has a chance of 80 % to be below .05; infinite where it is over 100.
     """
     if share == other:
         return inf
@@ -128,23 +129,22 @@ def median_time(times: np.ndarray, censored: np.ndarray) -> float:
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     """Return Spearman's rank correlation of two variables (N,), and a bootstrap interval of 95 %.
 
-    NaN where either is constant, or there are fewer than three pairs; the interval is NaN if most resamples are such.
-    Resamples are the same at each call.
+    NaN where either is constant, or there are fewer than three pairs. A resample in which either is constant counts as
+    no correlation: a single pair that differs from all others proves none. Resamples are the same at each call.
     """
-    if len(x) < 3:
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return nan, nan, nan
     chosen = np.random.default_rng(0).integers(len(x), size=(RESAMPLES, len(x)))
-    drawn = _spearman(np.asarray(x)[chosen], np.asarray(y)[chosen])
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) > RESAMPLES / 2 else (nan, nan)
-    return float(_spearman(np.asarray(x)[None], np.asarray(y)[None])[0]), float(low), float(high)
+    low, high = np.percentile(_spearman(x[chosen], y[chosen]), [2.5, 97.5])
+    return float(_spearman(x[None], y[None])[0]), float(low), float(high)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the rank correlation of each row of two arrays (R, N), (R,); NaN where a row is constant."""
+    """Return the rank correlation of each row of two arrays (R, N), (R,); 0 where a row is constant."""
     a, b = (stats.rankdata(values, axis=1) - (values.shape[1] + 1) / 2 for values in (x, y))
     size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.where(size > 0, (a * b).sum(1) / np.where(size > 0, size, 1), nan)
+    return np.where(size > 0, (a * b).sum(1) / np.where(size > 0, size, 1), 0.0)
 
 
 def best_threshold(values: np.ndarray, success: np.ndarray) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.comparison import PHASES, Comparison, Row
+from analysis.comparison import PHASES, Comparison, Correlation, Row
 from analysis.report.documents import as_plain
 from analysis.report.tables import csv_table
 
@@ -13,14 +13,17 @@ COLUMNS = ("seconds", "ms_per_step", "parameters")
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """Return the document that `sweep` writes as JSON: infinite is "inf", undefined is None."""
-    correlations = {phase: comparison.correlations[phase] for phase in PHASES}
     return as_plain(
         {
             "rows": [_row_document(row) for row in comparison.rows],
-            "rank_correlation": {phase: {"rho": c.rho, "low": c.low, "high": c.high} for phase, c in correlations.items()},
+            "rank_correlation": {phase: _correlation_document(comparison.correlations[phase]) for phase in PHASES},
             "verdicts": comparison.verdicts,
         }
     )
+
+
+def _correlation_document(correlation: Correlation) -> dict[str, float]:
+    return {"rho": correlation.rho, "low": correlation.low, "high": correlation.high}
 
 
 def _row_document(row: Row) -> dict[str, Any]:
