@@ -1,6 +1,6 @@
 """How well each cell does at each length: the share of seeds that solve the task, and their metric."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -12,6 +12,7 @@ from analysis.figures import style
 from analysis.figures.timeline import metric_axis
 from analysis.report.wording import format_setting
 
+APART = 0.02  # of the axis, between marks at a single length
 WIDE = 8  # times that the longest length is of the shortest, from which on the axis is logarithmic
 
 Panels = dict[tuple[str | float | None, ...], list[Row]]  # rows by their values of the axes besides cell and length
@@ -22,9 +23,14 @@ def solved_share(comparison: Comparison, *, height: int = 380) -> go.Figure:
     panels = by_further_axes(comparison)
     traces: list[go.Scatter] = []
     for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
-        for cell, own in _by_cell(row for row in rows if row.solvable).items():
-            low, high = (np.array([getattr(row, f"solved_{end}") for row in own]) for end in ("low", "high"))
-            traces += _curve(cell, own, np.array([row.share for row in own]), low, high, panel)
+        traces.append(
+            go.Scatter(x=[None], y=[None], showlegend=False, xaxis=f"x{panel}", yaxis=f"y{panel}")
+        )  # its axes
+        by_cell = _by_cell(row for row in rows if row.solvable)
+        for (cell, own), moved in zip(by_cell.items(), _apart(by_cell, comparison), strict=True):
+            ranges = np.array([(row.share, row.solved_low, row.solved_high) for row in own]).T
+            traces += _curve(cell, own, ranges, panel, moved)
+    _name_once(traces)
     axis = {"title": {"text": "share of seeds<br>that solve it"}, "range": [-0.03, 1.05], "tickformat": ".0%"}
     return style.figure(traces, *_layout(comparison, panels, [axis] * len(panels)), height=_height(len(panels), height))
 
@@ -34,10 +40,11 @@ def metric(comparison: Comparison, *, height: int = 380) -> go.Figure:
     panels = by_further_axes(comparison)
     traces: list[go.Scatter] = []
     for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
-        for cell, own in _by_cell(rows).items():
-            middle, low, high = metric_ranges(own)
-            traces += _curve(cell, own, middle, low, high, panel)
+        by_cell = _by_cell(rows)
+        for (cell, own), moved in zip(by_cell.items(), _apart(by_cell, comparison), strict=True):
+            traces += _curve(cell, own, metric_ranges(own), panel, moved)
         traces += _levels(rows, comparison, panel)
+    _name_once(traces)
     layout = _layout(comparison, panels, [metric_axis(rows[0].metric_name) for rows in panels.values()])
     return style.figure(traces, *layout, _level_labels(panels), height=_height(len(panels), height))
 
@@ -70,21 +77,37 @@ def _by_cell(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return cells
 
 
-def _curve(
-    cell: str, rows: Sequence[Row], middle: np.ndarray, low: np.ndarray, high: np.ndarray, panel: str
-) -> list[go.Scatter]:
-    """Return a cell's line over lengths with its band; at a single length, a mark with a bar."""
-    x = np.array([row.experiment.task_length for row in rows])
+def _apart(by_cell: Mapping[str, Sequence[Row]], comparison: Comparison) -> np.ndarray:
+    """Return how far each cell's mark is moved along the axis, (cells,): marks of a single length don't hide others."""
+    low, high = _room(comparison)
+    places = np.arange(len(by_cell)) - (len(by_cell) - 1) / 2
+    single = [len(rows) == 1 for rows in by_cell.values()]
+    return APART * (high - low) * np.where(single, places, 0)
+
+
+def _curve(cell: str, rows: Sequence[Row], ranges: np.ndarray, panel: str, moved: float) -> list[go.Scatter]:
+    """Return a cell's line over lengths with its band; at a single length, a mark with a bar.
+
+    `ranges` (3, rows) are the middle, the lower and the upper end of each.
+    """
+    length = np.array([row.experiment.task_length for row in rows])
+    middle, low, high = ranges
     place = {"xaxis": f"x{panel}", "yaxis": f"y{panel}", "legendgroup": cell}
     line = go.Scatter(
-        x=x, y=middle, name=cell.upper(), mode="lines+markers", line=style.line(cell, 3), cliponaxis=False,
-        marker={"size": 9, "color": style.colour_of(cell)}, showlegend=not panel, customdata=np.stack([low, high], 1),
-        hovertemplate="%{y:.3~g} (%{customdata[0]:.3~g} to %{customdata[1]:.3~g})",
-        error_y=style.bars(middle, low, high) if len(rows) == 1 else None, **place,
+        x=length + moved, y=middle, name=cell.upper(), mode="lines+markers", line=style.line(cell, 3),
+        marker={"size": 9, "color": style.colour_of(cell)}, showlegend=False, cliponaxis=False,
+        customdata=np.stack([low, high, length], 1), error_y=style.bars(middle, low, high) if len(rows) == 1 else None,
+        hovertemplate="length %{customdata[2]}: %{y:.3~g} (%{customdata[0]:.3~g} to %{customdata[1]:.3~g})", **place,
     )  # fmt: skip
     if len(rows) == 1:
         return [line]
-    return [style.band(x, low, high, style.colour_of(cell), f"{cell.upper()} range", 0.12, **place), line]
+    return [style.band(length, low, high, style.colour_of(cell), f"{cell.upper()} range", 0.12, **place), line]
+
+
+def _name_once(traces: Sequence[go.Scatter]) -> None:
+    """Name each cell in the legend, at the first of its lines."""
+    for trace in {trace.name: trace for trace in reversed(traces) if trace.mode == "lines+markers"}.values():
+        trace.showlegend = True
 
 
 def _levels(rows: Sequence[Row], comparison: Comparison, panel: str) -> list[go.Scatter]:
@@ -123,10 +146,12 @@ def _layout(comparison: Comparison, panels: Panels, y_axes: Sequence[style.Layou
         "type": "log" if log else "linear", "range": [float(np.log10(end)) for end in room] if log else list(room),
         "tickvals": lengths, "ticktext": [str(length) for length in lengths],
     }  # fmt: skip
-    layout: style.Layout = {f"xaxis{place}": along for place in places}
+    layout: style.Layout = {"hovermode": "closest"} | {f"xaxis{place}": along for place in places}
     layout[f"xaxis{places[-1]}"] = along | {"title": {"text": "length, time steps"}}
     layout |= {f"yaxis{place}": axis for place, axis in zip(places, y_axes, strict=True)}
     titles = tuple(escape(_describe(names, key)) for key in panels) if names else ()
+    if names:  # above the first of them is the legend
+        layout |= {"margin": {"t": 84}, "legend": {"y": 1 + 28 / _height(len(panels), 380)}}
     return [style.panels(len(panels), 1, titles, vertical_spacing=0.3 / len(panels)), layout]
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Row
+from analysis.jobs.outcome import DEATHS, result_of
 from analysis.jobs.pool import Jobs, QueueFullError
-from analysis.jobs.sweep import DEATHS, result_of
 from analysis.results import Run
 
 TURN = 0.3  # seconds between two looks at what trains
@@ -31,10 +31,17 @@ class Campaign:
         jobs: the pool that trains.
         wanted: returns every experiment that is known to be wanted, given the finished runs; called again as they come.
         prepare: called in the campaign's thread before anything trains; a ValueError of it ends the campaign.
+        slim: returns what is to be kept of a run.
     """
 
-    def __init__(self, jobs: Jobs, wanted: Wanted, prepare: Callable[[], None] = lambda: None) -> None:
-        self._jobs, self._wanted, self._prepare = jobs, wanted, prepare
+    def __init__(
+        self,
+        jobs: Jobs,
+        wanted: Wanted,
+        prepare: Callable[[], None] = lambda: None,
+        slim: Callable[[Run], Run] = lambda run: run,
+    ) -> None:
+        self._jobs, self._wanted, self._prepare, self._slim = jobs, wanted, prepare, slim
         self.preparing = False
         self.trouble = ""  # why it could not be prepared
         self.runs: dict[Experiment, Run] = {}
@@ -150,8 +157,8 @@ class Campaign:
 
     def _keep(self, experiment: Experiment, id: str) -> None:
         """Keep the result of a run that has ended; give up one that has none."""
-        result = result_of(self._jobs, id, experiment)
+        result = result_of(self._jobs.history, id, experiment)
         if isinstance(result, Run):
-            self.runs[experiment] = result
+            self.runs[experiment] = self._slim(result)
         else:
             self.given_up[experiment] = result.reason

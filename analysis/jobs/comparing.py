@@ -1,15 +1,16 @@
 """A comparison that a pool of workers trains, for a page that asks how far it is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from analysis.comparison import Comparison, Plan
 from analysis.experiment import Experiment
 from analysis.jobs.campaign import Campaign
 from analysis.jobs.compare import judge
 from analysis.jobs.fairness import counted, measure_pace, pilots
+from analysis.jobs.outcome import Failed
 from analysis.jobs.pool import Jobs
-from analysis.jobs.sweep import Failed
-from analysis.results import Run
+from analysis.results import Measured, Run
 
 
 class Comparing:
@@ -20,7 +21,7 @@ class Comparing:
 
     def __init__(self, jobs: Jobs, plan: Plan) -> None:
         self.plan = plan  # with what was measured, once it is
-        self.campaign = Campaign(jobs, self._wanted, self._measure)
+        self.campaign = Campaign(jobs, self._wanted, self._measure, _slim)
         self._judged: tuple[object, Comparison] | None = None  # what the last judgement rests on, and the judgement
 
     @property
@@ -58,6 +59,22 @@ class Comparing:
         if not self.measured:
             return []
         first = pilots(self.plan)
-        if not all(experiment in runs for experiment in first):
+        if not all(experiment in runs or experiment in self.campaign.given_up for experiment in first):
             return first
-        return [*first, *counted(self.plan, [runs[experiment] for experiment in first])]
+        return [*first, *counted(self.plan, [runs[experiment] for experiment in first if experiment in runs])]
+
+
+def _slim(run: Run) -> Run:
+    """Return a run with only what a judgement reads: of a long sequence that is a small part of it."""
+
+    def slim(measured: Measured) -> Measured:
+        return replace(measured, decays={"memory": measured.decay}, saturation={})
+
+    after = slim(run.measured_after)
+    snapshots = tuple(
+        replace(each, decay=after.decay, saturation={}, bounds=after.bounds)  # these are there once
+        for each in run.snapshots
+    )
+    return replace(
+        run, weights={}, snapshots=snapshots, measured_before=slim(run.measured_before), measured_after=after
+    )

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.comparison import Comparison, Plan
 from analysis.experiment import Experiment
-from analysis.figures.bargain import COSTS, metric_against_cost
-from analysis.figures.foretelling import foretelling
+from analysis.figures.bargain import COSTS
+from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name
 from analysis.figures.success import metric, solved_share
 from analysis.history.shipped import find_shipped
 from analysis.jobs.compare import judge
@@ -18,7 +19,7 @@ from analysis.jobs.comparing import Comparing
 from analysis.jobs.estimate import Forecast, estimate_ends
 from analysis.jobs.fairness import counted
 from analysis.jobs.grid import to_toml
-from analysis.report.comparison_page import comparison_html, comparison_table
+from analysis.report.comparison_page import comparison_table
 from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
@@ -135,7 +136,6 @@ class View:
 
     def __init__(self, comparing: Comparing, under_way: bool) -> None:
         self.comparing, self.under_way = comparing, under_way
-        self.pictures: dict[str, go.Figure] = {}  # a download during a training takes the latest
 
     def show(self) -> None:
         """Say what came out, draw it, and show what it rests on."""
@@ -164,24 +164,28 @@ class View:
     def _chart(self, name: str, draw: Callable[[], go.Figure], alt: str) -> None:
         """Draw a picture, anew only where more has been trained."""
         trained = [(row.experiment, row.status) for row in self.comparison.rows]
-        self.pictures[name] = layout.kept(f"compare {name} {trained} {self.comparing.plan}", draw)
-        layout.chart(self.pictures[name], name, alt, moves=self.under_way)
+        picture = layout.kept(f"compare {name} {trained} {self.comparing.plan}", draw)
+        layout.chart(picture, name, alt, moves=self.under_way)
 
     def _show_details(self) -> None:
         """Draw the tab that is open."""
+        pictures = comparison_pictures(self.comparison)
         table, cost, horizons, how = st.tabs(NAMES, key="compare_tab", bind="query-params")
         if table.open:
             with table:
                 st.dataframe(comparison_table(self.comparison.finished), hide_index=True, alt="Every setting")
         if cost.open:
             with cost:
-                against = controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")
-                name, draw = self._cost_drawings()[against]
-                self._chart(name, draw, "Metric against cost, of each setting")
+                against = COSTS[controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")]
+                name = cost_name(against)
+                self._chart(name, pictures[name], "Metric against cost, of each setting")
         if horizons.open:
             with horizons:
-                self._chart("horizons", lambda: foretelling(self.comparison), "Success against horizon, each setting")
-                st.caption(sentences.horizon_sentence(self.comparison))
+                if "horizons" in pictures:
+                    self._chart("horizons", pictures["horizons"], "Success against horizon, each setting")
+                    st.caption(sentences.horizon_sentence(self.comparison))
+                else:
+                    st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
         if how.open:
             with how:
                 st.markdown(
@@ -189,29 +193,19 @@ class View:
                 )
 
     def draw_export(self) -> None:
-        """Offer pictures, table, results, report and grid as one ZIP."""
+        """Offer pictures, table, results, report and grid as one ZIP, as far as the trainings have got by then."""
         documents = {
-            "compare.html": self._report,
+            "compare.html": lambda: comparison_report(self.comparison, self._grid()),
             "comparison.json": lambda: to_json(comparison_document(self.comparison)),
             "grid.toml": self._grid,
         }
+        names = comparison_pictures(self.comparison)
+        pictures = {name: partial(self._draw, name) for name in names}
         tables = {"comparison": lambda: comparison_csv(self.comparison)}
-        drawings = {"horizons": lambda: foretelling(self.comparison), **dict(self._cost_drawings().values())}
-        export.row("compare", self.pictures | drawings, {}, tables, commands=(COMMAND,), documents=documents)
+        export.row("compare", pictures, {}, tables, commands=(COMMAND,), documents=documents)
 
-    def _cost_drawings(self) -> dict[str, tuple[str, Callable[[], go.Figure]]]:
-        """Return by what the page calls a cost the name of its picture, and a function that draws it."""
-        return {
-            said: (
-                f"metric-against-{cost.replace('_', '-')}",
-                lambda cost=cost: metric_against_cost(self.comparison, cost),
-            )
-            for said, cost in COSTS.items()
-        }
-
-    def _report(self) -> str:
-        figures = {**self.pictures, "horizons": foretelling(self.comparison)}
-        return comparison_html(self.comparison, sentences.method_sentences(self.comparison), figures, self._grid())
+    def _draw(self, name: str) -> go.Figure:
+        return comparison_pictures(self.comparison)[name]()
 
     def _grid(self) -> str:
         return to_toml(with_own_names(self.comparing.plan))

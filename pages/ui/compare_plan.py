@@ -73,8 +73,8 @@ def _draw_axis(label: str, key: str) -> tuple[str | None, str]:
     name = VARIED.get(chosen)
     text = st.text_input(
         f"{label}: its values", key=f"{key}_values", bind="query-params", disabled=name is None,
-        placeholder=f"{accepted_values(name)}" if name else "",
-        help="With commas between; “unset” stands for none.",
+        placeholder=accepted_values(name) if name else "",
+        help="With commas between; None stands for unset.",
     )  # fmt: skip
     return name, text
 
@@ -101,7 +101,7 @@ def read_values(name: str, text: str) -> list[str | int | float | None]:
 
 def _read_value(name: str, word: str) -> str | int | float | None:
     type_, optional = setting_type(name)
-    if optional and word.lower() in ("unset", "none"):
+    if optional and word.lower() in ("none", "unset"):
         return None
     try:
         value: object = type_(word)
