@@ -5,7 +5,7 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from analysis.comparison import Comparison
+from analysis.comparison import PHASES, Comparison
 from analysis.figures.bargain import COSTS, metric_against_cost
 from analysis.figures.foretelling import foretelling
 from analysis.figures.success import metric, solved_share
@@ -21,7 +21,7 @@ def comparison_pictures(comparison: Comparison) -> dict[str, Callable[[], go.Fig
         **({"success": partial(solved_share, comparison)} if solvable else {}),
         "metric": partial(metric, comparison),
         **costs,
-        **({"horizons": partial(foretelling, comparison)} if solvable else {}),
+        **({f"horizon-{phase}": partial(foretelling, comparison, phase) for phase in PHASES} if solvable else {}),
     }
 
 

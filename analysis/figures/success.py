@@ -45,8 +45,9 @@ def metric(comparison: Comparison, *, height: int = 380) -> go.Figure:
             traces += _curve(cell, own, metric_ranges(own), panel, moved)
         traces += _levels(rows, comparison, panel)
     _name_once(traces)
-    layout = _layout(comparison, panels, [metric_axis(rows[0].metric_name) for rows in panels.values()])
-    return style.figure(traces, *layout, _level_labels(panels), height=_height(len(panels), height))
+    axes = [metric_axis(rows[0].metric_name) for rows in panels.values()]
+    layout = _layout(comparison, panels, axes, _level_labels(panels))
+    return style.figure(traces, *layout, height=_height(len(panels), height))
 
 
 def by_further_axes(comparison: Comparison) -> Panels:
@@ -137,7 +138,9 @@ def _room(comparison: Comparison) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _layout(comparison: Comparison, panels: Panels, y_axes: Sequence[style.Layout]) -> list[style.Layout]:
+def _layout(
+    comparison: Comparison, panels: Panels, y_axes: Sequence[style.Layout], labels: Sequence[style.Layout] = ()
+) -> list[style.Layout]:
     """Return the layout of the panels: the same lengths along each, and what a panel's rows have in common above it."""
     names, places = _further(comparison), style.numbers(len(panels))
     lengths, room = sorted({row.experiment.task_length for row in comparison.rows}), _room(comparison)
@@ -152,7 +155,8 @@ def _layout(comparison: Comparison, panels: Panels, y_axes: Sequence[style.Layou
     titles = tuple(escape(_describe(names, key)) for key in panels) if names else ()
     if names:  # above the first of them is the legend
         layout |= {"margin": {"t": 84}, "legend": {"y": 1 + 28 / _height(len(panels), 380)}}
-    return [style.panels(len(panels), 1, titles, vertical_spacing=0.3 / len(panels)), layout]
+    grid = style.panels(len(panels), 1, titles, vertical_spacing=0.3 / len(panels))
+    return [grid, layout | {"annotations": [*grid["annotations"], *labels]}]
 
 
 def _describe(names: Sequence[str], values: tuple[str | float | None, ...]) -> str:
@@ -161,14 +165,16 @@ def _describe(names: Sequence[str], values: tuple[str | float | None, ...]) -> s
     return ", ".join(f"{SETTINGS[name].label} {format_setting(value)}" for name, value in pairs)
 
 
-def _level_labels(panels: Panels) -> style.Layout:
-    """Return the labels of chance and of where the task is solved, where there is one panel, whose margin has room."""
-    if len(panels) > 1:
-        return {}
-    (rows,) = panels.values()
-    last = max(rows, key=lambda row: row.experiment.task_length)
-    solved = [style.label(last.solved_from, "solved", 13)] if last.solvable else []
-    return {"annotations": [style.label(last.chance, "chance", 13), *solved]}
+def _level_labels(panels: Panels) -> list[style.Layout]:
+    """Return the labels of chance, in the margin, and of where the task is solved, inside at the left end."""
+    labels = []
+    for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
+        shortest, longest = (end(rows, key=lambda row: row.experiment.task_length) for end in (min, max))
+        labels.append(style.label(longest.chance, "chance", 13, panel))
+        if shortest.solvable:
+            inside = {"x": 0, "xshift": 8, "yanchor": "top"}
+            labels.append(style.label(shortest.solved_from, "solved", 13, panel) | inside)
+    return labels
 
 
 def _height(panels: int, height: int) -> int:

@@ -21,7 +21,7 @@ class Comparing:
 
     def __init__(self, jobs: Jobs, plan: Plan) -> None:
         self.plan = plan  # with what was measured, once it is
-        self.campaign = Campaign(jobs, self._wanted, self._measure, _slim)
+        self.campaign = Campaign(jobs, self._wanted, self.measure, _slim)
         self._judged: tuple[object, Comparison] | None = None  # what the last judgement rests on, and the judgement
 
     @property
@@ -51,7 +51,8 @@ class Comparing:
         """Stop what is under way."""
         self.campaign.cancel()
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """Measure the milliseconds of an update of each setting, one at a time; those that are known stay."""
         self.plan = measure_pace(self.plan)
 
     def _wanted(self, runs: Mapping[Experiment, Run]) -> list[Experiment]:

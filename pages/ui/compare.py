@@ -8,7 +8,7 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.comparison import Comparison, Plan
+from analysis.comparison import PHASES, Comparison, Plan
 from analysis.experiment import Experiment
 from analysis.figures.bargain import COSTS
 from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name
@@ -169,28 +169,42 @@ class View:
 
     def _show_details(self) -> None:
         """Draw the tab that is open."""
-        pictures = comparison_pictures(self.comparison)
         table, cost, horizons, how = st.tabs(NAMES, key="compare_tab", bind="query-params")
         if table.open:
             with table:
                 st.dataframe(comparison_table(self.comparison.finished), hide_index=True, alt="Every setting")
         if cost.open:
             with cost:
-                against = COSTS[controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")]
-                name = cost_name(against)
-                self._chart(name, pictures[name], "Metric against cost, of each setting")
+                self._show_cost()
         if horizons.open:
             with horizons:
-                if "horizons" in pictures:
-                    self._chart("horizons", pictures["horizons"], "Success against horizon, each setting")
-                    st.caption(sentences.horizon_sentence(self.comparison))
-                else:
-                    st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
+                self._show_horizons()
         if how.open:
             with how:
-                st.markdown(
-                    "\n".join(f"- {escape_markdown(each)}" for each in sentences.method_sentences(self.comparison))
-                )
+                st.markdown(_list(sentences.method_sentences(self.comparison)))
+
+    def _show_cost(self) -> None:
+        """Draw the metric against a cost; where its milliseconds are of a busy machine, offer to measure them anew."""
+        cost = COSTS[controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")]
+        draw = comparison_pictures(self.comparison)[cost_name(cost)]
+        self._chart(cost_name(cost), draw, "Metric against cost, of each setting")
+        if cost == "ms_per_step" and not self.comparison.fairness.measured_alone and not self.under_way:
+            st.button(
+                "Measure one at a time", key="pace", icon=":material/timer:", on_click=self.comparing.measure,
+                help="These milliseconds are of trainings side by side. This takes half a second for each setting.",
+            )  # fmt: skip
+
+    def _show_horizons(self) -> None:
+        """Draw success against the horizon at start and after training, side by side."""
+        pictures = comparison_pictures(self.comparison)
+        names = [f"horizon-{phase}" for phase in PHASES if f"horizon-{phase}" in pictures]
+        if not names:
+            st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
+            return
+        for column, name in zip(st.columns(len(names)), names, strict=True):
+            with column:
+                self._chart(name, pictures[name], "Success against horizon, of each setting")
+        st.caption(sentences.horizon_sentence(self.comparison))
 
     def draw_export(self) -> None:
         """Offer pictures, table, results, report and grid as one ZIP, as far as the trainings have got by then."""
