@@ -191,8 +191,6 @@ def _score(run: Run) -> tuple[float, float, float]:
 
 def solved_models(run: Run) -> np.ndarray:
     """Return which models of a run solve its task on the evaluation sequences, (S,); none where nothing counts so."""
-    if run.solved is None:
-        return np.zeros(len(run.metric), bool)
     return _reaches(run.metric, run)
 
 
@@ -208,8 +206,9 @@ def steps_to_solve(run: Run) -> np.ndarray:
 
 
 def _reaches(metric: np.ndarray, run: Run) -> np.ndarray:
-    """Return which metrics count as solved in a run's task; NaN does not."""
-    assert run.solved is not None
+    """Return which metrics count as solved in a run's task; NaN does not, and none does where nothing counts so."""
+    if run.solved is None:
+        return np.zeros(len(metric), bool)
     return metric >= run.solved if higher_is_better(run.metric_name) else metric <= run.solved
 
 
