@@ -35,8 +35,8 @@ class Comparing:
 
     def expected(self) -> list[Experiment]:
         """Return all trainings, those that pilots settle with the plan's own learning rate until then."""
-        plan = self.plan if self.measured else Plan(self.plan.settings, learning_rates=self.plan.learning_rates)
-        return [*dict.fromkeys([*pilots(plan), *counted(plan, self.campaign.runs.values())])]
+        plan, runs = self._settled_plan(), [*self.campaign.runs.values()]
+        return [*dict.fromkeys([*pilots(plan), *counted(plan, runs)])]
 
     def judge(self) -> Comparison:
         """Return what came out, as far as it has got."""
@@ -44,8 +44,13 @@ class Comparing:
         rests_on = (self.plan, len(runs), len(given_up))
         if self._judged is None or self._judged[0] != rests_on:
             failed = [Failed(experiment, reason) for experiment, reason in given_up]
-            self._judged = rests_on, judge(self.plan, [*runs, *failed])
+            judged = judge(self._settled_plan(), [*runs, *failed])
+            self._judged = rests_on, replace(judged, fairness=replace(judged.fairness, equal=self.plan.equal))
         return self._judged[1]
+
+    def _settled_plan(self) -> Plan:
+        """Return the plan; where times are to be equal and aren't measured yet, with equally many updates instead."""
+        return self.plan if self.measured else replace(self.plan, equal="hidden_size")
 
     def cancel(self) -> None:
         """Stop what is under way."""
