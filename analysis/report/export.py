@@ -53,19 +53,25 @@ class Figure(Protocol):
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
     """Return one page with a text and, below it, figures under their names; it opens without a network."""
-    parts: list[str] = []
+    drawn = "\n".join(figure_blocks(figures).values())
+    return PAGE.format(title=escape(title), figures=drawn, text=escape(text))
+
+
+def figure_blocks(figures: Mapping[str, Figure]) -> dict[str, str]:
+    """Return figures as HTML by name, each under a heading of its name; the first carries plotly.js for all."""
+    blocks: dict[str, str] = {}
     for name, figure in figures.items():
         config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
         drawn = _on_white(figure).to_html(
             full_html=False,
-            include_plotlyjs=not parts,
+            include_plotlyjs=not blocks,
             include_mathjax=False,
             auto_play=False,
             config=config,
             div_id=name,
         )
-        parts.append(f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}")
-    return PAGE.format(title=escape(title), figures="\n".join(parts), text=escape(text))
+        blocks[name] = f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}"
+    return blocks
 
 
 def _on_white(figure: Figure) -> Figure:
@@ -82,6 +88,7 @@ def archive(
     experiments: Sequence[Experiment],
     commands: Sequence[str] = (),
     images: bool = True,
+    documents: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return a ZIP with everything a page shows.
 
@@ -92,18 +99,20 @@ def archive(
         experiments: what was run, each as JSON.
         commands: the command lines that measure the same again.
         images: whether to try PNG and SVG, which takes seconds.
+        documents: further texts by file name; one takes the place of a file of its name.
     """
-    repeated = "".join(f"{command}\n" for command in commands)
+    repeated, further = "".join(f"{command}\n" for command in commands), documents or {}
     drawn, note = draw_images(figures) if images else ({}, "PNG and SVG were not asked for.")
     repeats = f"commands.txt {REPEATS}\n" if commands else ""
     files: dict[str, str | bytes] = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),
-        f"{name}.html": html(figures, f"Goldfish: {name}", repeated),
+        **({} if f"{name}.html" in further else {f"{name}.html": html(figures, f"Goldfish: {name}", repeated)}),
         **{f"{key}.csv": text for key, text in tables.items()},
         **{f"{key}.json": _on_white(figure).to_json() or "" for key, figure in figures.items()},
         **{f"experiment-{k}-{e.cell}.json": to_json(e) for k, e in enumerate(experiments, 1)},
         **drawn,
+        **further,
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:

@@ -1,0 +1,118 @@
+"""What the page Compare is to compare: the sidebar's settings, and the axes and terms that its own controls ask for."""
+
+from typing import Any
+
+import streamlit as st
+
+from analysis.comparison import EQUAL, Plan
+from analysis.experiment import GATED, SETTINGS, Experiment, accepted_values, setting_type, validated
+from analysis.report.markdown import escape_markdown
+from pages.ui import controls, sidebar
+from pages.ui.settings import Settings
+
+LENGTHS, RATES = "10, 30, 60", "0.002, 0.005, 0.02"  # offered at first
+CHOSEN, SAME = "per cell", "for all"
+READ = tuple(name for name in sidebar.EVERYTHING if name != "length")  # of the sidebar
+NOT_VARIED = ("cell", "task", "length", "text_file", "seeds", "seed", "snapshot_every")
+VARIED = {setting.label: name for name, setting in SETTINGS.items() if name not in NOT_VARIED}
+NOTHING = "nothing more"
+TERMS = {"hidden size": "hidden_size", "parameters": "parameters", "time": "time"}
+assert set(TERMS.values()) == set(EQUAL), "every term can be chosen"
+KEYS = ("lengths", "equal", "rate", "rates", "vary", "vary_values", "vary_too", "vary_too_values")  # of the controls
+
+
+def choose(settings: Settings) -> Plan:
+    """Draw the controls and return the plan; where it can't be used, say why and end the page."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        try:
+            return Plan(**_draw(settings))
+        except ValueError as error:
+            problem = str(error)
+    st.error(escape_markdown(problem))
+    st.stop()
+
+
+def _draw(settings: Settings) -> dict[str, Any]:
+    """Draw the controls; return what they and the sidebar say of a plan. Raises ValueError for what can't be read."""
+    base = base_settings(settings)
+    fixed = settings.first.task in SETTINGS["length"].fixed
+    lengths = st.text_input(
+        "Lengths", LENGTHS, key="lengths", bind="query-params", width=130, disabled=fixed,
+        help="Numbers of time steps to remember over, with commas between: each cell is trained at each.",
+    )  # fmt: skip
+    equal = controls.choice(
+        "Equal", tuple(TERMS), "equal",
+        "What all cells get the same of. Hidden size: the sidebar's. Parameters: hidden sizes with equally many "
+        "weights, within 2 %. Time: a faster cell makes more updates.",
+    )  # fmt: skip
+    rate = controls.choice(
+        "Learning rate", (CHOSEN, SAME), "rate",
+        "Per cell: the best of several for each, chosen on two seeds that are not counted. For all: the "
+        "sidebar's, under More.",
+    )  # fmt: skip
+    with st.popover("Vary more", icon=":material/tune:", help="Up to two further settings, and the learning rates."):
+        rates = st.text_input(
+            "Learning rates to choose from", RATES, key="rates", bind="query-params", disabled=rate == SAME,
+            help="Two or more, with commas between. Each is tried with each cell, at the middle length.",
+        )  # fmt: skip
+        axes = [_draw_axis(label, key) for label, key in (("Vary", "vary"), ("And", "vary_too"))]
+    if not fixed:
+        base["length"] = read_values("length", lengths)
+    for name, text in axes:
+        if name:
+            base[name] = read_values(name, text)
+    chosen = () if rate == SAME else tuple(read_values("learning_rate", rates))
+    return {"settings": base, "equal": TERMS[equal], "learning_rates": chosen}
+
+
+def _draw_axis(label: str, key: str) -> tuple[str | None, str]:
+    """Ask for a further setting to vary and its values; return its name, None for none, and the values as typed."""
+    chosen = st.selectbox(
+        label, (NOTHING, *VARIED), key=key, bind="query-params", help="A setting that is tried with several values."
+    )
+    name = VARIED.get(chosen)
+    text = st.text_input(
+        f"{label}: its values", key=f"{key}_values", bind="query-params", disabled=name is None,
+        placeholder=accepted_values(name) if name else "",
+        help="With commas between; None stands for unset.",
+    )  # fmt: skip
+    return name, text
+
+
+def base_settings(settings: Settings) -> dict[str, Any]:
+    """Return the sidebar's settings that differ from the defaults, with its cells; those of a cell that has all."""
+    cells = list(settings.cells)
+    most = settings.every[next((cell for cell in cells if cell in GATED), cells[0])]
+    named = {name: value for name, value in most.as_dict().items() if value != SETTINGS[name].default}
+    return {"task": most.task} | named | {"cell": cells}
+
+
+def read_values(name: str, text: str) -> list[str | int | float | None]:
+    """Read values of a setting that are typed with commas between.
+
+    Raises:
+        ValueError: for no value, and for one that the setting doesn't accept; the message names both.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError(f"{SETTINGS[name].label}: expected values with commas between, each {accepted_values(name)}")
+    return list(dict.fromkeys(_read_value(name, word) for word in words))
+
+
+def _read_value(name: str, word: str) -> str | int | float | None:
+    type_, optional = setting_type(name)
+    if optional and word.lower() in ("none", "unset"):
+        return None
+    try:
+        value: object = type_(word)
+    except ValueError:  # no number: refused below, as it was typed
+        value = word
+    return validated(name, value)
+
+
+def with_own_names(plan: Plan) -> Plan:
+    """Return a plan that names an uploaded text as its user does, not by the server's copy."""
+    if "text_file" not in plan.settings:
+        return plan
+    text = sidebar.with_own_name(Experiment(task=plan.settings["task"], text_file=plan.settings["text_file"])).text_file
+    return Plan(plan.settings | {"text_file": text}, plan.equal, plan.learning_rates, plan.ms_per_step)

@@ -1,0 +1,50 @@
+"""The page Compare in a Chromium: what is compared, found again and taken away."""
+
+import json
+import re
+import zipfile
+
+from playwright.sync_api import expect
+
+from analysis.jobs.grid import parse_grid
+from tests.helpers.browser import button, settle
+
+SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&batch_size=8&steps=100&lengths=5,6&rates=0.005,0.02"
+VERDICT = re.compile(r"^(LSTM|GRU) .*length 5 ")
+PICTURES = "() => document.querySelectorAll('.js-plotly-plot .scatterlayer').length === 2"
+
+
+def test_compare_see_the_verdict_reload_and_export(server, visit, tmp_path):
+    page = visit(server.url("compare", SMALL))
+    expect(page.get_by_text(re.compile("4 settings × 2 seeds, about .* 4 short trainings"))).to_be_visible()
+    button(page, "compare").click()
+    expect(button(page, "cancel")).to_be_enabled()
+    page.reload()  # it goes on
+    settle(page)
+    expect(page.get_by_text("Compared: every training is done.")).to_be_visible()
+    expect(page.get_by_role("heading", name=VERDICT)).to_be_visible()
+    page.wait_for_function(PICTURES)
+
+    page.get_by_role("tab", name="Cost").click()
+    page.get_by_role("radio", name="parameters").click()
+    expect(page).to_have_url(re.compile("lengths=5.*against=parameters"))
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("heading", name=VERDICT)).to_be_visible()
+    expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
+    with page.expect_download() as download:
+        button(page, "download-compare").click()
+    download.value.save_as(tmp_path / "page.zip")
+    with zipfile.ZipFile(tmp_path / "page.zip") as archive:
+        plan = parse_grid(archive.read("grid.toml").decode())
+        written = json.loads(archive.read("comparison.json"))
+        (tmp_path / "compare.html").write_bytes(archive.read("compare.html"))
+        assert {"success.png", "horizon-before.svg", "comparison.csv", "metric.json"} <= {*archive.namelist()}
+    assert plan.axes == {"cell": ("lstm", "gru"), "length": (5, 6)} and plan.learning_rates == (0.005, 0.02)
+    assert [row["experiment"]["cell"] for row in written["rows"]] == ["lstm", "lstm", "gru", "gru"]
+
+    page.goto((tmp_path / "compare.html").as_uri())  # the report stands alone
+    expect(page.get_by_role("heading", name="Which cell for recall?")).to_be_visible()
+    expect(page.get_by_text(written["verdicts"][0])).to_be_visible()
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(5)
