@@ -50,15 +50,29 @@ def sweep(
     for experiment in wanted:
         read_key(experiment)
     results: dict[Experiment, Run | Failed] = {}
-    with (
-        _open_pool(store, workers=None if executor is None else 0) as jobs,
-        closing(_train(jobs, executor, list(dict.fromkeys(wanted)))) as trained,
-    ):
-        for result in trained:
+    with closing(_results(list(dict.fromkeys(wanted)), executor, store)) as came:
+        for result in came:
             results[result.experiment] = result
             if on_result:
                 on_result(result)
     return [results[experiment] for experiment in wanted]
+
+
+def _results(
+    experiments: Sequence[Experiment], executor: Executor | None, store: str | Path | None
+) -> Generator[Run | Failed]:
+    """Yield the results of different experiments: first those in the history, then others as they come."""
+    missing = []
+    with _open_pool(store, workers=0) as jobs:
+        for experiment in experiments:
+            row = jobs.find(experiment)
+            if row and row.status == "finished":
+                yield result_of(jobs.history, row.id, experiment)
+            else:
+                missing.append(experiment)
+    if missing:
+        with _open_pool(store, None if executor is None else 0) as jobs:
+            yield from _train(jobs, executor, missing)
 
 
 @contextmanager
@@ -71,7 +85,7 @@ def _open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
 
 
 def _train(jobs: Jobs, executor: Executor | None, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
-    """Train experiments on the executor, or where there is none on the pool; yield each result as it comes."""
+    """Return a generator that trains experiments on the executor, or where there is none on the pool."""
     if executor is None:
         return train_in_pool(jobs, experiments)
     if isinstance(executor, Cluster):
