@@ -42,7 +42,7 @@ def sweep_grid(arguments: Mapping[str, Any]) -> int:
         with _engine(arguments["engine"]) as cluster:
             show_progress("measuring how long an update takes")
             plan = measure_pace(plan)
-            progress = _Progress(len(pilots(plan)) + len(plan.experiments()))
+            progress = Progress(len(pilots(plan)) + len(plan.experiments()))
             comparison = compare(plan, cluster, store, progress.count)
     except ClusterError as error:
         return report_failure(str(error))
@@ -77,7 +77,7 @@ def _engine(address: str | None) -> AbstractContextManager[Cluster | None]:
     return nullcontext() if address is None else connect(address)
 
 
-class _Progress:
+class Progress:
     """The bar that shows how many runs are done, at which rate, and how long the others take."""
 
     def __init__(self, runs: int) -> None:
