@@ -7,12 +7,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 
 from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.transfer import read_key
 from analysis.jobs.cluster import Cluster, ClusterCrew
+from analysis.jobs.estimate import Forecast
 from analysis.jobs.executors import ExecutorCrew, train_by_crew
 from analysis.jobs.outcome import DEATHS, Failed, fail_after_deaths, result_of
 from analysis.jobs.pool import Jobs, QueueFullError
@@ -72,7 +74,15 @@ def _results(
                 missing.append(experiment)
     if missing:
         with _open_pool(store, None if executor is None else 0) as jobs:
-            yield from _train(jobs, executor, missing)
+            yield from _train(jobs, executor, sorted(missing, key=_seconds, reverse=True))
+
+
+def _seconds(experiment: Experiment) -> float:
+    """Return how long a training will take: long ones first, and workers end together. What can't be trained is inf."""
+    try:
+        return Forecast(experiment).seconds()
+    except (ValueError, ModuleNotFoundError):
+        return inf
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def test_the_bar_shows_rate_and_time_left(monkeypatch):
     assert lines == [
         "░░░░░░░░░░░░░░░░░░░░ 0/4 runs",
         "█████░░░░░░░░░░░░░░░ 1/4 runs, 2 a minute, about 2 min left",
-        "██████████░░░░░░░░░░ 2/4 runs, 2 a minute, about 1 min left",
+        "██████████░░░░░░░░░░ 2/4 runs, 2 a minute, about 60 s left",
         "███████████████░░░░░ 3/4 runs, 2 a minute, about 30 s left",
         "████████████████████ 4/4 runs",
     ]
