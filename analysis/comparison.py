@@ -184,13 +184,18 @@ class Threshold:
 class Comparison(Result):
     """What came out of a comparison, as far as it has got."""
 
-    rows: tuple[Row, ...]
-    axes: tuple[str, ...]  # settings that have several values
+    plan: Plan
+    rows: tuple[Row, ...]  # one for each of the plan's experiments, in their order
     fairness: Fairness
     correlations: dict[str, Correlation]  # by "before" and "after": of the horizon at start, and after training
     thresholds: dict[str, Threshold]  # the same; without those that could not be computed
     contests: tuple[Contest, ...]
     verdicts: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The settings that have several values."""
+        return tuple(self.plan.axes)
 
     @property
     def finished(self) -> tuple[Row, ...]:

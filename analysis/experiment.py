@@ -141,6 +141,10 @@ class Experiment:
         0, 2**31 - 1, step=1, more=True,
     ).as_field()  # fmt: skip
     batch_size: int = Setting(32, "Batch size", "Sequences in one update.", 1, 4096, step=1, more=True).as_field()
+    truncate: int | None = Setting(
+        None, "Truncate", "Time steps in a window that no gradient leaves, counted from the first; the state goes on.",
+        1, 100_000, step=1, more=True,
+    ).as_field()  # fmt: skip
     steps: int = Setting(500, "Updates", "Number of updates in a training.", 1, 100_000, step=50).as_field()
     learning_rate: float = Setting(
         5e-3, "Learning rate", "Size of an update.", 1e-6, 1, step=1e-3, more=True,

@@ -129,11 +129,13 @@ class Decay(Result):
     excluded: int  # models that left the finite range
     # How many sequences a distance rests on; None where an earlier version measured, so it isn't compared.
     samples: np.ndarray | None = field(default=None, compare=False, metadata=axes("T", whole=True))
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
     @property
     def furthest(self) -> int:
         """The largest distance with a gradient; step 0 adds none to the weights if the state before it is zero."""
-        return int(self.distance[-1]) - bool(self.of == "weights" and self.relative[-1] == 0)
+        last = int(self.distance[-1]) if self.cut is None else self.cut - 1
+        return last - bool(self.of == "weights" and self.relative[last] == 0)
 
     @property
     def censored(self) -> bool:

@@ -42,6 +42,8 @@ BAD = [
     ("seeds", 65, f"{WHOLE} 1 to 64"),
     ("seed", -1, f"{WHOLE} 0 to 2147483647"),
     ("batch_size", 4097, f"{WHOLE} 1 to 4096"),
+    ("truncate", 0, f"{WHOLE} 1 to 100000, or None"),
+    ("truncate", 2.5, WHOLE),
     ("steps", 0, f"{WHOLE} 1 to 100000"),
     ("learning_rate", 0, "expected a number from 1e-06 to 1"),
     ("optimizer", "lion", "expected one of adam, sgd, rmsprop"),

@@ -19,7 +19,7 @@ TITLES = {
     "weights": "part in the update of W",
     "carry": "gradient left, by the gate alone",
 }
-DOWN = 1e-300  # where the line below a horizon ends: lower than any axis
+DOWN = 1e-300  # where the line below a horizon, and the fall where truncation cuts, end: lower than any axis
 FEWEST = 0.1  # share of the sequences that a distance must have to be drawn
 APART = 0.1  # in powers of ten; a line closer to a curve than this is hidden by it
 
@@ -59,7 +59,7 @@ def decay(
     """
     size = 20 if large else 14
     drawn = [*shown(decays).values()]
-    notes = _underflow(shown(decays), relative, size) + _few_left(decays, size)
+    notes = _underflow(shown(decays), relative, size) + _few_left(decays, size) + _cut_off(decays, size)
     return style.figure(
         traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name, answers or {}),
         {
@@ -240,6 +240,12 @@ def _few_left(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
     return [_note(f"fewer than a tenth of the sequences: {', '.join(ends)}", 0.93, size)] if ends else []
 
 
+def _cut_off(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
+    """Return a note on the distance from which truncated backpropagation leaves no gradient."""
+    firsts = sorted({decay.cut for decay in decays.values() if decay.cut is not None})
+    return [_note(f"cut by truncation from {', '.join(map(str, firsts))}", 0.93, size)] if firsts else []
+
+
 def _note(text: str, y: float, size: int) -> style.Layout:
     """Return a note at the right of the picture, at a share of its height."""
     return {
@@ -273,8 +279,11 @@ def _curve(
 ) -> go.Scatter:
     """Return a cell's gradient by distance as a line; the legend doesn't show it."""
     name = f"{cell.upper()} {state}".strip()
+    sizes = style.drawable(decay.relative if relative else decay.norm)
+    if decay.cut is not None and decay.cut < len(sizes):
+        sizes[decay.cut] = DOWN
     return go.Scatter(
-        x=style.along_x(decay, position), y=style.drawable(decay.relative if relative else decay.norm), name=name,
+        x=style.along_x(decay, position), y=sizes, name=name,
         mode="lines", line={"color": colour, "dash": dash or style.dash_of(cell), "width": width},
         legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip

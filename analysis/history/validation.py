@@ -185,6 +185,8 @@ def _check_decay(decay: Decay) -> None:
     if decay.samples is not None:
         fewer = np.diff(decay.samples) <= 0
         require(bool(fewer.all() and ((decay.samples > 0) & (decay.samples < COUNT)).all()), "Decay.samples")
+    if decay.cut is not None:
+        require(0 < decay.cut < T and not np.nan_to_num(decay.high[decay.cut :]).any(), "Decay.cut")
 
 
 def _check_memory(memory: Memory) -> None:

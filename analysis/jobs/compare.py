@@ -65,8 +65,8 @@ def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
     finished = [row for row in rows if row.finished]
     thresholds = {phase: threshold for phase in PHASES if (threshold := _threshold(finished, phase))}
     comparison = Comparison(
+        plan=plan,
         rows=rows,
-        axes=tuple(plan.axes),
         fairness=fairness,
         correlations={phase: _correlation(finished, phase) for phase in PHASES},
         thresholds=thresholds,

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from analysis.comparison import Fairness, Plan
-from analysis.engine.cost import count_cost
+from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.unroll import one_thread
 from analysis.experiment import SETTINGS, Experiment, higher_is_better
 from analysis.results import Run
@@ -20,6 +20,7 @@ PILOT_SEEDS = 2  # on which a learning rate is chosen
 SPREAD = 1.02  # the most parameters that a cell may have, as a multiple of the fewest
 LARGEST = int(SETTINGS["hidden_size"].high or 0)
 MOST_UPDATES = int(SETTINGS["steps"].high or 0)
+WITHOUT_COST = ("init", "gain", "forget_bias", "seed", "learning_rate", "clip", "steps", "snapshot_every")  # per update
 TIMED_SECONDS, FEWEST_TIMED, MOST_TIMED = 0.3, 5, 50  # updates of one experiment when its pace is measured
 
 
@@ -27,16 +28,24 @@ def measure_pace(plan: Plan) -> Plan:
     """Return the plan with the milliseconds of one update of each experiment, measured one at a time here and now.
 
     A plan that has them already is returned as it is: the same times give the same numbers of updates again.
+
+    Raises:
+        ValueError: for an experiment that would not fit in memory, or whose text can't be used.
     """
     if plan.ms_per_step:
         return plan
-    return replace(plan, ms_per_step=[_update_ms(experiment) for experiment in _equal_in_size(plan)])
+    plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
+    timed = [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
+    paces = {experiment: _update_ms(experiment) for experiment in dict.fromkeys(timed)}
+    return replace(plan, ms_per_step=[paces[experiment] for experiment in timed])
 
 
 def _update_ms(experiment: Experiment) -> float:
     """Return the milliseconds of one update of all seeds: the quickest of several, which other work disturbs least."""
+    task = build_task(experiment)
+    require_memory(experiment, task, training=True)
     with one_thread():
-        trainer = Trainer(experiment, build_task(experiment))
+        trainer = Trainer(experiment, task)
         trainer.advance()  # prepares what later updates reuse
         times: list[float] = []
         while len(times) < FEWEST_TIMED or (sum(times) < TIMED_SECONDS and len(times) < MOST_TIMED):

@@ -11,7 +11,7 @@ from analysis.engine.cost import require_memory
 from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.layer import Memory
 from analysis.engine.network import embed, pieces, readout
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_norms, decay_of_norms, gradient_norms
@@ -74,7 +74,7 @@ class Meter:
             parts = [self._measure_piece(norms, tape) for norms, tape in walk]
         return Measured(
             loss=loss.numpy(),
-            decays=_decays([part.norms for part in parts], threshold, exclude),
+            decays=self._join_decays([part.norms for part in parts], threshold, exclude),
             saturation=_join_saturations(parts),
             bounds=_join_bounds([part.bounds for part in parts[::-1]]),
         )
@@ -86,7 +86,7 @@ class Meter:
             states, hidden = self._run_forward(weights)
             _, output_grad = self._loss(weights, hidden)
             walk = self._walk_back(weights, states, output_grad, ("memory", "carry"))
-            return _decays([norms for norms, _ in walk])
+            return self._join_decays([norms for norms, _ in walk])
 
     def tape(self, weights: Weights) -> Tape:
         """Record one run over the whole sequence at once."""
@@ -96,8 +96,22 @@ class Meter:
             unroll = Unroll(self.experiment.cell, self.experiment.activation, weights, T, B)  # the tape's own
             unroll.start()
             _, output_grad = self._loss(weights, unroll.forward(embed(weights, self.inputs))[-1])
-            unroll.backward(output_grad)
+            unroll.backward(output_grad, cuts=cuts(self.experiment.truncate, 0, T))
             return unroll.tape()
+
+    def _join_decays(
+        self, parts: Sequence[dict[str, np.ndarray]], threshold: float = THRESHOLD, exclude: Sequence[int] = ()
+    ) -> dict[str, Decay]:
+        """Join the pieces' norms by kind, (S, k, B) each, the last piece first; return a `Decay` for each kind."""
+        T = len(self.inputs)
+        cut = next((T - t for t in cuts(self.experiment.truncate, 0, T)[::-1]), None)
+        decays = {}
+        for kind in parts[0]:
+            norms = np.concatenate([part[kind] for part in parts], axis=1)
+            norms[list(exclude)] = np.nan
+            # What the gate alone would carry is not cut: a gradient that is not handed back is no matter of the gate.
+            decays[kind] = replace(decay_of_norms(norms, kind, threshold), cut=None if kind == "carry" else cut)
+        return decays
 
     def _measure_piece(self, norms: dict[str, np.ndarray], tape: Tape) -> PieceMeasured:
         """Measure gates and states of one piece, whose norms are given."""
@@ -155,7 +169,8 @@ class Meter:
             if later is not None:
                 unroll.start(states[k])
                 unroll.forward(embed(weights, self.inputs[piece]))
-            unroll.backward(output_grad if later is None else None, later)
+            cut = cuts(self.experiment.truncate, piece.start, piece.stop)
+            unroll.backward(output_grad if later is None else None, later, cuts=cut)
             later = unroll.earlier()
             tape = unroll.tape(weight_grad="weights" in of)
             norms = {kind: gradient_norms(tape, kind) for kind in of if kind != "carry"}
@@ -187,18 +202,6 @@ def measure_untrained(
 def _as_float64(weights: Weights) -> Weights:
     """Return detached copies of the weights in float64."""
     return {name: weight.detach().double() for name, weight in weights.items()}
-
-
-def _decays(
-    parts: Sequence[dict[str, np.ndarray]], threshold: float = THRESHOLD, exclude: Sequence[int] = ()
-) -> dict[str, Decay]:
-    """Join the pieces' norms by kind, (S, k, B) each, the last piece first; return a `Decay` for each kind."""
-    decays = {}
-    for kind in parts[0]:
-        norms = np.concatenate([part[kind] for part in parts], axis=1)
-        norms[list(exclude)] = np.nan
-        decays[kind] = decay_of_norms(norms, kind, threshold)
-    return decays
 
 
 def _join_saturations(parts: Sequence[PieceMeasured]) -> dict[str, Saturation]:

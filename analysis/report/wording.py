@@ -11,6 +11,7 @@ from analysis.results import THRESHOLD, Decay, Memory, Run
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
 WHOLE = ", the whole sequence"
+UNCUT = ", all that truncation leaves"
 
 
 def describe_experiment(experiment: Experiment) -> str:
@@ -81,15 +82,20 @@ def format_steps(count: float) -> str:
 
 
 def describe_horizon(decay: Decay) -> str:
-    """Return a horizon: "7", "≥ 29, the whole sequence", "not measurable"."""
+    """Return a horizon: "7", "≥ 29, the whole sequence", "≥ 4, all that truncation leaves", "not measurable"."""
+    return format_horizon(decay) + ("" if not decay.censored else WHOLE if decay.cut is None else UNCUT)
+
+
+def format_horizon(decay: Decay) -> str:
+    """Return a horizon's number alone: "7", "≥ 29", "not measurable"."""
     if np.isnan(decay.horizon):
         return "not measurable"
-    return f"≥ {format_number(decay.horizon)}{WHOLE}" if decay.censored else format_number(decay.horizon)
+    return ("≥ " if decay.censored else "") + format_number(decay.horizon)
 
 
 def gradient_grows(decay: Decay) -> bool:
     """Return whether the gradient at the largest distance is larger than at distance 0, in three digits."""
-    return bool(decay.relative[-1] >= 1.005)
+    return bool(decay.relative[decay.furthest] >= 1.005)
 
 
 def describe_reach(decay: Decay) -> str:
@@ -99,7 +105,9 @@ def describe_reach(decay: Decay) -> str:
     if not decay.censored:
         return format_steps(decay.horizon)
     return (
-        f"grows ×{format_number(decay.relative[-1])}" if gradient_grows(decay) else f"≥ {format_steps(decay.horizon)}"
+        f"grows ×{format_number(decay.relative[decay.furthest])}"
+        if gradient_grows(decay)
+        else f"≥ {format_steps(decay.horizon)}"
     )
 
 
@@ -116,13 +124,19 @@ def cell_with_state(cell: str, states: Mapping[str, str]) -> str:
 
 
 def describe_horizon_range(decay: Decay) -> str:
-    """Return a horizon with its range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
-    median, horizons = describe_horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
+    """Return a horizon with its range over seeds, as `format_horizon_range`, or with its reason where all agree."""
+    numbers = format_horizon_range(decay)
+    return describe_horizon(decay) if numbers == format_horizon(decay) else numbers
+
+
+def format_horizon_range(decay: Decay) -> str:
+    """Return a horizon with its range over seeds in numbers alone: "7 (6–9)", "15 (14 to ≥ 29)", "≥ 29"."""
+    horizons = decay.horizons[np.isfinite(decay.horizons)]
     if not len(horizons) or horizons.min() == horizons.max():
-        return median
+        return format_horizon(decay)
     low, high = format_number(horizons.min()), format_number(horizons.max())
     seeds = f"{low} to ≥ {high}" if horizons.max() == decay.furthest else f"{low}–{high}"
-    return f"{median.removesuffix(WHOLE)} ({seeds})"
+    return f"{format_horizon(decay)} ({seeds})"
 
 
 def describe_late_horizons(run: Run) -> str:
@@ -145,7 +159,7 @@ def describe_rate(decay: Decay) -> str:
     if np.isnan(decay.rate):
         return "not measurable"
     if decay.rate > 0 and gradient_grows(decay):
-        return f"grows ×{format_number(decay.relative[-1])}"
+        return f"grows ×{format_number(decay.relative[decay.furthest])}"
     if decay.r_squared < FITS:
         return "no single rate"
     return f"×{format_number(decay.factor)} kept per time step ({format_number(decay.rate)} nats)"

@@ -11,7 +11,8 @@ from torch import Tensor
 from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad, evaluate, readout
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.overflow import overflow_back, overflow_forward
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.memory import memory_curve
 from analysis.measures.meter import Meter
@@ -138,6 +139,7 @@ class Trainer:
         self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
         self.optimizer = optimizers.initial_state(experiment.optimizer, self.flat)
         self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
+        self.cuts = cuts(experiment.truncate, 0, task.length)
         measuring = task.measuring()
         first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
@@ -239,7 +241,7 @@ class Trainer:
         answers = readout(head, hidden)
         losses = self.task.loss(answers, targets)  # (S, B)
         output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
-        self.unroll.backward(output_grad, by_weights=True)
+        self.unroll.backward(output_grad, by_weights=True, cuts=self.cuts)
         by_words = embedding_grad(self.weights, inputs, self.unroll.layers[0].dx)
         grads = [*self.unroll.weight_grads().values(), *head_grads, *by_words.values()]
         loss = losses.detach().mean(1)
@@ -268,11 +270,19 @@ class Trainer:
         return clipped
 
     def _end_where_not_finite(self, **values: Tensor) -> None:
-        """Record every model as diverged that has a value (S, ...) which is not finite."""
+        """Record every model as diverged that has a value (S, ...) which is not finite, with where it began."""
         for what, of_model in values.items():
             for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
                 if model not in self.dead:
-                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+                    reason = f"its {what} left the finite range{self._place(model)}"
+                    self.diverged.append(Diverged(model, self.step, reason))
+
+    def _place(self, model: int) -> str:
+        """Return the time step at which a model left the finite range in the last pass; "" if it did not."""
+        if (step := overflow_forward(self.unroll, model)) is not None:
+            return f" at time step {step + 1} of {self.unroll.T}, going forward"
+        step = overflow_back(self.unroll, model)
+        return "" if step is None else f" at time step {step + 1} of {self.unroll.T}, going back"
 
     @property
     def dead(self) -> list[int]:

@@ -16,7 +16,7 @@ layout.title(
     _("It learns from an earlier time step only if a training signal, the gradient, reaches back to it. So much does:"),
 )
 settings = sidebar.settings(sidebar.HOME)
-plain = {"init": "default", "gain": 1.0, "forget_bias": None}
+plain = {"init": "default", "gain": 1.0, "forget_bias": None, "truncate": None}
 starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
 keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=3.0) for cell, each in starting.items()}
 shown = {

@@ -171,6 +171,7 @@ CONTENTS = {
     "Decay.horizon": lambda run: {"measured_after": _memory_decay(run, horizon=1e9)},
     "Decay.relative": lambda run: {"measured_after": _memory_decay(run, relative=np.full(6, -1.0))},
     "Decay.rate": lambda run: {"measured_after": _memory_decay(run, rates=np.full(2, 1e300))},
+    "Decay.cut": lambda run: {"measured_after": _memory_decay(run, cut=2)},
     "Decay.excluded": lambda run: {"measured_after": _memory_decay(run, excluded=3)},
     "Memory.distance": lambda run: {"memory": replace(run.memory, distance=run.memory.distance[::-1])},
     "Memory.trained": lambda run: {"memory": replace(run.memory, trained=np.ones(3, bool))},

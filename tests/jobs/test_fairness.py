@@ -4,7 +4,6 @@ import pytest
 
 from analysis import Experiment, Plan
 from analysis.engine.cost import count_cost
-from analysis.jobs import fairness
 from analysis.jobs.fairness import choose_rates, counted, equal_sizes, equalize, measure_pace, pilots, steps_to_solve
 from analysis.tasks.registry import build_task
 from tests.helpers.comparisons import run_of
@@ -30,14 +29,6 @@ def test_the_cell_with_most_parameters_nearly_keeps_its_hidden_size():
     assert sizes["lstm"] < sizes["gru"] < sizes["rnn"]
 
 
-def test_parameters_by_hidden_size_are_those_of_an_experiment():
-    task = build_task(Experiment())
-    for cell in CELLS:
-        counted_all = fairness._parameters(cell, 2, task)
-        for size in (1, 7, 512):
-            assert counted_all[size - 1] == parameters(Experiment(cell=cell, layers=2, hidden_size=size))
-
-
 def test_one_cell_keeps_its_size():
     assert equal_sizes(["gru"], 17, 1, build_task(Experiment())) == {"gru": 17}
 
@@ -58,6 +49,16 @@ def test_equal_time_is_made_of_measured_times():
     assert len(timed.ms_per_step) == 3 and min(timed.ms_per_step) > 0
     assert measure_pace(timed) is timed
     assert min(e.steps for e in equalize(timed)) == 500
+
+
+def test_what_costs_the_same_is_timed_once():
+    plan = measure_pace(Plan({"hidden_size": 4, "length": 5, "forget_bias": [None, 1, 2], "learning_rate": [0.1, 0.2]}))
+    assert len(plan.ms_per_step) == 6 and len({*plan.ms_per_step}) == 1
+
+
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_timed():
+    with pytest.raises(ValueError, match="this experiment needs about"):
+        measure_pace(Plan({"length": 100_000, "hidden_size": 512, "batch_size": 4096, "seeds": 64}))
 
 
 def test_pilots_have_seeds_of_their_own_and_the_middle_length():

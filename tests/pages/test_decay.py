@@ -52,6 +52,11 @@ def test_decay_page_survives_hostile_controls(key, value):
     assert (len(charts(at)), len(at.error)) == (1, 0)
 
 
+def test_where_truncation_cuts_is_said():
+    at = fine(app(PAGE, **SMALL | {"length": 10, "truncate": 4, "init": "orthogonal", "cells": "RNN"}))
+    assert any("all 1 time step that truncation leaves" in text.value for text in at.markdown)
+
+
 def test_models_that_diverged_are_said_and_drawn():
     wild = {"activation": "identity", "init": "orthogonal", "gain": 3, "length": 100, "cells": "RNN"}
     at = trained(app(PAGE, **SMALL | wild))

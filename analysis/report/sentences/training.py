@@ -6,11 +6,10 @@ import numpy as np
 
 from analysis.experiment import GATED, higher_is_better
 from analysis.report.wording import (
-    WHOLE,
     count_diverged,
-    describe_horizon,
-    describe_horizon_range,
     describe_span,
+    format_horizon,
+    format_horizon_range,
     format_number,
     format_percent,
     format_range,
@@ -127,8 +126,7 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
         return f"{cell.upper()}: {diverged}."
     before, after = before or run.before, after or run.after
     metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
-    was, now = describe_horizon(before).removesuffix(WHOLE), describe_horizon_range(after).removesuffix(WHOLE)
-    horizon = f"horizon{threshold_suffix(after)} {now}, was {was}"
+    horizon = f"horizon{threshold_suffix(after)} {format_horizon_range(after)}, was {format_horizon(before)}"
     ends = f"; {diverged}" if diverged else ""
     return f"{cell.upper()}{failure_mark(run)}: {metric}; memory span {describe_span(run.memory)}; {horizon}{ends}."
 

@@ -14,7 +14,7 @@ from analysis.report.wording import format_number, format_percent, format_range,
 
 PARTS = 0.5  # Youden's index from which a threshold is said to part settings
 FEWEST = 2  # settings on each side of it
-MANY = 5  # contests from which their number is said
+MANY = 5  # tests from which it is said that some look clear by chance
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
     "hidden_size": "All cells have the same hidden size and as many updates",
@@ -24,16 +24,33 @@ EQUALLY = {
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """Return what a comparison shows so far, a sentence or two each; nothing where no training has ended."""
-    said = [_contest_sentence(comparison, contests) for contests in _by_group(comparison.contests)]
-    if len(comparison.contests) >= MANY:
-        said.append(
-            f"These are {len(comparison.contests)} tests of two settings each: where nothing differs, "
-            "about 1 in 20 still looks clear."
-        )
+    """Return what a comparison shows so far, a sentence or two each; nothing where no training has ended.
+
+    Where there are several groups to choose a winner in, the first sentence sums them up.
+    """
+    groups = list(_by_group(comparison.contests))
+    said = [_summary(comparison)] if len(groups) > 1 else []
+    said += [_contest_sentence(comparison, contests) for contests in groups]
     for phase in PHASES:
         said += _claim_sentences(comparison, phase)
     return said
+
+
+def _summary(comparison: Comparison) -> str:
+    """Say who won clearly where: "Clear in 2 of 8 tests: GRU over RNN at length 50 and at length 100"."""
+    count, wins = len(comparison.contests), dict[str, list[str]]()
+    for contest in comparison.contests:
+        if contest.clear:
+            best, other = (comparison.rows[place].experiment for place in contest.rows)
+            who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
+            wins.setdefault(who, []).append(_where(best, contest.axis, comparison))
+    if not wins:
+        return f"No clear winner in any of {count} tests."
+    clear = sum(map(len, wins.values()))
+    won = "; ".join(f"{who} {join_words(where)}" for who, where in wins.items())
+    by_chance = " Where nothing differs, about 1 test in 20 still looks clear." if count >= MANY else ""
+    rest = " No clear winner in the others." if clear < count else ""
+    return f"Clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
 
 
 def fairness_sentence(fairness: Fairness) -> str:
@@ -79,11 +96,10 @@ def _contest_sentence(comparison: Comparison, contests: Sequence[Contest]) -> st
         return f"{lead}: one seed each says little."
     if len(contests) == 1:
         return f"{lead}: {_judgement(contests[0], best, others[0])}."
-    against = [
-        f"against {_value(row.experiment, axis)} {_judgement(contest, best, row)}"
-        for contest, row in zip(contests, others, strict=True)
-    ]
-    return f"{lead}: {'; '.join(against)}."
+    against: dict[str, list[str]] = {}  # judgements, and against whom
+    for contest, row in zip(contests, others, strict=True):
+        against.setdefault(_judgement(contest, best, row), []).append(_named(row.experiment, axis))
+    return f"{lead}: {'; '.join(f'against {join_words(who)} {said}' for said, who in against.items())}."
 
 
 def _any_solved(row: Row) -> bool:
@@ -99,7 +115,7 @@ def _counts(best: Row, others: Sequence[Row], axis: str, comparison: Comparison)
 
 def _metrics(best: Row, others: Sequence[Row], axis: str, comparison: Comparison) -> str:
     """Return the metric of each with its range over seeds, where none solves the task."""
-    lead = f"{_subject(best.experiment, axis)} on {_task(best.experiment, axis, comparison)}"
+    lead = f"{_subject(best.experiment, axis)} {_where(best.experiment, axis, comparison)}"
     parts = [f"{_value(row.experiment, axis)} {format_range(row.metric)}" for row in others]
     reached = f"{best.metric_name} {format_range(best.metric)}, {', '.join(parts)}, chance {format_number(best.chance)}"
     return f"{lead}: {reached}{'; no seed solves it' if best.solvable else ''}"
@@ -197,6 +213,12 @@ def _task(experiment: Experiment, axis: str, comparison: Comparison) -> str:
     )
     others = [_named(experiment, each) for each in comparison.axes if each not in ("cell", "length", "task", axis)]
     return f"{where} with {join_words(others)}" if others else where
+
+
+def _where(experiment: Experiment, axis: str, comparison: Comparison) -> str:
+    """Return what it was tried on: "at length 100", "on adding at length 50 with forget bias 1"."""
+    task = _task(experiment, axis, comparison)
+    return f"{'at' if task.startswith('length') else 'on'} {task}"
 
 
 def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
