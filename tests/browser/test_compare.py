@@ -7,11 +7,11 @@ import zipfile
 from playwright.sync_api import expect
 
 from analysis.jobs.grid import parse_grid
-from tests.helpers.browser import button, settle
+from tests.helpers.browser import IN_SIGHT, button, settle
 
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&batch_size=8&steps=100&lengths=5,6&rates=0.005,0.02"
 VERDICT = re.compile(r"^(LSTM|GRU) .*length 5 ")
-PICTURES = "() => document.querySelectorAll('.js-plotly-plot .scatterlayer').length === 2"
+PICTURES = f"() => {IN_SIGHT}.length === 2"
 
 
 def test_compare_see_the_verdict_reload_and_export(server, visit, tmp_path):
@@ -26,8 +26,8 @@ def test_compare_see_the_verdict_reload_and_export(server, visit, tmp_path):
     page.wait_for_function(PICTURES)
 
     page.get_by_role("tab", name="Cost").click()
-    page.get_by_role("radio", name="parameters").click()
-    expect(page).to_have_url(re.compile("lengths=5.*against=parameters"))
+    page.get_by_role("radio", name="multiply-adds").click()
+    expect(page).to_have_url(re.compile("against=multiply-adds.*lengths=5"))
     page.reload()
     settle(page)
     expect(page.get_by_role("heading", name=VERDICT)).to_be_visible()
