@@ -45,7 +45,8 @@ class Comparing:
         if self._judged is None or self._judged[0] != rests_on:
             failed = [Failed(experiment, reason) for experiment, reason in given_up]
             judged = judge(self._settled_plan(), [*runs, *failed])
-            self._judged = rests_on, replace(judged, fairness=replace(judged.fairness, equal=self.plan.equal))
+            fairness = replace(judged.fairness, equal=self.plan.equal)
+            self._judged = rests_on, replace(judged, plan=self.plan, fairness=fairness)
         return self._judged[1]
 
     def _settled_plan(self) -> Plan:

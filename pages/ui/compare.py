@@ -11,7 +11,7 @@ import streamlit as st
 from analysis.comparison import PHASES, Comparison, Plan
 from analysis.experiment import Experiment
 from analysis.figures.bargain import COSTS
-from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name
+from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name, horizon_name
 from analysis.figures.success import metric, solved_share
 from analysis.history.shipped import find_shipped
 from analysis.jobs.compare import judge
@@ -185,10 +185,10 @@ class View:
 
     def _show_cost(self) -> None:
         """Draw the metric against a cost; where its milliseconds are of a busy machine, offer to measure them anew."""
-        cost = COSTS[controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")]
-        draw = comparison_pictures(self.comparison)[cost_name(cost)]
-        self._chart(cost_name(cost), draw, "Metric against cost, of each setting")
-        if cost == "ms_per_step" and not self.comparison.fairness.measured_alone and not self.under_way:
+        cost = controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")
+        name = cost_name(cost)
+        self._chart(name, comparison_pictures(self.comparison)[name], "Metric against cost, of each setting")
+        if COSTS[cost] == "ms_per_step" and not self.comparison.fairness.measured_alone and not self.under_way:
             st.button(
                 "Measure one at a time", key="pace", icon=":material/timer:", on_click=self.comparing.measure,
                 help="These milliseconds are of trainings side by side. This takes half a second for each setting.",
@@ -197,7 +197,7 @@ class View:
     def _show_horizons(self) -> None:
         """Draw success against the horizon at start and after training, side by side."""
         pictures = comparison_pictures(self.comparison)
-        names = [f"horizon-{phase}" for phase in PHASES if f"horizon-{phase}" in pictures]
+        names = [name for phase in PHASES if (name := horizon_name(phase)) in pictures]
         if not names:
             st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
             return

@@ -39,7 +39,7 @@ def test_compare_see_the_verdict_reload_and_export(server, visit, tmp_path):
         plan = parse_grid(archive.read("grid.toml").decode())
         written = json.loads(archive.read("comparison.json"))
         (tmp_path / "compare.html").write_bytes(archive.read("compare.html"))
-        assert {"success.png", "horizon-before.svg", "comparison.csv", "metric.json"} <= {*archive.namelist()}
+        assert {"success.png", "horizon-at-start.svg", "comparison.csv", "metric.json"} <= {*archive.namelist()}
     assert plan.axes == {"cell": ("lstm", "gru"), "length": (5, 6)} and plan.learning_rates == (0.005, 0.02)
     assert [row["experiment"]["cell"] for row in written["rows"]] == ["lstm", "lstm", "gru", "gru"]
 

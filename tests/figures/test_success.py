@@ -91,6 +91,6 @@ def test_a_task_that_counts_nothing_as_solved_has_neither_success_nor_horizons()
     plan = Plan({"task": "text", "cell": ["lstm", "gru"], "seeds": 2, "length": 10})
     runs = [run_of(each, metric=[2.0, 2.5], threshold=None, name="nats per character") for each in plan.experiments()]
     pictures = comparison_pictures(judge(plan, runs))
-    assert "metric" in pictures and not {"success", "horizon-before"} & pictures.keys()
+    assert "metric" in pictures and not {"success", "horizon-at-start"} & pictures.keys()
     for draw in pictures.values():
         draw().to_json()

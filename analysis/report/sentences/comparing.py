@@ -35,7 +35,11 @@ def method_sentences(comparison: Comparison) -> list[str]:
     first, fair = comparison.rows[0], comparison.fairness
     task, metric = first.experiment.task, first.metric_name
     seeds = f"{_count(len(comparison.rows), 'setting')} × {_count(first.experiment.seeds, 'seed')}"
-    solved = f"it counts as solved from {format_number(first.solved_from)} on" if first.solvable else "none is solved"
+    solved = (
+        f"at {format_number(first.solved_from)} or better it counts as solved"
+        if first.solvable
+        else "nothing counts as solved"
+    )
     said = [
         f"Task {task}: {seeds}. The {metric} is measured on sequences that no training saw; guessing gets "
         f"{format_number(first.chance)}, {solved}.",
