@@ -1,10 +1,20 @@
+import doctest
 import re
 
 import numpy as np
 import pytest
 
-from analysis import Plan
+from analysis import Plan, comparison
 from analysis.comparison import MOST_ROWS
+from analysis.jobs import grid
+from analysis.measures import statistics
+from analysis.report.sentences import verdicts
+
+
+@pytest.mark.parametrize("module", [comparison, grid, statistics, verdicts])
+def test_the_examples_are_true(module):
+    failed, tried = doctest.testmod(module)
+    assert tried and not failed
 
 
 def test_lists_are_axes_and_all_combinations_are_compared():

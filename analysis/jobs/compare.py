@@ -40,7 +40,7 @@ def compare(
     Raises:
         ValueError: where the plan can't be used, and as `sweep`.
 
-    >>> compare({"cell": ["lstm", "gru"], "length": 5, "steps": 20, "seeds": 2}).verdicts  # doctest: +SKIP
+    For example `compare({"cell": ["lstm", "gru"], "length": [10, 20], "steps": 80}).verdicts`.
     """
     plan = plan if isinstance(plan, Plan) else Plan(plan)
     plan = measure_pace(plan)

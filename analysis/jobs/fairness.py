@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 
@@ -41,7 +41,10 @@ def measure_pace(plan: Plan) -> Plan:
 
 
 def _update_ms(experiment: Experiment) -> float:
-    """Return the milliseconds of one update of all seeds: the quickest of several, which other work disturbs least."""
+    """Return the milliseconds that a core takes for one update of all seeds: the quickest of several.
+
+    Other programs only prolong them; time that these have the core for isn't counted.
+    """
     task = build_task(experiment)
     require_memory(experiment, task, training=True)
     with one_thread():
@@ -49,9 +52,9 @@ def _update_ms(experiment: Experiment) -> float:
         trainer.advance()  # prepares what later updates reuse
         times: list[float] = []
         while len(times) < FEWEST_TIMED or (sum(times) < TIMED_SECONDS and len(times) < MOST_TIMED):
-            started = perf_counter()
+            started = thread_time()
             trainer.advance()
-            times.append(perf_counter() - started)
+            times.append(thread_time() - started)
     return 1e3 * min(times)
 
 

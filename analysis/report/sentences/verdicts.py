@@ -43,11 +43,11 @@ def _summary(comparison: Comparison) -> str:
         if contest.clear:
             best, other = (comparison.rows[place].experiment for place in contest.rows)
             who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
-            wins.setdefault(who, []).append(_where(best, contest.axis, comparison))
+            wins.setdefault(who, []).append(_short_place(best, contest.axis, comparison))
     if not wins:
         return f"No clear winner in any of {count} tests."
     clear = sum(map(len, wins.values()))
-    won = "; ".join(f"{who} {join_words(where)}" for who, where in wins.items())
+    won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
     by_chance = " Where nothing differs, about 1 test in 20 still looks clear." if count >= MANY else ""
     rest = " No clear winner in the others." if clear < count else ""
     return f"Clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
@@ -207,18 +207,29 @@ def _subject(experiment: Experiment, axis: str) -> str:
 
 def _task(experiment: Experiment, axis: str, comparison: Comparison) -> str:
     """Return what was to be solved: "length 100", "adding at length 50 with forget bias 1"."""
-    length = f"length {experiment.task_length}"
-    where = (
-        length if "length" in comparison.axes and "task" not in comparison.axes else f"{experiment.task} at {length}"
-    )
+    where = f"length {experiment.task_length}"
+    if "length" not in comparison.axes or "task" in comparison.axes:
+        where = f"{experiment.task} at {where}"
+    return where + _beside(experiment, axis, comparison)
+
+
+def _beside(experiment: Experiment, axis: str, comparison: Comparison) -> str:
+    """Return the settings beside cell, length and task that a contest shares: " with forget bias 1", or ""."""
     others = [_named(experiment, each) for each in comparison.axes if each not in ("cell", "length", "task", axis)]
-    return f"{where} with {join_words(others)}" if others else where
+    return f" with {join_words(others)}" if others else ""
 
 
 def _where(experiment: Experiment, axis: str, comparison: Comparison) -> str:
     """Return what it was tried on: "at length 100", "on adding at length 50 with forget bias 1"."""
     task = _task(experiment, axis, comparison)
     return f"{'at' if task.startswith('length') else 'on'} {task}"
+
+
+def _short_place(experiment: Experiment, axis: str, comparison: Comparison) -> str:
+    """Return the same without a task and a length that all rows share: "at length 100", "with forget bias 1", ""."""
+    if "length" in comparison.axes or "task" in comparison.axes:
+        return _where(experiment, axis, comparison)
+    return _beside(experiment, axis, comparison).strip()
 
 
 def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
@@ -239,9 +250,9 @@ def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool
     low, high = format_number(correlation.low), format_number(correlation.high)
     numbers = f"Spearman's rho {format_number(correlation.rho)}, {low} to {high}, over {correlation.settings} settings"
     if correlation.low > 0:
-        return f"The longer the {horizon} for the length, {success} ({numbers})."
+        return f"The longer the {horizon}, as a share of the length, {success} ({numbers})."
     if correlation.high < 0:
-        return f"The shorter the {horizon} for the length, {success} ({numbers})."
+        return f"The shorter the {horizon}, as a share of the length, {success} ({numbers})."
     return f"The {horizon} does not clearly predict success here ({numbers})."
 
 
