@@ -312,7 +312,14 @@ class Run(Result):
     diverged: tuple[Diverged, ...]
     versions: dict[str, str]
     text_sha256: str | None = None
+    data_sha256: str | None = None  # of the user's own data
+    repeating: float | None = None  # in forecasts: the metric of repeating the last value
     timing: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def source_sha256(self) -> str | None:
+        """Return the hash of the text or the data that it learned from."""
+        return self.text_sha256 or self.data_sha256
 
     @property
     def before(self) -> Decay:

@@ -12,9 +12,10 @@ from analysis.experiment import SETTINGS, Experiment
 from analysis.report.export import Figure, figure_blocks
 from analysis.report.wording import format_number, format_range, format_setting
 from analysis.results import versions
+from analysis.sources import FILE_SETTINGS
 
 NAMED_FIRST = ("cell", "length")  # every row names these; the others where they differ
-NOT_NAMED = ("task", "text_file", "seed", "snapshot_every")
+NOT_NAMED = ("task", *FILE_SETTINGS, "seed", "snapshot_every")
 AGAIN = "Save this as grid.toml and run python -m analysis sweep grid.toml in Goldfish's folder."
 PAGE = """<!doctype html>
 <html lang="en">

@@ -16,7 +16,7 @@ UNCUT = ", all that truncation leaves"
 
 def describe_experiment(experiment: Experiment) -> str:
     """Return an experiment's cell, task and length, and settings that differ: "LSTM, recall 30, Hidden size 8"."""
-    named_first = ("cell", "task", "length", "text_file")
+    named_first = ("cell", "task", "length", "text_file", "data_file")
     changed = [
         f"{setting.label} {getattr(experiment, name)}"
         for name, setting in SETTINGS.items()

@@ -1,19 +1,21 @@
 """What the page Compare is to compare: the sidebar's settings, and the axes and terms that its own controls ask for."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from analysis.comparison import EQUAL, Plan
-from analysis.experiment import GATED, SETTINGS, Experiment, accepted_values, setting_type, validated
+from analysis.experiment import GATED, SETTINGS, accepted_values, setting_type, validated
 from analysis.report.markdown import escape_markdown
-from pages.ui import controls, sidebar
+from analysis.sources import FILE_SETTINGS, is_npz
+from pages.ui import controls, sidebar, sources
 from pages.ui.settings import Settings
 
 LENGTHS, RATES = "10, 30, 60", "0.002, 0.005, 0.02"  # offered at first
 CHOSEN, SAME = "per cell", "for all"
 READ = tuple(name for name in sidebar.EVERYTHING if name != "length")  # of the sidebar
-NOT_VARIED = ("cell", "task", "length", "text_file", "seeds", "seed", "snapshot_every")
+NOT_VARIED = ("cell", "task", "length", *FILE_SETTINGS, "columns", "seeds", "seed", "snapshot_every")
 VARIED = {setting.label: name for name, setting in SETTINGS.items() if name not in NOT_VARIED}
 NOTHING = "nothing more"
 TERMS = {"hidden size": "hidden_size", "parameters": "parameters", "time": "time"}
@@ -35,7 +37,7 @@ def choose(settings: Settings) -> Plan:
 def _draw(settings: Settings) -> dict[str, Any]:
     """Draw the controls; return what they and the sidebar say of a plan. Raises ValueError for what can't be read."""
     base = base_settings(settings)
-    fixed = settings.first.task in SETTINGS["length"].fixed
+    fixed = settings.first.task in SETTINGS["length"].fixed or is_npz(settings.first.data_file)
     lengths = st.text_input(
         "Lengths", LENGTHS, key="lengths", bind="query-params", width=130, disabled=fixed,
         help="Numbers of time steps to remember over, with commas between: each cell is trained at each.",
@@ -111,8 +113,8 @@ def _read_value(name: str, word: str) -> str | int | float | None:
 
 
 def with_own_names(plan: Plan) -> Plan:
-    """Return a plan that names an uploaded text as its user does, not by the server's copy."""
-    if "text_file" not in plan.settings:
-        return plan
-    text = sidebar.with_own_name(Experiment(task=plan.settings["task"], text_file=plan.settings["text_file"])).text_file
-    return Plan(plan.settings | {"text_file": text}, plan.equal, plan.learning_rates, plan.ms_per_step)
+    """Return a plan that names an uploaded file as its user does, not by the server's copy."""
+    first = plan.experiments()[0]
+    named = sources.with_own_name(first)
+    files = {name: getattr(named, name) for name in FILE_SETTINGS if getattr(named, name) != getattr(first, name)}
+    return replace(plan, settings=plan.settings | files) if files else plan

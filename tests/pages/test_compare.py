@@ -188,7 +188,7 @@ def test_the_download_holds_the_report_the_numbers_and_the_grid(shown, monkeypat
 
 def test_an_uploaded_text_is_named_as_its_user_does(monkeypatch):
     plan = Plan({"task": "text", "text_file": "/tmp/goldfish-x/abc.txt", "seeds": 1})
-    monkeypatch.setattr(compare_plan.sidebar, "with_own_name", lambda each: each.replace(text_file="mine.txt"))
+    monkeypatch.setattr(compare_plan.sources, "with_own_name", lambda each: each.replace(text_file="mine.txt"))
     assert compare_plan.with_own_names(plan).settings["text_file"] == "mine.txt"
 
 

@@ -18,8 +18,10 @@ TASKS = {
     "text": mark("Text: which letter comes next"),
     "words": mark("Words: which word comes next"),
     "digits": mark("Digits: a written digit, read pixel by pixel"),
+    "series": mark("Series: data of one's own"),
 }
-NAMED = ("task", "length", "cell", "snapshot_every")  # settings that a group's name leaves out or says first
+# Settings that a group's name leaves out or says first.
+NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
 
 
 def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
