@@ -24,8 +24,7 @@ from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences import comparing as sentences
-from pages.ui import controls, export, layout, training
-from pages.ui.compare_plan import with_own_names
+from pages.ui import compare_plan, controls, export, layout, training
 
 KEPT = 100  # comparisons in the server's memory
 LOOK = 2.0  # seconds between two looks at what is trained
@@ -208,21 +207,25 @@ class View:
 
     def draw_export(self) -> None:
         """Offer pictures, table, results, report and grid as one ZIP, as far as the trainings have got by then."""
+        names = compare_plan.own_names(self.comparing.plan)  # asked here: a download can't ask the session
+
+        def grid() -> str:
+            return to_toml(compare_plan.renamed(self.comparing.plan, names))
+
+        def named() -> Comparison:
+            return compare_plan.with_files(self.comparison, names)
+
         documents = {
-            "compare.html": lambda: comparison_report(self.comparison, self._grid()),
-            "comparison.json": lambda: to_json(comparison_document(self.comparison)),
-            "grid.toml": self._grid,
+            "compare.html": lambda: comparison_report(named(), grid()),
+            "comparison.json": lambda: to_json(comparison_document(named())),
+            "grid.toml": grid,
         }
-        names = comparison_pictures(self.comparison)
-        pictures = {name: partial(self._draw, name) for name in names}
-        tables = {"comparison": lambda: comparison_csv(self.comparison)}
+        pictures = {name: partial(self._draw, name) for name in comparison_pictures(self.comparison)}
+        tables = {"comparison": lambda: comparison_csv(named())}
         export.row("compare", pictures, {}, tables, commands=(COMMAND,), documents=documents)
 
     def _draw(self, name: str) -> go.Figure:
         return comparison_pictures(self.comparison)[name]()
-
-    def _grid(self) -> str:
-        return to_toml(with_own_names(self.comparing.plan))
 
 
 def _list(sentences: Iterable[str]) -> str:

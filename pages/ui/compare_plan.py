@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.comparison import EQUAL, Plan
+from analysis.comparison import EQUAL, Comparison, Plan
 from analysis.experiment import GATED, SETTINGS, accepted_values, setting_type, validated
 from analysis.report.markdown import escape_markdown
 from analysis.sources import FILE_SETTINGS, is_npz
@@ -112,9 +112,21 @@ def _read_value(name: str, word: str) -> str | int | float | None:
     return validated(name, value)
 
 
-def with_own_names(plan: Plan) -> Plan:
-    """Return a plan that names an uploaded file as its user does, not by the server's copy."""
+def own_names(plan: Plan) -> dict[str, str]:
+    """Return by setting how the visitor names an uploaded file that a plan reads, by which exports name it too."""
     first = plan.experiments()[0]
     named = sources.with_own_name(first)
-    files = {name: getattr(named, name) for name in FILE_SETTINGS if getattr(named, name) != getattr(first, name)}
-    return replace(plan, settings=plan.settings | files) if files else plan
+    return {name: getattr(named, name) for name in FILE_SETTINGS if getattr(named, name) != getattr(first, name)}
+
+
+def with_files(comparison: Comparison, names: dict[str, str]) -> Comparison:
+    """Return a comparison whose files have these names, not those of the server's copies."""
+    if not names:
+        return comparison
+    rows = tuple(replace(row, experiment=row.experiment.replace(**names)) for row in comparison.rows)
+    return replace(comparison, plan=renamed(comparison.plan, names), rows=rows)
+
+
+def renamed(plan: Plan, names: dict[str, str]) -> Plan:
+    """Return a plan whose files have these names."""
+    return replace(plan, settings=plan.settings | names)

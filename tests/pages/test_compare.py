@@ -8,6 +8,7 @@ import pytest
 
 from analysis.comparison import Plan
 from analysis.history.shipped import load_shipped
+from analysis.jobs.compare import judge
 from analysis.jobs.grid import parse_grid
 from pages.ui import compare, compare_plan, training
 from tests.helpers.app import SMALL, app, charts, fine, until, values
@@ -186,10 +187,13 @@ def test_the_download_holds_the_report_the_numbers_and_the_grid(shown, monkeypat
         draw().to_json()
 
 
-def test_an_uploaded_text_is_named_as_its_user_does(monkeypatch):
-    plan = Plan({"task": "text", "text_file": "/tmp/goldfish-x/abc.txt", "seeds": 1})
+def test_an_uploaded_file_is_named_as_its_user_does(monkeypatch):
+    plan = Plan({"task": "text", "text_file": "english", "seeds": 1})
     monkeypatch.setattr(compare_plan.sources, "with_own_name", lambda each: each.replace(text_file="mine.txt"))
-    assert compare_plan.with_own_names(plan).settings["text_file"] == "mine.txt"
+    names = compare_plan.own_names(plan)
+    named = compare_plan.with_files(judge(plan, []), names)
+    assert names == {"text_file": "mine.txt"} == {"text_file": named.plan.settings["text_file"]}
+    assert named.rows[0].experiment.text_file == "mine.txt" and compare_plan.with_files(named, {}) is named
 
 
 def test_what_was_typed_is_there_after_a_visit_to_another_page():
