@@ -32,12 +32,33 @@ NAMES = ("Table", "Cost", "Does the horizon foretell it?", "How it was compared"
 COMMAND = "python -m analysis sweep grid.toml"
 
 
-@st.cache_resource(
-    max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr}, on_release=lambda it: it.campaign.cancel()
-)
 def find(plan: Plan) -> Comparing:
     """Return the comparison of a plan, the same one for every visitor."""
+    return next((each for each in _started() if each.asked == plan), None) or _kept(plan)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
+def _kept(plan: Plan) -> Comparing:
     return Comparing(training.jobs(), plan)
+
+
+@st.cache_resource(show_spinner=False)
+def _started() -> list[Comparing]:
+    """Return the server's list of the comparisons that are under way, and some that have ended."""
+    return []
+
+
+def _start(comparing: Comparing) -> None:
+    _started()[:] = [each for each in _started() if each.campaign.under_way and each is not comparing] + [comparing]
+    comparing.campaign.start()
+
+
+def forget_all() -> None:
+    """Cancel every comparison of this server, and forget it; the history keeps what was trained."""
+    for each in _started():
+        each.campaign.cancel()
+    _started.clear()
+    _kept.clear()
 
 
 def draw_row(comparing: Comparing) -> bool:
@@ -48,7 +69,7 @@ def draw_row(comparing: Comparing) -> bool:
     missing = _missing(comparing)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Compare", type="primary", key="compare", icon=":material/play_arrow:", on_click=campaign.start,
+            "Compare", type="primary", key="compare", icon=":material/play_arrow:", on_click=_start, args=(comparing,),
             disabled=under_way or not missing,
         )  # fmt: skip
         st.button("Cancel", key="cancel", icon=":material/stop:", on_click=campaign.cancel, disabled=not under_way)
@@ -57,9 +78,21 @@ def draw_row(comparing: Comparing) -> bool:
                 st.fragment(_show_progress, run_every=training.POLL)(comparing)
             else:
                 st.caption(_describe_cost(comparing, missing) if missing else "Compared: every training is done.")
+    _mention_others(comparing)
     for problem in {campaign.trouble, *campaign.given_up.values()} - {""}:
         st.error(f"Not trained: {escape_markdown(problem)}.")
     return under_way
+
+
+def _mention_others(comparing: Comparing) -> None:
+    """Say how far other comparisons are, as after a setting was moved, and offer to cancel them."""
+    others = [each for each in _started() if each is not comparing and each.campaign.under_way]
+    for place, each in enumerate(others):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            every = each.expected()
+            done = sum(experiment in each.campaign.runs for experiment in every)
+            st.caption(f"Another comparison is under way: {done} of {len(every)} trainings.")
+            st.button("Cancel it", key=f"cancel_other_{place}", on_click=each.campaign.cancel, type="tertiary")
 
 
 def _missing(comparing: Comparing) -> list[Experiment]:

@@ -61,9 +61,11 @@ def _draw(settings: Settings) -> dict[str, Any]:
     if not fixed:
         base["length"] = read_values("length", lengths)
     for name, text in axes:
-        if name:
+        if name and text.strip():
             base[name] = read_values(name, text)
     chosen = () if rate == SAME else tuple(read_values("learning_rate", rates))
+    if chosen:
+        base.pop("learning_rate", None)
     return {"settings": base, "equal": TERMS[equal], "learning_rates": chosen}
 
 
@@ -74,9 +76,9 @@ def _draw_axis(label: str, key: str) -> tuple[str | None, str]:
     )
     name = VARIED.get(chosen)
     text = st.text_input(
-        f"{label}: its values", key=f"{key}_values", bind="query-params", disabled=name is None,
+        "Its values", key=f"{key}_values", bind="query-params", disabled=name is None,
         placeholder=accepted_values(name) if name else "",
-        help="With commas between; None stands for unset.",
+        help="With commas between; None stands for unset. Nothing is varied until some are typed.",
     )  # fmt: skip
     return name, text
 

@@ -83,7 +83,7 @@ def test_horizons_are_shares_of_each_sequence_with_threshold_and_correlation():
     drawn = by_name(figure)
     assert [*drawn["LSTM"].x] == [1, 2 / 19] and [*drawn["LSTM"].y] == [1, 0]
     assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share
-    assert figure.layout.annotations[0].text.startswith("ρ 1 (")
+    assert "<br>ρ 1 (" in figure.layout.xaxis.title.text
     assert "horizon 2 of 19 time steps" in drawn["LSTM"].text[1]
 
 
