@@ -125,9 +125,12 @@ def _correlation(rows: Sequence[Row], phase: str) -> Correlation:
 
 
 def _gain(row: Row) -> float:
-    """Return how far a row's median metric is from chance, as a share of the way to perfect; NaN if all diverged."""
-    perfect = 1.0 if higher_is_better(row.metric_name) else 0.0
-    return float((finite_median(row.metric) - row.chance) / (perfect - row.chance))
+    """Return how far a row's median metric is from chance, as a share of the way to perfect.
+
+    NaN if all models diverged, and where chance is perfect already.
+    """
+    way = (1.0 if higher_is_better(row.metric_name) else 0.0) - row.chance
+    return float((finite_median(row.metric) - row.chance) / way) if way else nan
 
 
 def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:

@@ -134,6 +134,13 @@ def test_a_task_that_is_never_solved_is_compared_by_its_metric():
     assert comparison_document(comparison)["rows"][0]["solved"] is None
 
 
+def test_where_chance_is_perfect_nothing_can_be_gained():
+    plan = Plan({"cell": ["rnn", "lstm", "gru"], "task": "text"})
+    runs = [replace(run_of(e, metric=[0.0] * 4, threshold=None, name="mse"), chance=0.0) for e in counted(plan)]
+    correlation = judge(plan, runs).correlations["before"]
+    assert correlation.settings == 0 and np.isnan(correlation.rho)
+
+
 KEYS = ["experiment", "status", "metric", "metric_name", "chance", "solved", "seeds", "horizon_before", "horizon_after",
         "span", "steps_to_solve", "seconds", "ms_per_step", "parameters"]  # fmt: skip
 
