@@ -164,6 +164,7 @@ class Memory(Result):
     span: float  # of the median curve; NaN if it is nowhere better than chance
     spans: np.ndarray = field(metadata=axes("S"))
     trained: np.ndarray | None = None  # (N,) of booleans: whether the training had such a case; None = not known
+    repeating: float | None = None  # in forecasts: the metric of repeating the last value
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +314,6 @@ class Run(Result):
     versions: dict[str, str]
     text_sha256: str | None = None
     data_sha256: str | None = None  # of the user's own data
-    repeating: float | None = None  # in forecasts: the metric of repeating the last value
     timing: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property

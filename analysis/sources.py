@@ -3,7 +3,7 @@
 import time
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import ClassVar
 
 from analysis.experiment import SETTINGS, TEXTS, Experiment
@@ -47,6 +47,11 @@ def file_setting(task: str) -> str | None:
 def own_file(experiment: Experiment) -> str | None:
     """Return the path of the file of its user that an experiment learns from; None where it has none."""
     return experiment.data_file or (None if experiment.text_file in TEXTS else experiment.text_file)
+
+
+def data_name(experiment: Experiment) -> str:
+    """Return the name of an experiment's data file, without its folder; "" where it has none."""
+    return PureWindowsPath(experiment.data_file or "").name  # takes both kinds of slashes
 
 
 def source_sha256(experiment: Experiment) -> str | None:

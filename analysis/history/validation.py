@@ -70,7 +70,7 @@ def _check_run(record: Record, run: Run) -> None:
     require(not run.snapshots and bool(record.snapshots), "snapshots")
     require(run.metric_name == run.memory.metric_name and run.metric_name in metric_names(experiment.task), "metric")
     require(run.memory.kind in ("symbol", "window") and run.memory.distance.size > 0, "memory")
-    guesses = [guess for guess in (run.chance, run.memory.chance, run.repeating) if guess is not None]
+    guesses = (run.chance, run.memory.chance, run.memory.repeating or 0.0)
     require(all(isfinite(guess) and guess >= 0 for guess in guesses), "chance")
     require(run.timing.keys() >= TIMING and all(0 <= value < inf for value in run.timing.values()), "timing")
     require(all(0 <= failure.model < experiment.seeds for failure in run.diverged), "model")

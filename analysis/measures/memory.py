@@ -52,6 +52,7 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
         span=np.nan,
         spans=np.full(len(values), np.nan),
         trained=trained_distances(experiment, distances),
+        repeating=task.repeating,
     )
     span, spans = memory_spans(memory, errors)
     return replace(memory, span=span, spans=spans)

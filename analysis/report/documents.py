@@ -67,7 +67,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "timing": run.timing,
         "versions": run.versions,
     }
-    of_a_file = {name: getattr(run, name) for name in ("text_sha256", "data_sha256", "repeating")}
+    of_a_file = {"text_sha256": run.text_sha256, "data_sha256": run.data_sha256}
     return as_plain(document | {name: value for name, value in of_a_file.items() if value is not None})
 
 

@@ -121,7 +121,6 @@ def _assemble_run(
         versions=versions(),
         text_sha256=task.text_sha256,
         data_sha256=task.data_sha256,
-        repeating=task.repeating,
         timing={
             "seconds": trainer.elapsed,
             "ms_per_step": 1e3 * trainer.seconds / trainer.step,

@@ -5,14 +5,16 @@ import tempfile
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.markdown import escape_markdown
-from analysis.sources import file_setting, own_file
+from analysis.sources import file_setting
 from pages.ui import session
 from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES
 
 TEXT_MEGABYTES, DATA_MEGABYTES = 5, 20
+LONGEST_NAME = 60  # characters of a file's name that are kept
 OF_TEXT = (session.TEXT.name, session.UPLOAD.name)  # the widgets of a task that reads a text
 OF_DATA = (session.DATA.name, session.COLUMNS.name)  # of one that reads the visitor's data
 NO_DATA = (
@@ -48,7 +50,9 @@ def _uploaded_text() -> str | None:
     except UnicodeDecodeError as error:
         st.error(f"{escape_markdown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
         return None
-    return _keep(content, ".txt")
+    path = _text_place(content)
+    path.write_bytes(content)
+    return str(path)
 
 
 def choose_data() -> dict[str, str | None]:
@@ -65,7 +69,16 @@ def choose_data() -> dict[str, str | None]:
         SETTINGS["columns"].label, value=None, key=session.COLUMNS.name, bind="query-params", placeholder="all",
         help=SETTINGS["columns"].help,
     )  # fmt: skip
-    return {"data_file": _keep(file.getvalue(), _ending(file.name)) if file else None, "columns": columns or None}
+    return {"data_file": _keep_data(file) if file else None, "columns": columns or None}
+
+
+def _keep_data(file: UploadedFile) -> str:
+    """Keep data under its user's name, in a folder of its content's hash; return the path."""
+    content, name = file.getvalue(), Path(file.name.replace("\0", ""))
+    path = Path(uploads().name, hashlib.sha256(content).hexdigest(), name.stem[:LONGEST_NAME] + name.suffix)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return str(path)
 
 
 def lacks_data(experiment: Experiment) -> bool:
@@ -73,31 +86,19 @@ def lacks_data(experiment: Experiment) -> bool:
     return file_setting(experiment.task) == "data_file" and experiment.data_file is None
 
 
-def _keep(content: bytes, ending: str) -> str:
-    """Keep what was uploaded under the hash of its content; return the path."""
-    path = _place(content, ending)
-    path.write_bytes(content)
-    return str(path)
-
-
-def _place(content: bytes, ending: str) -> Path:
-    return Path(uploads().name, hashlib.sha256(content).hexdigest() + ending)
-
-
-def _ending(name: str) -> str:
-    """Return the ending by which a file of data is read."""
-    return Path(name).suffix.lower()
+def _text_place(content: bytes) -> Path:
+    """Return where a text is kept, by the hash of its content."""
+    return Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
 
 
 def with_own_name(experiment: Experiment) -> Experiment:
     """Name an uploaded file as its user does, not by the server's copy."""
-    setting, path = file_setting(experiment.task), own_file(experiment)
-    is_data = setting == "data_file"
-    file = session.DATA.get() if is_data else session.UPLOAD.get()
-    if setting is None or file is None or path is None:
-        return experiment
-    is_this = path == str(_place(file.getvalue(), _ending(file.name) if is_data else ".txt"))
-    return experiment.replace(**{setting: file.name}) if is_this else experiment
+    text, data = experiment.text_file, experiment.data_file
+    if data and Path(uploads().name) in Path(data).parents:
+        return experiment.replace(data_file=Path(data).name)
+    file = session.UPLOAD.get()
+    is_this = file and text and text == str(_text_place(file.getvalue()))
+    return experiment.replace(text_file=file.name) if is_this else experiment
 
 
 @st.cache_resource(show_spinner=False)

@@ -124,7 +124,7 @@ def test_data_of_ones_own_is_trained_on_and_refused(name, tmp_path, capsys):
     said, document = capsys.readouterr().out, json.loads(out.read_text())
     assert f"length {30 if name == 'x.csv' else 6}, " in said
     assert document["data_sha256"] == sha256(path.read_bytes()).hexdigest()
-    assert ("repeating the last value" in said) == ("repeating" in document) == (name == "x.csv")
+    assert ("repeating the last value" in said) == (document["memory"]["repeating"] is not None) == (name == "x.csv")
     path.write_bytes(b"1,2\n3,x\n" if name == "x.csv" else b"PK")
     assert main(words) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -193,9 +193,9 @@ def text_run(run, path):
 
 def data_run(run, path):
     """Make a finished run that says it forecast someone's own series."""
-    experiment, memory = SMALL.replace(task="series", length=6, data_file=path), replace(run.memory, metric_name="mse")
-    learned = {"data_sha256": "0" * 64, "repeating": 0.5}
-    return replace(run, experiment=experiment, metric_name="mse", memory=memory, **learned)
+    experiment = SMALL.replace(task="series", length=6, data_file=path)
+    memory = replace(run.memory, metric_name="mse", repeating=0.5)
+    return replace(run, experiment=experiment, data_sha256="0" * 64, metric_name="mse", memory=memory)
 
 
 def record_of(of, /, **changes):

@@ -1,10 +1,10 @@
 """Data of the visitor's own, uploaded in the sidebar: every page reads it, refuses it in a line, and trains on it."""
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from analysis.report.wording import describe_experiment
 from pages.ui import training
 from tests.helpers.app import SMALL, app, charts, fine, trained
 from tests.helpers.data import changed, sequences, table, waves
@@ -72,7 +72,9 @@ def test_a_training_is_kept_under_the_content_of_the_file():
     trained(at := upload(page(), "waves.csv", WAVES))
     assert any("repeating the last value" in text.value for text in at.markdown)
     [row] = training.jobs().rows()
-    assert row.status == "finished" and Path(row.experiment.data_file).suffix == ".csv"
+    assert row.status == "finished" and describe_experiment(row.experiment).startswith(
+        "GRU, series 6, waves.csv, Columns"
+    )
     renamed = upload(page(), "same.csv", WAVES)
     assert renamed.button(key="train").disabled  # it is trained
     other = upload(

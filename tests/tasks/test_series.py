@@ -107,7 +107,7 @@ def test_a_training_on_each_kind_of_data_is_kept_and_moved(written, kind, store)
     run = train(experiment)
     assert run.metric_name == run.memory.metric_name == metric_name and np.isfinite(run.metric).all()
     assert run.after.distance.size == 6 and np.isfinite(run.after.horizon) and run.memory.distance.size == 6
-    assert (run.repeating is not None) == (kind == "forecast")
+    assert (run.memory.repeating is not None) == (kind == "forecast")
     assert run_key(experiment, run.data_sha256) == read_key(experiment)
     check_parts(run, experiment)
     assert decode(Run, encode(run)) == run
@@ -116,7 +116,7 @@ def test_a_training_on_each_kind_of_data_is_kept_and_moved(written, kind, store)
     columns, _ = unpack(pack(record))
     assert name in columns["experiment"] and "/" not in columns["experiment"]
     document = run_document(run)
-    assert document["data_sha256"] == run.data_sha256 and document.get("repeating") == run.repeating
+    assert document["data_sha256"] == run.data_sha256 and document["memory"]["repeating"] == run.memory.repeating
 
 
 def test_the_same_path_with_other_data_is_another_run(written, store):
@@ -129,9 +129,9 @@ def test_the_same_path_with_other_data_is_another_run(written, store):
 
 def test_a_model_that_does_not_beat_repeating_is_said_not_to(written):
     run = train(written(table(waves(), "year,wave"), "x.csv", columns="wave", length=6, steps=1))
-    better = replace(run, metric=np.full(2, run.repeating * 0.9), chance=10.0)
-    worse = replace(better, metric=np.full(2, run.repeating * 1.1))
-    clause = ", no better than repeating the last value"
+    better = replace(run, metric=np.full(2, run.memory.repeating * 0.9), chance=10.0)
+    worse = replace(better, metric=np.full(2, run.memory.repeating * 1.1))
+    clause = ", beaten by repeating:"
     assert clause in training_sentence("lstm", worse) and clause not in training_sentence("lstm", better)
     assert "None beats repeating the last value." in compare_cells({"lstm": worse, "gru": worse})
     assert "None beats" not in compare_cells({"lstm": worse, "gru": better})

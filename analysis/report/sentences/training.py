@@ -54,12 +54,12 @@ def _beyond_chance(metric: np.ndarray | np.floating, run: Run) -> np.ndarray | n
 
 def is_no_forecast(run: Run) -> bool:
     """Return whether the median of a run's models forecasts no better than repeating the last value."""
-    return run.repeating is not None and not np.nanmedian(run.metric) < run.repeating
+    return run.memory.repeating is not None and not np.nanmedian(run.metric) < run.memory.repeating
 
 
 def repeating_clause(run: Run) -> str:
     """Return what repeating the last value gets, in forecasts: ", repeating the last value 0.21"; else ""."""
-    return "" if run.repeating is None else f", repeating the last value {format_number(run.repeating)}"
+    return "" if run.memory.repeating is None else f", repeating the last value {format_number(run.memory.repeating)}"
 
 
 def _diverged_models(run: Run) -> str:
@@ -147,7 +147,7 @@ def failure_mark(run: Run) -> str:
     if has_not_learned(run):
         return ", not learned yet"
     if is_no_forecast(run):
-        return ", no better than repeating the last value"
+        return ", beaten by repeating"
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
     # In prose nobody knows what comes next, and of someone's own data how much can be known.
     can_be_perfect = run.experiment.task not in ("text", "words", "series")
