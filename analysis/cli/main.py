@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from analysis.cli.measure import measure_experiment
 
             return measure_experiment(verb, arguments)
+        if verb == "sweep":
+            from analysis.cli.sweep import sweep_grid
+
+            return sweep_grid(arguments)
         if verb == "record":
             from analysis.cli.record import record_model
 

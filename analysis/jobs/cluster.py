@@ -120,6 +120,7 @@ class ClusterCrew:
         self._futures: dict[str, Future[None]] = {}  # of the runs that have not ended
         self._starts, self._retries = Counter[str](), Counter[str]()
         self._news = SimpleQueue[tuple[str, Future[None] | None] | Exception]()
+        self._lost = False
         self._thread = threading.Thread(target=self._listen, name="cluster", daemon=True)
         self._thread.start()
 
@@ -163,7 +164,9 @@ class ClusterCrew:
     def stop(self) -> None:
         """Tell the workers to stop, and cancel what they haven't begun."""
         futures, self._futures = self._futures, {}
-        with contextlib.suppress(Exception):  # the scheduler may have ended
+        if self._lost:  # to ask the scheduler for anything would take as long as to reconnect
+            return
+        with contextlib.suppress(Exception):  # the scheduler may end just now
             for future in futures.values():
                 future.cancel()
             self._stopped.set()
@@ -172,7 +175,8 @@ class ClusterCrew:
             self._queue.close()
 
     def _loss(self) -> ClusterError:
-        """Return the error of a lost cluster."""
+        """Note that the cluster is lost, and return the error that says so."""
+        self._lost = True
         where = self._cluster.address
         return ClusterError(f"the cluster at {where} is lost: what is finished is kept, sweep again to go on")
 

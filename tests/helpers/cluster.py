@@ -7,10 +7,18 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.jobs import until
+from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 PRELOAD = Path(__file__).parent / "preload.py"
+
+
+def read_address(place):
+    """Return the address in a scheduler's file; None while it is not there or not yet whole."""
+    try:
+        return json.loads(place.read_text())["address"]
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 class LocalCluster:
@@ -20,8 +28,7 @@ class LocalCluster:
         self.folder, self.hold, self.workers = folder, folder / "hold", []
         place = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", {}, "--port", "0", "--scheduler-file", str(place))
-        until(place.exists)
-        self.address = json.loads(place.read_text())["address"]
+        self.address = until(lambda: read_address(place))
         self.engine = self.address.replace("tcp", "dask")
 
     def _start(self, kind, environment, *options):
@@ -30,24 +37,33 @@ class LocalCluster:
         with (self.folder / f"{kind}.log").open("ab") as log:
             return subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    def add_worker(self, *options, **environment):
+    def need_workers(self, count):
+        """Start as many workers as are missing."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < count:
+            self.add_worker()
+
+    def add_worker(self, **environment):
         """Start a worker process of one thread."""
         mine = ["--nthreads", "1", "--local-directory", str(self.folder), "--preload", str(PRELOAD)]
-        self.workers.append(self._start("worker", environment, self.address, *mine, *options))
+        self.workers.append(self._start("worker", environment, self.address, "--no-nanny", *mine))
 
     def close(self):
+        self.hold.unlink(missing_ok=True)
         for process in [*self.workers, self.scheduler]:
-            process.terminate()  # a nanny ends its worker
+            process.terminate()
         for process in [*self.workers, self.scheduler]:
-            process.wait()
+            try:
+                process.wait(PATIENCE / 4)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
-def local_cluster(folder, workers=2, nanny="--no-nanny"):
+def local_cluster(folder):
     cluster = LocalCluster(folder)
     try:
-        for _ in range(workers):
-            cluster.add_worker(nanny)
         yield cluster
     finally:
         cluster.close()
