@@ -20,7 +20,9 @@ VARIED = {setting.label: name for name, setting in SETTINGS.items() if name not 
 NOTHING = "nothing more"
 TERMS = {"hidden size": "hidden_size", "parameters": "parameters", "time": "time"}
 assert set(TERMS.values()) == set(EQUAL), "every term can be chosen"
-KEYS = ("lengths", "equal", "rate", "rates", "vary", "vary_values", "vary_too", "vary_too_values")  # of the controls
+KEYS = (  # of the controls
+    "lengths", "own_lengths", "equal", "rate", "rates", "vary", "vary_values", "vary_too", "vary_too_values",
+)  # fmt: skip
 
 
 def choose(settings: Settings) -> Plan:
@@ -37,9 +39,11 @@ def choose(settings: Settings) -> Plan:
 def _draw(settings: Settings) -> dict[str, Any]:
     """Draw the controls; return what they and the sidebar say of a plan. Raises ValueError for what can't be read."""
     base = base_settings(settings)
-    fixed = settings.first.task in SETTINGS["length"].fixed or is_npz(settings.first.data_file)
+    fixed = settings.first.task in SETTINGS["length"].fixed
+    own = is_npz(settings.first.data_file)  # sequences of some length, whose last steps may be read alone
+    first, key = (str(settings.first.length), "own_lengths") if own else (LENGTHS, "lengths")
     lengths = st.text_input(
-        "Lengths", LENGTHS, key="lengths", bind="query-params", width=130, disabled=fixed,
+        "Lengths", first, key=key, bind="query-params", width=130, disabled=fixed,
         help="Numbers of time steps to remember over, with commas between: each cell is trained at each.",
     )  # fmt: skip
     equal = controls.choice(

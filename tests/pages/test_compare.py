@@ -12,6 +12,7 @@ from analysis.jobs.compare import judge
 from analysis.jobs.grid import parse_grid
 from pages.ui import compare, compare_plan, training
 from tests.helpers.app import SMALL, app, charts, fine, until, values
+from tests.helpers.data import sequences
 
 PAGE = "pages/measure/compare.py"
 TINY = {name: str(value) for name, value in SMALL.items() if name != "length"} | {
@@ -161,6 +162,17 @@ def test_further_settings_are_axes(shown):
 def test_a_setting_without_values_is_not_varied_yet(shown):
     opened(**TINY | {"vary": "Gain"})
     assert [*shown[-1].plan.axes] == ["cell", "length"]
+
+
+def test_sequences_of_ones_own_are_compared_at_their_length_at_first(shown):
+    at = opened(**TINY | {"task": "series"})
+    assert "upload it in the sidebar" in at.info[0].value
+    (data,) = (each for each in at.get("file_uploader") if each.key == "data")
+    data.set_value(("mine.npz", sequences(), "application/octet-stream"))
+    fine(at.run())
+    assert {each.length for each in shown[-1].plan.experiments()} == {6}
+    fine(at.text_input(key="own_lengths").set_value("3, 6").run())
+    assert shown[-1].plan.axes["length"] == (3, 6) and not at.error
 
 
 def test_a_task_of_one_length_and_one_that_counts_nothing_as_solved(shown):
