@@ -198,11 +198,9 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.ones(1)
     highest, lowest = (values.max(), values.min()) if len(values) else (1.0, style.LOWEST)
     bottom, top = style.log_range(float(highest), float(lowest), full_depth)
-    deep = top - bottom
     return {
-        **style.log_axis(bottom, top),
+        **style.decades(bottom, top),
         "title": {"text": TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient")},
-        "dtick": 2 if deep < 14 else np.ceil(deep / 6),  # a label every second power of ten, or fewer
     }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _steps_by_distance(tape: Tape) -> tuple[np.ndarray, np.ndarray]:
     A sample has no step before its first, nor before the one where the sequence begins anew that the loss reads, and
     none at all where the loss doesn't read it. There, the step is 0.
     """
-    loss_steps = _loss_steps(tape)
+    loss_steps = loss_step_by_sample(tape)
     firsts = np.zeros(len(loss_steps), int)
     if tape.begins is not None:
         T, B = tape.begins.shape
@@ -115,7 +115,7 @@ def _back_from(steps: np.ndarray, firsts: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.maximum(back, 0), back >= firsts
 
 
-def _loss_steps(tape: Tape) -> np.ndarray:
+def loss_step_by_sample(tape: Tape) -> np.ndarray:
     """Return the step whose output each sample's loss reads, (B,); below 0 where it reads none.
 
     A tape that doesn't hold which sample reads which steps has one step for all: in a sample shorter than T, it is as

@@ -26,15 +26,16 @@ def measure_untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measur
     Where even that takes long, ask first: say how long, and end the page. Where a task can't be built, say why and
     end the page.
     """
-    return _each(experiments, _untrained)
+    return measure_each(experiments, _untrained)
 
 
 def measure_decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
     """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `measure_untrained`."""
-    return _each(experiments, _decays)
+    return measure_each(experiments, _decays)
 
 
-def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
+def measure_each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
+    """Measure models as they start by a function of one's experiment; otherwise as `measure_untrained`."""
     starts = {name: without_training(experiment) for name, experiment in experiments.items()}
     try:
         asked = session.MEASURE_ANYWAY.get()
