@@ -76,13 +76,14 @@ def follow(id: str) -> Progress:
 def _guessing_of(row: Row) -> tuple[float, str]:
     """Return what a model that guesses gets, and by which metric.
 
-    Where the run's text or data or a library it needs is missing, that is NaN, by the last of the task's metrics.
+    Where the run's text or data or a library it needs is missing, that is NaN, by a metric that may not be known.
     """
     try:
         row.require_text()
         return guessing(row.experiment)
     except (StoreError, ValueError, ModuleNotFoundError):
-        return float("nan"), metric_names(row.experiment.task)[-1]
+        names = metric_names(row.experiment.task)
+        return float("nan"), names[0] if len(names) == 1 else "metric"
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
