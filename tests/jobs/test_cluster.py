@@ -105,8 +105,8 @@ def test_a_run_that_kills_its_workers_fails_and_others_go_on(cluster):
 
 
 def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path):
-    short = SMALL.replace(steps=20, seed=9)
-    experiments = [short, *EXPERIMENTS[:2]]
+    first = SMALL.replace(steps=45, length=24)  # longer, but held at no step
+    experiments = [first, *EXPERIMENTS[:2]]
     with local_cluster(tmp_path) as cluster, closing(Store(tmp_path / "runs.sqlite")) as store:
         cluster.hold.write_text("50")
         executor = connected(cluster, 1)
