@@ -19,7 +19,10 @@ PAGES = {
         ("pages/measure/compare.py", "Compare", ":material/leaderboard:"),
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
-    "Understand": [("pages/understand/cell.py", "Inside the cell", ":material/schema:")],
+    "Understand": [
+        ("pages/understand/why.py", "Why", ":material/troubleshoot:"),
+        ("pages/understand/cell.py", "Inside the cell", ":material/schema:"),
+    ],
     "History": [("pages/runs/runs.py", "Runs", ":material/history:")],
 }
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
+    from analysis.measures.factors import step_factors
     from analysis.measures.gates import gate_saturation
     from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
@@ -44,6 +45,7 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "step_factors",
     "sweep",
     "train",
     "watch",
@@ -65,6 +67,7 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "step_factors": "measures.factors",
     "sweep": "jobs.sweep",
     "train": "training.trainer",
     "watch": "models.watching",

@@ -164,6 +164,7 @@ class Memory(Result):
     span: float  # of the median curve; NaN if it is nowhere better than chance
     spans: np.ndarray = field(metadata=axes("S"))
     trained: np.ndarray | None = None  # (N,) of booleans: whether the training had such a case; None = not known
+    repeating: float | None = None  # in forecasts: the metric of repeating the last value
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +313,13 @@ class Run(Result):
     diverged: tuple[Diverged, ...]
     versions: dict[str, str]
     text_sha256: str | None = None
+    data_sha256: str | None = None  # of the user's own data
     timing: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def source_sha256(self) -> str | None:
+        """Return the hash of the text or the data that it learned from."""
+        return self.text_sha256 or self.data_sha256
 
     @property
     def before(self) -> Decay:

@@ -26,6 +26,10 @@ JOINS = (
     "A run of the same settings that the history keeps is joined: shown if it is finished, waited for if another "
     "process trains it, gone on with if it stopped."
 )
+SPECTRUM = (
+    "Measure the Lyapunov exponents of untrained models, and the singular values of their memory state's Jacobian by "
+    "distance. Of large models, fewer are measured, and it says so."
+)
 FORMATS = {
     "json": "everything measured, as JSON",
     "csv": "the decay curves, as CSV",
@@ -67,7 +71,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="verb",
         required=True,
-        metavar="{train,decay} or {" + ",".join(["sweep", "record", *HISTORY_COMMANDS]) + "}",
+        metavar="{train,decay} or {" + ",".join(["sweep", "spectrum", "record", *HISTORY_COMMANDS]) + "}",
     )
     train, decay = (
         commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
@@ -83,6 +87,10 @@ def make_parser() -> Parser:
     decay.add_argument("--theory", action="store_true", help="Say beside it what theory predicts for wide networks")
     _add_output(decay)
     _add_sweep(commands.add_parser("sweep", help="train a grid of settings and compare them", allow_abbrev=False))
+    about = "say which directions of a gradient survive, in untrained models"
+    spectrum = commands.add_parser("spectrum", help=about, description=SPECTRUM, allow_abbrev=False)
+    _add_settings(spectrum)
+    _add_output(spectrum, {format_: FORMATS[format_] for format_ in ("json", "html")})
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in HISTORY_COMMANDS.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
@@ -143,8 +151,9 @@ def _add_history_command(verb: str, command: ArgumentParser) -> None:
 
 
 def _add_output(command: ArgumentParser, formats: Mapping[str, str] = FORMATS) -> None:
-    """Add an option for each format that a result can be written in."""
+    """Add an option for each format that a result can be written in; the others stay unset."""
     group = command.add_argument_group("output")
+    command.set_defaults(**dict.fromkeys(FORMATS))
     for format_, what in formats.items():
         group.add_argument(option_name(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
 

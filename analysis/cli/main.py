@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from analysis.cli.sweep import sweep_grid
 
             return sweep_grid(arguments)
+        if verb == "spectrum":
+            from analysis.cli.spectrum import measure_spectrum
+
+            return measure_spectrum(arguments)
         if verb == "record":
             from analysis.cli.record import record_model
 

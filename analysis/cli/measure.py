@@ -27,6 +27,7 @@ from analysis.measures.theory import predicted_decay
 from analysis.report import documents, export, tables, wording
 from analysis.report.commands import repeat_command
 from analysis.results import THRESHOLD, Measured, Run, Snapshot
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.training import trainer
 
@@ -37,7 +38,7 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
     """Train or resume a run, or measure untrained models; write the result and return the exit status."""
     if verb == "resume":
         return _resume(arguments)
-    experiment = experiment_from(arguments)
+    experiment = with_own_length(experiment_from(arguments))
     threshold = parse_threshold(arguments["threshold"]) if verb == "decay" else THRESHOLD
     targets = writable_targets(arguments)
     require_memory(experiment, build_task(experiment), training=verb == "train")

@@ -107,7 +107,8 @@ def with_memory(
         height: in pixels.
     """
     above, distances = figure.layout, figure.layout.xaxis.range
-    below, y_axis, note = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
+    panel = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
+    below, y_axis, notes = panel
     x_title = axis_title(position)
     if memories and next(iter(memories.values())).kind == "window":
         seen = "the first time step seen" if position else "how many of the last time steps were seen"
@@ -120,7 +121,7 @@ def with_memory(
             "xaxis2": {"title": {"text": x_title}, "range": distances},
             "yaxis": above.yaxis.to_plotly_json(),
             "yaxis2": y_axis,
-            "annotations": [*above.annotations, note],
+            "annotations": [*above.annotations, *notes],
         },
         height=height,
     )
@@ -128,25 +129,27 @@ def with_memory(
 
 def _memory_panel(
     memories: Mapping[str, Memory], position: bool, title_end: str
-) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
-    """Return the traces of a panel of memories, its y axis, and the label of chance."""
+) -> tuple[list[go.Scatter], style.Layout, list[style.Layout]]:
+    """Return the traces of a panel of memories, its y axis, and the labels of chance and other levels."""
     first = next(iter(memories.values()))
     traces = memory_figure.traces(memories, position)
     for trace in traces:
         trace.showlegend = trace.name == memory_figure.UNTRAINED
     title = f"{first.metric_name}<br>{title_end}".removesuffix("<br>")
     y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
-    return traces, y_axis, style.label(first.chance, "chance", 13, "2")
+    return traces, y_axis, memory_figure.level_labels(memories, "chance", "2")
 
 
-def _empty_panel(distances: tuple[float, float], text: str) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
+def _empty_panel(
+    distances: tuple[float, float], text: str
+) -> tuple[list[go.Scatter], style.Layout, list[style.Layout]]:
     """Return an empty trace for a panel without memories, its y axis, and a text in its middle."""
     trace = go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip")
     note = {
         "x": 0.5, "y": 0.5, "xref": "x2 domain", "yref": "y2 domain", "showarrow": False, "text": text,
         "font": {"color": style.NEUTRAL, "size": 15},
     }  # fmt: skip
-    return [trace], {"title": {"text": "answers"}, "range": [0, 1], "showticklabels": False}, note
+    return [trace], {"title": {"text": "answers"}, "range": [0, 1], "showticklabels": False}, [note]
 
 
 def traces(
@@ -195,11 +198,9 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.ones(1)
     highest, lowest = (values.max(), values.min()) if len(values) else (1.0, style.LOWEST)
     bottom, top = style.log_range(float(highest), float(lowest), full_depth)
-    deep = top - bottom
     return {
-        **style.log_axis(bottom, top),
+        **style.decades(bottom, top),
         "title": {"text": TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient")},
-        "dtick": 2 if deep < 14 else np.ceil(deep / 6),  # a label every second power of ten, or fewer
     }  # fmt: skip
 
 
@@ -232,12 +233,17 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
 
 def _few_left(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
     """Return a note on the distances at which a picture ends since fewer than a tenth of the sequences reach on."""
-    ends = [
-        f"{cell.upper()} from {len(drawn.distance)}"
+    ends = {
+        cell: len(drawn.distance)
         for cell, drawn in shown(decays).items()
         if len(drawn.distance) < len(decays[cell].distance)
-    ]
-    return [_note(f"fewer than a tenth of the sequences: {', '.join(ends)}", 0.93, size)] if ends else []
+    }
+    if not ends:
+        return []
+    alike = len(ends) == len(decays) > 1 and len({*ends.values()}) == 1
+    by_cell = [f"{cell.upper()} from {end}" for cell, end in ends.items()]
+    where = f"from {min(ends.values())}" if alike else ", ".join(by_cell)
+    return [_note(f"fewer than a tenth of the sequences: {where}", 0.93, size)]
 
 
 def _cut_off(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:

@@ -30,16 +30,14 @@ def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.
     if threshold := comparison.thresholds.get(phase):
         line = style.level((threshold.share, threshold.share), 0, f"threshold {NAMES[phase]}")
         traces.append(line.update(y=[0, 1]))
-    title = {"text": f"horizon {NAMES[phase]}, share of the sequence"}
+    title = {"text": f"horizon {NAMES[phase]}, share of the sequence<br>{_correlation(comparison, phase)}"}
     axes = {
         "xaxis": {"range": [-0.04, 1.06], "tickformat": ".0%", "title": title},
         "yaxis": {"range": [-0.03, 1.06], "tickformat": ".0%", "title": {"text": "share of seeds<br>that solve it"}},
         "hovermode": "closest",
-        "margin": {"t": 84},
-        "legend": {"y": 1 + 28 / height},
+        "margin": {"b": 90},
     }
-    titles = (_correlation(comparison, phase),)
-    return style.figure(traces, style.panels(1, 1, titles), axes, height=height)
+    return style.figure(traces, axes, height=height)
 
 
 def _marks(cell: str, rows: list[Row], phase: str, axes: tuple[str, ...]) -> go.Scatter:

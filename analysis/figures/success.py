@@ -166,14 +166,14 @@ def _describe(names: Sequence[str], values: tuple[str | float | None, ...]) -> s
 
 
 def _level_labels(panels: Panels) -> list[style.Layout]:
-    """Return the labels of chance, in the margin, and of where the task is solved, inside at the left end."""
+    """Return the labels of chance, in the margin, and of where the task is solved, inside below its line."""
     labels = []
     for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
-        shortest, longest = (end(rows, key=lambda row: row.experiment.task_length) for end in (min, max))
+        longest = max(rows, key=lambda row: row.experiment.task_length)
         labels.append(style.label(longest.chance, "chance", 13, panel))
-        if shortest.solvable:
-            inside = {"x": 0, "xshift": 8, "yanchor": "top"}
-            labels.append(style.label(shortest.solved_from, "solved", 13, panel) | inside)
+        if longest.solvable:
+            inside = {"xanchor": "right", "xshift": -8, "yanchor": "top"}
+            labels.append(style.label(longest.solved_from, "solved", 13, panel) | inside)
     return labels
 
 

@@ -43,7 +43,7 @@ class Campaign:
     ) -> None:
         self._jobs, self._wanted, self._prepare, self._slim = jobs, wanted, prepare, slim
         self.preparing = False
-        self.trouble = ""  # why it could not be prepared
+        self.trouble = ""  # why it ended early
         self.runs: dict[Experiment, Run] = {}
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
@@ -110,16 +110,16 @@ class Campaign:
         self.preparing, self.trouble = True, ""
         try:
             self._prepare()
-        except (ValueError, ModuleNotFoundError) as error:
+            self.preparing = False
+            while not stop.is_set():
+                with self._lock:
+                    if stop.is_set() or not self._turn():
+                        return
+                stop.wait(TURN)
+        except (ValueError, ModuleNotFoundError, StoreError) as error:  # it can't be prepared, or the history be read
             self.trouble = str(error)
-            return
         finally:
             self.preparing = False
-        while not stop.is_set():
-            with self._lock:
-                if stop.is_set() or not self._turn():
-                    return
-            stop.wait(TURN)
 
     def _turn(self) -> bool:
         """Keep what has finished, and submit more where there is room; return whether anything is left to do."""

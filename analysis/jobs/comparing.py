@@ -20,6 +20,7 @@ class Comparing:
     """
 
     def __init__(self, jobs: Jobs, plan: Plan) -> None:
+        self.asked = plan
         self.plan = plan  # with what was measured, once it is
         self.campaign = Campaign(jobs, self._wanted, self.measure, _slim)
         self._judged: tuple[object, Comparison] | None = None  # what the last judgement rests on, and the judgement
@@ -45,16 +46,13 @@ class Comparing:
         if self._judged is None or self._judged[0] != rests_on:
             failed = [Failed(experiment, reason) for experiment, reason in given_up]
             judged = judge(self._settled_plan(), [*runs, *failed])
-            self._judged = rests_on, replace(judged, fairness=replace(judged.fairness, equal=self.plan.equal))
+            fairness = replace(judged.fairness, equal=self.plan.equal)
+            self._judged = rests_on, replace(judged, plan=self.plan, fairness=fairness)
         return self._judged[1]
 
     def _settled_plan(self) -> Plan:
         """Return the plan; where times are to be equal and aren't measured yet, with equally many updates instead."""
         return self.plan if self.measured else replace(self.plan, equal="hidden_size")
-
-    def cancel(self) -> None:
-        """Stop what is under way."""
-        self.campaign.cancel()
 
     def measure(self) -> None:
         """Measure the milliseconds of an update of each setting, one at a time; those that are known stay."""

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from analysis.engine.cells import LSTM
 from analysis.engine.layer import Layer
 from analysis.engine.recording import Module, State, run_forward
-from analysis.engine.unroll import one_thread
+from analysis.engine.unroll import Unroll, one_thread
 from analysis.reasons import Spectrum
 
 RELIABLE, OVERLAP = 1e-10, 1e-5  # of the largest singular value: what LAPACK finds well, and what a part starts at
@@ -53,6 +53,12 @@ def lyapunov_exponents(
     modules = _as_list(module)
     with one_thread(), torch.no_grad(), torch.inference_mode():
         unroll, _ = run_forward(modules, inputs, state, torch.float64)
+        return exponents_of_run(unroll, count, warmup)
+
+
+def exponents_of_run(unroll: Unroll, count: int | None = None, warmup: int = 0) -> Spectrum:
+    """Return the Lyapunov exponents of a run that went forward, in float64, as `lyapunov_exponents` does."""
+    with one_thread(), torch.inference_mode():
         layers = unroll.layers
         S, T, B = layers[0].S, unroll.T, layers[0].B
         N = sum(layer.H * len(layer.memories) for layer in layers)
@@ -91,8 +97,9 @@ def jacobian_spectrum(
     Raises:
         TypeError, ValueError: as `record`, and for a distance out of range.
     """
-    modules = _as_list(module)
-    return np.concatenate([_spectrum_of_one(each, inputs, list(distances), state) for each in modules])
+    with one_thread(), torch.no_grad(), torch.inference_mode():
+        runs = (run_forward([each], inputs, state, torch.float64)[0] for each in _as_list(module))
+        return np.stack([singular_values_of_run(run, distances) for run in runs])
 
 
 def _checked(count: int | None, warmup: int, N: int, T: int) -> tuple[int, int]:
@@ -185,24 +192,22 @@ CARRIES: dict[str, Callable[..., Parts]] = {"rnn": _carry_rnn, "lstm": _carry_ls
 # Back: singular values by distance
 
 
-@torch.inference_mode()
-def _spectrum_of_one(module: Module, inputs: Tensor, distances: list[int], state: State | None) -> np.ndarray:
-    """Return one model's singular values by distance, (1, distances, H)."""
-    with one_thread():
-        unroll, _ = run_forward([module], inputs, state, torch.float64)
+def singular_values_of_run(unroll: Unroll, distances: Sequence[int]) -> np.ndarray:
+    """Return the singular values by distance, (distances, H), of one model's run, as `jacobian_spectrum` does."""
+    with one_thread(), torch.inference_mode():
         layer, T = unroll.layers[-1], unroll.T
         for k in distances:
             if not isinstance(k, Integral) or not 0 <= k < T:
                 raise ValueError(f"distance {k!r}: expected a whole number from 0 to {T - 1} for {T} time steps")
-        found = np.full((1, len(distances), layer.H), np.nan)
-        if not distances or not _finite(unroll.layers).all():
+        found = np.full((len(distances), layer.H), np.nan)
+        if not len(distances) or not _finite(unroll.layers).all():
             return found
         layer.compute_local_derivatives()
         for k, (memory, product) in enumerate(_walk_back(layer, max(distances))):
             if k in distances:
                 factors = torch.linalg.qr(memory, mode="r").R @ product
                 values = np.array([_singular_values(factor) for factor in factors.numpy()])  # (B, H)
-                found[0, np.equal(distances, k)] = np.median(values, 0)
+                found[np.equal(distances, k)] = np.median(values, 0)
         return found
 
 

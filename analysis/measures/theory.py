@@ -191,15 +191,18 @@ def _bias_variance(experiment: Experiment, vectors: int) -> float:
 
 def _input_variances(experiment: Experiment, task: Task) -> Variances:
     """Return the variance over units of the first layer's input: of its mean over time, and of the rest."""
-    inputs = task.measuring().inputs
+    batch = task.measuring()
+    inputs = batch.inputs
     if task.vocabulary:  # words, whose embeddings are N(0, 1)
         T, B = inputs.shape
         counts = torch.zeros(B, task.vocabulary).scatter_add_(1, inputs.T, torch.ones(B, T))
         lasting = task.inputs * float((counts / T).square().sum(1).mean())
         total = float(task.inputs)
     else:
-        lasting = float(inputs.mean(0).square().sum(-1).mean())
-        total = float(inputs.square().sum(-1).mean())
+        steps = torch.full(inputs.shape[1:2], len(inputs)) if batch.lengths is None else batch.lengths
+        read = inputs * (torch.arange(len(inputs)).unsqueeze(-1) < steps).unsqueeze(-1)  # without padding
+        lasting = float((read.sum(0) / steps.unsqueeze(-1)).square().sum(-1).mean())
+        total = float((read.square().sum((0, 2)) / steps).mean())
     each = UNIFORM / experiment.hidden_size
     return lasting * each, max(total - lasting, 0.0) * each
 

@@ -66,8 +66,8 @@ def record(
     """Run a recurrent layer, or a model that holds one, over inputs and back; return every state, gate and gradient.
 
     The model, its buffers and mode, and the global random states stay as they were. Dropout is left out. A whole model
-    runs once, in eval mode. The gradients that the loss of its own output sends back into one of its
-    layers are taken on from there, exactly. The tape is that layer's; with an embedding below, `input_grad` is by word.
+    runs once, in eval mode. The gradients that the loss of its own output sends back into one layer are taken on from
+    there, exactly. The tape is that layer's; with an embedding below, `input_grad` is by word.
 
     Args:
         module_or_modules: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or S of them, alike in shape; or any other
@@ -84,9 +84,8 @@ def record(
         seed: of the random unit vector.
 
     Raises:
-        TypeError, ValueError: for what can't be recorded, and a part that isn't in the model, that it calls neither
-            once nor in a loop that hands the state on, that reads its own answers, or whose output the loss doesn't
-            depend on. The message says what is expected.
+        TypeError, ValueError: for what can't be recorded, and a part that isn't in the model, is called neither once
+            nor in a loop that hands the state on, reads its own answers, or isn't what the loss depends on.
     """
     if is_whole(module_or_modules, cells=True):
         if state is not None:

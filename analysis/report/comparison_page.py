@@ -9,30 +9,17 @@ import numpy as np
 
 from analysis.comparison import Comparison, Row
 from analysis.experiment import SETTINGS, Experiment
-from analysis.report.export import Figure, figure_blocks
+from analysis.report.export import Figure, figure_blocks, html_page
 from analysis.report.wording import format_number, format_range, format_setting
 from analysis.results import versions
+from analysis.sources import FILE_SETTINGS
 
 NAMED_FIRST = ("cell", "length")  # every row names these; the others where they differ
-NOT_NAMED = ("task", "text_file", "seed", "snapshot_every")
+NOT_NAMED = ("task", *FILE_SETTINGS, "seed", "snapshot_every")
 AGAIN = "Save this as grid.toml and run python -m analysis sweep grid.toml in Goldfish's folder."
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>body {{ font: 16px/1.5 sans-serif; max-width: 1280px; margin: 2em auto; padding: 0 1em }}
-pre {{ white-space: pre-wrap; background: #f4f4f4; padding: 1em }} .wide {{ overflow-x: auto }}
-table {{ border-collapse: collapse; font-size: 14px }} th, td {{ text-align: left; padding: .3em .8em .3em 0;
-border-bottom: 1px solid #ccc; white-space: nowrap }} li:first-child.said {{ font-size: 1.2em }}</style>
-</head>
-<body>
-<h1>{title}</h1>
-{blocks}
-</body>
-</html>
-"""
+STYLE = """pre { background: #f4f4f4; padding: 1em } .wide { overflow-x: auto }
+table { border-collapse: collapse; font-size: 14px } li:first-child { font-size: 1.2em }
+th, td { text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #ccc; white-space: nowrap }"""
 
 
 def varying(experiments: Sequence[Experiment]) -> list[str]:
@@ -104,7 +91,7 @@ def comparison_html(comparison: Comparison, how: Sequence[str], figures: Mapping
     link = f"data:text/plain;base64,{b64encode(grid.encode()).decode()}"
     made = ", ".join(f"{name} {number}" for name, number in versions().items())
     blocks = [
-        "\n".join(["<ul>", *(f'<li class="said">{escape(verdict)}</li>' for verdict in comparison.verdicts), "</ul>"]),
+        "\n".join(["<ul>", *(f"<li>{escape(verdict)}</li>" for verdict in comparison.verdicts), "</ul>"]),
         "<h2>What was compared, and how</h2>",
         *(f"<p>{escape(sentence)}</p>" for sentence in how),
         *figure_blocks(figures).values(),
@@ -115,7 +102,7 @@ def comparison_html(comparison: Comparison, how: Sequence[str], figures: Mapping
         f"<pre>{escape(grid)}</pre>",
         f"<p>Made by Goldfish with {escape(made)}.</p>",
     ]
-    return PAGE.format(title=escape(f"Which cell for {' and '.join(tasks)}?"), blocks="\n".join(blocks))
+    return html_page(f"Which cell for {' and '.join(tasks)}?", blocks, STYLE)
 
 
 def _html_table(columns: Mapping[str, Sequence[str]]) -> str:

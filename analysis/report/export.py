@@ -28,12 +28,11 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 1280px; margin: 2em auto; padding: 0 1em }}
-pre {{ white-space: pre-wrap }}</style>
+pre {{ white-space: pre-wrap }} {style}</style>
 </head>
 <body>
 <h1>{title}</h1>
-<pre>{text}</pre>
-{figures}
+{body}
 </body>
 </html>
 """
@@ -53,8 +52,12 @@ class Figure(Protocol):
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
     """Return one page with a text and, below it, figures under their names; it opens without a network."""
-    drawn = "\n".join(figure_blocks(figures).values())
-    return PAGE.format(title=escape(title), figures=drawn, text=escape(text))
+    return html_page(title, [f"<pre>{escape(text)}</pre>", *figure_blocks(figures).values()])
+
+
+def html_page(title: str, blocks: Sequence[str], style: str = "") -> str:
+    """Return a page of HTML with a title and blocks below it, which are HTML already; `style` adds CSS."""
+    return PAGE.format(title=escape(title), body="\n".join(blocks), style=style)
 
 
 def figure_blocks(figures: Mapping[str, Figure]) -> dict[str, str]:

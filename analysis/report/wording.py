@@ -8,6 +8,7 @@ from analysis.experiment import SETTINGS, TEXTS, Experiment
 from analysis.language import translate as _
 from analysis.language import translate_count
 from analysis.results import THRESHOLD, Decay, Memory, Run
+from analysis.sources import data_name
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
 WHOLE = ", the whole sequence"
@@ -16,14 +17,15 @@ UNCUT = ", all that truncation leaves"
 
 def describe_experiment(experiment: Experiment) -> str:
     """Return an experiment's cell, task and length, and settings that differ: "LSTM, recall 30, Hidden size 8"."""
-    named_first = ("cell", "task", "length", "text_file")
+    named_first = ("cell", "task", "length", "text_file", "data_file")
     changed = [
         f"{setting.label} {getattr(experiment, name)}"
         for name, setting in SETTINGS.items()
         if name not in named_first and getattr(experiment, name) != setting.default
     ]
     text = f", {TEXTS.get(experiment.text_file, 'a text of its own')}" if experiment.text_file else ""
-    return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}", *changed])
+    data = f", {data_name(experiment)}" if experiment.data_file else ""
+    return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}{data}", *changed])
 
 
 def format_setting(value: str | float | None) -> str:

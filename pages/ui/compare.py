@@ -11,7 +11,7 @@ import streamlit as st
 from analysis.comparison import PHASES, Comparison, Plan
 from analysis.experiment import Experiment
 from analysis.figures.bargain import COSTS
-from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name
+from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name, horizon_name
 from analysis.figures.success import metric, solved_share
 from analysis.history.shipped import find_shipped
 from analysis.jobs.compare import judge
@@ -24,8 +24,7 @@ from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences import comparing as sentences
-from pages.ui import controls, export, layout, training
-from pages.ui.compare_plan import with_own_names
+from pages.ui import compare_plan, controls, export, layout, training
 
 KEPT = 100  # comparisons in the server's memory
 LOOK = 2.0  # seconds between two looks at what is trained
@@ -33,12 +32,33 @@ NAMES = ("Table", "Cost", "Does the horizon foretell it?", "How it was compared"
 COMMAND = "python -m analysis sweep grid.toml"
 
 
-@st.cache_resource(
-    max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr}, on_release=lambda it: it.campaign.cancel()
-)
 def find(plan: Plan) -> Comparing:
     """Return the comparison of a plan, the same one for every visitor."""
+    return next((each for each in _started() if each.asked == plan), None) or _kept(plan)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
+def _kept(plan: Plan) -> Comparing:
     return Comparing(training.jobs(), plan)
+
+
+@st.cache_resource(show_spinner=False)
+def _started() -> list[Comparing]:
+    """Return the server's list of the comparisons that are under way, and some that have ended."""
+    return []
+
+
+def _start(comparing: Comparing) -> None:
+    _started()[:] = [each for each in _started() if each.campaign.under_way and each is not comparing] + [comparing]
+    comparing.campaign.start()
+
+
+def forget_all() -> None:
+    """Cancel every comparison of this server, and forget it; the history keeps what was trained."""
+    for each in _started():
+        each.campaign.cancel()
+    _started.clear()
+    _kept.clear()
 
 
 def draw_row(comparing: Comparing) -> bool:
@@ -49,7 +69,7 @@ def draw_row(comparing: Comparing) -> bool:
     missing = _missing(comparing)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Compare", type="primary", key="compare", icon=":material/play_arrow:", on_click=campaign.start,
+            "Compare", type="primary", key="compare", icon=":material/play_arrow:", on_click=_start, args=(comparing,),
             disabled=under_way or not missing,
         )  # fmt: skip
         st.button("Cancel", key="cancel", icon=":material/stop:", on_click=campaign.cancel, disabled=not under_way)
@@ -58,9 +78,21 @@ def draw_row(comparing: Comparing) -> bool:
                 st.fragment(_show_progress, run_every=training.POLL)(comparing)
             else:
                 st.caption(_describe_cost(comparing, missing) if missing else "Compared: every training is done.")
+    _mention_others(comparing)
     for problem in {campaign.trouble, *campaign.given_up.values()} - {""}:
         st.error(f"Not trained: {escape_markdown(problem)}.")
     return under_way
+
+
+def _mention_others(comparing: Comparing) -> None:
+    """Say how far other comparisons are, as after a setting was moved, and offer to cancel them."""
+    others = [each for each in _started() if each is not comparing and each.campaign.under_way]
+    for place, each in enumerate(others):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            every = each.expected()
+            done = sum(experiment in each.campaign.runs for experiment in every)
+            st.caption(f"Another comparison is under way: {done} of {len(every)} trainings.")
+            st.button("Cancel it", key=f"cancel_other_{place}", on_click=each.campaign.cancel, type="tertiary")
 
 
 def _missing(comparing: Comparing) -> list[Experiment]:
@@ -185,10 +217,10 @@ class View:
 
     def _show_cost(self) -> None:
         """Draw the metric against a cost; where its milliseconds are of a busy machine, offer to measure them anew."""
-        cost = COSTS[controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")]
-        draw = comparison_pictures(self.comparison)[cost_name(cost)]
-        self._chart(cost_name(cost), draw, "Metric against cost, of each setting")
-        if cost == "ms_per_step" and not self.comparison.fairness.measured_alone and not self.under_way:
+        cost = controls.choice("Metric against", tuple(COSTS), "against", "What a cell costs.")
+        name = cost_name(cost)
+        self._chart(name, comparison_pictures(self.comparison)[name], "Metric against cost, of each setting")
+        if COSTS[cost] == "ms_per_step" and not self.comparison.fairness.measured_alone and not self.under_way:
             st.button(
                 "Measure one at a time", key="pace", icon=":material/timer:", on_click=self.comparing.measure,
                 help="These milliseconds are of trainings side by side. This takes half a second for each setting.",
@@ -197,7 +229,7 @@ class View:
     def _show_horizons(self) -> None:
         """Draw success against the horizon at start and after training, side by side."""
         pictures = comparison_pictures(self.comparison)
-        names = [f"horizon-{phase}" for phase in PHASES if f"horizon-{phase}" in pictures]
+        names = [name for phase in PHASES if (name := horizon_name(phase)) in pictures]
         if not names:
             st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
             return
@@ -208,21 +240,25 @@ class View:
 
     def draw_export(self) -> None:
         """Offer pictures, table, results, report and grid as one ZIP, as far as the trainings have got by then."""
+        names = compare_plan.own_names(self.comparing.plan)  # asked here: a download can't ask the session
+
+        def grid() -> str:
+            return to_toml(compare_plan.renamed(self.comparing.plan, names))
+
+        def named() -> Comparison:
+            return compare_plan.with_files(self.comparison, names)
+
         documents = {
-            "compare.html": lambda: comparison_report(self.comparison, self._grid()),
-            "comparison.json": lambda: to_json(comparison_document(self.comparison)),
-            "grid.toml": self._grid,
+            "compare.html": lambda: comparison_report(named(), grid()),
+            "comparison.json": lambda: to_json(comparison_document(named())),
+            "grid.toml": grid,
         }
-        names = comparison_pictures(self.comparison)
-        pictures = {name: partial(self._draw, name) for name in names}
-        tables = {"comparison": lambda: comparison_csv(self.comparison)}
+        pictures = {name: partial(self._draw, name) for name in comparison_pictures(self.comparison)}
+        tables = {"comparison": lambda: comparison_csv(named())}
         export.row("compare", pictures, {}, tables, commands=(COMMAND,), documents=documents)
 
     def _draw(self, name: str) -> go.Figure:
         return comparison_pictures(self.comparison)[name]()
-
-    def _grid(self) -> str:
-        return to_toml(with_own_names(self.comparing.plan))
 
 
 def _list(sentences: Iterable[str]) -> str:

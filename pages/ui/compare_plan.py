@@ -1,24 +1,28 @@
 """What the page Compare is to compare: the sidebar's settings, and the axes and terms that its own controls ask for."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from analysis.comparison import EQUAL, Plan
-from analysis.experiment import GATED, SETTINGS, Experiment, accepted_values, setting_type, validated
+from analysis.comparison import EQUAL, Comparison, Plan
+from analysis.experiment import GATED, SETTINGS, accepted_values, setting_type, validated
 from analysis.report.markdown import escape_markdown
-from pages.ui import controls, sidebar
+from analysis.sources import FILE_SETTINGS, is_npz
+from pages.ui import controls, sidebar, sources
 from pages.ui.settings import Settings
 
 LENGTHS, RATES = "10, 30, 60", "0.002, 0.005, 0.02"  # offered at first
 CHOSEN, SAME = "per cell", "for all"
 READ = tuple(name for name in sidebar.EVERYTHING if name != "length")  # of the sidebar
-NOT_VARIED = ("cell", "task", "length", "text_file", "seeds", "seed", "snapshot_every")
+NOT_VARIED = ("cell", "task", "length", *FILE_SETTINGS, "columns", "seeds", "seed", "snapshot_every")
 VARIED = {setting.label: name for name, setting in SETTINGS.items() if name not in NOT_VARIED}
 NOTHING = "nothing more"
 TERMS = {"hidden size": "hidden_size", "parameters": "parameters", "time": "time"}
 assert set(TERMS.values()) == set(EQUAL), "every term can be chosen"
-KEYS = ("lengths", "equal", "rate", "rates", "vary", "vary_values", "vary_too", "vary_too_values")  # of the controls
+KEYS = (  # of the controls
+    "lengths", "own_lengths", "equal", "rate", "rates", "vary", "vary_values", "vary_too", "vary_too_values",
+)  # fmt: skip
 
 
 def choose(settings: Settings) -> Plan:
@@ -36,8 +40,10 @@ def _draw(settings: Settings) -> dict[str, Any]:
     """Draw the controls; return what they and the sidebar say of a plan. Raises ValueError for what can't be read."""
     base = base_settings(settings)
     fixed = settings.first.task in SETTINGS["length"].fixed
+    own = is_npz(settings.first.data_file)  # sequences of some length, whose last steps may be read alone
+    first, key = (str(settings.first.length), "own_lengths") if own else (LENGTHS, "lengths")
     lengths = st.text_input(
-        "Lengths", LENGTHS, key="lengths", bind="query-params", width=130, disabled=fixed,
+        "Lengths", first, key=key, bind="query-params", width=130, disabled=fixed,
         help="Numbers of time steps to remember over, with commas between: each cell is trained at each.",
     )  # fmt: skip
     equal = controls.choice(
@@ -59,9 +65,11 @@ def _draw(settings: Settings) -> dict[str, Any]:
     if not fixed:
         base["length"] = read_values("length", lengths)
     for name, text in axes:
-        if name:
+        if name and text.strip():
             base[name] = read_values(name, text)
     chosen = () if rate == SAME else tuple(read_values("learning_rate", rates))
+    if chosen:
+        base.pop("learning_rate", None)
     return {"settings": base, "equal": TERMS[equal], "learning_rates": chosen}
 
 
@@ -72,9 +80,9 @@ def _draw_axis(label: str, key: str) -> tuple[str | None, str]:
     )
     name = VARIED.get(chosen)
     text = st.text_input(
-        f"{label}: its values", key=f"{key}_values", bind="query-params", disabled=name is None,
+        "Its values", key=f"{key}_values", bind="query-params", disabled=name is None,
         placeholder=accepted_values(name) if name else "",
-        help="With commas between; None stands for unset.",
+        help="With commas between; None stands for unset. Nothing is varied until some are typed.",
     )  # fmt: skip
     return name, text
 
@@ -110,9 +118,21 @@ def _read_value(name: str, word: str) -> str | int | float | None:
     return validated(name, value)
 
 
-def with_own_names(plan: Plan) -> Plan:
-    """Return a plan that names an uploaded text as its user does, not by the server's copy."""
-    if "text_file" not in plan.settings:
-        return plan
-    text = sidebar.with_own_name(Experiment(task=plan.settings["task"], text_file=plan.settings["text_file"])).text_file
-    return Plan(plan.settings | {"text_file": text}, plan.equal, plan.learning_rates, plan.ms_per_step)
+def own_names(plan: Plan) -> dict[str, str]:
+    """Return by setting how the visitor names an uploaded file that a plan reads, by which exports name it too."""
+    first = plan.experiments()[0]
+    named = sources.with_own_name(first)
+    return {name: getattr(named, name) for name in FILE_SETTINGS if getattr(named, name) != getattr(first, name)}
+
+
+def with_files(comparison: Comparison, names: dict[str, str]) -> Comparison:
+    """Return a comparison whose files have these names, not those of the server's copies."""
+    if not names:
+        return comparison
+    rows = tuple(replace(row, experiment=row.experiment.replace(**names)) for row in comparison.rows)
+    return replace(comparison, plan=renamed(comparison.plan, names), rows=rows)
+
+
+def renamed(plan: Plan, names: dict[str, str]) -> Plan:
+    """Return a plan whose files have these names."""
+    return replace(plan, settings=plan.settings | names)

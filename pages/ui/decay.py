@@ -7,7 +7,6 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.experiment import METRICS
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from analysis.history.entry import Progress
@@ -135,7 +134,7 @@ class DecayView:
         """Return by cell what it answers, in a few words, where that was measured; whether that is a failure."""
         metrics = {cell: taken.metric for cell, taken in snapshots.items()}
         metrics |= {cell: run.metric for cell, run in self.runs.items()}
-        name = METRICS[self.experiment.task]
+        _chance, name = training.guessing(self.experiment) if metrics else (0.0, "")
         marks = {cell: failure_mark(run).removeprefix(", ") for cell, run in self.runs.items()}
         return {
             cell: f"{name} {wording.format_number(np.nanmedian(metric))} {marks.get(cell, '')}".rstrip()
@@ -161,7 +160,7 @@ class DecayView:
             cell: training_sentence(cell, run, self.before[cell], self.after[cell]) for cell, run in self.runs.items()
         }
         by_cell |= {
-            cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
+            cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance, run.metric_name)
             for cell, run in progress.items()
         }
         lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]

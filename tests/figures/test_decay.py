@@ -78,6 +78,8 @@ def test_a_picture_ends_where_fewer_than_a_tenth_of_the_sequences_are_left():
     assert figure.layout.xaxis.range[1] < 6
     assert "fewer than a tenth of the sequences: GRU from 6" in [note.text for note in figure.layout.annotations]
     assert "GRU: ≥ 19 time steps" in legend(figure)
+    notes = [note.text for note in decay({"gru": found, "lstm": found}).layout.annotations]
+    assert "fewer than a tenth of the sequences: from 6" in notes
     enough = replace(found, samples=np.array([32] * 6 + [4] * 14))
     for whole in (enough, replace(found, samples=None)):
         figure = decay({"gru": whole})

@@ -83,7 +83,7 @@ def test_horizons_are_shares_of_each_sequence_with_threshold_and_correlation():
     drawn = by_name(figure)
     assert [*drawn["LSTM"].x] == [1, 2 / 19] and [*drawn["LSTM"].y] == [1, 0]
     assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share
-    assert figure.layout.annotations[0].text.startswith("ρ 1 (")
+    assert "<br>ρ 1 (" in figure.layout.xaxis.title.text
     assert "horizon 2 of 19 time steps" in drawn["LSTM"].text[1]
 
 
@@ -91,6 +91,6 @@ def test_a_task_that_counts_nothing_as_solved_has_neither_success_nor_horizons()
     plan = Plan({"task": "text", "cell": ["lstm", "gru"], "seeds": 2, "length": 10})
     runs = [run_of(each, metric=[2.0, 2.5], threshold=None, name="nats per character") for each in plan.experiments()]
     pictures = comparison_pictures(judge(plan, runs))
-    assert "metric" in pictures and not {"success", "horizon-before"} & pictures.keys()
+    assert "metric" in pictures and not {"success", "horizon-at-start"} & pictures.keys()
     for draw in pictures.values():
         draw().to_json()

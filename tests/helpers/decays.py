@@ -1,6 +1,7 @@
 """Decays and runs made up for the tests of words."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -25,5 +26,5 @@ def run(cell, metric, chance=0.125, metric_name="accuracy"):
     return Run(
         experiment=Experiment(cell=cell, seeds=len(metric)), status="finished", snapshots=(), loss=np.array(metric),
         metric=np.array(metric), metric_name=metric_name, chance=chance, solved=None, measured_before=None,
-        measured_after=None, memory=None, weights={}, diverged=(), versions={},
+        measured_after=None, memory=SimpleNamespace(repeating=None), weights={}, diverged=(), versions={},
     )  # fmt: skip

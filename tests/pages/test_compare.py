@@ -8,9 +8,11 @@ import pytest
 
 from analysis.comparison import Plan
 from analysis.history.shipped import load_shipped
+from analysis.jobs.compare import judge
 from analysis.jobs.grid import parse_grid
 from pages.ui import compare, compare_plan, training
 from tests.helpers.app import SMALL, app, charts, fine, until, values
+from tests.helpers.data import sequences
 
 PAGE = "pages/measure/compare.py"
 TINY = {name: str(value) for name, value in SMALL.items() if name != "length"} | {
@@ -22,14 +24,8 @@ TINY = {name: str(value) for name, value in SMALL.items() if name != "length"} |
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
 
-@pytest.fixture
-def forget():
-    """Return what makes the server forget every comparison."""
-    return compare.find.clear
-
-
 @pytest.fixture(autouse=True)
-def shown(monkeypatch, forget):
+def shown(monkeypatch):
     """Return a list of the comparisons that pages have shown."""
     shown, find = [], compare.find
 
@@ -39,7 +35,7 @@ def shown(monkeypatch, forget):
 
     monkeypatch.setattr(compare, "find", found)
     yield shown
-    forget()
+    compare.forget_all()
 
 
 def opened(**settings):
@@ -92,11 +88,11 @@ def test_what_is_pressed_is_trained_drawn_and_said(shown):
     assert list(at.dataframe[0].value["Cell"]) == ["RNN", "RNN", "LSTM", "LSTM", "GRU", "GRU"]
 
 
-def test_another_visitor_finds_it_again_also_after_the_server_has_forgotten_it(shown, forget):
+def test_another_visitor_finds_it_again_also_after_the_server_has_forgotten_it(shown):
     compared(opened(**TINY), shown)
     opened(**TINY)
     assert shown[-1] is shown[0]
-    forget()
+    compare.forget_all()
     assert "Compared: every training is done." in said(opened(**TINY)) and shown[-1] is not shown[0]
 
 
@@ -125,7 +121,11 @@ def test_cancel_loses_nothing(shown):
     assert row.status == "cancelled" and not at.button(key="compare").disabled
     fine(at.button(key="compare").click().run())
     until(lambda: training.jobs().rows()[0].step > row.step)
-    shown[-1].cancel()
+    fine(at.slider(key="hidden_size").set_value(5).run())
+    assert any(text.startswith("Another comparison is under way: 0 of 1 trainings") for text in said(at))
+    fine(at.button(key="cancel_other_0").click().run())
+    until(lambda: not training.jobs().under_way)
+    assert not any("Another comparison" in text for text in said(fine(at.run())))
 
 
 @pytest.mark.parametrize("tab", compare.NAMES)
@@ -139,6 +139,7 @@ def test_every_tab_draws(tab, shown):
     [
         ({"lengths": "5, many"}, "length='many': expected a whole number from 2 to 100000, or None"),
         ({"lengths": ""}, "Length: expected values with commas between, each a whole number"),
+        ({"lengths": "9999999"}, "length=9999999: expected a whole number from 2 to 100000, or None"),
         ({"vary": "Gain", "vary_values": "1, 9"}, "gain=9.0: expected a number from 0.1 to 3"),
         ({"vary": "Initialisation", "vary_values": "magic"}, "init='magic': expected one of default, orthogonal"),
         ({"rate": compare_plan.CHOSEN, "rates": "0.1"}, "learning_rates=[0.1]: expected two or more different ones"),
@@ -156,6 +157,22 @@ def test_further_settings_are_axes(shown):
         "cell": ("rnn", "lstm", "gru"), "length": (5, 6), "forget_bias": (None, 1.0), "gain": (1.0, 2.0),
     }  # fmt: skip
     assert len(shown[-1].plan.experiments()) == 2 * 2 * (1 + 2 + 2)
+
+
+def test_a_setting_without_values_is_not_varied_yet(shown):
+    opened(**TINY | {"vary": "Gain"})
+    assert [*shown[-1].plan.axes] == ["cell", "length"]
+
+
+def test_sequences_of_ones_own_are_compared_at_their_length_at_first(shown):
+    at = opened(**TINY | {"task": "series"})
+    assert "upload it in the sidebar" in at.info[0].value
+    (data,) = (each for each in at.get("file_uploader") if each.key == "data")
+    data.set_value(("mine.npz", sequences(), "application/octet-stream"))
+    fine(at.run())
+    assert {each.length for each in shown[-1].plan.experiments()} == {6}
+    fine(at.text_input(key="own_lengths").set_value("3, 6").run())
+    assert shown[-1].plan.axes["length"] == (3, 6) and not at.error
 
 
 def test_a_task_of_one_length_and_one_that_counts_nothing_as_solved(shown):
@@ -186,10 +203,13 @@ def test_the_download_holds_the_report_the_numbers_and_the_grid(shown, monkeypat
         draw().to_json()
 
 
-def test_an_uploaded_text_is_named_as_its_user_does(monkeypatch):
-    plan = Plan({"task": "text", "text_file": "/tmp/goldfish-x/abc.txt", "seeds": 1})
-    monkeypatch.setattr(compare_plan.sidebar, "with_own_name", lambda each: each.replace(text_file="mine.txt"))
-    assert compare_plan.with_own_names(plan).settings["text_file"] == "mine.txt"
+def test_an_uploaded_file_is_named_as_its_user_does(monkeypatch):
+    plan = Plan({"task": "text", "text_file": "english", "seeds": 1})
+    monkeypatch.setattr(compare_plan.sources, "with_own_name", lambda each: each.replace(text_file="mine.txt"))
+    names = compare_plan.own_names(plan)
+    named = compare_plan.with_files(judge(plan, []), names)
+    assert names == {"text_file": "mine.txt"} == {"text_file": named.plan.settings["text_file"]}
+    assert named.rows[0].experiment.text_file == "mine.txt" and compare_plan.with_files(named, {}) is named
 
 
 def test_what_was_typed_is_there_after_a_visit_to_another_page():

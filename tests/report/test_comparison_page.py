@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 from analysis.comparison import Plan
 from analysis.figures.comparison_report import comparison_report
 from analysis.jobs.compare import judge
+from analysis.jobs.fairness import pilots
 from analysis.jobs.grid import parse_grid, to_toml
 from analysis.report.comparison_page import comparison_table, varying
 from analysis.report.sentences.comparing import cost_sentence, method_sentences, preview_sentence, progress_line
@@ -34,7 +35,7 @@ def test_a_task_that_counts_nothing_as_solved_says_nothing_of_it():
     comparison = judge(plan, [run])
     table = comparison_table(comparison.rows)
     assert table["Solved by"] == table["Updates to solve"] == ["–"]
-    assert "none is solved" in method_sentences(comparison)[0]
+    assert "nothing counts as solved" in method_sentences(comparison)[0]
 
 
 def test_a_report_opens_alone_and_carries_the_grid_to_run_it_again():
@@ -64,6 +65,15 @@ def test_costs_and_progress_in_words():
     assert cost_sentence(2, 4, 0, 1, 4).endswith("; 1 of 2 trainings are there already.")
     assert progress_line(2, 18, 9, 60) == "2 of 18 trainings, learning rates first (9), about 60 s left"
     assert progress_line(9, 18, 9, 60) == "9 of 18 trainings, about 60 s left"
+
+
+def test_a_learning_rate_at_the_end_of_what_was_offered_is_told():
+    plan = Plan(PLAN.settings, learning_rates=(0.001, 0.01, 0.1))
+    best = {"lstm": 0.01, "gru": 0.1}
+    tried = [run_of(each, 2 * (each.learning_rate == best[each.cell])) for each in pilots(plan)]
+    said = method_sentences(judge(plan, tried))
+    assert "GRU has the largest learning rate offered: a larger one may do better." in said
+    assert not any("smallest" in each or "LSTM has" in each for each in said)
 
 
 def test_a_preview_is_not_called_a_comparison():

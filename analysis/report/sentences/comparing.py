@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from analysis.comparison import Comparison
+from analysis.comparison import Comparison, Fairness
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.sentences.verdicts import fairness_sentence
-from analysis.report.wording import format_number
+from analysis.report.wording import format_number, join_cells
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
@@ -35,7 +35,11 @@ def method_sentences(comparison: Comparison) -> list[str]:
     first, fair = comparison.rows[0], comparison.fairness
     task, metric = first.experiment.task, first.metric_name
     seeds = f"{_count(len(comparison.rows), 'setting')} × {_count(first.experiment.seeds, 'seed')}"
-    solved = f"it counts as solved from {format_number(first.solved_from)} on" if first.solvable else "none is solved"
+    solved = (
+        f"at {format_number(first.solved_from)} or better it counts as solved"
+        if first.solvable
+        else "nothing counts as solved"
+    )
     said = [
         f"Task {task}: {seeds}. The {metric} is measured on sequences that no training saw; guessing gets "
         f"{format_number(first.chance)}, {solved}.",
@@ -45,8 +49,20 @@ def method_sentences(comparison: Comparison) -> list[str]:
         "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
         "the highest. A seed that does not solve it counts as taking more updates than it was given.",
     ]
+    said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
     return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
+
+
+def _edge_sentences(fair: Fairness) -> list[str]:
+    """Warn where a cell's learning rate is the smallest or the largest of those offered."""
+    said = []
+    for which, rate in (("smallest", min), ("largest", max)):
+        if cells := [cell for cell, own in fair.learning_rates.items() if fair.offered and own == rate(fair.offered)]:
+            verb = "has" if len(cells) == 1 else "have"
+            other = "smaller" if which == "smallest" else "larger"
+            said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
+    return said
 
 
 def preview_sentence(comparison: Comparison) -> str:
