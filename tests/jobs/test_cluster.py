@@ -1,5 +1,6 @@
 """Sweeps on a dask cluster: a real scheduler and two real workers on loopback, which may die."""
 
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from analysis import sweep, train
 from analysis.history.store import Store
 from analysis.jobs.cluster import ClusterError, connect
 from analysis.jobs.outcome import DEATHS
+from analysis.jobs.remote import why_not_trained
+from analysis.sources import source_sha256
 from tests.helpers.cluster import local_cluster
 from tests.helpers.jobs import PATIENCE, SMALL, until
 from tests.jobs.held import DEADLY
@@ -75,12 +78,24 @@ def test_results_equal_those_of_single_runs(cluster, tmp_path):
         assert [row.status for row in store.rows()] == ["finished"] * 4
 
 
-def test_what_cannot_be_trained_fails_alone(cluster):
+def test_what_cannot_be_trained_fails_alone(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # workers are elsewhere
+    (tmp_path / "mine.txt").write_text("to be, or not to be, that is the question " * 200)
     large = SMALL.replace(hidden_size=512, batch_size=1024, length=100_000)
     with connected(cluster, 2) as executor:
-        failed, done = sweep([large, SMALL], executor, ":memory:")
+        wanted = [large, SMALL.replace(task="text", text_file="mine.txt"), SMALL]
+        failed, missing, done = sweep(wanted, executor, ":memory:")
     assert failed.status == "failed" and failed.experiment == large and "MiB" in failed.reason
+    assert re.match(r"worker tcp://127.0.0.1:\d+: text_file='mine.txt': .*No such file", missing.reason)
     assert done == train(SMALL)
+
+
+def test_a_worker_with_another_file_does_not_learn_from_it(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("to be, or not to be")
+    experiment = SMALL.replace(task="text", text_file=str(file))
+    assert why_not_trained(experiment, source_sha256(experiment)) == ""
+    assert why_not_trained(experiment, "of another file") == "the file it learns from has another content there"
 
 
 def test_a_killed_workers_run_goes_on_from_its_checkpoint(cluster, tmp_path):
