@@ -42,7 +42,7 @@ def time_here(experiments: list[Experiment], workers: int) -> tuple[float, list[
 
 def time_on_dask(experiments: list[Experiment], workers: int) -> tuple[float, list[Run | Failed]]:
     """Time a sweep on a scheduler and workers of dask on loopback."""
-    with tempfile.TemporaryDirectory() as folder, local_cluster(Path(folder)) as cluster:
+    with tempfile.TemporaryDirectory() as folder, local_cluster(Path(folder), preload=False) as cluster:
         cluster.need_workers(workers)
         until(lambda: (Path(folder) / "worker.log").read_text().count("Registered to") == workers)
         with connect(cluster.engine) as executor:

@@ -22,10 +22,15 @@ def read_address(place):
 
 
 class LocalCluster:
-    """A scheduler and its workers, with files in a folder; `hold` is the file that `tests.jobs.held` reads."""
+    """A scheduler and its workers, with files in a folder; `hold` is the file that `tests.jobs.held` reads.
 
-    def __init__(self, folder):
+    With `preload`, workers can be held, and make checkpoints all the time.
+    """
+
+    def __init__(self, folder, preload):
         self.folder, self.hold, self.workers = folder, folder / "hold", []
+        self.options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
+        self.options += ["--preload", str(PRELOAD)] if preload else []
         place = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", {}, "--port", "0", "--scheduler-file", str(place))
         self.address = until(lambda: read_address(place))
@@ -45,8 +50,7 @@ class LocalCluster:
 
     def add_worker(self, **environment):
         """Start a worker process of one thread."""
-        mine = ["--nthreads", "1", "--local-directory", str(self.folder), "--preload", str(PRELOAD)]
-        self.workers.append(self._start("worker", environment, self.address, "--no-nanny", *mine))
+        self.workers.append(self._start("worker", environment, self.address, *self.options))
 
     def close(self):
         self.hold.unlink(missing_ok=True)
@@ -56,8 +60,8 @@ class LocalCluster:
 
 
 @contextmanager
-def local_cluster(folder):
-    cluster = LocalCluster(folder)
+def local_cluster(folder, *, preload=True):
+    cluster = LocalCluster(folder, preload)
     try:
         yield cluster
     finally:
