@@ -13,7 +13,7 @@ from analysis.history.database import StoreError
 from analysis.history.store import Store
 from analysis.history.transfer import finished_columns
 from analysis.jobs import executors
-from tests.helpers.jobs import SMALL
+from tests.helpers.jobs import SMALL, pool, until, wait_for_step
 from tests.jobs import held
 
 EXPERIMENTS = [SMALL.replace(seed=seed, seeds=2) for seed in range(4)]
@@ -117,6 +117,17 @@ def test_a_finished_run_is_not_trained_again(path, trained):
     sweep(EXPERIMENTS[:2], Inline(), path)
     executor = Inline()
     assert sweep(EXPERIMENTS[:3], executor, path) == trained[:3]
+    assert executor.calls == 1
+
+
+def test_a_run_that_another_pool_trains_is_waited_for(path, trained, hold):
+    executor = Inline()
+    with pool(path) as jobs, ThreadPoolExecutor(1) as thread:
+        wait_for_step(jobs, jobs.submit(EXPERIMENTS[0]), 1)
+        swept = thread.submit(sweep, EXPERIMENTS[:2], executor, path)
+        until(lambda: executor.calls)
+        hold.unlink()
+        assert swept.result() == trained[:2]
     assert executor.calls == 1
 
 
