@@ -151,6 +151,19 @@ def test_what_cannot_be_compared_says_what_is_accepted(settings, problem):
     assert problem in error.value.replace("\\", "") and not charts(at)
 
 
+def test_a_file_that_cannot_be_used_is_named_as_its_user_does():
+    at = app(PAGE, **TINY | {"task": "text"})
+    (widget,) = (each for each in at.get("file_uploader") if each.key == "upload")
+    widget.set_value(("same.txt", b"a" * 500, "text/plain"))
+    (error,) = fine(at.run()).error
+    assert error.value.replace("\\", "") == "text_file='same.txt': one character alone: expected at least two"
+
+
+def test_what_does_not_fit_this_machine_is_refused_before_it_is_trained():
+    at = opened(**TINY | {"hidden_size": "512", "seeds": "64", "lengths": "1000", "batch_size": "4096"})
+    assert "this machine has" in at.error[0].value and not at.get("plotly_chart")
+
+
 def test_further_settings_are_axes(shown):
     opened(**TINY | {"vary": "Forget bias", "vary_values": "None, 1", "vary_too": "Gain", "vary_too_values": "1, 2"})
     assert shown[-1].plan.axes == {
