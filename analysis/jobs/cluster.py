@@ -4,13 +4,14 @@ What a worker has to say of its run goes through a queue of the cluster, at most
 its worker is started again by dask: it then asks this process for its checkpoint. Needs dask.distributed.
 """
 
+import asyncio
 import contextlib
 import logging
 import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ENGINE = re.compile(r"(dask|tls)://[^/:@\s]+:\d{1,5}|(dask|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
-REACH_SECONDS = 8.0  # for a cluster to answer, and for its first worker to join
+REACH_SECONDS = 5.0  # for a cluster to answer, and for its first worker to join
 CLOSE_SECONDS = 2.0
 
 P = ParamSpec("P")
@@ -95,16 +96,37 @@ def connect(engine: str) -> Cluster:
             f"engine={engine}: dask.distributed is not installed: pip install -r requirements-cluster.txt"
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    address = engine.replace("dask://", "tcp://")
     try:
-        client = Client(engine.replace("dask://", "tcp://"), timeout=REACH_SECONDS, set_as_default=False)
-    except (OSError, TypeError, ValueError, RuntimeError) as error:  # the last three: certificates
-        reason = str(error).split("\n")[0]
-        raise ClusterError(f"engine={engine}: the cluster can't be reached: {reason}") from None
+        with ThreadPoolExecutor(1) as thread:  # this one may run a loop, as a notebook's does
+            thread.submit(asyncio.run, _greet(address)).result()
+        client = Client(address, timeout=REACH_SECONDS, set_as_default=False)
+    except Exception as error:  # a server that isn't dask's, or certificates, may cause any
+        raise ClusterError(f"engine={engine}: the cluster can't be reached: {_reason(error)}") from None
     try:
         return Cluster(client)
     except BaseException:
         client.close(timeout=CLOSE_SECONDS)
         raise
+
+
+def _reason(error: Exception) -> str:
+    """Return why a cluster can't be reached, in one line."""
+    if isinstance(error, TimeoutError):
+        return f"no scheduler answers within {REACH_SECONDS:g} s"
+    if isinstance(error, MemoryError):  # sizes were read from an answer in another protocol
+        return "what answers is no scheduler of dask"
+    return str(error).split("\n")[0]
+
+
+async def _greet(address: str) -> None:
+    """Ask a scheduler who it is; raise an error where none answers in time. A `Client` would take longer to give up."""
+    from distributed import Security
+    from distributed.core import rpc
+
+    certificates = Security().get_connection_args("client")
+    async with asyncio.timeout(REACH_SECONDS), rpc(address, connection_args=certificates) as scheduler:
+        await scheduler.identity()
 
 
 class ClusterCrew:

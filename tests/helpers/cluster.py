@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.jobs import PATIENCE, until
+from tests.helpers.jobs import until
 
 ROOT = Path(__file__).parent.parent.parent
 PRELOAD = Path(__file__).parent / "preload.py"
@@ -51,13 +51,8 @@ class LocalCluster:
     def close(self):
         self.hold.unlink(missing_ok=True)
         for process in [*self.workers, self.scheduler]:
-            process.terminate()
-        for process in [*self.workers, self.scheduler]:
-            try:
-                process.wait(PATIENCE / 4)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Sweeps on a dask cluster: a real scheduler and two real workers on loopback, which may die."""
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -69,6 +70,7 @@ def test_results_equal_those_of_single_runs(cluster, tmp_path):
         assert results[:4] == [train(experiment) for experiment in EXPERIMENTS] and results[4] == results[0]
         assert sorted(run.experiment.seed for run in came) == [0, 1, 2, 3]
         assert sweep(EXPERIMENTS, executor, tmp_path / "runs.sqlite") == results[:4]
+        assert sweep(EXPERIMENTS[:1], executor.client.get_executor(pure=False), ":memory:") == results[:1]
     with closing(Store(tmp_path / "runs.sqlite")) as store:
         assert [row.status for row in store.rows()] == ["finished"] * 4
 
@@ -142,8 +144,23 @@ def test_an_engine_that_is_none_is_refused(engine):
         connect(engine)
 
 
-@pytest.mark.parametrize("engine", ["dask://127.0.0.1:1", "tls://127.0.0.1:1", "dask://no.such.host.invalid:8786"])
-def test_a_cluster_out_of_reach_is_one_line(engine, monkeypatch):
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("dask://127.0.0.1:1", "no scheduler answers within 0.5 s"),
+        ("dask://no.such.host.invalid:8786", "no scheduler answers within 0.5 s"),
+        ("tls://127.0.0.1:1", "TLS expects "),
+    ],
+)
+def test_a_cluster_out_of_reach_is_one_line(engine, reason, monkeypatch):
     monkeypatch.setattr("analysis.jobs.cluster.REACH_SECONDS", 0.5)
-    with pytest.raises(ClusterError, match=f"^engine={engine}: .+$"):
+    with pytest.raises(ClusterError, match=f"^engine={engine}: the cluster can't be reached: {reason}.*$"):
         connect(engine)
+
+
+def test_a_server_of_another_kind_is_one_line(monkeypatch):
+    monkeypatch.setattr("analysis.jobs.cluster.REACH_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = f"dask://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"^engine={engine}: the cluster can't be reached: no scheduler answers"):
+            connect(engine)
