@@ -7,6 +7,8 @@ import streamlit as st
 
 from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
+from analysis.measures.theory import predicted_decay
+from analysis.reasons import Prediction
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
@@ -30,6 +32,11 @@ def measure_untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measur
 def measure_decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
     """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `measure_untrained`."""
     return measure_each(experiments, _decays)
+
+
+def predict_decays(experiments: Mapping[str, Experiment]) -> dict[str, Prediction]:
+    """Return what theory predicts of models as they start; otherwise as `measure_untrained`."""
+    return measure_each(experiments, _predicted)
 
 
 def measure_each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
@@ -82,3 +89,8 @@ def _untrained(experiment: Experiment) -> Measured:
 def _decays(experiment: Experiment) -> dict[str, Decay]:
     meter, weights = preview_meter(experiment)
     return meter.decays(weights)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs={Experiment: repr})
+def _predicted(experiment: Experiment) -> Prediction:
+    return predicted_decay(experiment)
