@@ -128,10 +128,18 @@ def test_cancel_loses_nothing(shown):
     assert not any("Another comparison" in text for text in said(fine(at.run())))
 
 
-@pytest.mark.parametrize("tab", compare.NAMES)
-def test_every_tab_draws(tab, shown):
-    at = compared(opened(**TINY | {"compare_tab": tab, "cells": "GRU"}), shown)
-    assert not at.error
+def test_every_tab_draws_and_paces_are_measured_anew_on_request(shown):
+    compared(opened(**TINY | {"cells": "GRU"}), shown)
+    compare.forget_all()  # and with it the paces
+    pictures = {}
+    for tab in compare.NAMES:
+        at = opened(**TINY | {"cells": "GRU", "compare_tab": tab})
+        assert not at.error
+        pictures[tab] = len(charts(at))
+    assert [*pictures.values()] == [2, 3, 4, 2]
+    at = opened(**TINY | {"cells": "GRU", "compare_tab": "Cost"})
+    fine(at.button(key="pace").click().run())
+    assert shown[-1].judge().fairness.measured_alone and not any(button.key == "pace" for button in at.button)
 
 
 @pytest.mark.parametrize(
