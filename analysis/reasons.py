@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.results import Result, axes, finite_median
+from analysis.experiment import Experiment
+from analysis.results import Decay, Result, axes, finite_median
+
+Value = str | int | float | None  # of a setting
+EXPLODES = 10.0  # times as large as at distance 0: a gradient that grows by more over a sequence is no help
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +26,29 @@ class Prediction(Result):
     rate: float  # nats per time step of the norm: the slope of ln relative, fitted as `Decay.rate` is
     bound: float  # nats per time step which no gradient's growth exceeds on average; NaN where there is no such bound
     reason: str | None = None  # why there is no prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Change(Result):
+    """What comes of it at the end of a sequence when one input, at N distances before the last, is another one.
+
+    Moves are those of the last memory state, as a share of its own size: median over models and sequences, low and
+    high the 5th and 95th percentile. A tiny change is an infinitely small part of the real one, scaled up again: the
+    gradient along it. Where the network is linear both are the same.
+    """
+
+    what: str  # that is changed, in words: "symbol", "word", "input"
+    distance: np.ndarray = field(metadata=axes("N", whole=True))
+    state: np.ndarray = field(metadata=axes("N"))
+    state_low: np.ndarray = field(metadata=axes("N"))
+    state_high: np.ndarray = field(metadata=axes("N"))
+    tiny: np.ndarray = field(metadata=axes("N"))
+    tiny_low: np.ndarray = field(metadata=axes("N"))
+    tiny_high: np.ndarray = field(metadata=axes("N"))
+    classes: bool  # whether answers are classes; `answer` is then the share that are others, else their mean distance
+    answer: np.ndarray = field(metadata=axes("N"))  # median over models
+    right: np.ndarray = field(metadata=axes("N"))  # share answered right, both of them; NaN where that isn't known
+    chance: float  # of being right; NaN where that isn't known
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,3 +143,51 @@ class StepFactors(Result):
     def lost(self) -> int | None:
         """The index of the step at which most is lost; None where none can be measured."""
         return None if np.isnan(self.whole).all() else int(np.nanargmin(self.whole))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial(Result):
+    """How far back untrained models reach with certain settings, and at which price."""
+
+    experiment: Experiment
+    decay: Decay  # of the memory state
+    price: np.ndarray = field(metadata=axes("S"))  # root mean square of ∂(last memory state)/∂(recurrent weights)
+
+    @property
+    def left(self) -> float:
+        """What is left of the gradient at the furthest distance."""
+        return float(self.decay.relative[self.decay.furthest])
+
+    @property
+    def explodes(self) -> bool:
+        """Whether the gradient is more than EXPLODES times as large at the furthest distance as at distance 0."""
+        return self.left > EXPLODES
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can be advised: every model was measured, and the gradient doesn't explode."""
+        return bool(np.isfinite(self.decay.horizon)) and not self.explodes and not self.decay.excluded
+
+
+@dataclass(frozen=True, eq=False)
+class Advice(Result):
+    """What one cell's untrained horizon would be with one setting changed at a time."""
+
+    now: Trial
+    trials: dict[str, dict[Value, Trial]]  # by setting, by value, in order; with the present value among them
+
+    @property
+    def best(self) -> tuple[str, Value] | None:
+        """The one change with the longest horizon; None where no change reaches further than now.
+
+        Of those that reach the same distance, the one at the lowest price. A longer task is no way to remember, and a
+        gradient that explodes is no help.
+        """
+        needed = self.now.decay.horizon if self.now.counts else -1.0
+        further = {
+            (setting, value): (trial.decay.horizon, -float(np.nan_to_num(finite_median(trial.price), nan=np.inf)))
+            for setting, by_value in self.trials.items()
+            for value, trial in by_value.items()
+            if setting != "length" and trial.counts and trial.decay.horizon > needed
+        }
+        return max(further, key=further.__getitem__, default=None)

@@ -20,7 +20,7 @@ FLOORS = [
     {"models", "jobs"}, {"cli"},
 ]  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TOP = ("experiment", "sources", "language", "results", "reading", "span", "reasons", "comparison")  # no room's files
+TOP = ("experiment", "language", "results", "sources", "reading", "span", "reasons", "comparison")  # no room's files
 FREE_OF_TORCH = (*TOP, "files", "history", "report", "figures")
 LONGEST = {"function": 50, "file": 350, "page": 100}  # lines
 OUTSIDE_ROOMS = {f"analysis/{name}.py" for name in ("__init__", "__main__", *TOP)}

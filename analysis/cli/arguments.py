@@ -30,6 +30,11 @@ SPECTRUM = (
     "Measure the Lyapunov exponents of untrained models, and the singular values of their memory state's Jacobian by "
     "distance. Of large models, fewer are measured, and it says so."
 )
+EXPLAIN = (
+    "Measure untrained models with one setting changed at a time: how far back their gradient reaches, and how much "
+    "their last memory state moves with the recurrent weights (the price). Large models are measured on fewer "
+    "sequences."
+)
 FORMATS = {
     "json": "everything measured, as JSON",
     "csv": "the decay curves, as CSV",
@@ -71,7 +76,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="verb",
         required=True,
-        metavar="{train,decay} or {" + ",".join(["sweep", "spectrum", "record", *HISTORY_COMMANDS]) + "}",
+        metavar="{train,decay} or {" + ",".join(["sweep", "spectrum", "explain", "record", *HISTORY_COMMANDS]) + "}",
     )
     train, decay = (
         commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
@@ -91,6 +96,10 @@ def make_parser() -> Parser:
     spectrum = commands.add_parser("spectrum", help=about, description=SPECTRUM, allow_abbrev=False)
     _add_settings(spectrum)
     _add_output(spectrum, {format_: FORMATS[format_] for format_ in ("json", "html")})
+    about = "say what would make untrained models remember further"
+    explain = commands.add_parser("explain", help=about, description=EXPLAIN, allow_abbrev=False)
+    _add_settings(explain)
+    _add_output(explain)
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in HISTORY_COMMANDS.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)

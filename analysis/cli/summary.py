@@ -8,6 +8,7 @@ from analysis.experiment import Experiment
 from analysis.history.entry import Row
 from analysis.reasons import Prediction
 from analysis.report import wording
+from analysis.report.sentences.theory import describe_predicted_rate
 from analysis.report.sentences.training import is_no_forecast, repeating_clause
 from analysis.results import Decay, Run, Watched
 
@@ -53,8 +54,7 @@ def describe_prediction(prediction: Prediction) -> str:
     if prediction.reason:
         predicted = f"Predicted: nothing, {prediction.reason}."
     else:
-        kept = f"×{number(exp(prediction.rate))} kept per time step ({number(prediction.rate)} nats)"
-        predicted = f"Predicted: {kept}, by {prediction.name} ({prediction.assumption})."
+        predicted = f"Predicted: {describe_predicted_rate(prediction)}, by {prediction.name} ({prediction.assumption})."
     if np.isnan(prediction.bound):
         return predicted
     return f"{predicted} The largest singular value allows at most ×{number(exp(prediction.bound))} per time step."

@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import memory as memory_figure
-from analysis.figures import style
+from analysis.figures import style, theory
+from analysis.reasons import Prediction
 from analysis.report.wording import cell_with_state, describe_reach
 from analysis.results import SMALLEST, Decay, Memory
 
@@ -38,6 +39,7 @@ def decay(
     height: int = 420,
     before_name: str = "before training",
     answers: Mapping[str, str] | None = None,
+    predictions: Mapping[str, Prediction] | None = None,
 ) -> go.Figure:
     """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
@@ -56,15 +58,18 @@ def decay(
         height: in pixels.
         before_name: the name of the faint curves in the legend.
         answers: by cell, what it answers, for the legend: a horizon alone would look like memory.
+        predictions: by cell, what theory says of it untrained, as a share of the gradient at distance 0.
     """
     size = 20 if large else 14
+    predicted = theory.lines(predictions or {}, position) if relative else []
+    before, carry, states, answers = before or {}, carry or {}, states or {}, answers or {}
     drawn = [*shown(decays).values()]
     notes = _underflow(shown(decays), relative, size) + _few_left(decays, size) + _cut_off(decays, size)
     return style.figure(
-        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name, answers or {}),
+        traces(decays, before, carry, states, spread, relative, position, before_name, answers) + predicted,
         {
             "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(drawn)},
-            "yaxis": size_axis([*drawn, *shown(before or {}).values()], relative, full_depth),
+            "yaxis": size_axis([*drawn, *shown(before).values()], relative, full_depth),
             "annotations": (threshold_label(decays, size) if relative else []) + notes,
         },
         height=height,

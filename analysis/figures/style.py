@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.reasons import Prediction
 from analysis.results import SMALLEST, Decay, Memory
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
@@ -144,7 +145,7 @@ def decades(bottom: float, top: float) -> Layout:
     return log_axis(bottom, top) | {"dtick": 2 if top - bottom < 14 else float(np.ceil((top - bottom) / 6))}
 
 
-def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
+def along_x(result: Decay | Memory | Prediction, position: bool) -> np.ndarray:
     """Return a result's distances, or with `position` the steps of the sequence at these distances before the last."""
     return result.distance[-1] - result.distance if position else result.distance
 

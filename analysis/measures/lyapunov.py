@@ -66,7 +66,7 @@ def exponents_of_run(unroll: Unroll, count: int | None = None, warmup: int = 0) 
         for layer in layers:
             layer.compute_local_derivatives()
         start = torch.randn(N, n, generator=Generator().manual_seed(0), dtype=torch.float64)
-        growth = _growth(partial(_carry, layers), start.expand(S, B, -1, -1), T)[skipped:]
+        growth = _growth(partial(push_forward, layers), start.expand(S, B, -1, -1), T)[skipped:]
         finite = _finite(layers)
     growth[:, ~finite] = np.nan
     with np.errstate(invalid="ignore"):  # the spread of what reaches -inf
@@ -140,12 +140,21 @@ def _growth(carry: Callable[[int, Tensor], Tensor], start: Tensor, T: int) -> np
         return np.log(growth)
 
 
-def _carry(layers: Sequence[Layer], t: int, directions: Tensor) -> Tensor:
-    """Return J_t times directions (S, B, N, n): changes of the state after step t, by changes of that before."""
+def push_forward(layers: Sequence[Layer], t: int, directions: Tensor, of_input: Tensor | None = None) -> Tensor:
+    """Return J_t times directions (S, B, N, n): changes of the state after step t, by changes of that before.
+
+    Call `compute_local_derivatives` of each layer first.
+
+    Args:
+        layers: after their forward pass.
+        t: the step.
+        directions: changes of the state before, layer by layer, of an LSTM h and then c.
+        of_input: changes of the input of that step, (S, B, D, n); None = none.
+    """
     sizes = [layer.H for layer in layers for _ in layer.memories]
     parts = list(directions.split(sizes, 2))
     carried: Parts = []
-    below = None
+    below = of_input
     for layer in layers:
         width = len(layer.memories)
         before, parts = parts[:width], parts[width:]
@@ -157,9 +166,16 @@ def _carry(layers: Sequence[Layer], t: int, directions: Tensor) -> Tensor:
 
 def _pre_activations(layer: Layer, h: Tensor, x: Tensor | None) -> Tensor:
     """Return the changes of all pre-activations, (S, B, R, n), by those of the hidden state before and the input."""
-    weight, H = layer.weight.unsqueeze(1), layer.H
-    changes = weight[..., :H] @ h
-    return changes if x is None else changes + weight[..., H:-1] @ x
+    H = layer.H
+    changes = _multiplied(layer.weight[..., :H], h)
+    return changes if x is None else changes + _multiplied(layer.weight[..., H:-1], x)
+
+
+def _multiplied(weight: Tensor, changes: Tensor) -> Tensor:
+    """Return weights (S, R, N) times changes (S, B, N, n): one product, where B products would copy the weights."""
+    S, B, N, n = changes.shape
+    columns = changes.transpose(1, 2).reshape(S, N, B * n)
+    return torch.bmm(weight, columns).view(S, -1, B, n).transpose(1, 2)
 
 
 def _of_step(buffer: Tensor, t: int) -> Tensor:

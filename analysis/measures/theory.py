@@ -174,7 +174,7 @@ def _predict_gated(experiment: Experiment, task: Task) -> tuple[str, str, np.nda
     name = "mean field, a mixture of gates" if experiment.init == "chrono" else "mean field with tied weights"
     return (
         name,
-        "many units, random weights, gates that vary at random around their means",
+        "many units, random weights, random gates",
         mean_square_curve(moments, variance, task.length),
     )
 

@@ -48,6 +48,14 @@ class Batch:
         shown = self.inputs[self.lengths - kept + of_kept, torch.arange(len(kept))]
         return type(self)(shown, targets, None if (kept == steps).all() else kept)
 
+    def longest(self) -> Self:
+        """Return the longest sequences alone, without padding."""
+        if self.lengths is None:
+            return self
+        longest = self.of(self.lengths == self.lengths.max())
+        steps = int(self.lengths.max())
+        return type(self)(longest.inputs[:steps], longest.targets)
+
 
 Draw = Callable[[int, Generator], Batch]  # (count, generator)
 

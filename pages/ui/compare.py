@@ -24,7 +24,7 @@ from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences import comparing as sentences
-from pages.ui import compare_plan, controls, export, layout, training
+from pages.ui import compare_plan, controls, export, layout, sources, training
 
 KEPT = 100  # comparisons in the server's memory
 LOOK = 2.0  # seconds between two looks at what is trained
@@ -64,9 +64,13 @@ def forget_all() -> None:
 def draw_row(comparing: Comparing) -> bool:
     """Draw the buttons and how far the comparison is, or what it takes; return whether it is under way."""
     campaign = comparing.campaign
-    if not (under_way := campaign.under_way):
-        campaign.look()
-    missing = _missing(comparing)
+    under_way, cost = campaign.under_way, ""
+    with sources.saying_why(comparing.plan.experiments()[0]):
+        if not under_way:
+            campaign.look()
+        missing = [each for each in comparing.expected() if each not in campaign.runs]
+        if missing and not under_way:
+            cost = _describe_cost(comparing, missing)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Compare", type="primary", key="compare", icon=":material/play_arrow:", on_click=_start, args=(comparing,),
@@ -77,7 +81,7 @@ def draw_row(comparing: Comparing) -> bool:
             if under_way:
                 st.fragment(_show_progress, run_every=training.POLL)(comparing)
             else:
-                st.caption(_describe_cost(comparing, missing) if missing else "Compared: every training is done.")
+                st.caption(cost or "Compared: every training is done.")
     _mention_others(comparing)
     for problem in {campaign.trouble, *campaign.given_up.values()} - {""}:
         st.error(f"Not trained: {escape_markdown(problem)}.")
@@ -95,23 +99,10 @@ def _mention_others(comparing: Comparing) -> None:
             st.button("Cancel it", key=f"cancel_other_{place}", on_click=each.campaign.cancel, type="tertiary")
 
 
-def _missing(comparing: Comparing) -> list[Experiment]:
-    """Return the trainings that are still to come; where they can't be told, say why and end the page."""
-    try:
-        return [each for each in comparing.expected() if each not in comparing.campaign.runs]
-    except (ValueError, ModuleNotFoundError) as error:
-        st.error(escape_markdown(error))
-        st.stop()
-
-
 def _describe_cost(comparing: Comparing, missing: list[Experiment]) -> str:
-    """Say what the comparison takes; where it can't be had, why."""
-    try:
-        seconds = _seconds_left(comparing, missing)
-    except (ValueError, ModuleNotFoundError) as error:
-        return escape_markdown(error)
-    settings = comparing.plan.experiments()
-    tries = len({*comparing.expected()}) - len(settings)
+    """Say what the comparison takes. Raises what `Forecast` raises."""
+    settings, seconds = comparing.plan.experiments(), _seconds_left(comparing, missing)
+    tries = len(comparing.expected()) - len(settings)
     return sentences.cost_sentence(
         len(settings), settings[0].seeds, tries, len(settings) + tries - len(missing), seconds
     )

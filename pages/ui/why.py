@@ -15,6 +15,7 @@ from analysis.figures.matrix import matrices
 from analysis.figures.updates import updates
 from analysis.measures import why as measures
 from analysis.measures.factors import measure_factors
+from analysis.measures.finite import measure_changes
 from analysis.measures.gate_reading import SEQUENCES
 from analysis.report import why_tables
 from analysis.report.sentences import why as sentences
@@ -28,6 +29,7 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "updates": measures.measure_updates,
     "exponents": measures.measure_exponents,
     "singular values": measures.measure_singular_values,
+    "changes": measure_changes,
     "factors": lambda experiment, trained, number: measure_factors(experiment, number, trained),
 }
 READ_MATRIX = (
@@ -57,6 +59,7 @@ READ_FACTORS = (
 SOURCES = (
     "- Exploding and vanishing gradients: Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013)\n"
     "- What each step adds to an update: Cashman, Patterson, Mosca, Watts, Robinson and Chang, *RNNbow* (2018)\n"
+    "- What longer memory costs: Zucchet and Orvieto (2024)\n"
     "- Lyapunov exponents of recurrent networks: Engelken, Wolf and Abbott (2023); Vogt, Puelma Touzel, Shlizerman "
     "and Lajoie (2022)"
 )

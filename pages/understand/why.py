@@ -2,13 +2,21 @@
 
 import streamlit as st
 
-from pages.ui import controls, export, layout, sidebar, training, why
+from pages.ui import advice, controls, export, finite, layout, sidebar, training, why
+
+VIEWS = {
+    **why.VIEWS,
+    "Memory beyond the gradient": finite.show_changes,
+    "What would make it remember": advice.show_advice,
+}
 
 layout.title(
     "Why does it forget?",
     "The gradient comes back through time, and every time step multiplies it. By what, and what is left?",
     "gradient",
     "vanishing gradient",
+    "horizon",
+    "price",
     "nats",
     "chrono",
     "orthogonal",
@@ -26,7 +34,7 @@ subject = why.Subject(settings.experiments, trainings.ids if weights == "trained
 
 tables = why.show_matrices(subject)
 sidebar.say_left_out(settings)
-for tab, show in zip(st.tabs(list(why.VIEWS), key="why_tab", bind="query-params"), why.VIEWS.values(), strict=True):
+for tab, show in zip(st.tabs(list(VIEWS), key="why_tab", bind="query-params"), VIEWS.values(), strict=True):
     if tab.open:
         with tab:
             tables |= show(subject)

@@ -128,10 +128,18 @@ def test_cancel_loses_nothing(shown):
     assert not any("Another comparison" in text for text in said(fine(at.run())))
 
 
-@pytest.mark.parametrize("tab", compare.NAMES)
-def test_every_tab_draws(tab, shown):
-    at = compared(opened(**TINY | {"compare_tab": tab, "cells": "GRU"}), shown)
-    assert not at.error
+def test_every_tab_draws_and_paces_are_measured_anew_on_request(shown):
+    compared(opened(**TINY | {"cells": "GRU"}), shown)
+    compare.forget_all()  # and with it the paces
+    pictures = {}
+    for tab in compare.NAMES:
+        at = opened(**TINY | {"cells": "GRU", "compare_tab": tab})
+        assert not at.error
+        pictures[tab] = len(charts(at))
+    assert [*pictures.values()] == [2, 3, 4, 2]
+    at = opened(**TINY | {"cells": "GRU", "compare_tab": "Cost"})
+    fine(at.button(key="pace").click().run())
+    assert shown[-1].judge().fairness.measured_alone and not any(button.key == "pace" for button in at.button)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,19 @@ def test_what_cannot_be_compared_says_what_is_accepted(settings, problem):
     at = opened(**TINY | settings)
     (error,) = at.error
     assert problem in error.value.replace("\\", "") and not charts(at)
+
+
+def test_a_file_that_cannot_be_used_is_named_as_its_user_does():
+    at = app(PAGE, **TINY | {"task": "text"})
+    (widget,) = (each for each in at.get("file_uploader") if each.key == "upload")
+    widget.set_value(("same.txt", b"a" * 500, "text/plain"))
+    (error,) = fine(at.run()).error
+    assert error.value.replace("\\", "") == "text_file='same.txt': one character alone: expected at least two"
+
+
+def test_what_does_not_fit_this_machine_is_refused_before_it_is_trained():
+    at = opened(**TINY | {"hidden_size": "512", "seeds": "64", "lengths": "1000", "batch_size": "4096"})
+    assert "this machine has" in at.error[0].value and not at.get("plotly_chart")
 
 
 def test_further_settings_are_axes(shown):
