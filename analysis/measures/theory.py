@@ -81,7 +81,7 @@ def predicted_decay(experiment: Experiment) -> Prediction:
 
     The variance of the inputs is that of the task's measuring batch through torch's input weights. What is the same at
     each time step (biases, the mean input) lasts, the rest is taken as new at each. With a linear RNN whose recurrent
-    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model.
+    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model. Truncation leaves one window.
     """
     task = build_task(experiment)
     bound = _bound(experiment, task)
@@ -93,8 +93,10 @@ def predicted_decay(experiment: Experiment) -> Prediction:
     else:
         name, assumption, curve = _predict_gated(experiment, task)
     distance = np.arange(task.length)
+    if experiment.truncate:  # the last window is left as it was
+        curve = np.where(distance <= distance[-1] % experiment.truncate, curve, -np.inf)
     shown = curve / 2 >= log(SMALLEST)  # the distances over which a measured curve is fitted
-    rate = float(np.polyfit(distance[shown], curve[shown] / 2, 1)[0])
+    rate = float(np.polyfit(distance[shown], curve[shown] / 2, 1)[0]) if shown.sum() > 1 else np.nan
     with np.errstate(over="ignore"):
         return Prediction(name, assumption, distance, np.exp(curve), np.exp(curve / 2), rate, bound)
 
@@ -174,7 +176,7 @@ def _predict_gated(experiment: Experiment, task: Task) -> tuple[str, str, np.nda
     name = "mean field, a mixture of gates" if experiment.init == "chrono" else "mean field with tied weights"
     return (
         name,
-        "many units, random weights, random gates",
+        "many units, random weights and gates",
         mean_square_curve(moments, variance, task.length),
     )
 

@@ -1,7 +1,7 @@
 """What theory predicts, and where there is none, in words."""
 
 from collections.abc import Mapping
-from math import exp
+from math import exp, isnan
 
 from analysis.reasons import Prediction
 from analysis.report.wording import format_number, the_cells
@@ -13,6 +13,8 @@ def describe_predicted_rate(prediction: Prediction | None) -> str:
         return "not shown"
     if prediction.reason:
         return "no theory"
+    if isnan(prediction.rate):
+        return "one time step alone has no rate"
     return f"×{format_number(exp(prediction.rate))} kept per time step ({format_number(prediction.rate)} nats)"
 
 
