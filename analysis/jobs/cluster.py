@@ -96,7 +96,8 @@ def connect(engine: str) -> Cluster:
         raise ModuleNotFoundError(
             f"engine={engine}: dask.distributed is not installed: pip install -r requirements-cluster.txt"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    for name in ("distributed", "distributed.client"):  # what matters is raised
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     address = engine.replace("dask://", "tcp://")
     try:
         with ThreadPoolExecutor(1) as thread:  # this one may run a loop, as a notebook's does
