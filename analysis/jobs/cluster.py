@@ -11,7 +11,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -190,11 +190,13 @@ class ClusterCrew:
 
     def stop(self) -> None:
         """Tell the workers to stop, and cancel what they haven't begun."""
+        stopped = [self._futures.pop(id) for id in [*self._under_way] if id in self._futures]
         self._under_way.clear()
         if self._lost:  # to ask the scheduler for anything would take as long as to reconnect
             return
         with contextlib.suppress(Exception):  # the scheduler may end just now
-            for future in self._futures.values():
+            wait(self._futures.values(), CLOSE_SECONDS)  # the tasks of runs that have ended are about to end too
+            for future in stopped:
                 future.cancel()
             self._stopped.set()
             self._queue.put(None, timeout=CLOSE_SECONDS)  # ends the thread
