@@ -1,5 +1,6 @@
 """The command that trains a grid of settings and compares them: sweep."""
 
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -74,7 +75,10 @@ def _usable_store(arguments: Mapping[str, Any]) -> str | None:
 
 def _engine(address: str | None) -> AbstractContextManager[Cluster | None]:
     """Return the cluster at an address, or nothing where runs are trained here."""
-    return nullcontext() if address is None else connect(address)
+    if address is None:
+        return nullcontext()
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # it would report tasks that were cancelled
+    return connect(address)
 
 
 class Progress:

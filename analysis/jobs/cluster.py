@@ -11,7 +11,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -96,7 +96,8 @@ def connect(engine: str) -> Cluster:
         raise ModuleNotFoundError(
             f"engine={engine}: dask.distributed is not installed: pip install -r requirements-cluster.txt"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    for name in ("distributed", "distributed.client"):  # what matters is raised
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     address = engine.replace("dask://", "tcp://")
     try:
         with ThreadPoolExecutor(1) as thread:  # this one may run a loop, as a notebook's does
@@ -189,11 +190,13 @@ class ClusterCrew:
 
     def stop(self) -> None:
         """Tell the workers to stop, and cancel what they haven't begun."""
+        stopped = [self._futures.pop(id) for id in [*self._under_way] if id in self._futures]
         self._under_way.clear()
         if self._lost:  # to ask the scheduler for anything would take as long as to reconnect
             return
         with contextlib.suppress(Exception):  # the scheduler may end just now
-            for future in self._futures.values():
+            wait(self._futures.values(), CLOSE_SECONDS)  # the tasks of runs that have ended are about to end too
+            for future in stopped:
                 future.cancel()
             self._stopped.set()
             self._queue.put(None, timeout=CLOSE_SECONDS)  # ends the thread

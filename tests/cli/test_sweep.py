@@ -16,7 +16,7 @@ from analysis.cli import sweep
 from analysis.cli.main import main
 from analysis.history.store import Store
 from analysis.jobs import executors
-from tests.helpers.jobs import until
+from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = "hidden_size = 4\nsteps = 10\nseeds = 2\nbatch_size = 4\n"
@@ -140,7 +140,7 @@ def test_ctrl_c_keeps_what_is_finished(grid, history, thread, capsys):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: history.exists() and any(row.step > 10 for row in rows(history)))
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert err == "goldfish: interrupted: what is finished is kept, the same command goes on\n"
     assert sum(row.status == "finished" for row in rows(history)) == 4

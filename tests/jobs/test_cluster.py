@@ -1,5 +1,6 @@
 """Sweeps on a dask cluster: a real scheduler and two real workers on loopback, which may die."""
 
+import logging
 import re
 import socket
 import threading
@@ -58,6 +59,19 @@ def cluster(tmp_path_factory):
         yield cluster
 
 
+@pytest.fixture
+def logged():
+    """What dask logs, which a terminal would show."""
+    handler, records = logging.Handler(), []
+    handler.emit = records.append
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield records
+    for logger in loggers:
+        logger.removeHandler(handler)
+
+
 def connected(cluster, workers):
     """Connect to a cluster once it has so many workers."""
     cluster.need_workers(workers)
@@ -66,7 +80,7 @@ def connected(cluster, workers):
     return executor
 
 
-def test_results_equal_those_of_single_runs(cluster, tmp_path):
+def test_results_equal_those_of_single_runs(cluster, tmp_path, logged):
     came = []
     with connected(cluster, 2) as executor:
         results = sweep([*EXPERIMENTS, EXPERIMENTS[0]], executor, tmp_path / "runs.sqlite", came.append)
@@ -76,6 +90,7 @@ def test_results_equal_those_of_single_runs(cluster, tmp_path):
         assert sweep(EXPERIMENTS[:1], executor.client.get_executor(pure=False), ":memory:") == results[:1]
     with closing(Store(tmp_path / "runs.sqlite")) as store:
         assert [row.status for row in store.rows()] == ["finished"] * 4
+    assert not logged
 
 
 def test_what_cannot_be_trained_fails_alone(cluster, tmp_path, monkeypatch):
@@ -121,7 +136,7 @@ def test_a_run_that_kills_its_workers_fails_and_others_go_on(cluster):
     assert others == [train(experiment) for experiment in EXPERIMENTS]
 
 
-def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path):
+def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path, logged):
     first = SMALL.replace(steps=45, length=24)  # longer, but held at no step
     experiments = [first, *EXPERIMENTS[:2]]
     with local_cluster(tmp_path) as cluster, closing(Store(tmp_path / "runs.sqlite")) as store:
@@ -132,6 +147,7 @@ def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path):
         cluster.scheduler.kill()
         swept.wait()
         executor.shutdown()
+        assert not logged
         assert isinstance(swept.error, ClusterError)
         assert str(swept.error) == (
             f"the cluster at {cluster.address} is lost: what is finished is kept, sweep again to go on"
