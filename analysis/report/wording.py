@@ -10,6 +10,7 @@ from analysis.language import translate_count
 from analysis.results import THRESHOLD, Decay, Memory, Run
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
+PER_CENT = "\u00a0%"  # no line ends before the sign
 WHOLE = ", the whole sequence"
 
 
@@ -48,6 +49,11 @@ def format_number(value: float) -> str:
 def format_percent(share: float) -> str:
     """Write a share as a percentage: 0.01 as "1 %"."""
     return f"{format_number(100 * share)} %"
+
+
+def format_share(share: float) -> str:
+    """Write a share as a percentage, with a space at which no line ends."""
+    return format_percent(share).replace(" %", PER_CENT)
 
 
 def join_words(words: Sequence[str], last: str = "and") -> str:
