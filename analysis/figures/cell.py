@@ -231,7 +231,7 @@ def _targets(drawing: Drawing, folded: dict[str, list[list[float | None]]], of: 
         ]
         shown = [place for place, value in zip(places, values, strict=True) if value is not None]
         said = _("unit {unit}: {value}").format(unit="%{customdata[0]}", value="%{customdata[1]:.3f}")
-        numbers = np.array([(unit, value) for unit, value in enumerate(values, 1) if value is not None], np.float32)
+        numbers = np.array([(unit, value) for unit, value in enumerate(values, 1) if value is not None])
         yield _invisible(part, shown, 7, f"{name_of(part, of)}<br>{said}", numbers)
 
 

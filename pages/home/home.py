@@ -42,7 +42,8 @@ for column, (name, (head, each)) in zip(st.columns([3, 2]), shown.items(), stric
         st.markdown(f"**{head}**")
         layout.chart(pictures[name], name, head)
         st.markdown(f"**{sentences.left_sentence(decays)}**")
-        st.caption(f"{sentences.gate_sentence(gates)} {sentences.more_sentence(decays, gates)}")
+        said = (sentences.gate_sentence(gates), sentences.more_sentence(decays, gates))
+        st.caption(" ".join(filter(None, said)))
 st.caption(
     _(
         "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep; an RNN has none. Left, a forget bias of "

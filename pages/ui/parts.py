@@ -130,7 +130,11 @@ def choose_unit(reading: Reading) -> int:
     """Ask for a unit, which people count from 1; return its place from 0."""
     last = reading.parts["hidden"].shape[1]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(_("Unit"), width="content", help=_("Which number of the state is written out."))
+        st.markdown(
+            _("Unit"),
+            width="content",
+            help=_("Which number of the state is written out: from 1 on, in downloads from 0."),
+        )
         name = session.UNIT.name
         return st.number_input(_("Unit"), 1, last, key=name, width=140, label_visibility="collapsed") - 1
 
@@ -152,6 +156,7 @@ def _show_held(explained: Explained, gate: str) -> tuple[Reading, str]:
     explained.tables["held"] = partial(held_csv, as_it_is, held)
     alt = _("Memory by word and gradient by distance, with the gate held and as it is")
     layout.chart(explained.pictures["held"], "held", alt, moves=True)
-    st.caption(" ".join(filter(None, (held_sentences(as_it_is, held, explained.trained), _(lesson.OF_ONE_SCORE)))))
-    said = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[gate]), value=f"{value:g}")
-    return explained.read_held(gate, value), said
+    if said := held_sentences(as_it_is, held, explained.trained):
+        st.caption(f"{said} {_(lesson.OF_ONE_SCORE)}")
+    in_drawing = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[gate]), value=f"{value:g}")
+    return explained.read_held(gate, value), in_drawing
