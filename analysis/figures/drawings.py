@@ -81,7 +81,7 @@ LSTM = Drawing(
         "kept": (40, 52), "stored": (54, 45), "cell": (96, 52), "hidden": (96, 11),
     },
     frame=(10, 5, 91, 57),
-    notes=((mark("cell state: long memory"), 71, 55), (mark("hidden state: what is passed on now"), 48, 8)),
+    notes=((mark("cell state: long memory"), 73.5, 55), (mark("hidden state: what is passed on now"), 48, 8)),
     top=61,
     below={"kept": 40},
 )  # fmt: skip

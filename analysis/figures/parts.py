@@ -135,5 +135,5 @@ def _by_unit(
     return style.figure(
         bars, layout | {"annotations": named}, axes,
         {"hovermode": "closest", "bargap": 0.2, "margin": {"t": 18, "r": 40, "l": 40, "b": 24}},
-        height=HEIGHT + 60, size=LETTERS,
+        height=HEIGHT + 46, size=LETTERS,
     )  # fmt: skip

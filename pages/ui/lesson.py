@@ -20,8 +20,8 @@ MEANINGS = {
         "For every number of the cell state it decides how much stays. **0** erases it, **1** keeps it whole."
     ),
     ("lstm", "input"): mark(
-        "Two parts: a proposal from −1 to 1 of what to store (also called candidate), and for each number how much of "
-        "it. **0** stores nothing of the proposal, **1** stores all of it."
+        "Two parts: a proposal from −1 to 1 of what to store, and for each number how much of it. **0** stores nothing "
+        "of the proposal, **1** stores all of it."
     ),
     ("lstm", "output"): mark(
         "It decides what of the memory is shown now, to the prediction and to the next word. **0** keeps it back for "
