@@ -51,7 +51,7 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
         by_word(held.words, [""]),
         axes,
         {"margin": {"t": 62, "b": 44, "l": 50, "r": 40}},
-        height=300,
+        height=292,
         size=12,
     )
 

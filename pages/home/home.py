@@ -18,10 +18,11 @@ layout.title(
     _("How far back does a recurrent network remember?"),
     _("It reads step by step and can learn from an early one only if the learning signal, the gradient, comes back."),
 )
-st.page_link(
-    STOPS["words"].page, label=_("Begin the lesson: seven stops, from a sentence to the choice of a network"),
-    icon=":material/school:",
-)  # fmt: skip
+with st.container(key="begin"):
+    st.page_link(
+        STOPS["words"].page, label=_("Begin the lesson: seven stops, from a sentence to the choice of a network"),
+        icon=":material/school:", width="content",
+    )  # fmt: skip
 settings = sidebar.settings(sidebar.HOME)
 plain = {"init": "default", "gain": 1.0, "forget_bias": None}
 starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}

@@ -61,7 +61,7 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
     with picture:
         subject = f"choice {group.ids}"
         memories = {cell: run.memory for cell, run in runs.items()}
-        layout.chart(layout.kept(subject, lambda: memory(memories, height=212)), "choice", _("Answers by distance"))
+        layout.chart(layout.kept(subject, lambda: memory(memories, height=206)), "choice", _("Answers by distance"))
     with said:
         layout.says(choice_sentence(runs))
         st.caption(f"{_(ONLY_HERE)} {rule_sentences(runs)}")
