@@ -109,7 +109,7 @@ GRU = Drawing(
     frame=(10, 5, 91, 57),
     notes=((mark("hidden state: all memory"), 29, 55), ("1 − <i>z</i>", 70, 36.8)),
     top=61,
-    below={"kept": 66, "recalled": 45.6},
+    below={"kept": 66, "recalled": 44.6},
 )  # fmt: skip
 RNN = Drawing(
     flows=(((8, 30), (13.6, 30)), ((26, 30), (31, 30)), ((41, 30), (48, 30)), ((52, 30), (72.6, 30)),
