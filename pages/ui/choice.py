@@ -20,7 +20,11 @@ LEGEND = mark(
     "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
     "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read."
 )
-ONLY_HERE = mark("Another task, size or start can rank them otherwise: choose other runs above.")
+LESS = {
+    "mse": mark("mse: the mean squared error, the less the better."),
+    "nats": mark("Nats: a unit of surprise, the less the better."),
+}  # by the first word of a metric's name
+ONLY_HERE = mark("Another task, size or start can rank them otherwise.")
 
 
 def groups() -> list[Group]:
@@ -76,7 +80,8 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
     st.table(
         {_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal"
     )
-    st.caption(_(LEGEND))
+    less = LESS.get(first.metric_name.split()[0])
+    st.caption(" ".join(map(_, filter(None, (LEGEND, less)))))
 
 
 def sum_up() -> None:

@@ -58,8 +58,13 @@ def show_word(explained: Explained, height: int) -> int:
         word = player.draw_track(cell.word_track(reading.words))
         view = choose(reading.cell)
         below = st.container()
-    with right, st.container(key="part", gap="xsmall"):
-        drawn, held = _explain(explained, view, word)
+    beside = right.container(key="part", gap="xsmall")
+    with beside:
+        value = _choose_held(explained, view)
+    drawn, held = reading, None
+    if value is not None:
+        drawn = explained.read_held(view, value)
+        held = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[view]), value=f"{value:g}")
     drawing = layout.kept(
         f"cell {explained.subject} {held} {word} {view} {height}",
         lambda: draw_cell(drawn, word, chosen=view, on_loop=held, height=height),
@@ -68,6 +73,11 @@ def show_word(explained: Explained, height: int) -> int:
     with place:
         alt = _("The {cell} and its numbers at one word").format(cell=reading.cell.upper())
         layout.chart(drawing, "cell", alt, moves=True, on_pick=partial(_pick, reading.cell))
+    with beside:
+        if value is None:
+            _explain(explained, view, word)
+        else:
+            _show_held(explained, view, value)
     with below:
         explained.below(drawn, word)
     return word
@@ -95,18 +105,23 @@ def view_of(of: str, clicked: str) -> str:
     return CLICKED[of].get(clicked, clicked)
 
 
-def _explain(explained: Explained, view: str, word: int) -> tuple[Reading, str | None]:
-    """Explain a part: its formula, this word's numbers in it, what it decides, and a picture.
-
-    Return what the drawing shows: the reading, and which gate is held in it, if one is.
-    """
-    reading = explained.reading
+def _choose_held(explained: Explained, view: str) -> float | None:
+    """Name a part and, where it is a gate, ask for a value to hold it at; None where it is not held."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{_(lesson.VIEWS[view])}**", width="content")
-        may_hold = explained.readable and view in HELD_GATES.get(reading.cell, ())
+        may_hold = explained.readable and view in HELD_GATES.get(explained.reading.cell, ())
         holds = may_hold and st.toggle(_("hold this gate"), key="hold", bind="query-params", help=_(lesson.HELD))
-    if holds:
-        return _show_held(explained, view)
+    if not holds:
+        return None
+    value = st.slider(
+        _("Held at"), 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", label_visibility="collapsed"
+    )
+    return round(value, 2)  # 3 × 0.05 is 0.15000000000000002
+
+
+def _explain(explained: Explained, view: str, word: int) -> None:
+    """Explain a part: its formula, this word's numbers in it, what it decides, and a picture."""
+    reading = explained.reading
     explained.pictures.pop("held", None)
     explained.tables.pop("held", None)
     unit = explained.unit
@@ -123,31 +138,20 @@ def _explain(explained: Explained, view: str, word: int) -> tuple[Reading, str |
     explained.pictures["part"] = layout.kept(subject, lambda: part(reading, view, word, unit))
     # A chart of its own for each view: a taller one of another view would keep its room below this one.
     layout.chart(explained.pictures["part"], f"part-{view}", _(lesson.VIEWS[view]), moves=True)
-    return reading, None
 
 
 def choose_unit(reading: Reading) -> int:
     """Ask for a unit, which people count from 1; return its place from 0."""
     last = reading.parts["hidden"].shape[1]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            _("Unit"),
-            width="content",
-            help=_("Which number of the state is written out: from 1 on, in downloads from 0."),
-        )
+        counted = _("Which number of the state is written out: from 1 on, in downloads from 0.")
+        st.markdown(_("Unit"), width="content", help=counted)
         name = session.UNIT.name
         return st.number_input(_("Unit"), 1, last, key=name, width=140, label_visibility="collapsed") - 1
 
 
-def _show_held(explained: Explained, gate: str) -> tuple[Reading, str]:
-    """Ask for a value to hold a gate at; draw and say what follows, beside the gate as it is.
-
-    Return the reading with the gate held, and what says so in the drawing.
-    """
-    value = st.slider(
-        _("Held at"), 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", label_visibility="collapsed"
-    )
-    value = round(value, 2)  # 3 × 0.05 is 0.15000000000000002
+def _show_held(explained: Explained, gate: str, value: float) -> None:
+    """Draw and say what follows from a gate that is held at a value, beside the gate as it is."""
     read = explained.held(gate)
     as_it_is, held = read(None), read(value)
     subject = f"held {gate} {value} {explained.subject}"
@@ -158,5 +162,3 @@ def _show_held(explained: Explained, gate: str) -> tuple[Reading, str]:
     layout.chart(explained.pictures["held"], "held", alt, moves=True)
     if said := held_sentences(as_it_is, held, explained.trained):
         st.caption(f"{said} {_(lesson.OF_ONE_SCORE)}")
-    in_drawing = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[gate]), value=f"{value:g}")
-    return explained.read_held(gate, value), in_drawing

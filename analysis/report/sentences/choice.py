@@ -91,13 +91,13 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
     reach = format_steps(spans["rnn"])
     if max(spans[cell] for cell in gated) > spans["rnn"]:
-        rule = _("What lies farther back than an RNN remembers, here {reach}, needs a cell with gates.")
+        rule = _("What lies farther back than an RNN remembers, here {reach}, needs gates.")
     else:
         rule = _("No cell with gates remembers farther back here than the RNN ({reach}): a small one will do.")
     said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
-        fewer = _("Of LSTM and GRU, try the one with fewer parameters first: the GRU has {gru}, the LSTM {lstm}.")
+        fewer = _("Of LSTM and GRU, try the smaller first: the GRU has {gru} parameters, the LSTM {lstm}.")
         parameters = {cell: f"{runs[cell].timing['parameters']:,.0f}" for cell in ("gru", "lstm")}
         said.append(fewer.format(**parameters))
     return " ".join(said)

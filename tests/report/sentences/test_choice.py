@@ -70,18 +70,18 @@ def remembering(spans, parameters=(1672, 5896, 4488)):
 
 def test_the_rule_of_thumb_follows_from_the_memory_spans():
     said = choice.rule_sentences(remembering((1.0, 29.0, 29.0)))
-    assert "What lies farther back than an RNN remembers, here 1 time step, needs a cell with gates." in said
-    assert said.endswith("the GRU has 4,488, the LSTM 5,896.")
+    assert "What lies farther back than an RNN remembers, here 1 time step, needs gates." in said
+    assert said.endswith("the GRU has 4,488 parameters, the LSTM 5,896.")
     for spans in ((5.0, 5.0, 2.0), (0.0, np.nan, np.nan)):
         assert "No cell with gates remembers farther back" in choice.rule_sentences(remembering(spans))
-    assert "fewer parameters" not in choice.rule_sentences(remembering((1.0, 9.0, 9.0), (10, 20, 30)))
+    assert "try the smaller" not in choice.rule_sentences(remembering((1.0, 9.0, 9.0), (10, 20, 30)))
 
 
 def test_no_rule_without_both_kinds_of_cells():
     runs = remembering((1.0, 29.0, 29.0))
     assert choice.rule_sentences({"rnn": runs["rnn"]}) == ""
     assert choice.rule_sentences({"lstm": runs["lstm"], "gru": runs["gru"]}) == ""
-    assert "fewer parameters" not in choice.rule_sentences({"rnn": runs["rnn"], "gru": runs["gru"]})
+    assert "try the smaller" not in choice.rule_sentences({"rnn": runs["rnn"], "gru": runs["gru"]})
 
 
 def test_the_lesson_is_summed_up_with_its_numbers():
