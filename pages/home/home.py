@@ -23,13 +23,20 @@ with st.container(key="begin"):
         STOPS["words"].page, label=_("Begin the lesson: seven stops, from a sentence to the choice of a network"),
         icon=":material/school:", width="content",
     )  # fmt: skip
+st.caption(
+    _(
+        "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep; an RNN has none. In the first picture a "
+        "forget bias of {bias} sets them to keep; in the second they are as PyTorch, the library that runs them, "
+        "starts them. Nothing is trained yet."
+    ).format(bias=f"{KEEPING:g}")
+)
 settings = sidebar.settings(sidebar.HOME)
 plain = {"init": "default", "gain": 1.0, "forget_bias": None}
 starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
 keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=KEEPING) for cell, each in starting.items()}
 shown = {
-    "keeping": (_("Left of the gradient, gates set to keep"), keeping),
-    "as-torch-starts": (_("The same, gates as they start"), starting),
+    "keeping": (_("Gradient left, with gates set to keep"), keeping),
+    "as-torch-starts": (_("The same, with gates as they start"), starting),
 }
 experiments = {f"{cell} {name}": each for name, (_head, all) in shown.items() for cell, each in all.items()}
 found = measure_decays(experiments)
@@ -45,13 +52,6 @@ for column, (name, (head, each)) in zip(st.columns([3, 2]), shown.items(), stric
         st.markdown(f"**{sentences.left_sentence(decays)}**")
         said = (sentences.gate_sentence(gates), sentences.more_sentence(decays, gates))
         st.caption(" ".join(filter(None, said)))
-st.caption(
-    _(
-        "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep; an RNN has none. Left, a forget bias of "
-        "{bias} sets them to keep; right, they are as PyTorch, the library that runs them, starts them. Nothing is "
-        "trained yet."
-    ).format(bias=f"{KEEPING:g}")
-)
 with st.container():  # always drawn: without it what is below would move up, and a click could open another page
     mention_sizes(keeping)
 layout.says(_("The lesson, in seven stops"))

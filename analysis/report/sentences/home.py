@@ -18,7 +18,7 @@ def left_sentence(decays: Mapping[str, Decay]) -> str:
     """Say what is left of the gradient at the largest distance, cell by cell."""
     shares = _(", ").join(f"{cell.upper()} {_share(decay.relative[-1])}" for cell, decay in decays.items())
     count = max(int(decay.distance[-1]) for decay in decays.values())
-    return _("Left {count} time steps back: {shares}.").format(count=count, shares=shares)
+    return _("{count} time steps back, this is left: {shares}.").format(count=count, shares=shares)
 
 
 def gate_sentence(carries: Mapping[str, Decay]) -> str:

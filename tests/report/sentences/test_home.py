@@ -15,7 +15,7 @@ def plain(text):
 
 def test_shares_are_written_alike_below_and_above_all():
     shares = {"rnn": left(1e-4), "lstm": left(1.62), "gru": left(250.0)}
-    assert plain(left_sentence(shares)) == "Left 2 time steps back: RNN < 0.1 %, LSTM 160 %, GRU ×250."
+    assert plain(left_sentence(shares)) == "2 time steps back, this is left: RNN < 0.1 %, LSTM 160 %, GRU ×250."
 
 
 def test_more_than_all_is_explained_by_what_the_gates_alone_would_leave():
