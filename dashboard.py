@@ -18,7 +18,10 @@ PAGES = {
         ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
-    "Understand": [("pages/understand/cell.py", "Inside the cell", ":material/schema:")],
+    "Understand": [
+        ("pages/understand/why.py", "Why", ":material/troubleshoot:"),
+        ("pages/understand/cell.py", "Inside the cell", ":material/schema:"),
+    ],
     "History": [("pages/runs/runs.py", "Runs", ":material/history:")],
 }
 

@@ -8,9 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.comparison import Plan
     from analysis.experiment import Experiment
+    from analysis.jobs.compare import compare
+    from analysis.jobs.sweep import sweep
     from analysis.measures.bounds import activation_bounds
     from analysis.measures.decay import carry_decay, gradient_decay
+    from analysis.measures.factors import step_factors
     from analysis.measures.gates import gate_saturation
     from analysis.measures.lyapunov import jacobian_spectrum, lyapunov_exponents
     from analysis.measures.memory import memory_curve
@@ -26,8 +30,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 
 __all__ = [
     "Experiment",
+    "Plan",
     "activation_bounds",
     "carry_decay",
+    "compare",
     "gate_saturation",
     "gradient_decay",
     "gradient_matrix",
@@ -39,13 +45,17 @@ __all__ = [
     "predicted_rate",
     "record",
     "record_steps",
+    "step_factors",
+    "sweep",
     "train",
     "watch",
 ]
 _MODULES = {
     "Experiment": "experiment",
+    "Plan": "comparison",
     "activation_bounds": "measures.bounds",
     "carry_decay": "measures.decay",
+    "compare": "jobs.compare",
     "gate_saturation": "measures.gates",
     "gradient_decay": "measures.decay",
     "gradient_matrix": "measures.spectrum",
@@ -57,6 +67,8 @@ _MODULES = {
     "predicted_rate": "measures.theory",
     "record": "models.whole",
     "record_steps": "models.steps",
+    "step_factors": "measures.factors",
+    "sweep": "jobs.sweep",
     "train": "training.trainer",
     "watch": "models.watching",
 }

@@ -5,13 +5,9 @@ Also the names that all rooms share: cells, gates, tasks, metrics.
 
 import dataclasses
 import reprlib
-import time
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from functools import lru_cache
-from hashlib import sha256
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, Self, get_args
 
 from analysis.language import mark
@@ -37,7 +33,16 @@ PART_SYMBOLS = {  # a cell's vectors in formulas and drawings; ₋ is one step b
     "update": "z",
 }
 KEEP_GATE = {"lstm": "forget", "gru": "update"}  # the gate that keeps the memory when it is open
-DEFAULT_LENGTH = {"recall": 30, "adding": 50, "order": 50, "copy": 50, "text": 50, "words": 20, "digits": 64}
+DEFAULT_LENGTH = {
+    "recall": 30,
+    "adding": 50,
+    "order": 50,
+    "copy": 50,
+    "text": 50,
+    "words": 20,
+    "digits": 64,
+    "series": 30,
+}
 TASKS = tuple(DEFAULT_LENGTH)
 METRICS = {
     "recall": mark("accuracy"),
@@ -47,16 +52,17 @@ METRICS = {
     "text": mark("nats per character"),
     "words": mark("nats per word"),
     "digits": mark("accuracy"),
+    "series": mark("mse"),
 }
+SERIES_METRICS = ("accuracy", "mse")  # of classes, of numbers: the file decides
 TEXTS = {  # the texts that come with Goldfish, as `text_file` names them; texts/README.md names their sources
     "english": "English prose",
     "chinese": "Chinese prose",
 }
-RECENT_NS = 2 * 10**9  # a file changed less than this long ago is read again at every call
 TASK_HELP = mark(
     "What the network must remember. recall: the one symbol it saw; adding: the sum of two marked numbers; "
     "order: two symbols and which came first; copy: ten symbols, in order; text, words: what comes next in real prose; "
-    "digits: a written digit, pixel by pixel."
+    "digits: a written digit, pixel by pixel; series: your own data."
 )
 
 
@@ -113,6 +119,15 @@ class Experiment:
         "A UTF-8 file to learn from, or english or chinese, which come with Goldfish; unset, Python's help texts.",
         tasks=("text", "words"), more=True,
     ).as_field()  # fmt: skip
+    data_file: str | None = Setting(
+        None, "Data file",
+        "Your own data: a .csv of series, whose next row is forecast, or an .npz of sequences x and their answers y.",
+        tasks=("series",), more=True,
+    ).as_field()  # fmt: skip
+    columns: str | None = Setting(
+        None, "Columns", "The columns of a .csv to read and to forecast, by name or number, with commas; unset, all.",
+        tasks=("series",), more=True,
+    ).as_field()  # fmt: skip
     hidden_size: int = Setting(
         32, mark("Hidden size"), mark("Number of hidden units in each layer."), 1, 512, step=1
     ).as_field()
@@ -141,6 +156,10 @@ class Experiment:
         0, 2**31 - 1, step=1, more=True,
     ).as_field()  # fmt: skip
     batch_size: int = Setting(32, "Batch size", "Sequences in one update.", 1, 4096, step=1, more=True).as_field()
+    truncate: int | None = Setting(
+        None, "Truncate", "Time steps in a window that no gradient leaves, counted from the first; the state goes on.",
+        1, 100_000, step=1, more=True,
+    ).as_field()  # fmt: skip
     steps: int = Setting(500, "Updates", "Number of updates in a training.", 1, 100_000, step=50).as_field()
     learning_rate: float = Setting(
         5e-3, "Learning rate", "Size of an update.", 1e-6, 1, step=1e-3, more=True,
@@ -270,75 +289,11 @@ def for_cell(settings: Mapping[str, Any], cell: str) -> tuple[Experiment, list[s
     return Experiment.from_dict({**own, "cell": cell}), labels
 
 
+def metric_names(task: str) -> tuple[str, ...]:
+    """Return the names of the metrics that a task may have: one, but for series."""
+    return SERIES_METRICS if task == "series" else (METRICS[task],)
+
+
 def higher_is_better(metric_name: str) -> bool:
     """Return whether a larger metric is the better one."""
     return metric_name == "accuracy"
-
-
-class TextFileError(ValueError):
-    """A text can't be learned from. `text_file` is its file, None for Python's help texts."""
-
-    def __init__(self, text_file: str | None, reason: str) -> None:
-        super().__init__(text_file, reason)
-        self.text_file, self.reason = text_file, reason
-
-    def __str__(self) -> str:
-        return f"text_file={self.text_file!r}: {self.reason}"
-
-
-def read_text(text_file: str | None) -> tuple[str, str]:
-    """Return a text and the SHA-256 of its bytes.
-
-    Args:
-        text_file: a name in `TEXTS`, else the path of a file ("./english" is a path); None = Python's own help texts.
-
-    Texts are cached; a file that changed is read again.
-
-    Raises:
-        TextFileError: for a file that can't be read, or isn't UTF-8.
-    """
-    if text_file is None:
-        return _help_texts()
-    if text_file in TEXTS:
-        return _built_in_text(text_file)
-    try:
-        return _read_unchanged(text_file, *_version_of(text_file))
-    except UnicodeDecodeError as error:
-        reason = f"{error.reason} at byte {error.start}"
-        raise TextFileError(text_file, f"expected UTF-8: {reason}") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TextFileError(text_file, f"expected a UTF-8 file: {reason}") from None
-
-
-@lru_cache
-def _built_in_text(name: str) -> tuple[str, str]:
-    """Return a text that comes with Goldfish, and its hash."""
-    return _text_and_hash(Path(__file__).with_name("texts").joinpath(f"{name}.txt").read_bytes())
-
-
-@lru_cache(maxsize=1)
-def _help_texts() -> tuple[str, str]:
-    """Return the help texts that come with Python, as one text, and its hash."""
-    from pydoc_data.topics import topics
-
-    return _text_and_hash("\n".join(topics[name] for name in sorted(topics)).encode())
-
-
-def _version_of(text_file: str) -> tuple[int, ...]:
-    """Return numbers that change whenever the file does."""
-    about, now = Path(text_file).stat(), time.time_ns()
-    # Two writes in quick succession may get the same time stamp; a pipe or a device has size 0 and no useful one.
-    # Programs that copy files may set an old time of writing, but not st_ctime.
-    reliable = about.st_size > 0 and max(about.st_mtime_ns, about.st_ctime_ns) < now - RECENT_NS
-    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, 0 if reliable else now
-
-
-@lru_cache(maxsize=4)
-def _read_unchanged(text_file: str, *_version: int) -> tuple[str, str]:
-    """Return a file's text and hash, cached by name and version."""
-    return _text_and_hash(Path(text_file).read_bytes())
-
-
-def _text_and_hash(content: bytes) -> tuple[str, str]:
-    return content.decode(), sha256(content).hexdigest()

@@ -129,11 +129,13 @@ class Decay(Result):
     excluded: int  # models that left the finite range
     # How many sequences a distance rests on; None where an earlier version measured, so it isn't compared.
     samples: np.ndarray | None = field(default=None, compare=False, metadata=axes("T", whole=True))
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
     @property
     def furthest(self) -> int:
         """The largest distance with a gradient; step 0 adds none to the weights if the state before it is zero."""
-        return int(self.distance[-1]) - bool(self.of == "weights" and self.relative[-1] == 0)
+        last = int(self.distance[-1]) if self.cut is None else self.cut - 1
+        return last - bool(self.of == "weights" and self.relative[last] == 0)
 
     @property
     def censored(self) -> bool:
@@ -162,6 +164,7 @@ class Memory(Result):
     span: float  # of the median curve; NaN if it is nowhere better than chance
     spans: np.ndarray = field(metadata=axes("S"))
     trained: np.ndarray | None = None  # (N,) of booleans: whether the training had such a case; None = not known
+    repeating: float | None = None  # in forecasts: the metric of repeating the last value
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +313,13 @@ class Run(Result):
     diverged: tuple[Diverged, ...]
     versions: dict[str, str]
     text_sha256: str | None = None
+    data_sha256: str | None = None  # of the user's own data
     timing: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def source_sha256(self) -> str | None:
+        """Return the hash of the text or the data that it learned from."""
+        return self.text_sha256 or self.data_sha256
 
     @property
     def before(self) -> Decay:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import experiment
-from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, TextFileError, for_cell, read_text
+from analysis import experiment, sources
+from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell
+from analysis.sources import TextFileError, read_text
 
 WHOLE = "expected a whole number from"
 BAD = [
@@ -24,6 +25,8 @@ BAD = [
     ("symbols", 65, f"{WHOLE} 2 to 64"),
     ("position", "last", "expected one of anywhere, first"),
     ("text_file", 7, "text_file=7: expected text, or None"),
+    ("data_file", 7, "data_file=7: expected text, or None"),
+    ("columns", 2, "columns=2: expected text, or None"),
     ("hidden_size", 0, "hidden_size=0: expected a whole number from 1 to 512"),
     ("hidden_size", "32", f"hidden_size='32': {WHOLE}"),
     ("hidden_size", True, f"hidden_size=True: {WHOLE}"),
@@ -42,6 +45,8 @@ BAD = [
     ("seeds", 65, f"{WHOLE} 1 to 64"),
     ("seed", -1, f"{WHOLE} 0 to 2147483647"),
     ("batch_size", 4097, f"{WHOLE} 1 to 4096"),
+    ("truncate", 0, f"{WHOLE} 1 to 100000, or None"),
+    ("truncate", 2.5, WHOLE),
     ("steps", 0, f"{WHOLE} 1 to 100000"),
     ("learning_rate", 0, "expected a number from 1e-06 to 1"),
     ("optimizer", "lion", "expected one of adam, sgd, rmsprop"),
@@ -54,6 +59,8 @@ REFUSED_TOGETHER = [
     ({"init": "chrono", "forget_bias": 1}, "forget_bias=1.0: init=chrono"),
     ({"task": "copy", "position": "first"}, "position='first': applies to task recall, not copy"),
     ({"task": "adding", "symbols": 4}, "symbols=4: applies to task recall, copy, not adding"),
+    ({"data_file": "a.csv"}, "data_file='a.csv': applies to task series, not recall"),
+    ({"task": "text", "columns": "1"}, "columns='1': applies to task series, not text"),
     ({"text_file": "a.txt"}, "text_file='a.txt': applies to task text, words, not recall"),
     ({"task": "digits", "length": 65}, "length=65: task digits accepts only 64"),
 ]
@@ -133,7 +140,7 @@ def test_every_setting_explains_itself(name):
     assert set(about.applies_to) <= set(CELLS)
     assert set(about.tasks) <= set(TASKS)
     if type_ is str:
-        assert about.choices or name == "text_file"
+        assert about.choices or name in ("text_file", "data_file", "columns")
     else:
         assert about.low < about.high
         assert about.step > 0
@@ -211,7 +218,7 @@ def test_a_text_is_read_once_until_its_file_changes(tmp_path, monkeypatch):
         os.utime(file, (an_hour_ago, an_hour_ago))
         assert read_text(str(file)) == (word.decode(), sha256(word).hexdigest())
     in_an_hour = time.time_ns() + 3600 * 10**9
-    monkeypatch.setattr(experiment.time, "time_ns", lambda: in_an_hour)
+    monkeypatch.setattr(sources.time, "time_ns", lambda: in_an_hour)
     text, _ = read_text(str(file))
     assert text == "two" and read_text(str(file))[0] is text
 
@@ -225,7 +232,7 @@ def test_the_error_of_a_text_names_its_file_and_survives_pickling():
     error = TextFileError("a.txt", "3 characters: expected at least 70")
     for each in (error, pickle.loads(pickle.dumps(error))):
         assert str(each) == "text_file='a.txt': 3 characters: expected at least 70"
-        assert (each.text_file, each.reason) == ("a.txt", "3 characters: expected at least 70")
+        assert (each.file, each.reason) == ("a.txt", "3 characters: expected at least 70")
 
 
 @pytest.mark.parametrize("name", experiment.TEXTS)

@@ -15,16 +15,15 @@ FILES = sorted([*ROOT.glob("analysis/**/*.py"), *ROOT.glob("pages/**/*.py"), *RO
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 # Floors, the lowest first: a room imports rooms of lower floors, and its own files.
 FLOORS = [
-    {"language"}, {"experiment"}, {"results"}, {"span", "reading", "reasons"}, {"history", "report"}, {"figures"},
-    {"tasks"}, {"engine"}, {"measures", "lesson"}, {"training"}, {"models", "jobs"}, {"cli"},
+    {"language", "files"}, {"experiment"}, {"results", "sources"}, {"span", "reading", "reasons", "comparison"},
+    {"history", "report"}, {"figures"}, {"tasks"}, {"engine"}, {"measures", "lesson"}, {"training"},
+    {"models", "jobs"}, {"cli"},
 ]  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-FREE_OF_TORCH = ("experiment", "language", "results", "reading", "span", "reasons", "history", "report", "figures")
+TOP = ("experiment", "language", "results", "sources", "reading", "span", "reasons", "comparison")  # no room's files
+FREE_OF_TORCH = (*TOP, "files", "history", "report", "figures")
 LONGEST = {"function": 50, "file": 350, "page": 100}  # lines
-OUTSIDE_ROOMS = {
-    f"analysis/{name}.py"
-    for name in ("__init__", "__main__", "experiment", "language", "results", "reading", "span", "reasons")
-}
+OUTSIDE_ROOMS = {f"analysis/{name}.py" for name in ("__init__", "__main__", *TOP)}
 DRAWING = ("plotly", "kaleido")
 # Export draws nothing itself: it writes figures to files.
 WRITES_FIGURES = {"analysis/report/export.py": {"kaleido"}}

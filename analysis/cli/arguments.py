@@ -5,7 +5,7 @@ Each field of `Experiment` is an option.
 
 import math
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,15 @@ ABOUT = "Train, or measure models untrained or from a file, and look after kept 
 JOINS = (
     "A run of the same settings that the history keeps is joined: shown if it is finished, waited for if another "
     "process trains it, gone on with if it stopped."
+)
+SPECTRUM = (
+    "Measure the Lyapunov exponents of untrained models, and the singular values of their memory state's Jacobian by "
+    "distance. Of large models, fewer are measured, and it says so."
+)
+EXPLAIN = (
+    "Measure untrained models with one setting changed at a time: how far back their gradient reaches, and how much "
+    "their last memory state moves with the recurrent weights (the price). Large models are measured on fewer "
+    "sequences."
 )
 FORMATS = {
     "json": "everything measured, as JSON",
@@ -60,7 +69,9 @@ def make_parser() -> Parser:
     """Return the parser of all commands."""
     parser = Parser(prog="python -m analysis", description=ABOUT, allow_abbrev=False)
     commands = parser.add_subparsers(
-        dest="verb", required=True, metavar="{train,decay} or {" + ",".join(["record", *HISTORY_COMMANDS]) + "}"
+        dest="verb",
+        required=True,
+        metavar="{train,decay} or {" + ",".join(["spectrum", "explain", "record", *HISTORY_COMMANDS]) + "}",
     )
     train, decay = (
         commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
@@ -75,6 +86,14 @@ def make_parser() -> Parser:
     _add_settings(decay, with_threshold=True)
     decay.add_argument("--theory", action="store_true", help="Say beside it what theory predicts for wide networks")
     _add_output(decay)
+    about = "say which directions of a gradient survive, in untrained models"
+    spectrum = commands.add_parser("spectrum", help=about, description=SPECTRUM, allow_abbrev=False)
+    _add_settings(spectrum)
+    _add_output(spectrum, ("json", "html"))
+    about = "say what would make untrained models remember further"
+    explain = commands.add_parser("explain", help=about, description=EXPLAIN, allow_abbrev=False)
+    _add_settings(explain)
+    _add_output(explain)
     _add_record(commands.add_parser("record", help="measure a model of your own", allow_abbrev=False))
     for verb, about in HISTORY_COMMANDS.items():
         command = commands.add_parser(verb, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
@@ -120,11 +139,13 @@ def _add_history_command(verb: str, command: ArgumentParser) -> None:
     _add_store(command)
 
 
-def _add_output(command: ArgumentParser) -> None:
-    """Add an option for each format that a result can be written in."""
+def _add_output(command: ArgumentParser, formats: Collection[str] = tuple(FORMATS)) -> None:
+    """Add an option for each format that a result can be written in; the others stay unset."""
     group = command.add_argument_group("output")
-    for format_, what in FORMATS.items():
-        group.add_argument(option_name(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
+    command.set_defaults(**dict.fromkeys(FORMATS))
+    for format_ in formats:
+        help_ = f"Write {FORMATS[format_]}; {STDOUT} is standard output"
+        group.add_argument(option_name(format_), metavar="FILE", help=help_)
 
 
 def _add_store(command: ArgumentParser, *, with_none: bool = False) -> None:

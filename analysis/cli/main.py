@@ -23,6 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from analysis.cli.measure import measure_experiment
 
             return measure_experiment(verb, arguments)
+        if verb == "spectrum":
+            from analysis.cli.spectrum import measure_spectrum
+
+            return measure_spectrum(arguments)
+        if verb == "explain":
+            from analysis.cli.explain import explain_experiment
+
+            return explain_experiment(arguments)
         if verb == "record":
             from analysis.cli.record import record_model
 

@@ -24,9 +24,11 @@ from analysis.history.database import StoreError
 from analysis.jobs.pool import Jobs
 from analysis.measures.meter import measure_untrained
 from analysis.measures.theory import predicted_decay
+from analysis.reasons import Prediction
 from analysis.report import documents, export, tables, wording
 from analysis.report.commands import repeat_command
 from analysis.results import THRESHOLD, Measured, Run, Snapshot
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.training import trainer
 
@@ -37,7 +39,7 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
     """Train or resume a run, or measure untrained models; write the result and return the exit status."""
     if verb == "resume":
         return _resume(arguments)
-    experiment = experiment_from(arguments)
+    experiment = with_own_length(experiment_from(arguments))
     threshold = parse_threshold(arguments["threshold"]) if verb == "decay" else THRESHOLD
     targets = writable_targets(arguments)
     require_memory(experiment, build_task(experiment), training=verb == "train")
@@ -138,16 +140,17 @@ def untrained_outcome(experiment: Experiment, threshold: float, *, theory: bool 
     """Measure an experiment before any training, showing progress; return the result, with a prediction if asked."""
     measured = measure_untrained(experiment, threshold, lambda done: show_progress(f"measured {done:.0%}"))
     about: dict[str, Any] = {"experiment": experiment}
+    predictions: dict[str, Prediction] = {}
     lines = [summary.describe_decay(f"{summary.experiment_title(experiment)}, untrained", measured.decay)]
     if theory:
-        about["theory"] = predicted_decay(experiment)
+        about["theory"] = predictions[experiment.cell] = predicted_decay(experiment)
         lines.append(summary.describe_prediction(about["theory"]))
     return Outcome(
         status=exit_status(measured),
         summary="\n".join(lines),
         document=documents.measured_document(about, measured),
         curves=decay_curves(experiment, "before", measured),
-        figures=lambda: measured_figures(experiment.cell, experiment.activation, measured),
+        figures=lambda: measured_figures(experiment.cell, experiment.activation, measured, predictions),
     )
 
 
@@ -161,13 +164,15 @@ def decay_curves(experiment: Experiment, phase: str, measured: Measured) -> list
     return [(experiment, phase, measured.decays[of]) for of in ("memory", "carry") if of in measured.decays]
 
 
-def measured_figures(cell: str, activation: str, measured: Measured) -> dict[str, export.Figure]:
-    """Draw models that were measured once."""
+def measured_figures(
+    cell: str, activation: str, measured: Measured, predictions: Mapping[str, Prediction] | None = None
+) -> dict[str, export.Figure]:
+    """Draw models that were measured once, with what theory predicts of the cell if given."""
     from analysis.figures import bounds, decay, gates
 
     carry = {cell: measured.decays["carry"]} if "carry" in measured.decays else {}
     figures = {
-        "decay": decay.decay({cell: measured.decay}, carry=carry),
+        "decay": decay.decay({cell: measured.decay}, carry=carry, predictions=predictions),
         "bounds": bounds.sizes({activation: measured.bounds}),
     }
     if measured.saturation:

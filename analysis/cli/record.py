@@ -11,10 +11,11 @@ from analysis.cli.arguments import RANDOM_OPTIONS, parse_threshold, read_bytes
 from analysis.cli.measure import decay_curves, exit_status, measured_figures
 from analysis.cli.output import Outcome, writable_targets, write_outcome
 from analysis.experiment import Experiment
+from analysis.files.limits import LARGEST
 from analysis.measures.memory import output_memory
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, read_recurrent, to_module
-from analysis.models.limits import LARGEST, NONLINEARITIES
+from analysis.models.limits import NONLINEARITIES
 from analysis.models.measuring import measure_module
 from analysis.report import documents
 from analysis.report.commands import option_name, record_command

@@ -8,13 +8,16 @@ from analysis.experiment import Experiment
 from analysis.history.entry import Row
 from analysis.reasons import Prediction
 from analysis.report import wording
+from analysis.report.sentences.theory import describe_predicted_rate
+from analysis.report.sentences.training import is_no_forecast, repeating_clause
 from analysis.results import Decay, Run, Watched
 
 
 def describe_run(run: Run) -> str:
     """Describe a run: each model's metric and horizons, and their medians."""
     experiment, metric_name = run.experiment, run.metric_name
-    lines = [f"{experiment_title(experiment)}, {metric_name} by chance {wording.format_number(run.chance)}:"]
+    guess = f"{metric_name} by chance {wording.format_number(run.chance)}{repeating_clause(run)}"
+    lines = [f"{experiment_title(experiment)}, {guess}:"]
     failures = {failure.model: failure for failure in run.diverged}
     for model, metric in enumerate(run.metric):
         before, after = (_horizon_text(decay.horizons[model], decay) for decay in (run.before, run.after))
@@ -29,6 +32,8 @@ def describe_run(run: Run) -> str:
             f"memory span {wording.describe_span(run.memory)}, "
             f"horizon {_horizon_range(run.before)} before training, {_horizon_range(run.after)} after"
         )
+        if is_no_forecast(run):
+            lines.append("The median forecasts no better than repeating the last value.")
         threshold = wording.format_percent(run.after.threshold)
         lines.append(f"The horizon is the number of time steps back to which {threshold} of the gradient is left.")
     return "\n".join(lines)
@@ -49,8 +54,7 @@ def describe_prediction(prediction: Prediction) -> str:
     if prediction.reason:
         predicted = f"Predicted: nothing, {prediction.reason}."
     else:
-        kept = f"×{number(exp(prediction.rate))} kept per time step ({number(prediction.rate)} nats)"
-        predicted = f"Predicted: {kept}, by {prediction.name} ({prediction.assumption})."
+        predicted = f"Predicted: {describe_predicted_rate(prediction)}, by {prediction.name} ({prediction.assumption})."
     if np.isnan(prediction.bound):
         return predicted
     return f"{predicted} The largest singular value allows at most ×{number(exp(prediction.bound))} per time step."

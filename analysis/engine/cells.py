@@ -61,11 +61,10 @@ class RNN(Layer):
         """Fill `delta` with ∂h/∂(pre-activation)."""
         self.activation.slope(self.h[1:], out=self.delta)
 
-    def backward(self, by_weights: bool = True) -> None:
+    def go_back(self, first: int, end: int, by_weights: bool) -> None:
         """Complete `grad`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.compute_local_derivatives()
-        for step in self._backward_steps:
+        for step in self._backward_steps[self.T - end : self.T - first]:
             step.delta.mul_(step.dh)
             step.grad_before.baddbmm_(W, step.delta)
             if by_weights:
@@ -194,11 +193,10 @@ class LSTM(Layer):
         _logistic_slope(o, out=by_o).mul_(self.squashed)
         slope(self.squashed, out=self.exposed).mul_(o)
 
-    def backward(self, by_weights: bool = True) -> None:
+    def go_back(self, first: int, end: int, by_weights: bool) -> None:
         """Complete `grad` and `dc`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.compute_local_derivatives()
-        for step in self._backward_steps:
+        for step in self._backward_steps[self.T - end : self.T - first]:
             step.dc.addcmul_(step.dh, step.exposed)
             torch.mul(step.dc, step.f, out=step.dc_before)
             step.delta_cell.mul_(step.dc_wide)
@@ -320,11 +318,10 @@ class GRU(Layer):
         _logistic_slope(r, out=by_r).mul_(a).mul_(by_m)
         torch.mul(by_m, r, out=by_a)
 
-    def backward(self, by_weights: bool = True) -> None:
+    def go_back(self, first: int, end: int, by_weights: bool) -> None:
         """Complete `grad`; with `by_weights`, add to `weight_grad` too."""
         W, dW = self.weight[:, :, :-1].mT, self.weight_grad
-        self.compute_local_derivatives()
-        for step in self._backward_steps:
+        for step in self._backward_steps[self.T - end : self.T - first]:
             step.delta_blocks.mul_(step.dh_wide)
             step.dh_before.addcmul_(step.dh, step.z)
             step.grad_before.baddbmm_(W, step.delta)

@@ -14,7 +14,8 @@ pass. `compute_local_derivatives` fills them in for the whole sequence at once, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -124,9 +125,23 @@ class Layer(ABC):
     def compute_local_derivatives(self) -> None:
         """Fill `delta` with the derivatives of each step's memory by its own pre-activations."""
 
+    def backward(self, by_weights: bool = True, cuts: Sequence[int] = ()) -> None:
+        """Complete `grad`, which holds the loss's own gradient by each state; add to `weight_grad` if asked.
+
+        Nothing is handed back from the steps in `cuts`, in ascending order, to those before them.
+        """
+        self.compute_local_derivatives()
+        for first, end in reversed([*pairwise(sorted({0, *cuts, self.T}))]):
+            own = self.dh[first].clone()  # of the loss itself; it reads no cell state
+            self.go_back(first, end, by_weights)
+            if first in cuts:
+                self.dh[first] = own
+                for grad in self.memory_grads[1:]:
+                    grad[first] = 0
+
     @abstractmethod
-    def backward(self, by_weights: bool = True) -> None:
-        """Complete `grad`, which holds the loss's own gradient by each state; add to `weight_grad` if asked."""
+    def go_back(self, first: int, end: int, by_weights: bool) -> None:
+        """Complete `grad` for the steps before `end`, down to the first, once the local derivatives are there."""
 
     def total_memory_grad(self, t: int, grads: list[Tensor]) -> Tensor:
         """Return the total gradient by the memory state after step t, given `grads` as `pull_back` takes them."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analysis.engine.initialization import Weights
+from analysis.engine.unlike import last_states
 from analysis.engine.unroll import Unroll
 from analysis.experiment import Experiment
 from analysis.tasks.task import Batch, Task
@@ -67,9 +68,11 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
     Yields:
         (S, b, O), or (S, T, b, O) where the task counts every step.
     """
-    every_step = batch.targets.dim() == 2 and not last
-    for inputs in batch.inputs.split(SLICE, dim=1):
-        state, outputs = None, []
+    every_step = batch.every_step and not last
+    for start in range(0, batch.inputs.shape[1], SLICE):
+        part = slice(start, start + SLICE)
+        inputs, lengths = batch.inputs[:, part], None if batch.lengths is None else batch.lengths[part]
+        state, ended, outputs = None, None, []
         unrolls: dict[int, Unroll] = {}
         for piece in pieces(len(inputs), ANSWERED):
             T = piece.stop - piece.start
@@ -81,7 +84,9 @@ def answers(experiment: Experiment, weights: Weights, batch: Batch, *, last: boo
             state = unroll.state()
             if every_step:
                 outputs.append(readout(weights, top))
-        yield torch.cat(outputs, 1) if every_step else readout(weights, top[-1])
+            else:
+                ended = last_states(top, lengths, ended, piece.start)
+        yield torch.cat(outputs, 1) if ended is None else readout(weights, ended)
 
 
 @torch.no_grad()

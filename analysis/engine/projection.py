@@ -45,13 +45,13 @@ class ProjectedLSTM(LSTM):
             torch.mul(step.o, step.squashed, out=step.h)
             torch.bmm(R, step.h, out=h)
 
-    def backward(self, by_weights: bool = True) -> None:
+    def go_back(self, first: int, end: int, by_weights: bool) -> None:
         """Complete `grad` and `dc`; `by_weights` isn't supported: nothing trains a projection."""
         if by_weights:
             raise NotImplementedError("gradients by the weights of a projected LSTM")
         W, R = self.weight[:, :, :-1].mT, self.projection.mT
-        self.compute_local_derivatives()
-        for step, dh in zip(self._backward_steps, self._hidden_grad_steps, strict=True):
+        steps = slice(self.T - end, self.T - first)
+        for step, dh in zip(self._backward_steps[steps], self._hidden_grad_steps[steps], strict=True):
             torch.bmm(R, dh, out=step.dh)
             step.dc.addcmul_(step.dh, step.exposed)
             torch.mul(step.dc, step.f, out=step.dc_before)

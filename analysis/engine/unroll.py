@@ -17,6 +17,18 @@ from analysis.results import Tape
 _ZEROS = (0.0, 0.0)  # of h and c
 
 
+def cuts(truncate: int | None, first: int, end: int) -> list[int]:
+    """Return where truncated backpropagation cuts the gradient in steps `first` … `end` - 1, counted from the first.
+
+    Windows of `truncate` steps count from the sequence's start, as in a loop that reads on and detaches the state
+    (Williams & Peng, 1990, in windows that don't overlap). None cuts nowhere.
+
+    >>> cuts(4, 0, 10), cuts(4, 5, 10)
+    ([4, 8], [3])
+    """
+    return [t - first for t in range(first, end) if t % truncate == 0 and t] if truncate else []
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.
@@ -81,7 +93,12 @@ class Unroll:
 
     @torch.inference_mode()
     def backward(
-        self, output_grad: Tensor | None, later: Sequence[Memory] | None = None, *, by_weights: bool = False
+        self,
+        output_grad: Tensor | None,
+        later: Sequence[Memory] | None = None,
+        *,
+        by_weights: bool = False,
+        cuts: Sequence[int] = (),
     ) -> None:
         """Propagate the loss's gradient back through all steps and layers, after `forward`.
 
@@ -93,6 +110,7 @@ class Unroll:
                 where the loss reads none of them.
             later: where these T steps are a piece of a longer sequence: what `earlier` returned for the piece after it.
             by_weights: whether to compute the gradients with respect to the weights.
+            cuts: the steps that hand no gradient back to the step before them.
         """
         for k, layer in enumerate(self.layers):
             layer.grad.zero_()
@@ -107,7 +125,7 @@ class Unroll:
         for layer, above in zip(self.layers[::-1], [None, *self.layers[:0:-1]], strict=True):  # the top layer first
             if above:
                 layer.dh[1:] += above.dx
-            layer.backward(by_weights)
+            layer.backward(by_weights, cuts)
 
     def earlier(self) -> list[Memory]:
         """Return a copy of the gradient that flows on into the steps before the first.

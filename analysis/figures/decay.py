@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import memory as memory_figure
-from analysis.figures import style
+from analysis.figures import style, theory
+from analysis.reasons import Prediction
 from analysis.report.wording import cell_with_state, describe_reach
 from analysis.results import SMALLEST, Decay, Memory
 
@@ -19,7 +20,7 @@ TITLES = {
     "weights": "part in the update of W",
     "carry": "gradient left, by the gate alone",
 }
-DOWN = 1e-300  # where the line below a horizon ends: lower than any axis
+DOWN = 1e-300  # where the line below a horizon, and the fall where truncation cuts, end: lower than any axis
 FEWEST = 0.1  # share of the sequences that a distance must have to be drawn
 APART = 0.1  # in powers of ten; a line closer to a curve than this is hidden by it
 
@@ -38,6 +39,7 @@ def decay(
     height: int = 420,
     before_name: str = "before training",
     answers: Mapping[str, str] | None = None,
+    predictions: Mapping[str, Prediction] | None = None,
 ) -> go.Figure:
     """Draw the gradient of each cell against distance, with the threshold, and the horizons in the legend.
 
@@ -56,15 +58,18 @@ def decay(
         height: in pixels.
         before_name: the name of the faint curves in the legend.
         answers: by cell, what it answers, for the legend: a horizon alone would look like memory.
+        predictions: by cell, what theory says of it untrained, as a share of the gradient at distance 0.
     """
     size = 20 if large else 14
+    predicted = theory.lines(predictions or {}, position) if relative else []
+    before, carry, states, answers = before or {}, carry or {}, states or {}, answers or {}
     drawn = [*shown(decays).values()]
-    notes = _underflow(shown(decays), relative, size) + _few_left(decays, size)
+    notes = _underflow(shown(decays), relative, size) + _few_left(decays, size) + _cut_off(decays, size)
     return style.figure(
-        traces(decays, before or {}, carry or {}, states or {}, spread, relative, position, before_name, answers or {}),
+        traces(decays, before, carry, states, spread, relative, position, before_name, answers) + predicted,
         {
             "xaxis": {"title": {"text": axis_title(position)}, "range": style.distances(drawn)},
-            "yaxis": size_axis([*drawn, *shown(before or {}).values()], relative, full_depth),
+            "yaxis": size_axis([*drawn, *shown(before).values()], relative, full_depth),
             "annotations": (threshold_label(decays, size) if relative else []) + notes,
         },
         height=height,
@@ -107,7 +112,8 @@ def with_memory(
         height: in pixels.
     """
     above, distances = figure.layout, figure.layout.xaxis.range
-    below, y_axis, note = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
+    panel = _memory_panel(memories, position, trained) if memories else _empty_panel(distances, untrained)
+    below, y_axis, notes = panel
     x_title = axis_title(position)
     if memories and next(iter(memories.values())).kind == "window":
         seen = "the first time step seen" if position else "how many of the last time steps were seen"
@@ -120,7 +126,7 @@ def with_memory(
             "xaxis2": {"title": {"text": x_title}, "range": distances},
             "yaxis": above.yaxis.to_plotly_json(),
             "yaxis2": y_axis,
-            "annotations": [*above.annotations, note],
+            "annotations": [*above.annotations, *notes],
         },
         height=height,
     )
@@ -128,25 +134,27 @@ def with_memory(
 
 def _memory_panel(
     memories: Mapping[str, Memory], position: bool, title_end: str
-) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
-    """Return the traces of a panel of memories, its y axis, and the label of chance."""
+) -> tuple[list[go.Scatter], style.Layout, list[style.Layout]]:
+    """Return the traces of a panel of memories, its y axis, and the labels of chance and other levels."""
     first = next(iter(memories.values()))
     traces = memory_figure.traces(memories, position)
     for trace in traces:
         trace.showlegend = trace.name == memory_figure.UNTRAINED
     title = f"{first.metric_name}<br>{title_end}".removesuffix("<br>")
     y_axis = {"title": {"text": title}, "range": memory_figure.metric_range(memories)}
-    return traces, y_axis, style.label(first.chance, "chance", 13, "2")
+    return traces, y_axis, memory_figure.level_labels(memories, "chance", "2")
 
 
-def _empty_panel(distances: tuple[float, float], text: str) -> tuple[list[go.Scatter], style.Layout, style.Layout]:
+def _empty_panel(
+    distances: tuple[float, float], text: str
+) -> tuple[list[go.Scatter], style.Layout, list[style.Layout]]:
     """Return an empty trace for a panel without memories, its y axis, and a text in its middle."""
     trace = go.Scatter(x=distances, y=[None, None], showlegend=False, hoverinfo="skip")
     note = {
         "x": 0.5, "y": 0.5, "xref": "x2 domain", "yref": "y2 domain", "showarrow": False, "text": text,
         "font": {"color": style.NEUTRAL, "size": 15},
     }  # fmt: skip
-    return [trace], {"title": {"text": "answers"}, "range": [0, 1], "showticklabels": False}, note
+    return [trace], {"title": {"text": "answers"}, "range": [0, 1], "showticklabels": False}, [note]
 
 
 def traces(
@@ -195,11 +203,9 @@ def size_axis(decays: list[Decay], relative: bool = True, full_depth: bool = Fal
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.ones(1)
     highest, lowest = (values.max(), values.min()) if len(values) else (1.0, style.LOWEST)
     bottom, top = style.log_range(float(highest), float(lowest), full_depth)
-    deep = top - bottom
     return {
-        **style.log_axis(bottom, top),
+        **style.decades(bottom, top),
         "title": {"text": TITLES[of] if relative else TITLES[of].replace("gradient left", "size of the gradient")},
-        "dtick": 2 if deep < 14 else np.ceil(deep / 6),  # a label every second power of ten, or fewer
     }  # fmt: skip
 
 
@@ -232,12 +238,23 @@ def _underflow(decays: Mapping[str, Decay], relative: bool, size: int) -> list[s
 
 def _few_left(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
     """Return a note on the distances at which a picture ends since fewer than a tenth of the sequences reach on."""
-    ends = [
-        f"{cell.upper()} from {len(drawn.distance)}"
+    ends = {
+        cell: len(drawn.distance)
         for cell, drawn in shown(decays).items()
         if len(drawn.distance) < len(decays[cell].distance)
-    ]
-    return [_note(f"fewer than a tenth of the sequences: {', '.join(ends)}", 0.93, size)] if ends else []
+    }
+    if not ends:
+        return []
+    alike = len(ends) == len(decays) > 1 and len({*ends.values()}) == 1
+    by_cell = [f"{cell.upper()} from {end}" for cell, end in ends.items()]
+    where = f"from {min(ends.values())}" if alike else ", ".join(by_cell)
+    return [_note(f"fewer than a tenth of the sequences: {where}", 0.93, size)]
+
+
+def _cut_off(decays: Mapping[str, Decay], size: int) -> list[style.Layout]:
+    """Return a note on the distance from which truncated backpropagation leaves no gradient."""
+    firsts = sorted({decay.cut for decay in decays.values() if decay.cut is not None})
+    return [_note(f"cut by truncation from {', '.join(map(str, firsts))}", 0.93, size)] if firsts else []
 
 
 def _note(text: str, y: float, size: int) -> style.Layout:
@@ -273,8 +290,11 @@ def _curve(
 ) -> go.Scatter:
     """Return a cell's gradient by distance as a line; the legend doesn't show it."""
     name = f"{cell.upper()} {state}".strip()
+    sizes = style.drawable(decay.relative if relative else decay.norm)
+    if decay.cut is not None and decay.cut < len(sizes):
+        sizes[decay.cut] = DOWN
     return go.Scatter(
-        x=style.along_x(decay, position), y=style.drawable(decay.relative if relative else decay.norm), name=name,
+        x=style.along_x(decay, position), y=sizes, name=name,
         mode="lines", line={"color": colour, "dash": dash or style.dash_of(cell), "width": width},
         legendgroup=cell, showlegend=False, hovertemplate="%{y:.3g}",
     )  # fmt: skip

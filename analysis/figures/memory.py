@@ -13,6 +13,8 @@ from analysis.span import had_in_training
 
 SEEN = {"symbol": mark("time steps back from the last"), "window": mark("time steps seen before the last")}
 UNTRAINED = mark("a case that training never had")
+REPEATING = "repeating the last value"
+APART = 0.12  # of the axis, by which two labels must lie apart
 OPEN = {"symbol": "circle-open", "size": 5}
 
 
@@ -31,15 +33,15 @@ def memory(
     if not memories:
         return style.figure([], height=height)
     first = next(iter(memories.values()))
-    label = style.label(first.chance, chance_name or _("chance"), 13)
+    labels = level_labels(memories, chance_name or _("chance"))
     if chance_name:
-        label |= {"xanchor": "right", "yanchor": "top"}
+        labels[0] |= {"xanchor": "right", "yanchor": "top"}
     return style.figure(
         [trace.update(showlegend=trace.showlegend is not False) for trace in traces(memories, position)],
         {
             "xaxis": {"title": {"text": _(SEEN[first.kind])}},
             "yaxis": {"title": {"text": _(first.metric_name)}, "range": metric_range(memories)},
-            "annotations": [label],
+            "annotations": labels,
         },
         height=height,
     )
@@ -59,6 +61,8 @@ def traces(memories: Mapping[str, Memory], position: bool = False) -> list[go.Sc
     if memories:
         first = next(iter(memories.values()))
         lines.append(style.level((0, _last(memories)), first.chance, _("chance")))
+        if first.repeating is not None:
+            lines.append(style.level((0, _last(memories)), first.repeating, REPEATING))
     return lines
 
 
@@ -77,6 +81,15 @@ def answers(result: Memory, name: str, colour: str, looks: style.Layout, positio
     return [untrained, line]
 
 
+def level_labels(memories: Mapping[str, Memory], chance_name: str, panel: str = "") -> list[style.Layout]:
+    """Return the labels of chance, and of repeating the last value where that is drawn and not next to it."""
+    first = next(iter(memories.values()))
+    labels = [style.label(first.chance, chance_name, 13, panel)]
+    if first.repeating is not None and abs(first.repeating - first.chance) > APART * metric_range(memories)[1]:
+        labels.append(style.label(first.repeating, "repeat", 13, panel))
+    return labels
+
+
 def untrained_key() -> go.Scatter:
     """Return the legend's entry for open marks, without data."""
     return go.Scatter(x=[None], y=[None], name=_(UNTRAINED), mode="markers", marker=OPEN | {"color": style.NEUTRAL})
@@ -87,7 +100,8 @@ def metric_range(memories: Mapping[str, Memory]) -> list[float]:
     first = next(iter(memories.values()))
     if first.metric_name == "accuracy":
         return [0, 1.05]
-    highest = [result.high[np.isfinite(result.high)].max(initial=first.chance) for result in memories.values()]
+    least = max(first.chance, first.repeating or 0.0)
+    highest = [result.high[np.isfinite(result.high)].max(initial=least) for result in memories.values()]
     return [0, 1.1 * float(max(highest))]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.reasons import Prediction
 from analysis.results import SMALLEST, Decay, Memory
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
@@ -138,7 +139,12 @@ def log_axis(bottom: float, top: float) -> Layout:
     return {"type": "log", "range": [bottom, top], "exponentformat": "power"}
 
 
-def along_x(result: Decay | Memory, position: bool) -> np.ndarray:
+def decades(bottom: float, top: float) -> Layout:
+    """Return a log axis between two powers of ten, with a label every second power, or fewer on a deep one."""
+    return log_axis(bottom, top) | {"dtick": 2 if top - bottom < 14 else float(np.ceil((top - bottom) / 6))}
+
+
+def along_x(result: Decay | Memory | Prediction, position: bool) -> np.ndarray:
     """Return a result's distances, or with `position` the steps of the sequence at these distances before the last."""
     return result.distance[-1] - result.distance if position else result.distance
 
@@ -198,6 +204,17 @@ def label(y: float, text: str, size: int, panel: str = "", log: bool = False) ->
         "x": 1, "y": float(np.log10(y)) if log else y, "xref": f"x{panel} domain", "yref": f"y{panel}",
         "xanchor": "left", "xshift": 3, "yanchor": "middle", "text": text,
         "font": {"color": NEUTRAL, "size": size - 1}, "showarrow": False,
+    }  # fmt: skip
+
+
+def below(text: str, shift: int, size: int) -> Layout:
+    """Return a line of text in the middle below all panels: a title of their x axes that fits on a phone.
+
+    `shift` is where its upper end lies, in pixels above the panels' lower end.
+    """
+    return {
+        "text": text, "x": 0.5, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "top",
+        "yshift": shift, "showarrow": False, "font": {"size": size},
     }  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from analysis.experiment import METRICS, TEXTS, Experiment
+from analysis.experiment import Experiment
 from analysis.history.database import TextError
 from analysis.results import Result, Run, Snapshot
+from analysis.sources import file_setting, own_file
 
 LIVE = ("queued", "running")
 STATUSES = (*LIVE, "finished", "cancelled", "failed", "interrupted")
@@ -49,13 +50,14 @@ class Row:
 
     @property
     def text_missing(self) -> bool:
-        """Whether it was imported and learns from a file of its user: `text_file` is then a name, not a path."""
-        return self.imported and self.experiment.text_file not in (None, *TEXTS)
+        """Whether it was imported and learns from a file of its user, which is then a name, not a path."""
+        return self.imported and own_file(self.experiment) is not None
 
     def require_text(self) -> None:
-        """Raise a TextError if `text_missing`: the name in `text_file` must not be opened as a path."""
+        """Raise a TextError if `text_missing`: the name of its file must not be opened as a path."""
         if self.text_missing:
-            raise TextError(f"run {self.id}: its text is not here: upload it and train again")
+            what = (file_setting(self.experiment.task) or "").removesuffix("_file")
+            raise TextError(f"run {self.id}: its {what} is not here: upload it and train again")
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields by name, ready for JSON."""
@@ -71,16 +73,12 @@ class Progress:
     row: Row
     snapshots: tuple[Snapshot, ...]
     chance: float  # the metric that guessing gets
+    metric_name: str
 
     @property
     def experiment(self) -> Experiment:
         """The experiment that is trained."""
         return self.row.experiment
-
-    @property
-    def metric_name(self) -> str:
-        """The name of the task's metric."""
-        return METRICS[self.experiment.task]
 
 
 @dataclass(frozen=True, eq=False)

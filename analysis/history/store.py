@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from analysis.experiment import SETTINGS, Experiment
+from analysis.experiment import Experiment
 from analysis.history.database import Database, NoRunError, StoreError, TextError
 from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record, Row, reports_end
 from analysis.history.locks import lives
@@ -37,6 +37,7 @@ from analysis.history.serialization import decode
 from analysis.history.transfer import IMPORTED, pack, read_key, unpack
 from analysis.history.watched import WatchedModels
 from analysis.results import Run, Snapshot, versions
+from analysis.sources import file_setting
 from analysis.span import marked
 
 ENDED = "the process that worked on it ended"
@@ -299,9 +300,9 @@ class Store:
 
 
 def _text_changed(experiment: Experiment, key: str) -> bool:
-    """Return whether a run's text has changed since it got its key; False if unreadable, which fails in training."""
+    """Return whether a run's file has changed since it got its key; False if unreadable, which fails in training."""
     try:
-        return experiment.task in SETTINGS["text_file"].tasks and read_key(experiment) != key
+        return file_setting(experiment.task) is not None and read_key(experiment) != key
     except ValueError:
         return False
 

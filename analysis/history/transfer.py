@@ -9,49 +9,45 @@ from pathlib import PureWindowsPath
 from secrets import token_hex
 from typing import Any
 
-from analysis.experiment import DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, read_text
+from analysis.experiment import DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment
 from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record
 from analysis.history.serialization import LARGEST, decode, encode
 from analysis.history.validation import check_record
 from analysis.results import Run
+from analysis.sources import file_setting, own_file, source_sha256
 
 IMPORTED = "imported "  # prefix of an imported run's key; no experiment's key starts with it
 
 
-def run_key(experiment: Experiment, text_sha256: str | None = None) -> str:
-    """Return a key that is the same for identical experiments alone; a text is identified by its hash.
+def run_key(experiment: Experiment, source_sha256: str | None = None) -> str:
+    """Return a key that is the same for identical experiments alone; a text or data is identified by its hash.
 
     Settings at their default are left out, so that a setting added later changes no key. The hash is used for tasks
-    that read a text alone; see `read_key`.
+    that read a file alone; see `read_key`.
     """
     settings = experiment.as_dict() | {"length": experiment.task_length}
     defaults = {name: setting.default for name, setting in SETTINGS.items()}
     defaults["length"] = DEFAULT_LENGTH[experiment.task]
     settings = {name: value for name, value in settings.items() if value != defaults[name]}
     settings = {name: value + 0 if isinstance(value, float) else value for name, value in settings.items()}  # no -0.0
-    if _reads_text(experiment):
-        settings["text_file"] = text_sha256 or ""
+    if name := file_setting(experiment.task):
+        settings[name] = source_sha256 or ""
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def read_key(experiment: Experiment) -> str:
-    """Return an experiment's `run_key`; read the text that it learns from, if it has one.
+    """Return an experiment's `run_key`; read the text or the data that it learns from, if it has some.
 
-    Raises ValueError for a text that can't be read.
+    Raises ValueError for a file that can't be read.
     """
-    return run_key(experiment, read_text(experiment.text_file)[1] if _reads_text(experiment) else None)
-
-
-def _reads_text(experiment: Experiment) -> bool:
-    """Return whether an experiment's task learns from a text."""
-    return experiment.task in SETTINGS["text_file"].tasks
+    return run_key(experiment, source_sha256(experiment))
 
 
 def finished_columns(run: Run) -> tuple[dict[str, Any], Blob]:
     """Return the columns and the blob that `Store.write` takes for a finished run."""
     columns = {
         "status": "finished",
-        "key": run_key(run.experiment, run.text_sha256),  # the text may have changed while the run waited
+        "key": run_key(run.experiment, run.source_sha256),  # the file may have changed while the run waited
         "reason": None,
         "step": run.snapshots[-1].step,
         "seconds": run.timing.get("seconds", 0.0),
@@ -81,12 +77,12 @@ def unpack(data: bytes) -> tuple[dict[str, Any], list[Blob]]:
 
 
 def _without_path(record: Record) -> Record:
-    """Return a record without its text file's folder: a path from a record must never be opened."""
-    text_file = record.experiment.text_file
-    if text_file is None or text_file in TEXTS:
+    """Return a record without its file's folder: a path from a record must never be opened."""
+    setting, file = file_setting(record.experiment.task), own_file(record.experiment)
+    if setting is None or file is None:
         return record
-    name = PureWindowsPath(text_file).name[:NAME_LENGTH] or "text"  # takes both kinds of slashes
-    experiment = record.experiment.replace(text_file=f"{name}.txt" if name in TEXTS else name)
+    name = PureWindowsPath(file).name[:NAME_LENGTH] or setting.removesuffix("_file")  # takes both kinds of slashes
+    experiment = record.experiment.replace(**{setting: f"{name}.txt" if name in TEXTS else name})
     return replace(record, experiment=experiment, run=record.run and replace(record.run, experiment=experiment))
 
 
@@ -101,7 +97,7 @@ def _unpacked(record: Record) -> tuple[dict[str, Any], list[Blob]]:
     columns, result = finished_columns(replace(run, snapshots=record.snapshots)) if run else ({}, None)
     columns |= {
         "id": token_hex(4),
-        "key": IMPORTED + run_key(experiment, run.text_sha256 if run else None),
+        "key": IMPORTED + run_key(experiment, run.source_sha256 if run else None),
         "name": _printable(record.name)[:NAME_LENGTH],
         "status": "interrupted" if record.status in LIVE else record.status,
         "reason": record.reason and _printable(record.reason),

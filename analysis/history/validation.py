@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from analysis.experiment import GATES, METRICS, Experiment
+from analysis.experiment import GATES, Experiment, metric_names
 from analysis.history.entry import STATUSES, Record
 from analysis.results import (
     DISTANCES,
@@ -68,9 +68,10 @@ def _check_run(record: Record, run: Run) -> None:
     require([snapshot.step for snapshot in record.snapshots][-1:] == [record.step], "last step")
     require(run.experiment == experiment, "experiment of the result")
     require(not run.snapshots and bool(record.snapshots), "snapshots")
-    require({run.metric_name, run.memory.metric_name} == {METRICS[experiment.task]}, "metric")
+    require(run.metric_name == run.memory.metric_name and run.metric_name in metric_names(experiment.task), "metric")
     require(run.memory.kind in ("symbol", "window") and run.memory.distance.size > 0, "memory")
-    require(all(isfinite(chance) and chance >= 0 for chance in (run.chance, run.memory.chance)), "chance")
+    guesses = (run.chance, run.memory.chance, run.memory.repeating or 0.0)
+    require(all(isfinite(guess) and guess >= 0 for guess in guesses), "chance")
     require(run.timing.keys() >= TIMING and all(0 <= value < inf for value in run.timing.values()), "timing")
     require(all(0 <= failure.model < experiment.seeds for failure in run.diverged), "model")
     require(all(0 <= failure.step <= experiment.steps for failure in run.diverged), "failing step")
@@ -185,6 +186,8 @@ def _check_decay(decay: Decay) -> None:
     if decay.samples is not None:
         fewer = np.diff(decay.samples) <= 0
         require(bool(fewer.all() and ((decay.samples > 0) & (decay.samples < COUNT)).all()), "Decay.samples")
+    if decay.cut is not None:
+        require(0 < decay.cut < T and not np.nan_to_num(decay.high[decay.cut :]).any(), "Decay.cut")
 
 
 def _check_memory(memory: Memory) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.experiment import Experiment, read_text
+from analysis.experiment import Experiment
+from analysis.sources import read_text
 from analysis.tasks.vocabulary import encode_words
 
 

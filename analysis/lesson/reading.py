@@ -12,9 +12,10 @@ from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
-from analysis.experiment import Experiment, read_text
+from analysis.experiment import Experiment
 from analysis.reading import Reading
 from analysis.results import Tape
+from analysis.sources import read_text
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import Vocabulary, encode_words
 

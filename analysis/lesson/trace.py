@@ -12,9 +12,10 @@ from analysis.engine.layer import Layer
 from analysis.engine.network import embed
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
-from analysis.experiment import KEEP_GATE, Experiment, read_text
+from analysis.experiment import KEEP_GATE, Experiment
 from analysis.lesson.reading import MOST_WORDS, model_weights
 from analysis.reading import Trace
+from analysis.sources import read_text
 from analysis.tasks.vocabulary import encode_words, split_words
 
 EVERYDAY = {  # by built-in text, which knows all their words

@@ -25,11 +25,9 @@ def gradient_decay(tape: Tape, of: str = "memory", layer: int = -1, threshold: f
         ValueError: for an unknown `of`, a layer or cell state that the tape does not have, or a loss on several
             steps, whose gradients would overlap and show no decay at all.
     """
-    norms, (_, present) = gradient_norms(tape, of, layer), _steps_by_distance(tape)
-    if of == "weights" and not present.all():  # a sample's first step adds nothing where the state before it is zero
-        firsts = present & ~np.pad(present, ((0, 1), (0, 0)))[1:]
-        nothing = firsts & (norms == 0).all(0)
-        norms[:, nothing], present = np.nan, present & ~nothing
+    norms, present = gradient_norms(tape, of, layer), distances_present(tape)
+    if of == "weights" and not present.all():
+        present = with_shares(norms, present)
     return decay_of_norms(norms, of, threshold, present)
 
 
@@ -51,6 +49,22 @@ def gradient_norms(tape: Tape, of: str = "memory", layer: int = -1) -> np.ndarra
     by_distance = norms[:, steps, np.arange(steps.shape[1])]
     by_distance[:, ~present] = np.nan
     return by_distance
+
+
+def distances_present(tape: Tape) -> np.ndarray:
+    """Return which distances each sample has, (k, B) of booleans, counted from the step that its loss reads."""
+    return _steps_by_distance(tape)[1]
+
+
+def with_shares(norms: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return at which distances a sample's step adds to the weights' gradient, (k, B) of booleans.
+
+    Its first step adds nothing where the state before it is zero; there the norms (S, k, B) are set to NaN.
+    """
+    firsts = present & ~np.pad(present, ((0, 1), (0, 0)))[1:]
+    nothing = firsts & (norms == 0).all(0)
+    norms[:, nothing] = np.nan
+    return present & ~nothing
 
 
 def _norms(tape: Tape, of: str, layer: int) -> np.ndarray:
@@ -85,7 +99,7 @@ def _steps_by_distance(tape: Tape) -> tuple[np.ndarray, np.ndarray]:
     A sample has no step before its first, nor before the one where the sequence begins anew that the loss reads, and
     none at all where the loss doesn't read it. There, the step is 0.
     """
-    loss_steps = _loss_steps(tape)
+    loss_steps = loss_step_by_sample(tape)
     firsts = np.zeros(len(loss_steps), int)
     if tape.begins is not None:
         T, B = tape.begins.shape
@@ -101,7 +115,7 @@ def _back_from(steps: np.ndarray, firsts: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.maximum(back, 0), back >= firsts
 
 
-def _loss_steps(tape: Tape) -> np.ndarray:
+def loss_step_by_sample(tape: Tape) -> np.ndarray:
     """Return the step whose output each sample's loss reads, (B,); below 0 where it reads none.
 
     A tape that doesn't hold which sample reads which steps has one step for all: in a sample shorter than T, it is as
@@ -133,7 +147,7 @@ def carry_decay(tape: Tape, layer: int = -1, threshold: float = THRESHOLD) -> De
         ValueError: for an RNN, or a step that returns no such gate, and as `gradient_decay`.
     """
     norms, _ = carry_norms(tape, layer)
-    return decay_of_norms(norms, "carry", threshold, _steps_by_distance(tape)[1])
+    return decay_of_norms(norms, "carry", threshold, distances_present(tape))
 
 
 def carry_norms(tape: Tape, layer: int = -1, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from analysis.engine.cells import LSTM
 from analysis.engine.layer import Layer
 from analysis.engine.recording import Module, State, run_forward
-from analysis.engine.unroll import one_thread
+from analysis.engine.unroll import Unroll, one_thread
 from analysis.reasons import Spectrum
 
 RELIABLE, OVERLAP = 1e-10, 1e-5  # of the largest singular value: what LAPACK finds well, and what a part starts at
@@ -53,6 +53,12 @@ def lyapunov_exponents(
     modules = _as_list(module)
     with one_thread(), torch.no_grad(), torch.inference_mode():
         unroll, _ = run_forward(modules, inputs, state, torch.float64)
+        return exponents_of_run(unroll, count, warmup)
+
+
+def exponents_of_run(unroll: Unroll, count: int | None = None, warmup: int = 0) -> Spectrum:
+    """Return the Lyapunov exponents of a run that went forward, in float64, as `lyapunov_exponents` does."""
+    with one_thread(), torch.inference_mode():
         layers = unroll.layers
         S, T, B = layers[0].S, unroll.T, layers[0].B
         N = sum(layer.H * len(layer.memories) for layer in layers)
@@ -60,7 +66,7 @@ def lyapunov_exponents(
         for layer in layers:
             layer.compute_local_derivatives()
         start = torch.randn(N, n, generator=Generator().manual_seed(0), dtype=torch.float64)
-        growth = _growth(partial(_carry, layers), start.expand(S, B, -1, -1), T)[skipped:]
+        growth = _growth(partial(push_forward, layers), start.expand(S, B, -1, -1), T)[skipped:]
         finite = _finite(layers)
     growth[:, ~finite] = np.nan
     with np.errstate(invalid="ignore"):  # the spread of what reaches -inf
@@ -91,8 +97,9 @@ def jacobian_spectrum(
     Raises:
         TypeError, ValueError: as `record`, and for a distance out of range.
     """
-    modules = _as_list(module)
-    return np.concatenate([_spectrum_of_one(each, inputs, list(distances), state) for each in modules])
+    with one_thread(), torch.no_grad(), torch.inference_mode():
+        runs = (run_forward([each], inputs, state, torch.float64)[0] for each in _as_list(module))
+        return np.stack([singular_values_of_run(run, distances) for run in runs])
 
 
 def _checked(count: int | None, warmup: int, N: int, T: int) -> tuple[int, int]:
@@ -133,12 +140,21 @@ def _growth(carry: Callable[[int, Tensor], Tensor], start: Tensor, T: int) -> np
         return np.log(growth)
 
 
-def _carry(layers: Sequence[Layer], t: int, directions: Tensor) -> Tensor:
-    """Return J_t times directions (S, B, N, n): changes of the state after step t, by changes of that before."""
+def push_forward(layers: Sequence[Layer], t: int, directions: Tensor, of_input: Tensor | None = None) -> Tensor:
+    """Return J_t times directions (S, B, N, n): changes of the state after step t, by changes of that before.
+
+    Call `compute_local_derivatives` of each layer first.
+
+    Args:
+        layers: after their forward pass.
+        t: the step.
+        directions: changes of the state before, layer by layer, of an LSTM h and then c.
+        of_input: changes of the input of that step, (S, B, D, n); None = none.
+    """
     sizes = [layer.H for layer in layers for _ in layer.memories]
     parts = list(directions.split(sizes, 2))
     carried: Parts = []
-    below = None
+    below = of_input
     for layer in layers:
         width = len(layer.memories)
         before, parts = parts[:width], parts[width:]
@@ -150,9 +166,16 @@ def _carry(layers: Sequence[Layer], t: int, directions: Tensor) -> Tensor:
 
 def _pre_activations(layer: Layer, h: Tensor, x: Tensor | None) -> Tensor:
     """Return the changes of all pre-activations, (S, B, R, n), by those of the hidden state before and the input."""
-    weight, H = layer.weight.unsqueeze(1), layer.H
-    changes = weight[..., :H] @ h
-    return changes if x is None else changes + weight[..., H:-1] @ x
+    H = layer.H
+    changes = _multiplied(layer.weight[..., :H], h)
+    return changes if x is None else changes + _multiplied(layer.weight[..., H:-1], x)
+
+
+def _multiplied(weight: Tensor, changes: Tensor) -> Tensor:
+    """Return weights (S, R, N) times changes (S, B, N, n): one product, where B products would copy the weights."""
+    S, B, N, n = changes.shape
+    columns = changes.transpose(1, 2).reshape(S, N, B * n)
+    return torch.bmm(weight, columns).view(S, -1, B, n).transpose(1, 2)
 
 
 def _of_step(buffer: Tensor, t: int) -> Tensor:
@@ -185,24 +208,22 @@ CARRIES: dict[str, Callable[..., Parts]] = {"rnn": _carry_rnn, "lstm": _carry_ls
 # Back: singular values by distance
 
 
-@torch.inference_mode()
-def _spectrum_of_one(module: Module, inputs: Tensor, distances: list[int], state: State | None) -> np.ndarray:
-    """Return one model's singular values by distance, (1, distances, H)."""
-    with one_thread():
-        unroll, _ = run_forward([module], inputs, state, torch.float64)
+def singular_values_of_run(unroll: Unroll, distances: Sequence[int]) -> np.ndarray:
+    """Return the singular values by distance, (distances, H), of one model's run, as `jacobian_spectrum` does."""
+    with one_thread(), torch.inference_mode():
         layer, T = unroll.layers[-1], unroll.T
         for k in distances:
             if not isinstance(k, Integral) or not 0 <= k < T:
                 raise ValueError(f"distance {k!r}: expected a whole number from 0 to {T - 1} for {T} time steps")
-        found = np.full((1, len(distances), layer.H), np.nan)
-        if not distances or not _finite(unroll.layers).all():
+        found = np.full((len(distances), layer.H), np.nan)
+        if not len(distances) or not _finite(unroll.layers).all():
             return found
         layer.compute_local_derivatives()
         for k, (memory, product) in enumerate(_walk_back(layer, max(distances))):
             if k in distances:
                 factors = torch.linalg.qr(memory, mode="r").R @ product
                 values = np.array([_singular_values(factor) for factor in factors.numpy()])  # (B, H)
-                found[0, np.equal(distances, k)] = np.median(values, 0)
+                found[np.equal(distances, k)] = np.median(values, 0)
         return found
 
 

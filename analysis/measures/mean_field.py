@@ -13,13 +13,18 @@ For equal units and no correlation of f with D, it grows by Λ = p + √((χ - p
 p = (E f)² + σ²(E D)², q = σ E f E D and χ = E f² + σ² E D²; at constant gates that is (f + σD)².
 """
 
+from collections.abc import Callable
 from math import exp, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
+import torch
+
+from analysis.engine.unroll import one_thread
 
 UNITS, WARMUP, STEPS = 600, 150, 600  # of the sample; time steps
 LAGS, FAR_LAGS = 96, 200  # the largest lag of two jumps in a curve, and in its asymptotic rate
+EXACT = 1e-9  # of a rate
 COEFFICIENTS = 512  # distances up to which a curve is computed; further on it goes on at its asymptotic rate
 GATES = {"lstm": ("input", "forget", "candidate", "output"), "gru": ("reset", "update", "recalled", "candidate")}
 
@@ -148,17 +153,34 @@ def growth_rate(moments: Moments, weight_variance: float) -> float:
     shortest = max(float(moments.keep_square.max()), weight_variance * moments.passing_square, 1e-12)
     low = log(shortest) / 2 + 1e-9  # ln of 1/x
 
-    def still_grows(height: float) -> bool:
+    def excess(height: float) -> float:
+        """Return 1 over the largest eigenvalue, minus 1: it rises with the height, from -1 where K is infinite."""
         kernel, _ = _kernels(moments, weight_variance, np.array([exp(-height)]), FAR_LAGS)
-        return bool(np.abs(np.linalg.eigvals(kernel[0])).max() > 1)
+        with one_thread():  # numpy takes every core, and several times as long where these are busy
+            return 1 / max(float(torch.linalg.eigvals(torch.from_numpy(kernel[0])).abs().max()), 1e-300) - 1
 
     high = low + 1
-    while still_grows(high):
+    while excess(high) < 0:
         high += 1
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (middle, high) if still_grows(middle) else (low, middle)
-    return low + high
+    return 2 * _root(excess, low, high, -1.0)
+
+
+def _root(rising: Callable[[float], float], low: float, high: float, at_low: float) -> float:
+    """Return where a rising function is 0, by false position; `at_low`, below 0, is its value at `low`.
+
+    The value at an end that stays is halved (the Illinois rule); each third step halves the interval.
+    """
+    at_high, side = rising(high), 0
+    for step in range(60):
+        middle = (low + high) / 2 if step % 3 == 2 else (low * at_high - high * at_low) / (at_high - at_low)
+        value = rising(middle)
+        if abs(value) < EXACT or high - low < EXACT:
+            break
+        if value < 0:
+            low, at_low, at_high, side = middle, value, at_high / (2 if side < 0 else 1), -1
+        else:
+            high, at_high, at_low, side = middle, value, at_low / (2 if side > 0 else 1), 1
+    return middle
 
 
 def mean_square_curve(moments: Moments, weight_variance: float, T: int) -> np.ndarray:

@@ -52,6 +52,7 @@ def memory_curve(experiment: Experiment, task: Task, weights: Weights, exclude: 
         span=np.nan,
         spans=np.full(len(values), np.nan),
         trained=trained_distances(experiment, distances),
+        repeating=task.repeating,
     )
     span, spans = memory_spans(memory, errors)
     return replace(memory, span=span, spans=spans)
@@ -68,9 +69,10 @@ def _window_batches(task: Task) -> tuple[np.ndarray, Iterator[Batch]]:
     whole, lengths = task.evaluation(), _distances(task.length)
     N = whole.inputs.shape[1]
     chosen = torch.linspace(0, N - 1, min(2 * SAMPLES, N)).long()
-    targets = whole.targets[-1] if task.every_step else whole.targets
-    batches = (Batch(whole.inputs[-k:, chosen], targets[chosen]) for k in lengths)
-    return lengths - 1, batches  # the last step alone is distance 0
+    some = whole.of(chosen)
+    if some.every_step:
+        some = replace(some, targets=some.targets[-1])
+    return lengths - 1, (some.last(int(k)) for k in lengths)  # the last step alone is distance 0
 
 
 @torch.no_grad()

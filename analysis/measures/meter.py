@@ -1,6 +1,6 @@
 """Measure an ensemble on the measuring batch: decay, carry, saturation and bounds, in pieces where it is long."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,14 @@ from analysis.engine.cost import require_memory
 from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.layer import Memory
 from analysis.engine.network import embed, pieces, readout
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.unlike import at_last_steps, last_states, without_padding
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.bounds import activation_bounds
-from analysis.measures.decay import carry_norms, decay_of_norms, gradient_norms
+from analysis.measures.decay import carry_norms, decay_of_norms, distances_present, gradient_norms, with_shares
 from analysis.measures.gates import gate_saturation
 from analysis.results import THRESHOLD, Bounds, Decay, Measured, Saturation, Tape
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Batch, Task
 
@@ -46,6 +48,7 @@ class Meter:
         self.experiment, self.task = experiment, task
         self.inputs = batch.inputs if task.vocabulary else batch.inputs.double()
         self.targets = batch.targets[-1:] if task.every_step else batch.targets
+        self.lengths = batch.lengths  # unlike ones are run in one piece
         self.pieces = pieces(len(self.inputs))
         self._unrolls: dict[int, Unroll] = {}  # by length of a piece
 
@@ -67,6 +70,8 @@ class Meter:
             exclude: indices of models to leave out of the decay curves, like models that leave the finite range.
         """
         weights = _as_float64(weights)
+        if self.lengths is not None:
+            return self._measure_unlike(weights, of, threshold, exclude)
         with one_thread(), torch.no_grad():
             states, hidden = self._run_forward(weights, on_progress)
             loss, output_grad = self._loss(weights, hidden)
@@ -74,7 +79,7 @@ class Meter:
             parts = [self._measure_piece(norms, tape) for norms, tape in walk]
         return Measured(
             loss=loss.numpy(),
-            decays=_decays([part.norms for part in parts], threshold, exclude),
+            decays=self._join_decays([part.norms for part in parts], threshold, exclude),
             saturation=_join_saturations(parts),
             bounds=_join_bounds([part.bounds for part in parts[::-1]]),
         )
@@ -82,22 +87,74 @@ class Meter:
     def decays(self, weights: Weights) -> dict[str, Decay]:
         """Measure the decays of memory and carry alone, as `measure` does, in half the time."""
         weights = _as_float64(weights)
+        if self.lengths is not None:
+            return self._measure_unlike(weights, ("memory", "carry")).decays
         with one_thread(), torch.no_grad():
             states, hidden = self._run_forward(weights)
             _, output_grad = self._loss(weights, hidden)
             walk = self._walk_back(weights, states, output_grad, ("memory", "carry"))
-            return _decays([norms for norms, _ in walk])
+            return self._join_decays([norms for norms, _ in walk])
 
     def tape(self, weights: Weights) -> Tape:
         """Record one run over the whole sequence at once."""
-        weights = _as_float64(weights)
+        return self._recorded(_as_float64(weights))[1]
+
+    def _recorded(self, weights: Weights) -> tuple[Tensor, Tape]:
+        """Return each model's mean loss (S,), and the tape of one run over the whole sequence at once."""
         with one_thread(), torch.no_grad():
             T, B = self.inputs.shape[:2]
             unroll = Unroll(self.experiment.cell, self.experiment.activation, weights, T, B)  # the tape's own
             unroll.start()
-            _, output_grad = self._loss(weights, unroll.forward(embed(weights, self.inputs))[-1])
-            unroll.backward(output_grad)
-            return unroll.tape()
+            hidden = last_states(unroll.forward(embed(weights, self.inputs)), self.lengths)
+            loss, output_grad = self._loss(weights, hidden)
+            unroll.backward(at_last_steps(output_grad, self.lengths, T), cuts=cuts(self.experiment.truncate, 0, T))
+            tape = unroll.tape()
+            return loss, tape if self.lengths is None else without_padding(tape, self.lengths)
+
+    def _measure_unlike(
+        self,
+        weights: Weights,
+        of: Sequence[str],
+        threshold: float = THRESHOLD,
+        exclude: Sequence[int] = (),
+    ) -> Measured:
+        """Measure sequences of unlike lengths: a distance counts from each one's own last step."""
+        loss, tape = self._recorded(weights)
+        present = distances_present(tape)
+        norms = {kind: gradient_norms(tape, kind) for kind in of if kind != "carry"}
+        if tape.keep_gate is not None and "carry" in of:
+            norms["carry"], _ = carry_norms(tape)
+        counted = dict.fromkeys(norms, present)
+        if "weights" in of:  # the furthest distance stays, as in sequences of one length
+            counted["weights"] = np.append(with_shares(norms["weights"][:, :-1], present[:-1]), present[-1:], axis=0)
+        return Measured(
+            loss=loss.numpy(),
+            decays=self._join_decays([norms], threshold, exclude, counted),
+            saturation=gate_saturation(tape),
+            bounds=activation_bounds(tape),
+        )
+
+    def _join_decays(
+        self,
+        parts: Sequence[dict[str, np.ndarray]],
+        threshold: float = THRESHOLD,
+        exclude: Sequence[int] = (),
+        present: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, Decay]:
+        """Join the pieces' norms by kind, (S, k, B) each, the last piece first; return a `Decay` for each kind.
+
+        `present` says by kind which distances each sequence has, (T, B); None = all.
+        """
+        T = len(self.inputs)
+        cut = next((T - t for t in cuts(self.experiment.truncate, 0, T)[::-1]), None)
+        decays = {}
+        for kind in parts[0]:
+            norms = np.concatenate([part[kind] for part in parts], axis=1)
+            norms[list(exclude)] = np.nan
+            # What the gate alone would carry is not cut: a gradient that is not handed back is no matter of the gate.
+            decay = decay_of_norms(norms, kind, threshold, None if present is None else present[kind])
+            decays[kind] = replace(decay, cut=None if kind == "carry" else cut)
+        return decays
 
     def _measure_piece(self, norms: dict[str, np.ndarray], tape: Tape) -> PieceMeasured:
         """Measure gates and states of one piece, whose norms are given."""
@@ -155,7 +212,8 @@ class Meter:
             if later is not None:
                 unroll.start(states[k])
                 unroll.forward(embed(weights, self.inputs[piece]))
-            unroll.backward(output_grad if later is None else None, later)
+            cut = cuts(self.experiment.truncate, piece.start, piece.stop)
+            unroll.backward(output_grad if later is None else None, later, cuts=cut)
             later = unroll.earlier()
             tape = unroll.tape(weight_grad="weights" in of)
             norms = {kind: gradient_norms(tape, kind) for kind in of if kind != "carry"}
@@ -178,6 +236,7 @@ def measure_untrained(
     Raises:
         ValueError: where the experiment needs more memory than this machine has.
     """
+    experiment = with_own_length(experiment)
     task = build_task(experiment)
     require_memory(experiment, task, training=False)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
@@ -187,18 +246,6 @@ def measure_untrained(
 def _as_float64(weights: Weights) -> Weights:
     """Return detached copies of the weights in float64."""
     return {name: weight.detach().double() for name, weight in weights.items()}
-
-
-def _decays(
-    parts: Sequence[dict[str, np.ndarray]], threshold: float = THRESHOLD, exclude: Sequence[int] = ()
-) -> dict[str, Decay]:
-    """Join the pieces' norms by kind, (S, k, B) each, the last piece first; return a `Decay` for each kind."""
-    decays = {}
-    for kind in parts[0]:
-        norms = np.concatenate([part[kind] for part in parts], axis=1)
-        norms[list(exclude)] = np.nan
-        decays[kind] = decay_of_norms(norms, kind, threshold)
-    return decays
 
 
 def _join_saturations(parts: Sequence[PieceMeasured]) -> dict[str, Saturation]:

@@ -10,7 +10,7 @@ from analysis.engine.speed import machine_speed
 from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.meter import Meter
 from analysis.tasks.registry import build_task
-from analysis.tasks.task import MEASURED, Batch
+from analysis.tasks.task import MEASURED
 
 BUDGET = 6e7  # multiply-adds forward of one cell: about 0.05 s on one core
 FEWEST = 8  # sequences
@@ -60,9 +60,7 @@ def preview_meter(experiment: Experiment) -> tuple[Meter, Weights]:
     models, samples = preview_sizes(experiment)
     experiment = experiment.replace(seeds=models)
     weights, _ = initial_weights(experiment, task.inputs, task.outputs, task.vocabulary)
-    batch = task.measuring()
-    batch = Batch(batch.inputs[:, :samples], batch.targets[..., :samples])
-    return Meter(experiment, task, batch), weights
+    return Meter(experiment, task, task.measuring().of(slice(samples))), weights
 
 
 @lru_cache(maxsize=1000)

@@ -1,6 +1,7 @@
 """The gradient matrix: how the loss of each step depends on each earlier state."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from analysis.engine.cells import GRU, LSTM
 from analysis.engine.layer import Layer
 from analysis.engine.norms import norm
 from analysis.engine.recording import Module, gradient_of, run_forward, unit_vector
-from analysis.engine.unroll import one_thread
+from analysis.engine.unroll import Unroll, one_thread
+from analysis.results import finite_median
 
 FEW = 16  # losses: with more, to compute Jacobians and multiply by them takes less time than to go without
 JUMPS = {  # by cell: the row blocks through which h, and c, depend on the hidden state before
@@ -39,14 +41,41 @@ def gradient_matrix(
     """
     with one_thread(), torch.no_grad():
         unroll, top = run_forward([module], inputs, None, torch.float64)
-        grads = _loss_grads(loss, top[:, 0], seed)  # (T, B, H)
-        matrix = _sweep(unroll.layers[-1], grads)
-        states = torch.stack(
-            [state[1:].flatten(1).isfinite().all(1) for layer in unroll.layers for state in layer.memories]
-        )
-        finite = np.logical_and.accumulate(states.all(0).numpy())
-        matrix[~finite] *= np.where(np.tri(len(matrix)), np.nan, 0)[~finite]
-        return matrix
+        return matrix_of_run(unroll, _loss_grads(loss, top[:, 0], seed))
+
+
+def matrix_of_run(unroll: Unroll, loss_grads: Tensor, *, relative: bool = False) -> np.ndarray:
+    """Return the matrix of a run that went forward, as `gradient_matrix` does.
+
+    Args:
+        unroll: of one model, in float64.
+        loss_grads: ∂ℓ_t/∂output_t of every step, (T, B, H).
+        relative: whether each sample's norm is a share of its ‖∂ℓ_t/∂(memory state)_t‖, before the median is taken;
+            samples without any gradient are left out.
+    """
+    T, B, _ = loss_grads.shape
+    matrix = _sweep(unroll.layers[-1], loss_grads, _Column(np.empty((T, B)), relative))
+    states = torch.stack(
+        [state[1:].flatten(1).isfinite().all(1) for layer in unroll.layers for state in layer.memories]
+    )
+    finite = np.logical_and.accumulate(states.all(0).numpy())
+    matrix[~finite] *= np.where(np.tri(len(matrix)), np.nan, 0)[~finite]
+    return matrix
+
+
+class _Column(NamedTuple):
+    """How a column of the matrix is made of every sample's norms."""
+
+    own: np.ndarray  # (T, B) ‖∂ℓ_t/∂(memory state)_t‖, filled as the sweep comes to step t
+    relative: bool
+
+    def of_norms(self, s: int, norms: np.ndarray) -> np.ndarray:
+        """Return the median over samples at state s, given the norms (T - s, B) of the losses from step s on."""
+        if not self.relative:
+            return _median(norms)
+        self.own[s] = norms[0]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0 / 0
+            return finite_median(norms / self.own[s:])
 
 
 def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int) -> Tensor:
@@ -64,7 +93,7 @@ def _loss_grads(loss: Callable[[Tensor], Tensor] | None, top: Tensor, seed: int)
 
 
 @torch.inference_mode()
-def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
+def _sweep(layer: Layer, loss_grads: Tensor, column: _Column) -> np.ndarray:
     """Take the gradients of all T losses back together: at step s, those of t >= s are columns of one product.
 
     Until the sweep reaches step t, `dh[:, t]` holds ∂ℓ_t/∂h_t; from then on it holds ∂ℓ_t/∂h_s. In a cell with gates,
@@ -79,14 +108,14 @@ def _sweep(layer: Layer, loss_grads: Tensor) -> np.ndarray:
     shared = max(T - FEW, 0) if layer.name in JUMPS else 0  # steps on which the Jacobian is shared
     for s in range(T - 1, shared - 1, -1):
         columns = [grad[:, s:] for grad in grads]
-        matrix[s:, s] = _median(norm(layer.total_memory_grad(s, columns).numpy(), 0))
+        matrix[s:, s] = column.of_norms(s, norm(layer.total_memory_grad(s, columns).numpy(), 0))
         layer.pull_back(s, columns, delta[:, s:])
     if shared:
-        _sweep_shared(layer, grads, shared, matrix)
+        _sweep_shared(layer, grads, shared, matrix, column)
     return matrix
 
 
-def _sweep_shared(layer: Layer, grads: list[Tensor], end: int, matrix: np.ndarray) -> None:
+def _sweep_shared(layer: Layer, grads: list[Tensor], end: int, matrix: np.ndarray, column: _Column) -> None:
     """Go on with the sweep from step `end` - 1 to the first, by one Jacobian for each sample and step.
 
     Args:
@@ -94,6 +123,7 @@ def _sweep_shared(layer: Layer, grads: list[Tensor], end: int, matrix: np.ndarra
         grads: by h, and of an LSTM by c, as in `_sweep`, after step `end`.
         end: the steps that are left.
         matrix: to fill in.
+        column: makes its columns.
     """
     H, _, B = grads[0].shape
     after = torch.cat([grad.permute(2, 1, 0) for grad in grads], 2)  # (B, T, H or 2H)
@@ -102,7 +132,7 @@ def _sweep_shared(layer: Layer, grads: list[Tensor], end: int, matrix: np.ndarra
         rows = after[:, s:]
         if isinstance(layer, LSTM):
             rows[..., H:].addcmul_(rows[..., :H], _of_step(layer.exposed, s))
-        matrix[s:, s] = _median(norm(rows[..., -H:].numpy()).T)
+        matrix[s:, s] = column.of_norms(s, norm(rows[..., -H:].numpy()).T)
         _fill_jacobian(layer, s, jacobian)
         kept = torch.bmm(rows, jacobian)
         if isinstance(layer, LSTM):

@@ -81,7 +81,7 @@ def predicted_decay(experiment: Experiment) -> Prediction:
 
     The variance of the inputs is that of the task's measuring batch through torch's input weights. What is the same at
     each time step (biases, the mean input) lasts, the rest is taken as new at each. With a linear RNN whose recurrent
-    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model.
+    weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model. Truncation leaves one window.
     """
     task = build_task(experiment)
     bound = _bound(experiment, task)
@@ -93,8 +93,10 @@ def predicted_decay(experiment: Experiment) -> Prediction:
     else:
         name, assumption, curve = _predict_gated(experiment, task)
     distance = np.arange(task.length)
+    if experiment.truncate:  # the last window is left as it was
+        curve = np.where(distance <= distance[-1] % experiment.truncate, curve, -np.inf)
     shown = curve / 2 >= log(SMALLEST)  # the distances over which a measured curve is fitted
-    rate = float(np.polyfit(distance[shown], curve[shown] / 2, 1)[0])
+    rate = float(np.polyfit(distance[shown], curve[shown] / 2, 1)[0]) if shown.sum() > 1 else np.nan
     with np.errstate(over="ignore"):
         return Prediction(name, assumption, distance, np.exp(curve), np.exp(curve / 2), rate, bound)
 
@@ -174,7 +176,7 @@ def _predict_gated(experiment: Experiment, task: Task) -> tuple[str, str, np.nda
     name = "mean field, a mixture of gates" if experiment.init == "chrono" else "mean field with tied weights"
     return (
         name,
-        "many units, random weights, gates that vary at random around their means",
+        "many units, random weights, random gates",
         mean_square_curve(moments, variance, task.length),
     )
 
@@ -191,15 +193,18 @@ def _bias_variance(experiment: Experiment, vectors: int) -> float:
 
 def _input_variances(experiment: Experiment, task: Task) -> Variances:
     """Return the variance over units of the first layer's input: of its mean over time, and of the rest."""
-    inputs = task.measuring().inputs
+    batch = task.measuring()
+    inputs = batch.inputs
     if task.vocabulary:  # words, whose embeddings are N(0, 1)
         T, B = inputs.shape
         counts = torch.zeros(B, task.vocabulary).scatter_add_(1, inputs.T, torch.ones(B, T))
         lasting = task.inputs * float((counts / T).square().sum(1).mean())
         total = float(task.inputs)
     else:
-        lasting = float(inputs.mean(0).square().sum(-1).mean())
-        total = float(inputs.square().sum(-1).mean())
+        steps = torch.full(inputs.shape[1:2], len(inputs)) if batch.lengths is None else batch.lengths
+        read = inputs * (torch.arange(len(inputs)).unsqueeze(-1) < steps).unsqueeze(-1)  # without padding
+        lasting = float((read.sum(0) / steps.unsqueeze(-1)).square().sum(-1).mean())
+        total = float((read.square().sum((0, 2)) / steps).mean())
     each = UNIFORM / experiment.hidden_size
     return lasting * each, max(total - lasting, 0.0) * each
 

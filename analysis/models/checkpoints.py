@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from analysis.models.archives import open_archive
-from analysis.models.errors import UnusableError
-from analysis.models.limits import LARGEST_HEADER, require_size
+from analysis.files.archives import open_archive
+from analysis.files.errors import UnusableError
+from analysis.files.limits import LARGEST_HEADER, require_size
 from analysis.models.pickles import MOST_VALUES, Placeholder, Storage, StoredTensor, read_pickle
 
 DEEPEST, LONGEST = 16, 1000  # levels of dicts, characters of a name

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.models.errors import UnusableError
-from analysis.models.limits import LARGEST, MIB
+from analysis.files.errors import UnusableError
+from analysis.files.limits import LARGEST, MIB
 
 SECONDS = 20
 MEMORY = 1024 * MIB  # of addresses: a process without any array has about 500 MiB of them

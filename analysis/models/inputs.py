@@ -6,8 +6,8 @@ from torch import Generator, Tensor
 
 from analysis.engine.axes import ALIKE, CORNER
 from analysis.engine.cost import multiply_adds, numbers_per_step
-from analysis.models.errors import UnusableError
-from analysis.models.files import read_array
+from analysis.files.arrays import read_array
+from analysis.files.errors import UnusableError
 from analysis.models.layers import RecurrentStack, count_of
 from analysis.models.limits import (
     LARGEST_VARIANCE,

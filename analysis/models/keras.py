@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from analysis.models.archives import open_archive
-from analysis.models.errors import UnusableError, one_line
+from analysis.files.archives import open_archive
+from analysis.files.errors import UnusableError, one_line
+from analysis.files.limits import LARGEST_HEADER, require_size
 from analysis.models.hdf5 import Arrays
 from analysis.models.layouts import CELLS, RESET_BEFORE, Found, from_keras
-from analysis.models.limits import LARGEST_HEADER, require_size
 
 FIRST = re.compile(r"(?P<base>.*/)(?P<name>vars/0|kernel|kernel:0)")
 OTHERS = {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.engine.layer import PARAMETERS
 from analysis.engine.recording import MODULES, Module
-from analysis.models.errors import UnusableError, one_line
+from analysis.files.errors import UnusableError, one_line
 from analysis.models.files import read_layers
 from analysis.models.layouts import Found
 from analysis.models.limits import NONLINEARITIES

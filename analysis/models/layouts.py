@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 
 ONNX_ORDER = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
 KERAS_ORDER = {"lstm": "ifgo", "gru": "zrn", "rnn": "h"}

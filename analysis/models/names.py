@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from analysis.models.errors import UnusableError, one_line
+from analysis.files.errors import UnusableError, one_line
 from analysis.models.layouts import CELLS, Found, from_keras
 
 TORCH = re.compile(r".*(weight|bias)_[ih]h(_l\d+)?(_reverse)?")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.models.errors import UnusableError, one_line
+from analysis.files.errors import UnusableError, one_line
 from analysis.models.hdf5 import require_package
 from analysis.models.layouts import RESET_BEFORE, TORCH_ORDER, Found, from_onnx
 

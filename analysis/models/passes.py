@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from analysis.engine.overflow import overflow_forward
 from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import gradient_decay
 from analysis.measures.gates import gate_saturation
@@ -120,6 +121,20 @@ class Pass:
         self.calls, self.grads, self._handles, self._running, self.gone = [], [], [], False, True
 
 
+def _require_finite(call: Call, grads: Gradients) -> None:
+    """Raise a ValueError where a gradient that came back isn't finite in the training's own precision; say where."""
+    spoilt = [grad for grad in grads if grad is not None and not grad.isfinite().all()]
+    if not spoilt:
+        return
+    dtype, place = spoilt[0].dtype, ""
+    if call.unrolled and call.weights[0].dtype == torch.float32:
+        unroll, top = unroll_call(call, torch.float32)
+        step = overflow_forward(unroll)
+        where = "no state" if step is None else f"the state at time step {step + 1} of {len(top)}"
+        place = f", {where} left it on the way forward"
+    raise ValueError(f"the gradient that came back left the finite range of {dtype}{place}")
+
+
 def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
     """Measure one call, given the gradients that came back to it.
 
@@ -127,6 +142,7 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         Exception: of any kind, where it can't be measured; the message says why.
     """
     call, grads = gone.joined()
+    _require_finite(call, grads)
     shares: tuple[float, ...] = ()
     if not isinstance(call.inputs, Tensor) or call.inputs.dim() == 3:
         places = call.read_at_the_end(grads)[:samples]

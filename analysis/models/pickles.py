@@ -11,7 +11,7 @@ import pickletools
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 
 MOST_VALUES = 500_000  # instructions of a pickle
 DICTS = ("collections.OrderedDict", "collections.defaultdict")

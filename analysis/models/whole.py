@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,8 +14,8 @@ from analysis.engine import recording
 from analysis.engine.batch import Numbers
 from analysis.engine.modules import CELLS, unwrapped
 from analysis.engine.recording import MODULES, Module, State, require_finite, unit_vector
-from analysis.models.calls import Call, Gradients, returned_tensors, tape_of_call
-from analysis.models.following import uncompiled
+from analysis.models.calls import Gradients, tape_of_call
+from analysis.models.loops import Calls
 from analysis.results import Tape
 
 KINDS = tuple(MODULES.values())
@@ -65,12 +66,12 @@ def record(
     """Run a recurrent layer, or a model that holds one, over inputs and back; return every state, gate and gradient.
 
     The model, its buffers and mode, and the global random states stay as they were. Dropout is left out. A whole model
-    runs once, in eval mode. The gradients that the loss of its own output sends back into one of its
-    layers are taken on from there, exactly. The tape is that layer's; with an embedding below, `input_grad` is by word.
+    runs once, in eval mode. The gradients that the loss of its own output sends back into one layer are taken on from
+    there, exactly. The tape is that layer's; with an embedding below, `input_grad` is by word.
 
     Args:
         module_or_modules: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or S of them, alike in shape; or any other
-            nn.Module with some layers in it.
+            nn.Module with some layers or cells in it, called once or in a loop that hands the state on.
         inputs: of a layer (T, B, D), (B, T, D) with batch_first, (T, D), or packed. Of a whole model whatever it takes;
             a tuple holds several arguments.
         loss: called with the output as the layer, or the whole model, returns it; returns a loss per sample (B,) or
@@ -83,10 +84,10 @@ def record(
         seed: of the random unit vector.
 
     Raises:
-        TypeError, ValueError: for what can't be recorded, and a part that isn't in the model, that it doesn't call
-            exactly once, or whose output the loss doesn't depend on. The message says what is expected.
+        TypeError, ValueError: for what can't be recorded, and a part that isn't in the model, is called neither once
+            nor in a loop that hands the state on, reads its own answers, or isn't what the loss depends on.
     """
-    if is_whole(module_or_modules):
+    if is_whole(module_or_modules, cells=True):
         if state is not None:
             raise ValueError("state: given for a whole model, expected for a recurrent layer itself alone")
         given = {"lengths": lengths, "resets": resets, "direction": None if direction == "forward" else direction}
@@ -115,32 +116,18 @@ def _record_part(
     assert isinstance(inner, nn.Module)
     model = inner  # what torch.compile made of it holds none of the hooks
     name, layer = _chosen_layer(model, part)
-    found: list[tuple[Call, list[Tensor]]] = []
-
-    def keep(module: Module, args: tuple, kwargs: dict[str, Any], result: tuple) -> tuple:
-        """Keep what a call read and returned; the model goes on with copies, which it may write to in place."""
-        parts = [part for part in returned_tensors(module, result) if part is not None]
-        returned = [part if part.requires_grad else part.detach().requires_grad_() for part in parts]
-        found.append((Call.of(module, args, kwargs, module), returned))
-        output, *states = [part.clone() for part in returned]
-        if not isinstance(result[0], Tensor):
-            output = result[0]._replace(data=output)
-        return output, tuple(states) if isinstance(module, nn.LSTM) else states[0]
-
+    calls = Calls(layer, name)
     with unchanged(model), torch.inference_mode(False), torch.enable_grad():
         model.eval()
-        layer.register_forward_hook(uncompiled(keep), with_kwargs=True)
+        calls.follow()
         output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
-        if len(found) != 1:
-            raise ValueError(f"the model calls {name} {len(found)} times on these inputs: expected one call")
-        [(call, returned)] = found
+        if loss is None:
+            grads_of = partial(_last_projection, calls, seed, of_layers.get("direction") == "backward")
+        else:
+            grads_of = partial(_loss_grads, loss, output, name)
+        call, grads = calls.joined(grads_of)
         if isinstance(call.inputs, Tensor):
             require_finite(call.inputs, f"inputs of {name}", "in its own layout")
-        if loss is None:
-            backward = of_layers.get("direction") == "backward"
-            grads = _last_projection(call, returned, seed, backward)
-        else:
-            grads = _loss_grads(loss, output, returned, name)
     try:
         return tape_of_call(call, grads, at, dtype, **of_layers)
     except (TypeError, ValueError) as error:
@@ -150,7 +137,7 @@ def _record_part(
 
 def _chosen_layer(model: nn.Module, part: str | None) -> tuple[str, Module]:
     """Return the layer that `part` names, or the only one, with its name."""
-    layers = recurrent_layers(model)
+    layers = recurrent_layers(model, cells=True)
     if part is None and len(layers) == 1:
         return next(iter(layers.items()))
     if part not in layers:
@@ -158,7 +145,7 @@ def _chosen_layer(model: nn.Module, part: str | None) -> tuple[str, Module]:
     return part, layers[part]
 
 
-def _loss_grads(loss: Loss, output: Any, returned: list[Tensor], name: str) -> Gradients:  # noqa: ANN401
+def _loss_grads(loss: Loss, output: Any, name: str, returned: Sequence[Tensor]) -> Gradients:  # noqa: ANN401
     """Return the gradients of the loss of a model's output by what a layer returned."""
     value = loss(output)
     if not isinstance(value, Tensor) or value.dim() > 1 or value.is_complex():
@@ -171,11 +158,15 @@ def _loss_grads(loss: Loss, output: Any, returned: list[Tensor], name: str) -> G
     raise ValueError(f"loss doesn't depend on what {name} returned: expected a function of it")
 
 
-def _last_projection(call: Call, returned: list[Tensor], seed: int, backward: bool) -> Gradients:
-    """Return the gradients of the loss that projects the top layer's h_n on a random unit vector."""
-    grad = torch.zeros_like(returned[1])
-    grad[-1 if backward else -1 - call.module.bidirectional] = unit_vector(grad.shape[-1], seed).to(grad)
-    return [None, grad, *([None] if len(returned) == 3 else [])]
+def _last_projection(calls: Calls, seed: int, backward: bool, returned: Sequence[Tensor]) -> Gradients:
+    """Return the gradients of the loss that projects the top layer's last h_n on a random unit vector."""
+    grads: list[Tensor | None] = [None] * len(returned)
+    place = len(returned) - len(calls.final_states)
+    grad = torch.zeros_like(returned[place])
+    top = grad if calls.of_cell else grad[-1 if backward else -1 - calls.calls[-1].module.bidirectional]
+    top[:] = unit_vector(grad.shape[-1], seed).to(grad)
+    grads[place] = grad
+    return grads
 
 
 @contextmanager

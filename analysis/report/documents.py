@@ -67,7 +67,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "timing": run.timing,
         "versions": run.versions,
     }
-    return as_plain(document | ({"text_sha256": run.text_sha256} if run.text_sha256 else {}))
+    of_a_file = {"text_sha256": run.text_sha256, "data_sha256": run.data_sha256}
+    return as_plain(document | {name: value for name, value in of_a_file.items() if value is not None})
 
 
 def measured_document(about: Mapping[str, Any], measured: Measured) -> dict[str, Any]:

@@ -8,22 +8,25 @@ from analysis.experiment import SETTINGS, TEXTS, Experiment
 from analysis.language import translate as _
 from analysis.language import translate_count
 from analysis.results import THRESHOLD, Decay, Memory, Run
+from analysis.sources import data_name
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
 PER_CENT = "\u00a0%"  # no line ends before the sign
 WHOLE = ", the whole sequence"
+UNCUT = ", all that truncation leaves"
 
 
 def describe_experiment(experiment: Experiment) -> str:
     """Return an experiment's cell, task and length, and settings that differ: "LSTM, recall 30, Hidden size 8"."""
-    named_first = ("cell", "task", "length", "text_file")
+    named_first = ("cell", "task", "length", "text_file", "data_file")
     changed = [
         f"{setting.label} {getattr(experiment, name)}"
         for name, setting in SETTINGS.items()
         if name not in named_first and getattr(experiment, name) != setting.default
     ]
     text = f", {TEXTS.get(experiment.text_file, 'a text of its own')}" if experiment.text_file else ""
-    return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}", *changed])
+    data = f", {data_name(experiment)}" if experiment.data_file else ""
+    return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}{data}", *changed])
 
 
 def format_number(value: float) -> str:
@@ -80,15 +83,20 @@ def format_steps(count: float) -> str:
 
 
 def describe_horizon(decay: Decay) -> str:
-    """Return a horizon: "7", "≥ 29, the whole sequence", "not measurable"."""
+    """Return a horizon: "7", "≥ 29, the whole sequence", "≥ 4, all that truncation leaves", "not measurable"."""
+    return format_horizon(decay) + ("" if not decay.censored else WHOLE if decay.cut is None else UNCUT)
+
+
+def format_horizon(decay: Decay) -> str:
+    """Return a horizon's number alone: "7", "≥ 29", "not measurable"."""
     if np.isnan(decay.horizon):
         return "not measurable"
-    return f"≥ {format_number(decay.horizon)}{WHOLE}" if decay.censored else format_number(decay.horizon)
+    return ("≥ " if decay.censored else "") + format_number(decay.horizon)
 
 
 def gradient_grows(decay: Decay) -> bool:
     """Return whether the gradient at the largest distance is larger than at distance 0, in three digits."""
-    return bool(decay.relative[-1] >= 1.005)
+    return bool(decay.relative[decay.furthest] >= 1.005)
 
 
 def describe_reach(decay: Decay) -> str:
@@ -98,7 +106,9 @@ def describe_reach(decay: Decay) -> str:
     if not decay.censored:
         return format_steps(decay.horizon)
     return (
-        f"grows ×{format_number(decay.relative[-1])}" if gradient_grows(decay) else f"≥ {format_steps(decay.horizon)}"
+        f"grows ×{format_number(decay.relative[decay.furthest])}"
+        if gradient_grows(decay)
+        else f"≥ {format_steps(decay.horizon)}"
     )
 
 
@@ -115,13 +125,19 @@ def cell_with_state(cell: str, states: Mapping[str, str]) -> str:
 
 
 def describe_horizon_range(decay: Decay) -> str:
-    """Return a horizon with its range over seeds: "7 (6–9)", "15 (14 to ≥ 29)"."""
-    median, horizons = describe_horizon(decay), decay.horizons[np.isfinite(decay.horizons)]
+    """Return a horizon with its range over seeds, as `format_horizon_range`, or with its reason where all agree."""
+    numbers = format_horizon_range(decay)
+    return describe_horizon(decay) if numbers == format_horizon(decay) else numbers
+
+
+def format_horizon_range(decay: Decay) -> str:
+    """Return a horizon with its range over seeds in numbers alone: "7 (6–9)", "15 (14 to ≥ 29)", "≥ 29"."""
+    horizons = decay.horizons[np.isfinite(decay.horizons)]
     if not len(horizons) or horizons.min() == horizons.max():
-        return median
+        return format_horizon(decay)
     low, high = format_number(horizons.min()), format_number(horizons.max())
     seeds = f"{low} to ≥ {high}" if horizons.max() == decay.furthest else f"{low}–{high}"
-    return f"{median.removesuffix(WHOLE)} ({seeds})"
+    return f"{format_horizon(decay)} ({seeds})"
 
 
 def describe_late_horizons(run: Run) -> str:
@@ -144,7 +160,7 @@ def describe_rate(decay: Decay) -> str:
     if np.isnan(decay.rate):
         return "not measurable"
     if decay.rate > 0 and gradient_grows(decay):
-        return f"grows ×{format_number(decay.relative[-1])}"
+        return f"grows ×{format_number(decay.relative[decay.furthest])}"
     if decay.r_squared < FITS:
         return "no single rate"
     return f"×{format_number(decay.factor)} kept per time step ({format_number(decay.rate)} nats)"

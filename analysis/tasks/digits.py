@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from analysis.experiment import Experiment
-from analysis.tasks.task import HELD_OUT_SEED, Batch, Task, between, seeded
+from analysis.tasks.task import HELD_OUT_SEED, Batch, Task, choose, seeded
 
 
 def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, again: bool) -> Batch:
@@ -15,10 +15,7 @@ def digits(count: int, generator: Generator, *, images: Tensor, labels: Tensor, 
     With `again`, an image may be drawn several times. Without it, an image is drawn at most once, so at most N are.
     Image 0 0 .5 1 … -> label 0 to 9
     """
-    if again:
-        chosen = between(0, len(images) - 1, count, generator)
-    else:
-        chosen = torch.randperm(len(images), generator=generator)[:count]
+    chosen = choose(count, len(images), generator, again=again)
     return Batch(images[chosen].T.unsqueeze(-1), labels[chosen])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from analysis.experiment import Experiment
 from analysis.tasks.digits import build_digits
+from analysis.tasks.series import build_series
 from analysis.tasks.symbolic import build_adding, build_copy, build_order, build_recall
 from analysis.tasks.task import Task
 from analysis.tasks.text import build_text, build_words
@@ -16,7 +17,7 @@ from analysis.tasks.text import build_text, build_words
 def build_task(experiment: Experiment) -> Task:
     """Build the task of an experiment.
 
-    Raises ValueError for a text that can't be used, ModuleNotFoundError for digits without scikit-learn.
+    Raises ValueError for a text or data that can't be used, ModuleNotFoundError for digits without scikit-learn.
     """
     return BUILDERS[experiment.task](experiment)
 
@@ -29,4 +30,5 @@ BUILDERS: dict[str, Callable[[Experiment], Task]] = {
     "text": build_text,
     "words": build_words,
     "digits": build_digits,
+    "series": build_series,
 }

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from analysis.experiment import Experiment, TextFileError, read_text
+from analysis.experiment import Experiment
+from analysis.sources import TextFileError, read_text
 from analysis.tasks.task import Batch, Task, between, one_hot
 from analysis.tasks.vocabulary import encode_words
 

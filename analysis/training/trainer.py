@@ -11,13 +11,16 @@ from torch import Tensor
 from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad, evaluate, readout
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.overflow import overflow_back, overflow_forward
+from analysis.engine.unlike import at_last_steps, last_states
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.memory import memory_curve
 from analysis.measures.meter import Meter
 from analysis.results import Diverged, Measured, Result, Run, Snapshot, versions
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
-from analysis.tasks.task import EVALUATION_SEED, Batch, Task, seeded
+from analysis.tasks.task import EVALUATION_SEED, Task, seeded
 from analysis.training import optimizers
 
 SNAPSHOT_SAMPLES = 8  # sequences that a snapshot between the first and the last is measured on
@@ -45,9 +48,9 @@ def train(experiment: Experiment, on_snapshot: Callable[[Snapshot], None] | None
         on_snapshot: called with each `Snapshot` as it is taken: at step 0, every `snapshot_every`, and at the end.
 
     Raises:
-        ValueError: where the experiment would not fit in memory, or its text can't be used.
+        ValueError: where the experiment would not fit in memory, or its text or data can't be used.
     """
-    return resume(experiment, on_snapshot=on_snapshot)
+    return resume(with_own_length(experiment), on_snapshot=on_snapshot)
 
 
 def resume(
@@ -117,6 +120,7 @@ def _assemble_run(
         diverged=tuple(trainer.diverged),
         versions=versions(),
         text_sha256=task.text_sha256,
+        data_sha256=task.data_sha256,
         timing={
             "seconds": trainer.elapsed,
             "ms_per_step": 1e3 * trainer.seconds / trainer.step,
@@ -138,8 +142,9 @@ class Trainer:
         self.weights = {n: part.unflatten(1, w.shape[1:]) for (n, w), part in zip(initial.items(), parts, strict=True)}
         self.optimizer = optimizers.initial_state(experiment.optimizer, self.flat)
         self.unroll = Unroll(experiment.cell, experiment.activation, self.weights, task.length, experiment.batch_size)
+        self.cuts = cuts(experiment.truncate, 0, task.length)
         measuring = task.measuring()
-        first = Batch(measuring.inputs[:, :SNAPSHOT_SAMPLES], measuring.targets[..., :SNAPSHOT_SAMPLES])
+        first = measuring.of(slice(SNAPSHOT_SAMPLES))
         self.meter, self.snapshot_meter = Meter(experiment, task, measuring), Meter(experiment, task, first)
         self.diverged: list[Diverged] = []
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # loss, metric, clipped by step
@@ -231,15 +236,17 @@ class Trainer:
         batches = [self.task.draw(self.experiment.batch_size, generator) for generator in self.generators]
         inputs = torch.stack([batch.inputs for batch in batches], dim=1)
         targets = torch.stack([batch.targets for batch in batches])
+        own = [batch.lengths for batch in batches if batch.lengths is not None]
+        lengths = torch.stack(own) if own else None
         self.unroll.load(self.weights)
         self.unroll.start()
         top = self.unroll.forward(embed(self.weights, inputs))
-        hidden = (top if self.task.every_step else top[-1]).detach().requires_grad_()
+        hidden = (top if self.task.every_step else last_states(top, lengths)).detach().requires_grad_()
         head = {n: w.detach().requires_grad_() for n, w in self.weights.items() if n.startswith("readout")}
         answers = readout(head, hidden)
         losses = self.task.loss(answers, targets)  # (S, B)
         output_grad, *head_grads = torch.autograd.grad(losses.sum(), [hidden, *head.values()])
-        self.unroll.backward(output_grad, by_weights=True)
+        self.unroll.backward(at_last_steps(output_grad, lengths, len(top)), by_weights=True, cuts=self.cuts)
         by_words = embedding_grad(self.weights, inputs, self.unroll.layers[0].dx)
         grads = [*self.unroll.weight_grads().values(), *head_grads, *by_words.values()]
         loss = losses.detach().mean(1)
@@ -268,11 +275,19 @@ class Trainer:
         return clipped
 
     def _end_where_not_finite(self, **values: Tensor) -> None:
-        """Record every model as diverged that has a value (S, ...) which is not finite."""
+        """Record every model as diverged that has a value (S, ...) which is not finite, with where it began."""
         for what, of_model in values.items():
             for model in torch.nonzero(~of_model.isfinite().all(1)).flatten().tolist():
                 if model not in self.dead:
-                    self.diverged.append(Diverged(model, self.step, f"its {what} left the finite range"))
+                    reason = f"its {what} left the finite range{self._place(model)}"
+                    self.diverged.append(Diverged(model, self.step, reason))
+
+    def _place(self, model: int) -> str:
+        """Return the time step at which a model left the finite range in the last pass; "" if it did not."""
+        if (step := overflow_forward(self.unroll, model)) is not None:
+            return f" at time step {step + 1} of {self.unroll.T}, going forward"
+        step = overflow_back(self.unroll, model)
+        return "" if step is None else f" at time step {step + 1} of {self.unroll.T}, going back"
 
     @property
     def dead(self) -> list[int]:

@@ -31,7 +31,7 @@ st.caption(
     ).format(bias=f"{KEEPING:g}")
 )
 settings = sidebar.settings(sidebar.HOME)
-plain = {"init": "default", "gain": 1.0, "forget_bias": None}
+plain = {"init": "default", "gain": 1.0, "forget_bias": None, "truncate": None}
 starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
 keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=KEEPING) for cell, each in starting.items()}
 shown = {

@@ -14,6 +14,7 @@ from analysis.language import translate as _
 from analysis.report.sentences.choice import choice_sentence, describe_group, recap_sentence, rule_sentences
 from analysis.report.wording import describe_span, format_number, format_range
 from analysis.results import Run
+from analysis.sources import FILE_SETTINGS
 from pages.ui import cell, goldfish, layout, readers, session, training
 
 LEGEND = mark(
@@ -111,7 +112,7 @@ def link_settings(experiment: Experiment) -> dict[str, str]:
     named = {
         name: str(getattr(experiment, name))
         for name, setting in SETTINGS.items()
-        if name not in ("cell", "text_file") and getattr(experiment, name) != setting.default
+        if name not in ("cell", *FILE_SETTINGS) and getattr(experiment, name) != setting.default
     }
     text = {session.TEXT.name: experiment.text_file} if experiment.text_file in TEXTS else {}
     return named | text

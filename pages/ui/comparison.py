@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import streamlit as st
 
 from analysis.measures.threshold import horizons_at
+from analysis.reasons import Prediction
 from analysis.report import wording
+from analysis.report.sentences.theory import describe_predicted_rate, theory_sentence
 from analysis.report.sentences.training import start_sentence
 from analysis.report.wording import format_number
 from analysis.results import Decay, Run
@@ -39,14 +41,15 @@ def table(runs: Mapping[str, Run], decays: Mapping[str, Decay]) -> None:
     )
 
 
-def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
-    """Show what one rate per time step says, and how well it describes the curve."""
+def rates(decays: Mapping[str, Decay], states: Mapping[str, str], predictions: Mapping[str, Prediction]) -> None:
+    """Show what one rate per time step says, beside the one that theory predicts, and how well it fits the curve."""
     st.table(
         {
-            "per cell": ["rate", "half-life", "r²", "over seeds, kept per time step"],
+            "per cell": ["rate", "rate by theory, untrained", "half-life", "r²", "over seeds, kept per time step"],
             **{
                 wording.cell_with_state(cell, states): [
                     wording.describe_rate(found),
+                    describe_predicted_rate(predictions.get(cell)),
                     wording.describe_half_life(found),
                     format_number(found.r_squared),
                     wording.describe_factor_range(found),
@@ -57,4 +60,7 @@ def rates(decays: Mapping[str, Decay], states: Mapping[str, str]) -> None:
         hide_index=True,
         border="horizontal",
     )
-    st.caption("The slope of ln(gradient left) against distance, by least squares; r² says how well one rate fits.")
+    st.caption(
+        "The slope of ln(gradient left) against distance, by least squares; r² says how well one rate fits. "
+        + theory_sentence(predictions)
+    )

@@ -21,6 +21,7 @@ class Look:
     position: bool
     full_depth: bool
     carry: bool
+    theory: bool
     spread: str
 
 
@@ -47,8 +48,12 @@ def decay() -> Look:
             "gate alone", value=True, key="carry", bind="query-params",
             help="What would come back through the forget or update gate, without the recurrent weights.",
         )  # fmt: skip
+        theory = st.toggle(
+            "theory", value=True, key="theory", bind="query-params",
+            help="What mathematics predicts of wide networks before any training.",
+        )  # fmt: skip
         full_depth = st.toggle("full depth", key="deep", bind="query-params", help="Show the axis below 1e-8.")
-    return Look(threshold, size == "relative", axis == "position", full_depth, carry, SPREADS[spread])
+    return Look(threshold, size == "relative", axis == "position", full_depth, carry, theory, SPREADS[spread])
 
 
 def choice(label: str, options: tuple[str, ...], key: str, help: str) -> str:

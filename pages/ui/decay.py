@@ -7,13 +7,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.experiment import METRICS
 from analysis.figures.decay import decay, with_memory
 from analysis.figures.timeline import timeline
 from analysis.history.entry import Progress
 from analysis.measures.decay import at_threshold
 from analysis.measures.threshold import horizons_at
 from analysis.report import wording
+from analysis.report.reasons import predictions_csv
 from analysis.report.sentences import decay as sentences
 from analysis.report.sentences.progress import progress_sentence
 from analysis.report.sentences.training import (
@@ -26,7 +26,7 @@ from analysis.report.tables import decay_csv, memory_csv, snapshots_csv
 from analysis.results import Decay, Snapshot
 from pages.ui import comparison, controls, layout, player, sidebar, training
 from pages.ui.settings import Settings
-from pages.ui.untrained import measure_untrained, mention_sizes
+from pages.ui.untrained import measure_untrained, mention_sizes, predict_decays
 
 DETAILS = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
 Tables = dict[str, Callable[[], str]]
@@ -63,6 +63,7 @@ class DecayView:
         self.phases = {cell: "after" if cell in runs else "before" for cell in self.experiments}
         self.states = wording.name_states(self.phases)  # of what is trained or not, whatever step is shown
         self.pictures: dict[str, go.Figure] = {}
+        self.predictions = predict_decays(settings.experiments) if look.theory else {}
         self.subject = f"{self.experiments} {[*runs]} {look}"  # what the figures of an end show
 
     def at_the_end(self, of: str) -> dict[str, Decay]:
@@ -129,13 +130,14 @@ class DecayView:
             position=self.look.position,
             full_depth=self.look.full_depth,
             answers=answers,
+            predictions=self.predictions,
         )
 
     def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
         """Return by cell what it answers, in a few words, where that was measured; whether that is a failure."""
         metrics = {cell: taken.metric for cell, taken in snapshots.items()}
         metrics |= {cell: run.metric for cell, run in self.runs.items()}
-        name = METRICS[self.experiment.task]
+        _chance, name = training.guessing(self.experiment) if metrics else (0.0, "")
         marks = {cell: failure_mark(run).removeprefix(", ") for cell, run in self.runs.items()}
         return {
             cell: f"{name} {wording.format_number(np.nanmedian(metric))} {marks.get(cell, '')}".rstrip()
@@ -161,7 +163,7 @@ class DecayView:
             cell: training_sentence(cell, run, self.before[cell], self.after[cell]) for cell, run in self.runs.items()
         }
         by_cell |= {
-            cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
+            cell: progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance, run.metric_name)
             for cell, run in progress.items()
         }
         lines = [by_cell[cell] for cell in self.experiments if cell in by_cell]
@@ -207,9 +209,9 @@ class DecayView:
         if rates.open:
             with rates:
                 if self.unfinished:
-                    comparison.rates(self.at_the_end("memory"), states)
+                    comparison.rates(self.at_the_end("memory"), states, self.predictions)
                 else:
-                    comparison.rates(self.decays, wording.name_states(self.phases))
+                    comparison.rates(self.decays, wording.name_states(self.phases), self.predictions)
         if weights.open:
             with weights:
                 alt = "What each time step adds to the update of the recurrent weights"
@@ -247,6 +249,8 @@ class DecayView:
     def tables(self) -> Tables:
         """Return the tables of the upper part, with horizons at this threshold, to be written when asked for."""
         tables: Tables = {"decay": self._write_curves}
+        if self.predictions:
+            tables["theory"] = partial(predictions_csv, self.predictions)
         if self.runs:
             tables |= {"memory": partial(memory_csv, *self.runs.values()), "timeline": self._write_snapshots}
         return tables

@@ -9,7 +9,7 @@ from analysis.experiment import Experiment
 from analysis.language import translate as _
 from analysis.report.commands import repeat_command
 from analysis.report.export import REPEATS, archive
-from pages.ui.sidebar import with_own_name
+from pages.ui.sources import with_own_name
 
 
 def row(

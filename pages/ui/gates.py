@@ -14,6 +14,7 @@ from analysis.report.sentences.gates import LOSES
 from analysis.report.tables import Gates, Tables, decay_csv, gate_sequence_tables
 from analysis.report.wording import cell_with_state, join_cells, join_words, name_states
 from analysis.results import Decay, GateMoments, GateSample
+from analysis.sources import file_setting
 from pages.ui import controls, layout, training
 
 EVERY_UNIT = "every unit"
@@ -71,7 +72,9 @@ def show_sequences(
         layout.chart(pictures["gates-by-moment"], "gates-by-moment", alt)
         st.caption("Bars: mean over units; whiskers: nine of ten units.")
     else:
-        st.caption(f"Task {experiment.task}: every time step is to be remembered, there is no before and after.")
+        own = file_setting(experiment.task) == "data_file"
+        why = "nothing says which time steps are to be remembered" if own else "every time step is to be remembered"
+        st.caption(f"Task {experiment.task}: {why}, there is no before and after.")
     if untrained_cells and (trained or is_unfinished):
         names = join_cells(untrained_cells)
         st.caption(f"Not trained{' to the end' if is_unfinished else ''}, and drawn untrained: {names}.")

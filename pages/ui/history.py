@@ -92,7 +92,7 @@ def runs_sentences(runs: Mapping[str, Run | Progress]) -> str:
         if isinstance(run, Run):
             sentence = training_sentence(cell, run)
         else:
-            sentence = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance)
+            sentence = progress_sentence(run.experiment, run.row.status, run.snapshots, run.chance, run.metric_name)
         sentences[label] = sentence.removeprefix(cell.upper()).lstrip(":, ")  # the label names the cell
     tasks = {(run.experiment.task, run.experiment.task_length) for run in runs.values()}
     return runs_list(sentences, comparison.decays(runs), alike=len(tasks) == 1)

@@ -10,15 +10,14 @@ from torch import Tensor
 from analysis.engine.initialization import initial_weights
 from analysis.engine.recording import Module
 from analysis.experiment import Experiment
+from analysis.files.errors import UnusableError
+from analysis.files.limits import LARGEST, MIB
 from analysis.measures.gates import gate_sample
-from analysis.models.errors import UnusableError
 from analysis.models.files import ENDINGS
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack, count_of, find_recurrent, read_recurrent
 from analysis.models.limits import (
-    LARGEST,
     LARGEST_VARIANCE,
-    MIB,
     NONLINEARITIES,
     RANDOM_SEQUENCES,
     RANDOM_STEPS,

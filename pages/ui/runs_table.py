@@ -10,7 +10,7 @@ import streamlit as st
 from analysis.history.database import StoreError
 from analysis.history.entry import Row
 from analysis.report.sentences.estimate import describe_duration
-from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range, format_number, format_range
+from analysis.report.wording import describe_experiment, format_horizon_range, format_number, format_range
 from pages.ui import session, training
 from pages.ui.run_actions import IMPORTED
 
@@ -100,7 +100,7 @@ def _horizon(row: Row) -> str:
 def _horizons(id: str) -> str:
     """Return how far back the gradient reached before and after, with ranges over seeds, which the row doesn't hold."""
     run = training.jobs().load(id, snapshots=False)
-    return f"{describe_horizon_range(run.before)} → {describe_horizon_range(run.after)}".replace(WHOLE, "")
+    return f"{format_horizon_range(run.before)} → {format_horizon_range(run.after)}"
 
 
 ANSWERS = (

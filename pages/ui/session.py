@@ -197,6 +197,12 @@ CELLS: Widget[list[str]] = Widget("cells")
 UPLOAD: Widget[UploadedFile] = Widget("upload")
 """The sidebar's text file."""
 
+DATA: Widget[UploadedFile] = Widget("data")
+"""The sidebar's file of the visitor's own data."""
+
+COLUMNS: Widget[str] = Widget("columns")
+"""The columns of that file which are read."""
+
 TEXT: Widget[str] = Widget("text")
 """The sidebar's choice among the texts that come with Goldfish and with Python."""
 

@@ -1,23 +1,20 @@
 """The sidebar: a widget for every setting of an Experiment, its value in the URL."""
 
-import hashlib
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from analysis.experiment import CELLS, DEFAULT_LENGTH, SETTINGS, TEXTS, Experiment, for_cell, setting_type
+from analysis.experiment import CELLS, SETTINGS, TEXTS, Experiment, for_cell, setting_type
 from analysis.language import translate as _
 from analysis.report.markdown import escape_markdown
 from analysis.report.wording import join_words
-from pages.ui import session
-from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES, Settings
+from analysis.sources import FILE_SETTINGS, file_setting, with_own_length
+from pages.ui import session, sources
+from pages.ui.settings import HELP_TEXTS, Settings
 
-MEGABYTES = 5  # of an uploaded text
 SLIDER_STOPS = 600  # a number with more is typed
 FIRST = ("task", "length", "hidden_size", "layers", "init", "gain", "forget_bias", "steps", "seeds")
-MORE = tuple(name for name, setting in SETTINGS.items() if setting.more and name != "text_file")
+MORE = tuple(name for name, setting in SETTINGS.items() if setting.more and name not in (*FILE_SETTINGS, "columns"))
 STOPS = {  # of the slider of a number that may be unset, besides the number itself
     "length": (*range(2, 10), *range(10, 30, 2), *range(30, 60, 5), *range(60, 100, 10), *range(100, 200, 20),
                *range(200, 500, 50), *range(500, 1001, 100)),
@@ -25,12 +22,12 @@ STOPS = {  # of the slider of a number that may be unset, besides the number its
 }  # fmt: skip
 # What pages read of the sidebar: all of it; what Home asks for; how models start; how one model starts, whose cell and
 # activation the page asks for; a small model that learns the next word of a text.
-EVERYTHING = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, *FIRST, *MORE)
+EVERYTHING = (session.CELLS.name, *sources.OF_TEXT, *sources.OF_DATA, *FIRST, *MORE)
 TRAINING = ("steps", "batch_size", "learning_rate", "optimizer", "clip", "snapshot_every")
-HOME = (session.CELLS.name, session.TEXT.name, session.UPLOAD.name, "task", "length", "hidden_size", "layers", "seeds")
+HOME = (session.CELLS.name, *sources.OF_TEXT, *sources.OF_DATA, "task", "length", "hidden_size", "layers", "seeds")
 START = tuple(name for name in EVERYTHING if name not in TRAINING)
 ONE_CELL = tuple(name for name in START if name not in (session.CELLS.name, "activation"))
-NEXT_WORD = (session.TEXT.name, session.UPLOAD.name, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
+NEXT_WORD = (*sources.OF_TEXT, "hidden_size", "init", "gain", "forget_bias", "seed", *TRAINING)
 
 
 def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
@@ -41,14 +38,19 @@ def settings(read: tuple[str, ...] = EVERYTHING) -> Settings:
     if error := chosen.error or (_("Choose at least one cell in the sidebar.") if no_cell else ""):
         st.error(escape_markdown(error))
         st.stop()
+    if "task" in read and chosen.experiments and sources.lacks_data(chosen.first):
+        st.info(sources.NO_DATA)
+        st.stop()
     return chosen
 
 
 def show(read: tuple[str, ...] = ()) -> None:
     """Let the sidebar show only what the page reads. The rest keeps its values there, and in the URL."""
     hidden = [name for name in EVERYTHING if name not in read]
-    if "task" in read and session.setting("task").get() not in SETTINGS["text_file"].tasks:
-        hidden += [session.TEXT.name, session.UPLOAD.name]
+    if "task" in read:
+        reads = file_setting(session.setting("task").get() or "")
+        hidden += () if reads == "text_file" else sources.OF_TEXT
+        hidden += () if reads == "data_file" else sources.OF_DATA
     hidden = [session.setting_place(name) if name in STOPS else name for name in hidden]
     hidden += ["more"] * (not set(MORE) & set(read)) + ["reset", "undo_reset"] * (not read)
     if hidden:
@@ -71,14 +73,16 @@ def draw() -> None:
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
-        text = choose_text()  # drawn at every run: what a visitor chose or uploaded stays
+        text = sources.choose_text()  # drawn at every run: what a visitor chose or uploaded stays
+        data = sources.choose_data()
+        own_length = _own_length(task, data)
         for name in FIRST[1:]:
-            values[name] = widget(name, task, values.get("init", ""))
+            values[name] = widget(name, task, values.get("init", ""), own_length)
         with st.expander("More", key="more"):
             values |= {name: widget(name, task, values["init"]) for name in MORE}
         _draw_reset()
-    if task in SETTINGS["text_file"].tasks:
-        values["text_file"] = text
+    reads = file_setting(task)
+    values |= {"text_file": text} if reads == "text_file" else data if reads == "data_file" else {}
     values = {name: value for name, value in values.items() if not disabled(name, task, values)}
     session.SETTINGS.set(build(values, [cell for cell in CELLS if cell in cells], text))
 
@@ -91,8 +95,14 @@ def disabled(name: str, task: str, values: dict) -> bool:
     return bool(task) and (task not in about.tasks or task in about.fixed)
 
 
-def widget(name: str, task: str, init: str) -> str | float | None:
-    """Draw one setting's widget and return its value."""
+def _own_length(task: str, data: dict[str, str | None]) -> int:
+    """Return a task's own length, that of the visitor's sequences where it reads some."""
+    own = data if file_setting(task) == "data_file" else {}
+    return with_own_length(Experiment(task=task, **own)).task_length
+
+
+def widget(name: str, task: str, init: str, own_length: int = 0) -> str | float | None:
+    """Draw one setting's widget and return its value; an unset length stands at `own_length`."""
     about, default = SETTINGS[name], SETTINGS[name].default
     shared = {"label": _(about.label), "help": _(about.help), "disabled": disabled(name, task, {"init": init})}
     if about.choices:
@@ -107,7 +117,7 @@ def widget(name: str, task: str, init: str) -> str | float | None:
         if (high - low) / step <= SLIDER_STOPS:
             return st.slider(**shared, **numbers, value=default)
         return st.number_input(**shared, **numbers, value=default, format=form)
-    own = DEFAULT_LENGTH[task] if name == "length" else 0.0  # where the slider stands while the number is unset
+    own = own_length if name == "length" else 0.0  # where the slider stands while the number is unset
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=session.setting_place(name)):
         _draw_slider(name, own, shared)
         return st.number_input(
@@ -148,7 +158,8 @@ def _reset(now: dict[str, Any]) -> None:
 def _defaults() -> dict[str, Any]:
     """Return the value of every widget that says nothing of its own."""
     defaults = {name: SETTINGS[name].default for name in (*FIRST, *MORE)}
-    return {session.CELLS.name: list(CELLS), session.TEXT.name: next(iter(TEXTS)), **defaults}
+    own = {session.CELLS.name: list(CELLS), session.TEXT.name: next(iter(TEXTS)), session.COLUMNS.name: None}
+    return own | defaults
 
 
 def _slide(name: str) -> None:
@@ -160,7 +171,8 @@ def build(values: dict, cells: list[str], text: str | None = None) -> Settings:
     every, left_out = {}, []
     try:
         for cell in CELLS:
-            every[cell], labels = for_cell(values, cell)
+            experiment, labels = for_cell(values, cell)
+            every[cell] = with_own_length(experiment)
             if labels and cell in cells:
                 verb = "is" if len(labels) == 1 else "are"
                 left_out.append(f"The {cell.upper()} has no gates, so {join_words(labels)} {verb} ignored for it.")
@@ -184,55 +196,11 @@ def fits(experiment: Experiment) -> bool:
 
 
 def take_over(experiment: Experiment) -> None:
-    """Set every widget as an experiment says; a text of its own must be uploaded again. For callbacks."""
+    """Set every widget as an experiment says; a file of its own must be uploaded again. For callbacks."""
     settings = {name: value for name, value in experiment.as_dict().items() if name in (*FIRST, *MORE)}
-    settings[session.CELLS.name] = [experiment.cell]
+    settings |= {session.CELLS.name: [experiment.cell], session.COLUMNS.name: experiment.columns}
     if experiment.text_file in TEXTS:
         settings[session.TEXT.name] = experiment.text_file
-    elif experiment.text_file is None and experiment.task in SETTINGS["text_file"].tasks:
+    elif experiment.text_file is None and file_setting(experiment.task) == "text_file":
         settings[session.TEXT.name] = HELP_TEXTS
     put(settings, anew=True)
-
-
-def choose_text() -> str | None:
-    """Ask for a text to learn from; return what names it in an experiment: an uploaded one's path, on the server."""
-    chosen = st.selectbox(
-        "Text", TEXT_CHOICES, key=session.TEXT.name, bind="query-params",
-        help="What a model learns from whose task is text or words. Its vocabulary is that of the text.",
-    )  # fmt: skip
-    return _upload() or (None if chosen == HELP_TEXTS else chosen)
-
-
-def _upload() -> str | None:
-    """Ask for a text of the visitor's own; return the path of the server's copy, None where there is none."""
-    file = st.file_uploader(
-        "Your own text",
-        type=["txt", "md"],
-        max_upload_size=MEGABYTES,
-        key=session.UPLOAD.name,
-        help=f"UTF-8, up to {MEGABYTES} MB; it takes the place of the text above.",
-    )
-    if file is None:
-        return None
-    content = file.getvalue()
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        st.error(f"{escape_markdown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
-        return None
-    path = Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
-    path.write_bytes(content)
-    return str(path)
-
-
-def with_own_name(experiment: Experiment) -> Experiment:
-    """Name an uploaded text as its user does, not by the server's copy."""
-    file = session.UPLOAD.get()
-    is_uploaded = experiment.text_file not in (None, *TEXTS)
-    return experiment.replace(text_file=file.name) if file and is_uploaded else experiment
-
-
-@st.cache_resource(show_spinner=False)
-def uploads() -> tempfile.TemporaryDirectory:
-    """Return the server's folder for uploaded texts, which goes when the server ends."""
-    return tempfile.TemporaryDirectory(prefix="goldfish-")

@@ -18,6 +18,8 @@ TERMS = {
     "chrono": "A start that draws the gates' biases so that memories last up to the length of the sequence (Tallec and "
     "Ollivier, 2018).",
     "orthogonal": "Weights that turn a vector without making it longer or shorter.",
+    "price": "How much the last memory state moves if a recurrent weight moves a little. What remembers longer moves "
+    "more, and is harder to train.",
     "gain": "A factor on the recurrent weights after they were initialised.",
     "seed": "Where the random numbers of a model start: another seed, another model of the same settings.",
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analysis.experiment import GATED, SETTINGS, Experiment
+from analysis.experiment import GATED, SETTINGS, Experiment, metric_names
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Progress, Row
 from analysis.history.shipped import find_shipped, is_shipped, load_shipped
@@ -22,6 +22,7 @@ from analysis.report.sentences.estimate import cost_sentence, progress_line, sta
 from analysis.report.sentences.training import has_not_learned, shipped_sentence
 from analysis.report.wording import join_cells, join_words
 from analysis.results import Run
+from analysis.sources import SourceError
 from analysis.tasks.registry import build_task
 from pages.ui import session, sidebar
 from pages.ui.settings import Settings
@@ -69,21 +70,27 @@ def follow(id: str) -> Progress:
     if had and row.step < had[-1].step:  # it went back to its checkpoint
         had, (row, new) = (), jobs().watch(id)
     seen[id] = (*had, *new)
-    return Progress(row, seen[id], _chance_of(row))
+    return Progress(row, seen[id], *_guessing_of(row))
 
 
-def _chance_of(row: Row) -> float:
-    """Return the metric of a model that guesses; NaN where the run's text or a library it needs is missing."""
+def _guessing_of(row: Row) -> tuple[float, str]:
+    """Return what a model that guesses gets, and by which metric.
+
+    Where the run's text or data or a library it needs is missing, that is NaN, by a metric that may not be known.
+    """
     try:
         row.require_text()
-        return _chance(row.experiment)
+        return guessing(row.experiment)
     except (StoreError, ValueError, ModuleNotFoundError):
-        return float("nan")
+        names = metric_names(row.experiment.task)
+        return float("nan"), names[0] if len(names) == 1 else "metric"
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _chance(experiment: Experiment) -> float:
-    return build_task(experiment).chance
+def guessing(experiment: Experiment) -> tuple[float, str]:
+    """Return what a model that guesses gets, and by which metric; ValueError where the task can't be built."""
+    task = build_task(experiment)
+    return task.chance, task.metric_name
 
 
 def submit(experiments: Iterable[Experiment]) -> None:
@@ -297,6 +304,8 @@ def estimate(remaining: Mapping[Experiment, int]) -> str:
     together = len(before) + len(remaining)
     try:
         seconds = [Forecast(each).seconds(step, together) for each, step in remaining.items()]
+    except SourceError:  # the page says what is wrong with its file, by the name that its user knows
+        return ""
     except (ValueError, ModuleNotFoundError) as error:
         return escape_markdown(error)
     last = max(estimate_ends([*before.values(), *seconds])[len(before) :])

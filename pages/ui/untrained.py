@@ -5,14 +5,17 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.experiment import SETTINGS, Experiment, TextFileError
+from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
+from analysis.measures.theory import predicted_decay
+from analysis.reasons import Prediction
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
+from analysis.sources import SourceError
 from analysis.tasks.task import MEASURED
-from pages.ui import session, sidebar
+from pages.ui import session, sidebar, sources
 
 PATIENCE = 5  # seconds that a page measures without being asked
 AT_ONCE = 2  # seconds that it measures at most with a setting which it offers instead
@@ -25,15 +28,21 @@ def measure_untrained(experiments: Mapping[str, Experiment]) -> dict[str, Measur
     Where even that takes long, ask first: say how long, and end the page. Where a task can't be built, say why and
     end the page.
     """
-    return _each(experiments, _untrained)
+    return measure_each(experiments, _untrained)
 
 
 def measure_decays(experiments: Mapping[str, Experiment]) -> dict[str, dict[str, Decay]]:
     """Measure only the decays of memory and carry of models as they start, sooner; otherwise as `measure_untrained`."""
-    return _each(experiments, _decays)
+    return measure_each(experiments, _decays)
 
 
-def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
+def predict_decays(experiments: Mapping[str, Experiment]) -> dict[str, Prediction]:
+    """Return what theory predicts of models as they start; otherwise as `measure_untrained`."""
+    return measure_each(experiments, _predicted)
+
+
+def measure_each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
+    """Measure models as they start by a function of one's experiment; otherwise as `measure_untrained`."""
     starts = {name: without_training(experiment) for name, experiment in experiments.items()}
     try:
         asked = session.MEASURE_ANYWAY.get()
@@ -41,9 +50,9 @@ def _each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment]
         if (seconds := sum(map(preview_seconds, new))) > PATIENCE:
             _ask(seconds, new)
         return {name: measured(start) for name, start in starts.items()}
-    except TextFileError as error:
-        own_name = sidebar.with_own_name(next(iter(starts.values()))).text_file
-        st.error(escape_markdown(TextFileError(own_name, error.reason)))
+    except SourceError as error:
+        named = sources.with_own_name(next(iter(starts.values())))
+        st.error(escape_markdown(type(error)(getattr(named, error.setting), error.reason)))
         st.stop()
     except (ValueError, ModuleNotFoundError) as error:
         st.error(escape_markdown(error))
@@ -87,3 +96,8 @@ def _untrained(experiment: Experiment) -> Measured:
 def _decays(experiment: Experiment) -> dict[str, Decay]:
     meter, weights = preview_meter(experiment)
     return meter.decays(weights)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs={Experiment: repr})
+def _predicted(experiment: Experiment) -> Prediction:
+    return predicted_decay(experiment)

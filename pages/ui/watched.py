@@ -15,7 +15,7 @@ from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.gates import ENDS
 from analysis.report.sentences.watched import pass_sentence
 from analysis.report.tables import watched_tables
-from analysis.report.wording import WHOLE, describe_horizon
+from analysis.report.wording import format_horizon
 from analysis.results import Watched
 from pages.ui import export, layout
 
@@ -79,7 +79,7 @@ def model_title(model: Watched | None) -> str:
 def _horizons(model: Watched | None) -> str:
     if model is None or not model.snapshots:
         return "–"
-    return " → ".join(describe_horizon(model.snapshots[k].decay).removesuffix(WHOLE) for k in (0, -1))
+    return " → ".join(format_horizon(model.snapshots[k].decay) for k in (0, -1))
 
 
 COLUMNS = {

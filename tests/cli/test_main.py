@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from analysis.cli.main import main
 from analysis.engine import cost
 from analysis.experiment import SETTINGS
 from analysis.report import documents
+from tests.helpers.data import sequences, table, waves
 
 SMALL = ["--length", "6", "--hidden-size", "4", "--steps", "3", "--seeds", "2", "--batch-size", "4"]
 DIVERGING = ["--cell", "rnn", "--activation", "identity", "--init", "orthogonal", "--gain", "3", "--length", "100"]
@@ -46,6 +48,9 @@ REFUSED = [
     (["decay", "--threshold", "half"], "threshold=half: expected a number above 0"),
     (["decay", "--threshold", "nan"], "threshold=nan: expected a number above 0"),
     (["train", "--task", "text", "--text-file", "no.txt"], "text_file='no.txt': expected a UTF-8 file: No such file"),
+    (["decay", "--task", "series"], "data_file=None: task series learns from a file of yours: expected a .csv"),
+    (["train", "--task", "series", "--data-file", "no.csv"], "expected a .csv or an .npz: No such file or directory"),
+    (["decay", "--data-file", "a.csv"], "data_file='a.csv': applies to task series, not recall"),
     (["train", "--json", "no/out.json"], "json=no/out.json: expected a file that can be written: No such file"),
     (["train", "--csv", "."], "csv=.: expected a file that can be written: Is a directory"),
     (["train", "--html", ""], "html=: expected a file that can be written: Is a directory"),
@@ -108,6 +113,21 @@ def test_broken_text_is_refused(tmp_path, capsys, untouched):
     path.write_bytes(b"caf\xe9" * 1000)
     assert main(["train", "--task", "text", "--text-file", str(path)]) == 2
     assert "expected UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.npz"])
+def test_data_of_ones_own_is_trained_on_and_refused(name, tmp_path, capsys):
+    path, out = tmp_path / name, tmp_path / "out.json"
+    words = ["train", "--task", "series", "--data-file", str(path), "--hidden-size", "3", "--seeds", "2"]
+    path.write_bytes(table(waves()) if name == "x.csv" else sequences())
+    assert main([*words, "--steps", "10", "--json", str(out)]) == 0
+    said, document = capsys.readouterr().out, json.loads(out.read_text())
+    assert f"length {30 if name == 'x.csv' else 6}, " in said
+    assert document["data_sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert ("repeating the last value" in said) == (document["memory"]["repeating"] is not None) == (name == "x.csv")
+    path.write_bytes(b"1,2\n3,x\n" if name == "x.csv" else b"PK")
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_missing_scikit_learn_is_named(capsys, monkeypatch, untouched):
@@ -204,7 +224,9 @@ def test_exit_1_where_every_model_diverged(tmp_path, capsys):
     assert [failure["model"] for failure in document["diverged"]] == [0, 1]
     assert page.exists()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "seed 0: ended at update 0: its loss left the finite range"
+    assert re.fullmatch(
+        r"seed 0: ended at update 0: its loss left the finite range at time step \d+ of 100, going forward", lines[1]
+    )
     assert len(lines) == 3  # what a horizon is, is said only where there is one
 
 

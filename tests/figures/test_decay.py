@@ -9,6 +9,7 @@ from analysis.figures.decay import decay, with_memory
 from analysis.figures.memory import memory
 from analysis.figures.timeline import timeline
 from analysis.measures.decay import decay_of_norms
+from tests.helpers.decays import cut_decay
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,21 @@ def test_a_picture_ends_where_fewer_than_a_tenth_of_the_sequences_are_left():
     assert figure.layout.xaxis.range[1] < 6
     assert "fewer than a tenth of the sequences: GRU from 6" in [note.text for note in figure.layout.annotations]
     assert "GRU: ≥ 19 time steps" in legend(figure)
+    notes = [note.text for note in decay({"gru": found, "lstm": found}).layout.annotations]
+    assert "fewer than a tenth of the sequences: from 6" in notes
     enough = replace(found, samples=np.array([32] * 6 + [4] * 14))
     for whole in (enough, replace(found, samples=None)):
         figure = decay({"gru": whole})
         assert len(named(figure, "GRU").x) == 20
         assert not any("tenth" in note.text for note in figure.layout.annotations)
+
+
+def test_a_curve_falls_where_truncation_cuts():
+    figure = decay({"gru": cut_decay(0.9, 5)})
+    drawn = np.array(named(figure, "GRU").y, float)
+    assert drawn[4] == pytest.approx(0.9**4) and drawn[5] < 1e-200 and np.isnan(drawn[6:]).all()
+    notes = [note.text for note in figure.layout.annotations]
+    assert "cut by truncation from 5" in notes and not any("floating" in note for note in notes)
 
 
 def test_decay_by_position_absolute_and_by_seed(decays):

@@ -51,3 +51,12 @@ def test_where_all_is_trained_or_nothing_is_known_there_are_none(where, trained)
     assert UNTRAINED not in in_legend(figure)
     assert not [trace for trace in figure.data if UNTRAINED in trace.name]
     assert any(np.array_equal(trace.y, RUN.memory.value) and trace.mode == "lines" for trace in figure.data)
+
+
+@pytest.mark.parametrize(("repeating", "labelled"), [(None, False), (0.3, True), (RUN.chance + 0.01, False)])
+def test_what_repeating_the_last_value_gets_is_drawn_in_forecasts(repeating, labelled):
+    forecast = replace(RUN.memory, metric_name="mse", repeating=repeating, high=np.full(5, 0.6))
+    for figure in (memory({"lstm": forecast}), with_memory(decay({"lstm": RUN.after}), {"lstm": forecast})):
+        drawn = [trace for trace in figure.data if trace.name == "repeating the last value"]
+        assert [trace.y[0] for trace in drawn] == [repeating] * (repeating is not None)
+        assert ("repeat" in [note.text for note in figure.layout.annotations]) == labelled

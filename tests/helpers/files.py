@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
+from analysis.files.limits import LARGEST
 from analysis.models.layers import RecurrentStack
-from analysis.models.limits import LARGEST
 from analysis.models.pickles import read_pickle
 
 CASES = Path(__file__).parents[1] / "models" / "cases"
@@ -220,10 +220,10 @@ DATA = {
     "no arrays": ("x.npz", lambda: packed([("a.txt", "a")]), "a ZIP without arrays"),
     "two that fit": ("x.npz", lambda: npz(a=np.zeros((9, 3)), b=np.zeros((8, 3))), r"2 of its arrays fit \(a \(9"),
     "none that fits": ("x.npz", lambda: npz(a=np.zeros((9, 2)), b=np.zeros(3)), "0 of its arrays fit"),
-    "words in CSV": ("x.csv", lambda: b"a,b,c\n1,2,3\n1,two,3\n", "x.csv: row 3, column 2 is 'two': expected"),
+    "words in CSV": ("x.csv", lambda: b"a,b,c\n1,2,3\n1,two,3\n", r"x.csv: row 3, column 2 \(b\) is 'two': expected"),
     "gap in CSV": ("x.csv", lambda: b"1,2,3\n1,,3\n", "row 2, column 2 is empty: expected a number"),
     "uneven CSV": ("x.csv", lambda: b"1,2,3\n1,2\n", "row 2 has 2 columns: expected 3"),
-    "NaN in CSV": ("x.csv", lambda: b"1,2,3\n1,nan,3\n", r"nan at \(1, 1\): expected finite"),
+    "NaN in CSV": ("x.csv", lambda: b"1,2,3\n1,nan,3\n", "row 2, column 2 is 'nan': expected a finite"),
     "header alone": ("x.csv", lambda: b"a,b,c\n", "no row of numbers"),
     "binary CSV": ("x.csv", lambda: b"1,2\0,3\n", "binary content"),
     "Latin CSV": ("x.csv", lambda: "é,b,c".encode("latin-1"), "can't be read"),

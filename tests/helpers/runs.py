@@ -1,5 +1,7 @@
 """Small runs for tests of the history: how they come into it, and everything that is shown of them."""
 
+import io
+import zipfile
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 
@@ -8,8 +10,10 @@ import pytest
 
 from analysis import Experiment, train
 from analysis.cli import summary
+from analysis.experiment import METRICS
 from analysis.figures import bounds, comparison, decay, gates, memory, timeline
 from analysis.history.database import Database
+from analysis.history.entry import Record
 from analysis.history.serialization import encode
 from analysis.history.transfer import finished_columns
 from analysis.report import documents, wording
@@ -177,3 +181,29 @@ def describe_decay(cell, measured):
     sentences.untrained_sentence({cell: measured})
     summary.describe_decay("", measured)
     documents.to_json(documents.as_plain(measured))
+
+
+def text_run(run, path):
+    """Make a finished run that says it learned from a text."""
+    experiment = SMALL.replace(task="text", length=6, text_file=path)
+    name = METRICS["text"]
+    memory = replace(run.memory, metric_name=name)
+    return replace(run, experiment=experiment, text_sha256="0" * 64, metric_name=name, memory=memory)
+
+
+def data_run(run, path):
+    """Make a finished run that says it forecast someone's own series."""
+    experiment = SMALL.replace(task="series", length=6, data_file=path)
+    memory = replace(run.memory, metric_name="mse", repeating=0.5)
+    return replace(run, experiment=experiment, data_sha256="0" * 64, metric_name="mse", memory=memory)
+
+
+def record_of(of, /, **changes):
+    shared = {"name": "", "reason": None, "created": "2026-01-02T03:04:05+00:00", "seconds": 1.0, "versions": {}}
+    whole = {"status": "finished", "experiment": of.experiment, "step": of.snapshots[-1].step}
+    return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
+
+
+def members(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

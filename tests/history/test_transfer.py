@@ -11,14 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.experiment import METRICS
 from analysis.history.database import MEMORY, StoreError
 from analysis.history.entry import Record
 from analysis.history.locks import Owner
-from analysis.history.serialization import DTYPES, decode, encode
+from analysis.history.serialization import DTYPES, encode
 from analysis.history.store import Store
 from analysis.history.validation import check_parts, check_record
-from tests.helpers.runs import EXPERIMENTS, SMALL, forgeries, keep, shown, trained
+from tests.helpers.runs import EXPERIMENTS, SMALL, forgeries, keep, members, record_of, shown, trained
 
 
 def test_a_run_moves_to_another_history(store, run, tmp_path):
@@ -50,62 +49,6 @@ def test_a_later_state_of_an_unfinished_run_is_another_one(store, run):
         store.write(id, {"status": "cancelled", "step": step})
         moved.append(other.import_(store.export(id)))
     assert [row.step for row in other.rows()] == [20, 10] and moved[0] != moved[1]
-
-
-def text_run(run, path):
-    """Make a finished run that says it learned from a text."""
-    experiment = SMALL.replace(task="text", length=6, text_file=path)
-    name = METRICS["text"]
-    memory = replace(run.memory, metric_name=name)
-    return replace(run, experiment=experiment, text_sha256="0" * 64, metric_name=name, memory=memory)
-
-
-def record_of(of, /, **changes):
-    shared = {"name": "", "reason": None, "created": "2026-01-02T03:04:05+00:00", "seconds": 1.0, "versions": {}}
-    whole = {"status": "finished", "experiment": of.experiment, "step": of.snapshots[-1].step}
-    return Record(**shared | whole | {"snapshots": of.snapshots, "run": replace(of, snapshots=())} | changes)
-
-
-PATHS = {
-    "/etc/passwd": "passwd", "C:\\Users\\me\\my text.txt": "my text.txt", "/": "text", "plain.txt": "plain.txt",
-    "./english": "english.txt",  # not the text that comes with Goldfish
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_an_imported_run_keeps_no_path(store, run, path):
-    record = record_of(text_run(run, path))
-    id = store.import_(encode(record))
-    assert store.row(id).experiment.text_file == store.load(id).experiment.text_file == PATHS[path]
-    assert store.import_(encode(record)) == id
-    assert store.row(id).text_missing
-
-
-def test_an_exported_run_holds_no_path(store, run, tmp_path):
-    (tmp_path / "secret folder").mkdir()
-    path = tmp_path / "secret folder" / "mine.txt"
-    path.write_text("one")
-    id = keep(store, text_run(run, str(path)))
-    data = store.export(id)
-    assert "secret folder" not in members(data)["result.json"].decode()
-    exported = decode(Record, data)
-    assert exported.experiment.text_file == exported.run.experiment.text_file == "mine.txt"
-    assert exported.run.text_sha256 == "0" * 64
-    assert store.row(id).experiment.text_file == str(path)
-    assert not store.row(id).text_missing
-
-
-@pytest.mark.parametrize("task", ["text", "words"])
-def test_an_imported_run_without_its_text_is_not_resumed(store, run, task, monkeypatch):
-    monkeypatch.setattr("analysis.experiment.Path", None)  # opens nothing
-    experiment = SMALL.replace(task=task, text_file="/etc/passwd")
-    id = store.import_(encode(record_of(text_run(run, "x"), experiment=experiment, status="interrupted", run=None)))
-    assert store.row(id).experiment.text_file == "passwd"
-    with pytest.raises(StoreError, match="its text is not here: upload it and train again"):
-        store.take(id)
-    assert store.row(id).status == "interrupted"
-    own = store.import_(encode(record_of(run, status="interrupted", run=None)))
-    assert store.take(own)  # it needs no file
 
 
 def test_an_imported_run_is_not_the_result_of_its_experiment(store, run):
@@ -171,6 +114,7 @@ CONTENTS = {
     "Decay.horizon": lambda run: {"measured_after": _memory_decay(run, horizon=1e9)},
     "Decay.relative": lambda run: {"measured_after": _memory_decay(run, relative=np.full(6, -1.0))},
     "Decay.rate": lambda run: {"measured_after": _memory_decay(run, rates=np.full(2, 1e300))},
+    "Decay.cut": lambda run: {"measured_after": _memory_decay(run, cut=2)},
     "Decay.excluded": lambda run: {"measured_after": _memory_decay(run, excluded=3)},
     "Memory.distance": lambda run: {"memory": replace(run.memory, distance=run.memory.distance[::-1])},
     "Memory.trained": lambda run: {"memory": replace(run.memory, trained=np.ones(3, bool))},
@@ -215,11 +159,6 @@ def test_a_record_with_forged_numbers_is_refused_or_shown(name):
 def test_every_real_run_is_imported(store, name):
     id = store.import_(encode(record_of(trained(name))))
     assert store.load(id) == trained(name)
-
-
-def members(data):
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def packed(files, compression=zipfile.ZIP_DEFLATED):

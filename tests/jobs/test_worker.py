@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from analysis.experiment import TextFileError
 from analysis.jobs.worker import perform
+from analysis.sources import TextFileError
 from tests.helpers.runs import SMALL, trained
 
 

@@ -1,8 +1,8 @@
 from collections import Counter
 
 from analysis import Experiment
-from analysis.experiment import read_text
 from analysis.lesson.frequency import places_by_frequency
+from analysis.sources import read_text
 from analysis.tasks.vocabulary import normalized, split_words
 
 ENGLISH = Experiment(task="words", text_file="english")

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from analysis.engine.recording import MODULES
-from analysis.experiment import CELLS, TEXTS, read_text
+from analysis.experiment import CELLS, TEXTS
 from analysis.lesson.reading import MOST_WORDS
 from analysis.lesson.trace import EVERYDAY, everyday_sentences, trace_first_word
+from analysis.sources import read_text
 from analysis.tasks.vocabulary import encode_words, split_words
 from tests.helpers.readings import SENTENCE, weights_of, words_experiment
 

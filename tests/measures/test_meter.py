@@ -74,6 +74,23 @@ def test_in_pieces_as_in_one_go(cell, activation, longest, monkeypatch):
         same_decay(decay, whole.decays[kind])
 
 
+@pytest.mark.parametrize("longest", [3, 4, 5, 13])
+@pytest.mark.parametrize("cell", CELLS)
+def test_truncation_cuts_what_it_leaves_as_it_was(cell, longest, monkeypatch):
+    """Windows of 4 of 13 steps: the last one is a single step; of 5: three steps."""
+    experiment, task, weights = untrained(cell=cell)
+    whole = Meter(experiment, task).measure(weights)
+    monkeypatch.setattr(analysis.measures.meter, "pieces", lambda T: pieces(T, longest))
+    for truncate, left in ((4, 1), (5, 3), (12, 1), (13, None), (50, None)):
+        found = Meter(experiment.replace(truncate=truncate), task).measure(weights).decays
+        for kind, decay in whole.decays.items():
+            cut = None if kind == "carry" else left
+            assert found[kind].cut == cut
+            np.testing.assert_allclose(found[kind].relatives[:, :cut], decay.relatives[:, :cut], rtol=1e-9)
+            assert cut is None or not found[kind].high[cut:].any()
+            assert cut is None or (found[kind].horizon <= found[kind].furthest == cut - 1)
+
+
 @pytest.mark.parametrize("task", ["copy", "text", "adding"])
 def test_every_task_in_pieces(task, monkeypatch):
     experiment, built, weights = untrained(cell="lstm", task=task)

@@ -199,3 +199,12 @@ def test_no_model_exceeds_its_bound(settings):
     decay = measure_untrained(experiment).decay
     bound = predicted_decay(experiment).bound
     assert (np.log(decay.high[1:]) <= bound * decay.distance[1:] + 1e-6).all()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_truncation_leaves_the_last_window_of_what_is_predicted(cell):
+    whole = predicted_decay(Experiment(cell=cell, length=30))
+    cut = predicted_decay(Experiment(cell=cell, length=30, truncate=12))  # 12 + 12 + 6 time steps
+    np.testing.assert_allclose(cut.relative[:6], whole.relative[:6])
+    assert not cut.mean_square[6:].any() and np.isfinite(cut.rate)
+    assert np.isnan(predicted_decay(Experiment(cell=cell, length=30, truncate=29)).rate)

@@ -16,6 +16,6 @@ def test_every_snapshot_gets_the_horizon_of_another_threshold(run):
 
 def test_a_run_on_its_way_gets_them_too(store):
     run = trained("lstm")
-    progress = Progress(store.row(keep(store, run)), run.snapshots[:2], run.chance)
+    progress = Progress(store.row(keep(store, run)), run.snapshots[:2], run.chance, run.metric_name)
     assert [snapshot.decay.threshold for snapshot in horizons_at(progress, 0.5).snapshots] == [0.5, 0.5]
     assert (progress.metric_name, progress.experiment) == (run.metric_name, run.experiment)

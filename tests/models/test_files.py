@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from analysis import record
-from analysis.models.errors import UnusableError, one_line
-from analysis.models.files import read_array, read_weights
+from analysis.files.arrays import read_array
+from analysis.files.errors import UnusableError, one_line
+from analysis.models.files import read_weights
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import read_recurrent, to_module
 from tests.helpers.files import (
@@ -79,8 +80,9 @@ def test_memory_is_bounded_whatever_a_file_says():
     """Every unusable file once, in a process of its own that has seen none of them."""
     code = """
 from pathlib import Path
-from analysis.models.errors import UnusableError
-from analysis.models.files import read_array, read_weights
+from analysis.files.errors import UnusableError
+from analysis.files.arrays import read_array
+from analysis.models.files import read_weights
 from tests.helpers.files import DATA, WEIGHTS
 def peak():
     return next(int(l.split()[1]) for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.models.limits import STEPS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 from analysis.models.layers import read_recurrent, to_module
 
 h5py = pytest.importorskip("h5py")

@@ -9,7 +9,7 @@ from safetensors.torch import save as save_safetensors
 from torch import nn
 from torch.nn.utils import prune
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 from analysis.models.files import read_weights
 from analysis.models.inputs import fit_inputs
 from analysis.models.layers import find_recurrent, read_recurrent, to_module

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.models.errors import UnusableError
+from analysis.files.errors import UnusableError
 from analysis.models.pickles import MOST_VALUES, Placeholder, StoredTensor, read_pickle
 from tests.helpers.files import BYTEARRAY, attacks, copies, hash_bomb, saved
 

@@ -1,5 +1,7 @@
 """watch under losses that read a part of a call: some sequences, lower layers, several backward passes, autocast."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,20 @@ def test_a_call_under_autocast(cell, within):
     assert not watched.skipped
     wanted = gradient_decay(record(module, inputs, lambda out: out[-1].sum(-1)))
     assert np.allclose(watched.history[0].decay.relative, wanted.relative, rtol=1e-6)
+
+
+def test_what_overflows_in_the_trainings_own_precision_is_told():
+    """In float32, 3^120 is infinite; in float64, in which is measured, it is not."""
+    module = nn.RNN(2, 2, nonlinearity="relu")
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            weight.copy_(3 * torch.eye(2) if "weight_hh" in name else torch.ones_like(weight))
+    with watch(module, every=1) as watched:
+        module(torch.ones(120, 4, 2))[0][-1].square().mean().backward()
+        (module(torch.ones(5, 4, 2))[0][-1] * torch.inf).sum().backward()
+    first, second = watched.skipped
+    assert re.search(
+        r"finite range of torch.float32, the state at time step (7|8)\d of 120 left it on the way forward", first
+    )
+    assert second.endswith("finite range of torch.float32, no state left it on the way forward")
+    assert not watched.history

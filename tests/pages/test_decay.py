@@ -29,6 +29,7 @@ def test_before_a_training_its_cost_is_told_and_no_horizon_explained():
         ("segmented_control", "size", ["absolute", "relative"]),
         ("segmented_control", "spread", ["seeds", "none"]),
         ("toggle", "carry", [False, True]),
+        ("toggle", "theory", [False, True]),
         ("toggle", "deep", [True, False]),
     ],
 )
@@ -37,6 +38,16 @@ def test_decay_page_controls(kind, key, values):
     for value in values:
         fine(getattr(at, kind)(key=key).set_value(value).run())
         assert (len(charts(at)), len(at.error)) == (1, 0)
+
+
+def test_theory_is_drawn_beside_each_cell_and_its_rate_stands_in_the_table():
+    at = fine(app(PAGE, **SMALL))
+    lines = {trace.get("name") for trace in charts(at)[0]["data"]}
+    assert {"RNN theory", "LSTM theory", "GRU theory"} <= lines
+    assert "rate by theory, untrained" in at.table[0].value.to_string()
+    without = fine(app(PAGE, **SMALL, activation="relu"))
+    assert not any("theory" in (trace.get("name") or "") for trace in charts(without)[0]["data"])
+    assert any("No theory for the RNN, the LSTM and the GRU: for relu" in text.value for text in without.caption)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,11 @@ def test_decay_page_controls(kind, key, values):
 def test_decay_page_survives_hostile_controls(key, value):
     at = fine(app(PAGE, **SMALL, **{key: value}))
     assert (len(charts(at)), len(at.error)) == (1, 0)
+
+
+def test_where_truncation_cuts_is_said():
+    at = fine(app(PAGE, **SMALL | {"length": 10, "truncate": 4, "init": "orthogonal", "cells": "RNN"}))
+    assert any("all 1 time step that truncation leaves" in text.value for text in at.markdown)
 
 
 def test_models_that_diverged_are_said_and_drawn():

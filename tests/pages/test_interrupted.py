@@ -92,7 +92,7 @@ def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
     until(lambda: training.jobs().row(id).step >= 20)
     fine(at.run())
     snapshots = at.session_state["seen"][id]
-    said = progress_sentence(experiment, "running", snapshots, build_task(experiment).chance)
+    said = progress_sentence(experiment, "running", snapshots, build_task(experiment).chance, "accuracy")
     assert snapshots and f"- **LSTM**{said.removeprefix('LSTM')}" in [text.value for text in at.markdown]
     assert len(charts(at)) == 2
     assert at.button(key="train").disabled and at.button(key="step_play").disabled

@@ -280,9 +280,9 @@ def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
     text.write_text("")
     at = opened(id, copy)
     assert len(charts(at)) == 2
-    training._chance.clear()
+    training.guessing.clear()
     fine(at.run())
-    monkeypatch.setattr("analysis.history.transfer.read_text", None)  # TypeError where a text is read
+    monkeypatch.setattr("analysis.history.transfer.source_sha256", None)  # TypeError where a text is read
     at = fine(opened(copy).button(key="resume").click().run())
     assert "upload it and train again" in at.error[0].value
 

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.experiment import CELLS, SETTINGS
 from pages.ui.sidebar import EVERYTHING, FIRST, HOME, MORE
+from pages.ui.sources import OF_DATA, OF_TEXT
 from tests.helpers.app import SMALL, app, charts, fine
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
@@ -120,9 +121,9 @@ def test_a_page_hides_what_it_does_not_read_and_keeps_it():
         styles = [each.proto.body for each in at.get("html") if "display: none }" in each.proto.body]
         return {name for name in EVERYTHING if any(re.search(rf"\.st-key-{name}(_row)?\b", style) for style in styles)}
 
-    assert hidden() == {*EVERYTHING} - {*HOME} | {"text", "upload"}
+    assert hidden() == {*EVERYTHING} - {*HOME} | {*OF_TEXT, *OF_DATA}
     fine(at.switch_page("pages/measure/decay.py").run())
-    assert hidden() == {"text", "upload"}
+    assert hidden() == {*OF_TEXT, *OF_DATA}
     fine(at.switch_page("pages/runs/runs.py").run())
     assert hidden() == {*EVERYTHING}
     assert at.session_state["hidden_size"] == 4 and at.query_params["hidden_size"] == "4"

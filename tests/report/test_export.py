@@ -29,7 +29,7 @@ from tests.cli.test_main import strict
 SMALL = {"length": 6, "hidden_size": 4, "steps": 3, "seeds": 2, "snapshot_every": 1, "batch_size": 4}
 DECAY_FIELDS = {
     "of", "threshold", "distance", "norm", "mean_square", "relative", "low", "high", "relatives", "rate", "factor",
-    "r_squared", "half_life", "horizon", "rates", "half_lives", "horizons", "excluded", "samples",
+    "r_squared", "half_life", "horizon", "rates", "half_lives", "horizons", "excluded", "samples", "cut",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from analysis.experiment import Experiment
 from analysis.measures.decay import decay_of_norms
 from analysis.report import wording
 from analysis.results import Memory, Snapshot
-from tests.helpers.decays import decay, run
+from tests.helpers.decays import cut_decay, decay, run
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,14 @@ def test_horizon_at_the_end_is_censored():
     assert wording.describe_horizon(decay(0.99)) == "≥ 29, the whole sequence"
     assert wording.describe_horizon(decay(0.5)) == "6"
     assert wording.describe_horizon(decay(np.nan)) == wording.describe_rate(decay(np.nan)) == "not measurable"
+
+
+def test_a_horizon_where_truncation_cuts_is_censored_there():
+    assert wording.describe_horizon(cut_decay(0.9, 5)) == "≥ 4, all that truncation leaves"
+    assert wording.describe_horizon_range(cut_decay(0.9, 5)) == "≥ 4, all that truncation leaves"
+    assert wording.describe_horizon(cut_decay(0.5, 20)) == "6"
+    assert wording.describe_reach(cut_decay(0.9, 5)) == "≥ 4 time steps"
+    assert wording.describe_reach(cut_decay(2.0, 5)) == "grows ×16"
 
 
 def test_reach_is_brief_and_says_what_grows():

@@ -9,9 +9,9 @@ from analysis import Experiment, measure_untrained, train
 from analysis.engine.cost import count_cost
 from analysis.engine.initialization import initial_weights
 from analysis.engine.network import embed, embedding_grad
-from analysis.experiment import read_text
 from analysis.measures.meter import Meter
 from analysis.reading import UNKNOWN
+from analysis.sources import read_text
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import seeded
 from analysis.tasks.text import EMBEDDED

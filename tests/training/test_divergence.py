@@ -1,11 +1,15 @@
 """A model that leaves the finite range ends, and the other models train on as without it."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from analysis import train
+from analysis.tasks.registry import build_task
 from analysis.training import optimizers
+from analysis.training.trainer import Trainer
 from tests.helpers.trainings import spoilt, tiny
 
 REASONS = {  # what is spoilt at one step -> the reason given
@@ -81,3 +85,28 @@ def test_a_network_that_explodes_on_its_own():
     assert all("left the finite range" in failure.reason for failure in run.diverged)
     assert all(np.isfinite(weight).all() for weight in run.weights.values())
     assert np.isfinite(run.before.norm).all()  # float64 still holds 3^200
+
+
+def test_it_is_told_where_a_model_left_the_finite_range():
+    """A linear RNN that triples its state leaves float32, 3.4e38, near step 81; float64 has no trouble."""
+    wild = {"cell": "rnn", "activation": "identity", "init": "identity", "gain": 3, "clip": 0, "steps": 1, "seeds": 1}
+    (failure,) = train(tiny(task="adding", length=120, **wild)).diverged
+    step = int(
+        re.fullmatch(r"its loss left the finite range at time step (\d+) of 120, going forward", failure.reason)[1]
+    )
+    assert 70 < step < 95
+
+
+def test_a_gradient_that_overflows_on_the_way_back_is_told_from_a_state(monkeypatch):
+    """Weights that triple the gradient where the state stays at zero: inputs and biases are 0."""
+    experiment = tiny(cell="rnn", activation="identity", init="identity", gain=3, clip=0, seeds=1, length=120, steps=1)
+    trainer = Trainer(experiment, build_task(experiment))
+    for name, weight in trainer.weights.items():
+        if "bias" in name or "weight_ih" in name:
+            weight.zero_()
+    trainer.advance()
+    (failure,) = trainer.diverged
+    step = int(
+        re.fullmatch(r"its gradient left the finite range at time step (\d+) of 120, going back", failure.reason)[1]
+    )
+    assert 25 < step < 50

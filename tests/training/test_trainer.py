@@ -42,7 +42,12 @@ def plain(experiment, s):
     clipped = 0
     for _ in range(experiment.steps):
         batch = task.draw(experiment.batch_size, generators[s])
-        output, _ = module(batch.inputs)
+        outputs, state = [], None
+        for window in batch.inputs.split(experiment.truncate or len(batch.inputs)):
+            output, state = module(window, state)
+            outputs.append(output)
+            state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+        output = torch.cat(outputs)
         if task.every_step:
             answers, targets = head(output).flatten(0, 1), batch.targets.flatten()
         else:
@@ -131,6 +136,33 @@ def test_every_task_trains_as_a_plain_torch_loop(task):
             np.testing.assert_allclose(run.weights[name][s], weight, atol=5e-4, err_msg=name)
     assert run.metric_name == build_task(experiment).metric_name
     assert np.isfinite([run.loss, run.metric]).all()
+
+
+@pytest.mark.parametrize(("cell", "task"), [*product(CELLS, ["copy", "recall"])])
+@pytest.mark.parametrize("truncate", [1, 6, 7])
+def test_truncated_training_detaches_the_state_between_windows(cell, task, truncate):
+    length = 22 - 20 * (task == "copy")  # copy adds twenty steps
+    experiment = tiny(
+        cell=cell,
+        task=task,
+        steps=4,
+        snapshot_every=4,
+        seeds=2,
+        length=length,
+        layers=2,
+        truncate=truncate,
+        optimizer="sgd",
+        learning_rate=0.5,
+        clip=0,
+    )
+    run = train(experiment)
+    for s in range(2):
+        wanted, _ = plain(experiment, s)
+        for name, weight in wanted.items():
+            np.testing.assert_allclose(run.weights[name][s], weight, atol=2e-6, err_msg=name)
+    left = (22 - 1) % truncate + 1
+    assert run.after.cut == left
+    assert (run.after.relative[:left] > 0).all() and not run.after.high[left:].any()
 
 
 def test_clipping_is_each_models_own():

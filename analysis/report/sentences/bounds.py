@@ -112,7 +112,7 @@ def tanh_sentences(cell: str, measured: Mapping[str, Measured]) -> tuple[str, st
     }
     gradients = {name: _describe_furthest(result.decay) for name, result in measured.items()}
     decay = measured["tanh"].decay
-    grown, back = gradient_grows(decay), f"{format_steps(decay.distance[-1])} back"
+    grown, back = gradient_grows(decay), f"{format_steps(decay.furthest)} back"
     effect = f"yet {back} the gradient has grown" if grown else f"and {back} the gradient is"
     sentence = f"{cell.upper()}: with tanh |h| stays within {sizes['tanh']}, {effect} {gradients['tanh']}."
     others = "; ".join(
@@ -124,7 +124,7 @@ def tanh_sentences(cell: str, measured: Mapping[str, Measured]) -> tuple[str, st
 
 def _describe_furthest(decay: Decay) -> str:
     """Return the share of the gradient at the largest distance."""
-    share = decay.relative[-1]
+    share = decay.relative[decay.furthest]
     if np.isnan(share):
         return "beyond floating point" if decay.excluded else "zero"
     return f"×{format_number(share)}" if share >= SMALLEST else "below floating point"

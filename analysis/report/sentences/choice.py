@@ -10,6 +10,7 @@ from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
 from analysis.report.wording import PER_CENT, format_steps
 from analysis.results import Run
+from analysis.sources import data_name
 
 TASKS = {
     "recall": mark("Recall: one symbol among others, to be named at the end"),
@@ -19,8 +20,10 @@ TASKS = {
     "text": mark("Text: which letter comes next"),
     "words": mark("Words: which word comes next"),
     "digits": mark("Digits: a written digit, read pixel by pixel"),
+    "series": mark("Series: data of one's own"),
 }
-NAMED = ("task", "length", "cell", "snapshot_every")  # settings that a group's name leaves out or says first
+# Settings that a group's name leaves out or says first.
+NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
 
 
 def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
@@ -33,7 +36,7 @@ def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
         for setting_name, setting in SETTINGS.items()
         if setting_name not in NAMED and getattr(experiment, setting_name) != setting.default
     ]
-    return ", ".join([name, *changed])
+    return ", ".join([name, *filter(None, [data_name(experiment)]), *changed])
 
 
 def name_cells(cells: Sequence[str]) -> str:

@@ -25,8 +25,8 @@ def untrained_sentence(decays: Mapping[str, Decay]) -> str:
     sentences = [f"Before training, the learning signal {_reached(fading)}."] if fading else []
     for cell, decay in growing.items():
         what = "it" if sentences else "the gradient"
-        over = format_steps(decay.distance[-1])
-        sentences.append(f"In the {cell.upper()} {what} grows ×{format_number(decay.relative[-1])} over {over}.")
+        over, grown = format_steps(decay.furthest), format_number(decay.relative[decay.furthest])
+        sentences.append(f"In the {cell.upper()} {what} grows ×{grown} over {over}.")
     missing: dict[str, list[str]] = {}
     for cell, decay in decays.items():
         if np.isnan(decay.horizon):
@@ -50,7 +50,8 @@ def _reached(decays: Mapping[str, Decay]) -> str:
     said = [f"falls below {share} {join_words(parts)}"] if parts else []
     for (whole, reach), names in sorted(cells.items()):
         if whole:
-            said.append(f"stays above {share} over all {format_steps(reach)} in {the_cells(names)}")
+            left = "" if decays[names[0]].cut is None else " that truncation leaves"
+            said.append(f"stays above {share} over all {format_steps(reach)}{left} in {the_cells(names)}")
     return join_words(said)
 
 

@@ -6,11 +6,10 @@ import numpy as np
 
 from analysis.experiment import GATED, higher_is_better
 from analysis.report.wording import (
-    WHOLE,
     count_diverged,
-    describe_horizon,
-    describe_horizon_range,
     describe_span,
+    format_horizon,
+    format_horizon_range,
     format_number,
     format_percent,
     format_range,
@@ -53,6 +52,16 @@ def _beyond_chance(metric: np.ndarray | np.floating, run: Run) -> np.ndarray | n
     return sign * (metric - run.chance) > LEARNED * abs(perfect - run.chance)
 
 
+def is_no_forecast(run: Run) -> bool:
+    """Return whether the median of a run's models forecasts no better than repeating the last value."""
+    return run.memory.repeating is not None and not np.nanmedian(run.metric) < run.memory.repeating
+
+
+def repeating_clause(run: Run) -> str:
+    """Return what repeating the last value gets, in forecasts: ", repeating the last value 0.21"; else ""."""
+    return "" if run.memory.repeating is None else f", repeating the last value {format_number(run.memory.repeating)}"
+
+
 def _diverged_models(run: Run) -> str:
     """Return how many models of a run diverged, in words; "" where none did."""
     count = int((~np.isfinite(run.metric)).sum())
@@ -74,7 +83,8 @@ def compare_cells(runs: Mapping[str, Run]) -> str:
         return f"No clear winner.{diverged}"
     first = next(iter(runs.values()))
     ranking = _ranking(metrics, higher_is_better(first.metric_name))
-    return f"After {first.experiment.steps:,} updates {ranking}."
+    beaten = " None beats repeating the last value." if all(map(is_no_forecast, runs.values())) else ""
+    return f"After {first.experiment.steps:,} updates {ranking}.{beaten}"
 
 
 def rank_cells(metrics: Mapping[str, np.ndarray], higher: bool) -> tuple[list[str], list[str]]:
@@ -126,9 +136,8 @@ def training_sentence(cell: str, run: Run, before: Decay | None = None, after: D
     if not np.isfinite(run.metric).any():
         return f"{cell.upper()}: {diverged}."
     before, after = before or run.before, after or run.after
-    metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}"
-    was, now = describe_horizon(before).removesuffix(WHOLE), describe_horizon_range(after).removesuffix(WHOLE)
-    horizon = f"horizon{threshold_suffix(after)} {now}, was {was}"
+    metric = f"{run.metric_name} {format_range(run.metric)}, chance {format_number(run.chance)}{repeating_clause(run)}"
+    horizon = f"horizon{threshold_suffix(after)} {format_horizon_range(after)}, was {format_horizon(before)}"
     ends = f"; {diverged}" if diverged else ""
     return f"{cell.upper()}{failure_mark(run)}: {metric}; memory span {describe_span(run.memory)}; {horizon}{ends}."
 
@@ -137,14 +146,19 @@ def failure_mark(run: Run) -> str:
     """Return a mark for a cell that has not learned its task, whose horizon would look like memory; else ""."""
     if has_not_learned(run):
         return ", not learned yet"
+    if is_no_forecast(run):
+        return ", beaten by repeating"
     sign, perfect = (1, 1.0) if higher_is_better(run.metric_name) else (-1, 0.0)
-    can_be_perfect = run.experiment.task not in ("text", "words")  # in prose nobody knows what comes next
+    # In prose nobody knows what comes next, and of someone's own data how much can be known.
+    can_be_perfect = run.experiment.task not in ("text", "words", "series")
     wrong = sign * (np.nanmedian(run.metric) - (run.chance + perfect) / 2) < 0
     return ", mostly wrong" if can_be_perfect and wrong else ""
 
 
 def explain_horizon_and_span(run: Run, threshold: float) -> str:
     """Explain what horizon and memory span are, and what the open marks of a memory's picture are."""
+    of_data = run.experiment.task == "series" and run.metric_name == "mse"
+    unit = "Mse: in variances of the data it was trained on. " if of_data else ""
     span = {
         "symbol": "the furthest distance of its training at which its accuracy is above halfway from chance to 1",
         "window": "the time steps before the last that it must see to answer better than midway between chance and its "
@@ -155,7 +169,7 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
         "window": "it starts in the middle of a sequence, as never in its training: it may depend on fewer",
     }[run.memory.kind]
     return (
-        f"Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the gradient is "
-        f"left). Memory span: how far back its answers depend on what it read, {span}."
+        f"{unit}Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the "
+        f"gradient is left). Memory span: how far back its answers depend on what it read, {span}."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )

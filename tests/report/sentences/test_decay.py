@@ -8,7 +8,7 @@ from analysis import measure_untrained
 from analysis.experiment import CELLS, Experiment
 from analysis.measures.decay import decay_of_norms
 from analysis.report.sentences.decay import carry_sentence, half_update_steps, untrained_sentence, update_sentence
-from tests.helpers.decays import decay
+from tests.helpers.decays import cut_decay, decay
 
 
 def test_the_cells_of_the_lesson_reach_7_and_8_steps():
@@ -35,6 +35,14 @@ def test_untrained_tells_whole_sequence_growth_and_nothing():
         "Before training, the learning signal stays above 1 % over all 29 time steps in the GRU."
     )
     assert untrained_sentence({"rnn": decay(2.0, T=21)}) == "In the RNN the gradient grows ×1.05e6 over 20 time steps."
+
+
+def test_untrained_tells_where_truncation_cuts():
+    stays = (
+        "Before training, the learning signal stays above 1 % over all 4 time steps that truncation leaves in the GRU."
+    )
+    assert untrained_sentence({"gru": cut_decay(0.9, 5)}) == stays
+    assert untrained_sentence({"gru": cut_decay(2.0, 5)}) == "In the GRU the gradient grows ×16 over 4 time steps."
 
 
 def test_untrained_says_what_can_not_be_measured_and_why():

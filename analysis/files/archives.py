@@ -3,8 +3,8 @@
 import io
 import zipfile
 
-from analysis.models.errors import UnusableError
-from analysis.models.limits import LARGEST, require_size
+from analysis.files.errors import UnusableError
+from analysis.files.limits import LARGEST, require_size
 
 MOST_ENTRIES = 20_000
 

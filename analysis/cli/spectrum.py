@@ -1,0 +1,57 @@
+"""The command that measures which directions of a gradient survive: spectrum."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.cli import summary
+from analysis.cli.arguments import experiment_from
+from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, writable_targets, write_outcome
+from analysis.engine.cost import require_memory
+from analysis.experiment import Experiment
+from analysis.measures.why import measure_exponents, measure_singular_values
+from analysis.reasons import SingularValues, Spectrum
+from analysis.report import documents, export
+from analysis.report.commands import repeat_command
+from analysis.report.sentences.why import directions_sentence, exponents_sentence, left_out_of_spectrum
+from analysis.results import versions
+from analysis.tasks.registry import build_task
+
+
+def measure_spectrum(arguments: Mapping[str, Any]) -> int:
+    """Measure the spectrum of an experiment's untrained models; write the result and return the exit status."""
+    experiment = experiment_from(arguments)
+    targets = writable_targets(arguments)
+    require_memory(experiment, build_task(experiment), training=False)
+    return write_outcome(spectrum_outcome(experiment), targets, repeat_command(experiment, "spectrum"))
+
+
+def spectrum_outcome(experiment: Experiment) -> Outcome:
+    """Measure exponents and singular values of an experiment's untrained models; return the result."""
+    exponents, values = measure_exponents(experiment), measure_singular_values(experiment)
+    about = {"experiment": experiment, "exponents": exponents, "singular_values": values, "versions": versions()}
+    return Outcome(
+        status=FINISHED if np.isfinite(exponents.exponents[:, 0]).any() else ALL_DIVERGED,
+        summary=_describe(experiment, exponents, values),
+        document=documents.as_plain(about),
+        curves=(),
+        figures=lambda: _draw(experiment.cell, exponents, values),
+    )
+
+
+def _describe(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
+    """Describe a spectrum: its exponents, the directions that survive, and what was left out to measure it."""
+    cell, title = experiment.cell, f"{summary.experiment_title(experiment)}, untrained"
+    said = [exponents_sentence({cell: exponents}), directions_sentence(cell, values)]
+    lines = [line for line in said if line] or ["The states or gradients leave the finite range."]
+    if left_out := left_out_of_spectrum(experiment, exponents, values):
+        lines.append(f"Measured: {left_out}.")
+    return "\n".join([f"{title}:", *lines])
+
+
+def _draw(cell: str, exponents: Spectrum, values: SingularValues) -> dict[str, export.Figure]:
+    """Draw a spectrum."""
+    from analysis.figures import exponents as figures
+
+    return {"exponents": figures.exponents({cell: exponents}), "directions": figures.fan({cell: values})}

@@ -1,0 +1,216 @@
+"""A cluster of dask.distributed as an executor, and the progress of the runs that it trains.
+
+What a worker has to say of its run goes through a queue of the cluster, at most a few times a second. A run that loses
+its worker is started again by dask: it then asks this process for its checkpoint. Needs dask.distributed.
+"""
+
+import contextlib
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from queue import Empty, SimpleQueue
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from analysis.history.fallback import FallbackStore
+from analysis.jobs.executors import write_reports
+from analysis.jobs.outcome import DEATHS, fail, fail_after_deaths
+from analysis.jobs.remote import QUEUED, differences, library_versions, train_reporting
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ENGINE = re.compile(r"(dask|tls)://[^/:@\s]+:\d{1,5}|(dask|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
+REACH_SECONDS = 8.0  # for a cluster to answer, and for its first worker to join
+CLOSE_SECONDS = 2.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ClusterError(ConnectionError):
+    """A cluster that can't be reached, is lost, or has other versions."""
+
+
+class Cluster(Executor):
+    """A dask cluster, by its `distributed.Client`; `connect` makes one from an address.
+
+    Raises:
+        ClusterError: where no worker is there in time, or one has other versions of Goldfish, numpy or torch.
+    """
+
+    def __init__(self, client: "Client") -> None:
+        self.client, self.address = client, client.scheduler_info()["address"]
+        self._executor = client.get_executor(pure=False)
+        try:
+            client.wait_for_workers(1, timeout=REACH_SECONDS)
+            found = client.run(library_versions, on_error="return")
+        except TimeoutError:
+            raise ClusterError(f"the cluster at {self.address} has no worker: start one with `dask worker`") from None
+        if differing := [f"{worker} {text}" for worker, text in _named_differences(found)]:
+            others = f", and {len(differing) - 1} others differ" if differing[1:] else ""
+            raise ClusterError(f"worker {differing[0]}{others}: expected the same versions everywhere")
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Have the cluster call a function; its future is one of `concurrent.futures`."""
+        future: Future[R] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster; what it still does for this process is cancelled."""
+        with contextlib.suppress(Exception):  # the scheduler may have ended
+            self.client.close(timeout=CLOSE_SECONDS)
+
+
+def _named_differences(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the workers whose versions differ from those here, each with what it has."""
+    named = []
+    for worker, versions in found.items():
+        if isinstance(versions, ModuleNotFoundError):
+            named.append((worker, f"has no module {versions.name}"))
+        elif isinstance(versions, BaseException):
+            named.append((worker, f"could not say its versions: {type(versions).__name__}: {versions}"))
+        elif text := differences(versions):
+            named.append((worker, text))
+    return named
+
+
+def connect(engine: str) -> Cluster:
+    """Return the cluster at dask://host:port, or tls://host:port with the certificates that dask's configuration names.
+
+    Raises:
+        ValueError: for any other address.
+        ModuleNotFoundError: where dask.distributed isn't installed.
+        ClusterError: where the cluster can't be reached in time, or can't be used.
+    """
+    if not ENGINE.fullmatch(engine):
+        raise ValueError(f"engine={engine}: expected dask://host:port or tls://host:port")
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"engine={engine}: dask.distributed is not installed: pip install -r requirements-cluster.txt"
+        ) from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    try:
+        client = Client(engine.replace("dask://", "tcp://"), timeout=REACH_SECONDS, set_as_default=False)
+    except (OSError, TypeError, ValueError, RuntimeError) as error:  # the last three: certificates
+        reason = str(error).split("\n")[0]
+        raise ClusterError(f"engine={engine}: the cluster can't be reached: {reason}") from None
+    try:
+        return Cluster(client)
+    except BaseException:
+        client.close(timeout=CLOSE_SECONDS)
+        raise
+
+
+class ClusterCrew:
+    """The workers of a cluster: they report progress and checkpoints, which a thread writes into the history."""
+
+    def __init__(self, cluster: Cluster, history: FallbackStore) -> None:
+        from distributed import Event, Queue
+
+        self._cluster, self._history = cluster, history
+        self._channel = f"goldfish-{token_hex(8)}"
+        self._queue = Queue(self._channel, client=cluster.client, maxsize=QUEUED)
+        self._stopped = Event(f"{self._channel}-stopped", client=cluster.client)
+        self._futures: dict[str, Future[None]] = {}  # of the runs that have not ended
+        self._starts, self._retries = Counter[str](), Counter[str]()
+        self._news = SimpleQueue[tuple[str, Future[None] | None] | Exception]()
+        self._thread = threading.Thread(target=self._listen, name="cluster", daemon=True)
+        self._thread.start()
+
+    def submit(self, id: str) -> None:
+        """Have a run trained."""
+        future = self._cluster.submit(train_reporting, self._channel, id)
+        self._futures[id] = future
+        future.add_done_callback(lambda future: self._news.put((id, future)))
+
+    def next_ended(self, seconds: float) -> str | None:
+        """Wait so long for a run to end; return its id, None where none has ended.
+
+        Raises ClusterError where the cluster is lost.
+        """
+        try:
+            news = self._news.get(timeout=seconds)
+        except Empty:
+            return None
+        if isinstance(news, Exception):
+            raise news
+        id, future = news
+        return id if future is None or self._has_failed(id, future) else None
+
+    def _has_failed(self, id: str, future: Future[None]) -> bool:
+        """Return whether a run's task ended without the run; what a worker reports comes through the queue."""
+        if id not in self._futures:  # the run has ended
+            return False
+        if future.cancelled():
+            raise self._loss()
+        error = future.exception()
+        if error is None:
+            return False
+        self._retries[id] += 1
+        if type(error).__name__ == "KilledWorker" and max(self._starts[id], self._retries[id]) < DEATHS:
+            self.submit(id)  # it waited behind a run that killed workers
+            return False
+        fail(self._history, id, f"{type(error).__name__}: {error}")
+        del self._futures[id]
+        return True
+
+    def stop(self) -> None:
+        """Tell the workers to stop, and cancel what they haven't begun."""
+        futures, self._futures = self._futures, {}
+        with contextlib.suppress(Exception):  # the scheduler may have ended
+            for future in futures.values():
+                future.cancel()
+            self._stopped.set()
+            self._queue.put(None, timeout=CLOSE_SECONDS)  # ends the thread
+            self._thread.join(CLOSE_SECONDS)
+            self._queue.close()
+
+    def _loss(self) -> ClusterError:
+        """Return the error of a lost cluster."""
+        where = self._cluster.address
+        return ClusterError(f"the cluster at {where} is lost: what is finished is kept, sweep again to go on")
+
+    # The thread that receives what workers report
+
+    def _listen(self) -> None:
+        """Receive what workers report until the cluster is lost or left."""
+        try:
+            while (message := self._queue.get()) is not None:
+                id, attempt, reports = message
+                if id not in self._futures:  # it has ended
+                    continue
+                if attempt is None:
+                    self._answer(id, *reports)
+                elif attempt == self._starts[id] and write_reports(self._history, id, reports):
+                    self._end(id)
+        except (OSError, CancelledError, TimeoutError):
+            self._news.put(self._loss())
+        except Exception as error:
+            self._news.put(error)
+
+    def _end(self, id: str) -> None:
+        """Report a run as ended."""
+        del self._futures[id]
+        self._news.put((id, None))
+
+    def _answer(self, id: str, reply: str, worker: str, versions: dict[str, str]) -> None:
+        """Answer a worker that is to train a run: with the number of this start, the settings and the checkpoint."""
+        from distributed import Queue
+
+        queue, answer = Queue(reply, client=self._cluster.client), None
+        if text := differences(versions):
+            self._news.put(ClusterError(f"worker {worker} {text}: expected the same versions everywhere"))
+        elif self._starts[id] == DEATHS:
+            fail_after_deaths(self._history, id, "its worker was lost each time")
+            self._end(id)
+        else:
+            self._starts[id] += 1
+            answer = (self._starts[id], self._history.row(id).experiment.as_dict(), *self._history.progress(id))
+        queue.put(answer)
+        queue.close()

@@ -1,0 +1,126 @@
+"""Train many experiments, on this machine's workers or on any executor; finished runs of the history are reused."""
+
+import contextlib
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from analysis.experiment import Experiment
+from analysis.history.database import StoreError
+from analysis.history.transfer import read_key
+from analysis.jobs.cluster import Cluster, ClusterCrew
+from analysis.jobs.executors import ExecutorCrew, train_by_crew
+from analysis.jobs.outcome import DEATHS, Failed, fail_after_deaths, result_of
+from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.results import Run
+
+POLL_SECONDS = 0.05  # between two looks at the runs that train
+
+
+def sweep(
+    experiments: Iterable[Experiment],
+    executor: Executor | None = None,
+    store: str | Path | None = None,
+    on_result: Callable[[Run | Failed], None] | None = None,
+) -> list[Run | Failed]:
+    """Train experiments; return their results in the given order, each equal to that of `analysis.train`.
+
+    All seeds of an experiment train together, as one run. A run that the history holds finished isn't trained again,
+    and one that stopped goes on from its checkpoint. Each run is kept as soon as it is finished: after Ctrl-C, or any
+    other error, the same call trains only what is missing. A script that calls this needs
+    `if __name__ == "__main__":`, as worker processes import it. An experiment that can't be trained gives a `Failed`.
+
+    Args:
+        experiments: what to train; equal ones are trained once.
+        executor: who trains; None = one worker process for each core. On a `Cluster` (`jobs.cluster.connect`), a run
+            whose worker dies goes on from its checkpoint; other executors bring back finished runs alone.
+        store: path of the history; None = the user's own, ":memory:" = none.
+        on_result: called with each result as it comes.
+
+    Raises:
+        ValueError: for a text that can't be read, before anything is trained.
+        StoreError: where the history that `store` names can't be used.
+        ClusterError: where the cluster is lost, or has other versions of Goldfish, numpy or torch.
+    """
+    wanted = list(experiments)
+    for experiment in wanted:
+        read_key(experiment)
+    results: dict[Experiment, Run | Failed] = {}
+    with (
+        _open_pool(store, workers=None if executor is None else 0) as jobs,
+        closing(_train(jobs, executor, list(dict.fromkeys(wanted)))) as trained,
+    ):
+        for result in trained:
+            results[result.experiment] = result
+            if on_result:
+                on_result(result)
+    return [results[experiment] for experiment in wanted]
+
+
+@contextmanager
+def _open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
+    """Open a pool of so many workers with its history, and close it at the end."""
+    with Jobs(store, workers) as jobs:
+        if store is not None and jobs.trouble:
+            raise StoreError(jobs.trouble)
+        yield jobs
+
+
+def _train(jobs: Jobs, executor: Executor | None, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
+    """Train experiments on the executor, or where there is none on the pool; yield each result as it comes."""
+    if executor is None:
+        return train_in_pool(jobs, experiments)
+    if isinstance(executor, Cluster):
+        return train_by_crew(ClusterCrew(executor, jobs.history), jobs.history, experiments)
+    return train_by_crew(ExecutorCrew(executor, jobs.history), jobs.history, experiments)
+
+
+def train_in_pool(jobs: Jobs, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
+    """Train experiments on a pool's workers; yield each result as it comes.
+
+    Its queue is kept short: where this stops early, few runs are in the history that never began. These are deleted.
+    """
+    waiting, under_way = deque(experiments), dict[str, list[Experiment]]()
+    deaths = Counter[str]()
+    try:
+        while waiting or under_way:
+            while waiting and jobs.waiting < (os.cpu_count() or 1):
+                experiment = waiting.popleft()
+                under_way.setdefault(jobs.submit(experiment), []).append(experiment)
+            for id in list(under_way):
+                if _has_ended(jobs, id, deaths):
+                    for experiment in under_way.pop(id):
+                        yield result_of(jobs.history, id, experiment)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for id in under_way:
+            _delete_waiting(jobs, id)
+
+
+def _has_ended(jobs: Jobs, id: str, deaths: Counter[str]) -> bool:
+    """Return whether a run has ended for good; one whose worker died goes on, unless that happened too often."""
+    row = jobs.row(id)
+    if row.live:
+        return False
+    if row.status != "interrupted":
+        return True
+    if deaths[id] + 1 < DEATHS:
+        with contextlib.suppress(QueueFullError):  # then again at the next look
+            jobs.resume(id)
+            deaths[id] += 1
+        return False
+    fail_after_deaths(jobs.history, id, row.reason or "")
+    return True
+
+
+def _delete_waiting(jobs: Jobs, id: str) -> None:
+    """Delete a run that waits in a pool and has never begun."""
+    with contextlib.suppress(StoreError):  # another process is to train it
+        row = jobs.row(id)
+        if row.status == "queued" and not row.step:
+            jobs.cancel(id)
+            jobs.delete(id)

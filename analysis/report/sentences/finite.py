@@ -1,0 +1,85 @@
+"""Whether memory outlasts the gradient: what another input far back does, beside what a tiny change does, in words."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.reasons import Change
+from analysis.report.wording import cell_with_state, format_number, format_percent, format_steps, the_cells
+
+MOVES = 0.1  # share of its own size by which a memory state at least moves in some sequences, where a change lasts
+FAR_LESS = 0.1  # of the real move: a tiny change that moves less, scaled up, has been lost where the real one was not
+FOLLOWS = 0.5  # share of answers that change, where it isn't known which are right
+OUTLASTS, SCRAMBLED, TOGETHER, FADES, UNKNOWN = "outlasts", "scrambled", "together", "fades", "unknown"
+VERDICTS = {
+    OUTLASTS: "In {} memory outlasts the gradient.",
+    TOGETHER: "In {} the gradient reaches as far as the memory.",
+    SCRAMBLED: "In {} a change moves the state, but the answers don’t follow: that is no memory.",
+    FADES: "In {} the memory is gone, as the gradient is.",
+}
+
+
+def verdict_sentence(changes: Mapping[str, Change], states: Mapping[str, str]) -> str:
+    """Say of which cells the memory outlasts the gradient, at the furthest distance; of which not, and why not."""
+    cells: dict[str, list[str]] = {}
+    for cell, change in changes.items():
+        cells.setdefault(verdict(change), []).append(cell)
+    said = [sentence.format(_named(cells[kind], states)) for kind, sentence in VERDICTS.items() if kind in cells]
+    if not said:
+        return ""
+    furthest = max(int(change.distance[-1]) for change in changes.values())
+    return f"{format_steps(furthest)} back: {' '.join(said)[0].lower()}{' '.join(said)[1:]}"
+
+
+def _named(cells: list[str], states: Mapping[str, str]) -> str:
+    """Name cells with articles, and with their states where these differ."""
+    name = the_cells(cells)
+    for cell in cells:
+        name = name.replace(cell.upper(), cell_with_state(cell, states))
+    return name
+
+
+def verdict(change: Change) -> str:
+    """Return what comes of an input at the furthest distance: one of the keys of VERDICTS, or UNKNOWN."""
+    state, tiny = change.state[-1], change.tiny[-1]
+    if not np.isfinite([state, tiny]).all():
+        return UNKNOWN
+    lasts = change.state_high[-1] >= MOVES
+    if np.isfinite(change.chance):
+        follows = change.right[-1] > (1 + change.chance) / 2
+    else:
+        follows = change.answer[-1] > FOLLOWS if change.classes else lasts
+    if follows:
+        return OUTLASTS if tiny < FAR_LESS * state else TOGETHER
+    return SCRAMBLED if lasts else FADES
+
+
+def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str:
+    """Give the numbers of one cell at the furthest distance, and what they mean."""
+    name, kind = cell_with_state(cell, states), verdict(change)
+    if kind == UNKNOWN:
+        return f"{name}: not measurable, its states or gradients leave the finite range."
+    back = format_steps(change.distance[-1])
+    if change.state_high[-1] == 0:
+        return f"{name}: another {change.what} {back} back moves the last memory state by less than rounding errors."
+    numbers = (
+        f"{name}: another {change.what} {back} back moves the last memory state by {format_number(change.state[-1])} "
+        f"of its size ({format_number(change.state_low[-1])} to {format_number(change.state_high[-1])} in nine of ten "
+        f"sequences), the same change made tiny by {format_number(change.tiny[-1])}; {_answers(change)}"
+    )
+    means = {
+        OUTLASTS: "What is stored no longer moves with small changes, and lasts.",
+        TOGETHER: "Both come through.",
+        SCRAMBLED: "The change stirs the state and does not inform it.",
+        FADES: "Little of it is left to answer by.",
+    }
+    return f"{numbers}. {means[kind]}"
+
+
+def _answers(change: Change) -> str:
+    """Say what answers make of the change at the furthest distance."""
+    if np.isfinite(change.chance):
+        return f"{format_percent(change.right[-1])} of the answers are right (chance {format_percent(change.chance)})"
+    if change.classes:
+        return f"{format_percent(change.answer[-1])} of the answers change"
+    return f"the answer changes by {format_number(change.answer[-1])}"

@@ -1,0 +1,114 @@
+"""Sentences on why a gradient fades: by how much each step, what that leaves of an update, which directions survive."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.experiment import Experiment
+from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.report.wording import (
+    cell_with_state,
+    format_number,
+    format_percent,
+    format_steps,
+    join_words,
+)
+from analysis.results import THRESHOLD, finite_median
+
+FAR = 10  # time steps back, or the whole sequence where that is shorter
+States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
+
+
+def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
+    """Say by what each time step multiplies the gradient on average, and what many of them leave."""
+    far = max(_reach(matrix) for matrix in found.values())
+    left = {cell: float(matrix.left[far]) for cell, matrix in found.items() if far}
+    known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}
+    if not known:
+        return ""
+    names = {cell: f"in the {cell_with_state(cell, states or {})}" for cell in known}
+    kept = [f"×{format_number(share ** (1 / far))} {names[cell]}" for cell, share in known.items()]
+    leaves = [format_percent(share) if share < 1 else f"×{format_number(share)}" for share in known.values()]
+    many = f"{far} of them leave" if far > 1 else "which leaves"
+    return (
+        f"On its way back the gradient is multiplied at every time step: on average by {join_words(kept)}. "
+        f"{many[0].upper()}{many[1:]} {join_words(leaves)}."
+    )
+
+
+def _reach(matrix: GradientMatrix) -> int:
+    """Return the furthest distance, FAR at most, at which anything is left."""
+    return int(np.flatnonzero(matrix.left[: FAR + 1] > 0).max(initial=0))
+
+
+def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = None) -> str:
+    """Say from how many of the last time steps half of the update comes, with the range over seeds."""
+    parts: list[str] = []
+    for cell, update in found.items():
+        if count := update.median_half:
+            low, high = int(np.nanmin(update.half)), int(np.nanmax(update.half))
+            seeds = f" (seeds: {low} to {high})" if low < high else ""
+            last = ("time step" if count == 1 else format_steps(count)) if not parts else "one" if count == 1 else count
+            parts.append(f"the last {last} in the {cell_with_state(cell, states or {})}{seeds}")
+    return f"Half of the update of the recurrent weights comes from {join_words(parts)}." if parts else ""
+
+
+def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = None) -> str:
+    """Say how fast the direction fades that fades least, and how many directions grow."""
+    parts = []
+    for cell, spectrum in found.items():
+        median = finite_median(spectrum.exponents.T)
+        if np.isfinite(median[0]):
+            grow = int((median > 0).sum())
+            more = f", {grow} of {len(median)} grow" if grow else ""
+            parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
+    if not parts:
+        return ""
+    return f"The direction that fades least keeps, each time step, {'; '.join(parts)}."
+
+
+def directions_sentence(cell: str, found: SingularValues, states: States | None = None) -> str:
+    """Say how many directions still carry a hundredth of the gradient at the largest distance, or when all had died."""
+    last, H = found.values[-1], found.values.shape[1]
+    if not np.isfinite(last).all():
+        return ""
+    name, share = cell_with_state(cell, states or {}), format_percent(THRESHOLD)
+    if alive := int((last >= THRESHOLD).sum()):
+        back = format_steps(float(found.distance[-1]))
+        return (
+            f"{name}: {back} back, {alive} of {H} directions still {'keeps' if alive == 1 else 'keep'} {share} or more."
+        )
+    gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
+    return f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}."
+
+
+def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
+    """Say of what a large model's spectrum was measured, if not of all: "the 139 largest of 512 exponents"."""
+    models, count = exponents.exponents.shape
+    whole = experiment.hidden_size * experiment.layers * (2 if experiment.cell == "lstm" else 1)
+    steps = int(values.distance[-1]) + 1
+    said = [
+        f"the {count} largest of {whole} exponents" * (count < whole),
+        f"{models} of {experiment.seeds} seeds" * (models < experiment.seeds),
+        f"singular values over the last {steps} time steps" * (steps < experiment.task_length),
+    ]
+    return ", ".join(filter(None, said))
+
+
+def factors_sentence(cell: str, found: StepFactors, states: States | None = None) -> str:
+    """Say at which time step most is lost and to what, and what gates and weights make of the gradient in all."""
+    if found.lost is None:
+        return ""
+    there = np.isfinite(found.whole) & (found.whole > 0)
+    average = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
+    worst = [float(part[found.lost]) for part in (found.whole, found.gates, found.weights)]
+    return (
+        f"{cell_with_state(cell, states or {})}: on average, a time step leaves {_split(average, found.through)}. "
+        f"Most is lost at time step {found.step[found.lost]}, which leaves {_split(worst, found.through)}."
+    )
+
+
+def _split(parts: list[float], through: str) -> str:
+    """Return a factor and its two parts: "×0.5: ×0.4 by the forget gate, ×1.25 by the recurrent weights"."""
+    whole, gates, weights = map(format_number, parts)
+    return f"×{whole}: ×{gates} by the {through}, ×{weights} by the recurrent weights"

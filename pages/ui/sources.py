@@ -1,0 +1,107 @@
+"""What a model learns from: the texts to choose from, and files of the visitor's own, uploaded in the sidebar."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from analysis.experiment import SETTINGS, Experiment
+from analysis.report.markdown import escape_markdown
+from analysis.sources import file_setting
+from pages.ui import session
+from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES
+
+TEXT_MEGABYTES, DATA_MEGABYTES = 5, 20
+LONGEST_NAME = 60  # characters of a file's name that are kept
+OF_TEXT = (session.TEXT.name, session.UPLOAD.name)  # the widgets of a task that reads a text
+OF_DATA = (session.DATA.name, session.COLUMNS.name)  # of one that reads the visitor's data
+NO_DATA = (
+    "This task learns from data of yours: upload it in the sidebar. A .csv holds series over time, a row for each time "
+    "step, whose next row is forecast. An .npz of numpy.savez holds sequences x (N, T, D) with their answers y: whole "
+    "numbers (N,) are classes, other numbers (N,) or (N, K) are to be predicted."
+)
+
+
+def choose_text() -> str | None:
+    """Ask for a text to learn from; return what names it in an experiment: an uploaded one's path, on the server."""
+    chosen = st.selectbox(
+        "Text", TEXT_CHOICES, key=session.TEXT.name, bind="query-params",
+        help="What a model learns from whose task is text or words. Its vocabulary is that of the text.",
+    )  # fmt: skip
+    return _uploaded_text() or (None if chosen == HELP_TEXTS else chosen)
+
+
+def _uploaded_text() -> str | None:
+    """Ask for a text of the visitor's own; return the path of the server's copy, None where there is none."""
+    file = st.file_uploader(
+        "Your own text",
+        type=["txt", "md"],
+        max_upload_size=TEXT_MEGABYTES,
+        key=session.UPLOAD.name,
+        help=f"UTF-8, up to {TEXT_MEGABYTES} MB; it takes the place of the text above.",
+    )
+    if file is None:
+        return None
+    content = file.getvalue()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        st.error(f"{escape_markdown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
+        return None
+    path = _text_place(content)
+    path.write_bytes(content)
+    return str(path)
+
+
+def choose_data() -> dict[str, str | None]:
+    """Ask for the visitor's own data; return the settings that say what is read: the server's copy, and its columns."""
+    file = st.file_uploader(
+        "Your own data",
+        type=["csv", "npz"],
+        max_upload_size=DATA_MEGABYTES,
+        key=session.DATA.name,
+        help=f"A .csv of series over time, or an .npz of sequences x with answers y; up to {DATA_MEGABYTES} MB. The "
+        "last fifth is held out. All is scaled by the mean and the spread of what is trained on.",
+    )
+    columns = st.text_input(
+        SETTINGS["columns"].label, value=None, key=session.COLUMNS.name, bind="query-params", placeholder="all",
+        help=SETTINGS["columns"].help,
+    )  # fmt: skip
+    return {"data_file": _keep_data(file) if file else None, "columns": columns or None}
+
+
+def _keep_data(file: UploadedFile) -> str:
+    """Keep data under its user's name, in a folder of its content's hash; return the path."""
+    content, name = file.getvalue(), Path(file.name.replace("\0", ""))
+    path = Path(uploads().name, hashlib.sha256(content).hexdigest(), name.stem[:LONGEST_NAME] + name.suffix)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return str(path)
+
+
+def lacks_data(experiment: Experiment) -> bool:
+    """Return whether an experiment's task learns from data that nobody has uploaded."""
+    return file_setting(experiment.task) == "data_file" and experiment.data_file is None
+
+
+def _text_place(content: bytes) -> Path:
+    """Return where a text is kept, by the hash of its content."""
+    return Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
+
+
+def with_own_name(experiment: Experiment) -> Experiment:
+    """Name an uploaded file as its user does, not by the server's copy."""
+    text, data = experiment.text_file, experiment.data_file
+    if data and Path(uploads().name) in Path(data).parents:
+        return experiment.replace(data_file=Path(data).name)
+    file = session.UPLOAD.get()
+    is_this = file and text and text == str(_text_place(file.getvalue()))
+    return experiment.replace(text_file=file.name) if is_this else experiment
+
+
+@st.cache_resource(show_spinner=False)
+def uploads() -> tempfile.TemporaryDirectory:
+    """Return the server's folder for uploaded files, which goes when the server ends."""
+    return tempfile.TemporaryDirectory(prefix="goldfish-")

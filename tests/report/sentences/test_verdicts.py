@@ -1,0 +1,137 @@
+"""Verdicts in words, from intervals and exact tests alone."""
+
+import numpy as np
+import pytest
+
+from analysis import Plan
+from analysis.jobs.compare import judge
+from analysis.jobs.fairness import counted, pilots
+from analysis.report.sentences.verdicts import describe_setting, fairness_sentence
+from tests.helpers.comparisons import judged, run_of
+
+CELLS = Plan({"cell": ["gru", "lstm"], "length": [20, 100], "steps": 500})
+
+
+def said(plan, runs):
+    return judge(plan, runs).verdicts
+
+
+def test_what_may_be_chance_is_said_so_with_the_seeds_that_would_settle_it():
+    verdicts = judged(CELLS, [4, 4, 4, 1], step=100).verdicts
+    assert verdicts[0] == "No clear winner in any of 2 tests."
+    assert verdicts[2] == (
+        "GRU solves length 100 in 4 of 4 seeds, LSTM in 1 of 4: with 4 seeds this may be chance (Fisher p = .14), "
+        "no clear winner; about 8 seeds each would settle it."
+    )
+    assert verdicts[1] == (
+        "GRU solves length 20 in 4 of 4 seeds, LSTM in 4 of 4: no clear winner with 4 seeds in updates, "
+        "median 100 against 100 (p = 1)."
+    )
+
+
+def test_three_cells_are_told_apart_one_by_one():
+    (verdict,) = judged(Plan({"cell": ["rnn", "lstm", "gru"], "task": "order"}), [0, 3, 4]).verdicts[:1]
+    assert verdict == (
+        "GRU solves order at length 50 in 4 of 4 seeds, LSTM in 3 of 4, RNN in 0 of 4: against LSTM with 4 seeds this "
+        "may be chance (Fisher p = 1), no clear winner; about 31 seeds each would settle it; against RNN more than "
+        "chance gives (Fisher p = .029)."
+    )
+
+
+def test_what_holds_against_several_is_said_once():
+    (verdict,) = judged(Plan({"cell": ["rnn", "lstm", "gru"], "length": 50}), [2, 0, 0]).verdicts[:1]
+    assert verdict.endswith(
+        "LSTM in 0 of 4, GRU in 0 of 4: against LSTM and GRU with 4 seeds this may be chance (Fisher p = .43), "
+        "no clear winner; about 12 seeds each would settle it."
+    )
+
+
+def test_who_solves_it_sooner():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "steps": 900})
+    steps = {"lstm": 765, "gru": 225}
+    (verdict,) = said(plan, [run_of(e, 4, step=steps[e.cell]) for e in counted(plan)])
+    assert verdict == (
+        "GRU solves adding at length 50 in 4 of 4 seeds, LSTM in 4 of 4: it needs fewer updates, median 225 against "
+        "765 (p = .029)."
+    )
+
+
+def test_settings_beside_the_cell_are_named():
+    plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 3.0], "length": 50})
+    verdicts = judged(plan, [0, 0, 4]).verdicts
+    assert verdicts[0] == (
+        "Clear in 1 of 2 tests: LSTM with forget bias 3 over forget bias unset. No clear winner in the others."
+    )
+    assert verdicts[1].startswith("RNN on recall at length 50 with forget bias unset: accuracy 0.3, LSTM 0.3, chance")
+    assert verdicts[1].endswith("no seed solves it: no clear winner with 4 seeds (p = 1).")
+    assert verdicts[2] == (
+        "LSTM with forget bias 3 solves recall at length 50 in 4 of 4 seeds, with forget bias unset in 0 of 4: "
+        "more than chance gives (Fisher p = .029)."
+    )
+    experiments = counted(plan)
+    assert describe_setting(experiments[2], ("cell", "length", "forget_bias")) == "LSTM, length 50, forget bias 3"
+
+
+def test_one_seed_each_says_little():
+    assert judged(Plan({"cell": ["gru", "lstm"], "seeds": 1}), [1, 0]).verdicts == (
+        "GRU solves recall at length 30 in 1 of 1 seeds, LSTM in 0 of 1: one seed each says little.",
+    )
+
+
+def test_the_first_sentence_says_who_won_where():
+    plan = Plan({"cell": ["gru", "rnn"], "length": [10, 20, 30, 40, 50]})
+    assert judged(plan, [4, 4, 4, 4, 4, 4, 0, 0, 4, 3], step=100).verdicts[0] == (
+        "Clear in 2 of 5 tests: GRU over RNN at length 20 and at length 30. No clear winner in the others. "
+        "Where nothing differs, about 1 test in 20 still looks clear."
+    )
+
+
+def claim(solved, horizons, length=50):
+    plan = Plan({"gain": [*np.linspace(0.5, 1.5, len(solved)).round(2)], "length": length})
+    runs = [run_of(e, count, horizons=(float(horizon), 49.0))
+            for e, count, horizon in zip(counted(plan), solved, horizons, strict=True)]  # fmt: skip
+    return [verdict for verdict in said(plan, runs) if "horizon" in verdict]
+
+
+def test_the_horizon_at_start_predicts_success():
+    before, threshold, after = claim((0, 0, 0, 0, 0, 4, 3, 4, 4, 4), (3, 4, 5, 7, 14, 15, 30, 31, 32, 49))
+    assert before.startswith(
+        "The longer the horizon at start, as a share of the length, the more seeds solved the task (Spearman"
+    )
+    assert threshold == (
+        "No setting whose horizon at start was below 15 of 49 steps learned it; of the 5 from there on, 4 did in "
+        "every seed. The value was chosen on these same settings."
+    )
+    assert after == "Whether the horizon after training predicts success can't be told: all 10 settings are alike."
+
+
+def test_a_horizon_that_does_not_predict_is_said_not_to():
+    unclear, *rest = claim((4, 0, 4, 0, 4, 0), (5, 7, 14, 15, 30, 49))
+    assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho −0.")
+    assert rest[0] == "No horizon at start clearly parts the settings that solved the task from the others."
+    shorter, *_ = claim((4, 4, 4, 4, 0, 0, 0, 0), (1, 2, 3, 4, 5, 6, 7, 8))
+    assert shorter.startswith(
+        "The shorter the horizon at start, as a share of the length, the more seeds solved the task"
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, "All cells have the same hidden size and as many updates. One learning rate for all: 0.005."),
+        ({"equal": "parameters"}, "All cells have equally many parameters, within 2 %"),
+        ({"equal": "time", "ms_per_step": [1, 1]}, "All cells train for the same time, within 5 %"),
+        ({"learning_rates": [0.01, 0.1]},
+         "Each cell's learning rate is being chosen from 0.01 and 0.1, on 2 seeds that aren't counted, at length 30."),
+    ],
+)  # fmt: skip
+def test_the_terms_are_said(about, words):
+    assert words in fairness_sentence(judge(Plan({"cell": ["lstm", "gru"]}, **about), []).fairness)
+
+
+def test_chosen_rates_and_what_is_left_out_are_said():
+    plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 1]}, learning_rates=[0.01, 0.1])
+    sentence = fairness_sentence(judge(plan, [run_of(e, 2) for e in pilots(plan)]).fairness)
+    assert sentence.endswith(
+        "at length 30: 0.01 for the RNN and 0.01 for the LSTM. Left out: Forget bias 1 for the RNN."
+    )

@@ -1,0 +1,70 @@
+import numpy as np
+
+from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.report.sentences.why import (
+    directions_sentence,
+    exponents_sentence,
+    factors_sentence,
+    matrix_sentence,
+    updates_sentence,
+)
+
+
+def matrix(factor, T=30):
+    return GradientMatrix(0, np.eye(T), np.power(factor, np.arange(T)))
+
+
+def test_a_matrix_is_told_by_its_factor_and_what_ten_leave():
+    assert matrix_sentence({"rnn": matrix(0.5), "gru": matrix(1.2)}, {"gru": "untrained"}) == (
+        "On its way back the gradient is multiplied at every time step: on average by ×0.5 in the RNN and ×1.2 in the "
+        "GRU (untrained). 10 of them leave 0.0977 % and ×6.19."
+    )
+    assert "Which leaves 50 %" in matrix_sentence({"rnn": matrix(0.5, T=2)})
+    assert matrix_sentence({"rnn": matrix(np.nan)}) == ""
+    cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0))
+    assert "4 of them leave 6.25 %" in matrix_sentence({"rnn": cut})
+    assert "LSTM" in matrix_sentence({"rnn": matrix(0.0), "lstm": matrix(0.5)})
+
+
+def test_updates_are_told_by_their_half():
+    one = UpdateShares(np.array([[0.6, 0.4, 0.0]]))
+    several = UpdateShares(np.array([[0.6, 0.4, 0.0], [0.1, 0.1, 0.8], [0.2, 0.7, 0.1]]))
+    unknown = UpdateShares(np.full((1, 3), np.nan))
+    assert updates_sentence({"rnn": one, "lstm": several, "gru": unknown}) == (
+        "Half of the update of the recurrent weights comes from the last time step in the RNN and the last 2 in the "
+        "LSTM (seeds: 1 to 3)."
+    )
+    assert updates_sentence({"gru": unknown}) == ""
+
+
+def test_exponents_are_told_by_the_largest_and_how_many_grow():
+    fading = Spectrum(np.log([[0.5, 0.1]]), np.zeros((1, 2)))
+    growing = Spectrum(np.log([[2.0, 0.1]]), np.zeros((1, 2)))
+    assert exponents_sentence({"rnn": fading, "lstm": growing}, {"rnn": "trained"}) == (
+        "The direction that fades least keeps, each time step, ×0.5 in the RNN (trained); ×2 in the LSTM, 1 of 2 grow."
+    )
+    assert exponents_sentence({"rnn": Spectrum(np.full((1, 2), np.nan), np.zeros((1, 2)))}) == ""
+
+
+def test_directions_are_told_by_how_many_survive():
+    distance = np.array([0, 4, 9])
+    alive = SingularValues(distance, np.array([[1.0, 1.0], [1.0, 0.1], [0.9, 0.001]]))
+    dead = SingularValues(distance, np.array([[1.0, 1.0], [0.009, 0.001], [1e-5, 1e-9]]))
+    unknown = SingularValues(distance, np.full((3, 2), np.nan))
+    states = {"lstm": "trained"}
+    assert directions_sentence("lstm", alive, states) == (
+        "LSTM (trained): 9 time steps back, 1 of 2 directions still keeps 1 % or more."
+    )
+    assert directions_sentence("rnn", dead) == "RNN: all 2 directions die; 4 time steps back none keeps 1 %."
+    assert directions_sentence("gru", unknown) == ""
+
+
+def test_factors_are_told_on_average_and_at_their_worst():
+    gates, weights = np.array([0.5, 0.25]), np.array([1.0, 1.0])
+    found = StepFactors("forget gate", np.array([1, 2]), gates * weights, gates, weights, {})
+    assert factors_sentence("lstm", found) == (
+        "LSTM: on average, a time step leaves ×0.354: ×0.354 by the forget gate, ×1 by the recurrent weights. "
+        "Most is lost at time step 2, which leaves ×0.25: ×0.25 by the forget gate, ×1 by the recurrent weights."
+    )
+    nothing = np.full(2, np.nan)
+    assert factors_sentence("rnn", StepFactors("tanh", np.array([1, 2]), nothing, nothing, nothing, {})) == ""
