@@ -16,6 +16,7 @@ PAGES = {
         ("pages/measure/decay.py", "Gradient decay", ":material/trending_down:"),
         ("pages/measure/gates.py", "Gate saturation", ":material/toggle_on:"),
         ("pages/measure/bounds.py", "Activation bounds", ":material/height:"),
+        ("pages/measure/compare.py", "Compare", ":material/leaderboard:"),
         ("pages/measure/model.py", "Your model", ":material/upload_file:"),
     ],
     "Understand": [
@@ -79,13 +80,13 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import history, links, presets, session, sidebar, training
+    from pages.ui import compare_plan, history, links, presets, session, sidebar, training
 
     waiting.empty()
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
-    session.keep(SHARED)
+    session.keep((*SHARED, *compare_plan.KEYS))
     links.mend()
     language.choose(offered=page.url_path in ("", *LESSON))
     sidebar.draw()

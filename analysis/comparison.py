@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis.experiment import CELLS, SETTINGS, TASKS, Experiment, for_cell, validated, why_not_applicable
 from analysis.results import Result, axes
+from analysis.sources import with_own_length
 
 EQUAL = ("hidden_size", "parameters", "time")  # what all cells of a comparison get the same of
 FURTHER = 2  # axes that a plan may have besides cells and lengths
@@ -296,7 +297,7 @@ def _combinations(settings: Mapping[str, Any]) -> tuple[list[Experiment], tuple[
             except ValueError as error:  # settings that exclude each other
                 left_out[str(error)] = None
                 continue
-            experiments[experiment] = None
+            experiments[with_own_length(experiment)] = None
             combination = {SETTINGS[name].label: _short(value) for name, value in zip(names, values, strict=True)}
             left_out.update({f"{label} {combination[label]} for the {cell.upper()}": None for label in labels})
     return list(experiments), tuple(left_out)

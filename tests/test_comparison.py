@@ -9,6 +9,7 @@ from analysis.comparison import MOST_ROWS
 from analysis.jobs import grid
 from analysis.measures import statistics
 from analysis.report.sentences import verdicts
+from tests.helpers.data import sequences
 
 
 @pytest.mark.parametrize("module", [comparison, grid, statistics, verdicts])
@@ -71,3 +72,10 @@ def test_settings_that_exclude_each_other_are_left_out_of_a_grid():
 def test_a_plan_that_cannot_be_carried_out_says_what_is_accepted(settings, about, problem):
     with pytest.raises(ValueError, match=re.escape(problem)):
         Plan(settings, **about)
+
+
+def test_sequences_of_a_file_have_its_length_where_none_is_set(tmp_path):
+    path = tmp_path / "mine.npz"
+    path.write_bytes(sequences())
+    plan = Plan({"task": "series", "data_file": str(path)})
+    assert [experiment.length for experiment in plan.experiments()] == [6]

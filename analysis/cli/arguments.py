@@ -5,7 +5,7 @@ Each field of `Experiment` is an option.
 
 import math
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +21,7 @@ from analysis.models.limits import (
 from analysis.report.commands import option_name
 from analysis.results import THRESHOLD
 
-ABOUT = "Train, or measure models untrained or from a file, and look after kept runs."
+ABOUT = "Train, compare, or measure models untrained or from a file, and look after kept runs."
 JOINS = (
     "A run of the same settings that the history keeps is joined: shown if it is finished, waited for if another "
     "process trains it, gone on with if it stopped."
@@ -39,6 +39,11 @@ FORMATS = {
     "json": "everything measured, as JSON",
     "csv": "the decay curves, as CSV",
     "html": "the figures, as one page for a browser",
+}
+SWEEP_FORMATS = {
+    "json": "what came out of each setting, as JSON",
+    "csv": "a row for each setting and seed, as CSV",
+    "html": "a report with pictures and the grid, as one page for a browser",
 }
 HISTORY_COMMANDS = {
     "runs": "list the runs that are kept",
@@ -71,7 +76,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="verb",
         required=True,
-        metavar="{train,decay} or {" + ",".join(["spectrum", "explain", "record", *HISTORY_COMMANDS]) + "}",
+        metavar="{train,decay} or {" + ",".join(["sweep", "spectrum", "explain", "record", *HISTORY_COMMANDS]) + "}",
     )
     train, decay = (
         commands.add_parser(verb, help=about, description=description, allow_abbrev=False)
@@ -86,10 +91,11 @@ def make_parser() -> Parser:
     _add_settings(decay, with_threshold=True)
     decay.add_argument("--theory", action="store_true", help="Say beside it what theory predicts for wide networks")
     _add_output(decay)
+    _add_sweep(commands.add_parser("sweep", help="train a grid of settings and compare them", allow_abbrev=False))
     about = "say which directions of a gradient survive, in untrained models"
     spectrum = commands.add_parser("spectrum", help=about, description=SPECTRUM, allow_abbrev=False)
     _add_settings(spectrum)
-    _add_output(spectrum, ("json", "html"))
+    _add_output(spectrum, {format_: FORMATS[format_] for format_ in ("json", "html")})
     about = "say what would make untrained models remember further"
     explain = commands.add_parser("explain", help=about, description=EXPLAIN, allow_abbrev=False)
     _add_settings(explain)
@@ -108,6 +114,20 @@ def _add_settings(command: ArgumentParser, *, with_threshold: bool = False) -> N
         group.add_argument(option_name(name), default=SUPPRESS, metavar="VALUE", help=_help(name))
     if with_threshold:
         group.add_argument("--threshold", default=f"{THRESHOLD:g}", metavar="VALUE", help=THRESHOLD_HELP)
+
+
+def _add_sweep(command: ArgumentParser) -> None:
+    """Add the arguments of `sweep`."""
+    command.description = (
+        "Train what a grid file asks for, and compare it. Finished runs that the history keeps are not trained again: "
+        "after Ctrl-C, the same command goes on."
+    )
+    command.add_argument("grid", metavar="GRID", help="A TOML file: a table [settings], where a list is an axis")
+    command.add_argument(
+        "--engine", metavar="ADDRESS", help="Train on a dask cluster: dask://host:port or tls://host:port; else here"
+    )
+    _add_output(command, SWEEP_FORMATS)
+    _add_store(command, with_none=True)
 
 
 def _add_record(command: ArgumentParser) -> None:
@@ -139,13 +159,12 @@ def _add_history_command(verb: str, command: ArgumentParser) -> None:
     _add_store(command)
 
 
-def _add_output(command: ArgumentParser, formats: Collection[str] = tuple(FORMATS)) -> None:
+def _add_output(command: ArgumentParser, formats: Mapping[str, str] = FORMATS) -> None:
     """Add an option for each format that a result can be written in; the others stay unset."""
     group = command.add_argument_group("output")
     command.set_defaults(**dict.fromkeys(FORMATS))
-    for format_ in formats:
-        help_ = f"Write {FORMATS[format_]}; {STDOUT} is standard output"
-        group.add_argument(option_name(format_), metavar="FILE", help=help_)
+    for format_, what in formats.items():
+        group.add_argument(option_name(format_), metavar="FILE", help=f"Write {what}; {STDOUT} is standard output")
 
 
 def _add_store(command: ArgumentParser, *, with_none: bool = False) -> None:

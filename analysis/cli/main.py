@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from analysis.cli.measure import measure_experiment
 
             return measure_experiment(verb, arguments)
+        if verb == "sweep":
+            from analysis.cli.sweep import sweep_grid
+
+            return sweep_grid(arguments)
         if verb == "spectrum":
             from analysis.cli.spectrum import measure_spectrum
 

@@ -84,18 +84,30 @@ def write_outcome(outcome: Outcome, targets: Mapping[str, str], command: str) ->
         targets: an output file by format.
         command: the command line that measures the same again, written below the summary on the HTML page.
     """
+    return write_result(outcome.status, outcome.summary, targets, lambda format_: _as_text(outcome, format_, command))
+
+
+def write_result(status: int, summary: str, targets: Mapping[str, str], as_text: Callable[[str], str]) -> int:
+    """Print a summary, and write a result to a file for each format in `targets`; return the exit status.
+
+    Args:
+        status: the exit status if all files can be written.
+        summary: goes to standard error where a format goes to standard output.
+        targets: an output file by format.
+        as_text: returns the result in a format, as the content of a file.
+    """
     show_progress("")
-    print(outcome.summary, file=sys.stderr if STDOUT in targets.values() else sys.stdout)
+    print(summary, file=sys.stderr if STDOUT in targets.values() else sys.stdout)
     try:
         for format_, target in targets.items():
-            text = _as_text(outcome, format_, command)
+            text = as_text(format_)
             if target == STDOUT:
                 print(text, end="", flush=True)
             else:
                 Path(target).write_bytes(text.encode())
     except OSError as error:
         return report_failure(str(error))
-    return outcome.status
+    return status
 
 
 def _as_text(outcome: Outcome, format_: str, command: str) -> str:

@@ -13,6 +13,7 @@ from analysis.results import SMALLEST, Decay, Memory
 
 COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 DASHES = {"rnn": "dot", "lstm": "solid", "gru": "dash"}
+SYMBOLS = {"rnn": "triangle-up", "lstm": "circle", "gru": "square"}  # of marks without a line
 GATE_COLOURS = {  # none of a cell's hue; 3:1 or more on white and on Streamlit's dark background
     "input": "#9A8A00",
     "forget": "#7F3FE8",
@@ -164,6 +165,16 @@ def band(
         mode="lines", line={"width": 0, "color": colour}, fill="toself", fillcolor=faded(colour, opacity),
         showlegend=False, hoverinfo="skip", **more,
     )  # fmt: skip
+
+
+def bars(middle: np.ndarray, low: np.ndarray, high: np.ndarray, **changes: str | float) -> Layout:
+    """Return bars around marks, from low to high."""
+    return {"type": "data", "array": high - middle, "arrayminus": middle - low, "thickness": 1.5, "width": 4} | changes
+
+
+def mark(cell: str, opacity: float = 1.0) -> Layout:
+    """Return a cell's mark, where there is no line: its colour, its symbol."""
+    return {"size": 11, "color": faded(colour_of(cell), opacity), "symbol": SYMBOLS.get(cell, "x")}
 
 
 def dot(cell: str, x: float, y: float, name: str, group: str, down: float | None = None) -> go.Scatter:

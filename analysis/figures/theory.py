@@ -10,7 +10,7 @@ from analysis.reasons import Prediction
 from analysis.report.wording import join_cells
 
 DASH, WIDTH = "longdash", 1.5
-LETTERS = 46  # of a line of the legend, so that it fits a phone
+LETTERS = 40  # of a line of the legend, so that it fits a phone
 
 
 def lines(predictions: Mapping[str, Prediction], position: bool) -> list[go.Scatter]:
@@ -39,5 +39,5 @@ def _curve(cell: str, prediction: Prediction, position: bool) -> go.Scatter:
 
 def _entry(assumption: str, cells: list[str]) -> go.Scatter:
     """Return a theory's entry in the legend: for which cells, and what it assumes."""
-    text = f"theory, untrained {join_cells(cells)}: {assumption}"
+    text = f"theory, {join_cells(cells)}: {assumption}"
     return style.key("<br>".join(wrap(text, LETTERS)), DASH, WIDTH)

@@ -4,27 +4,29 @@ What a worker has to say of its run goes through a queue of the cluster, at most
 its worker is started again by dask: it then asks this process for its checkpoint. Needs dask.distributed.
 """
 
+import asyncio
 import contextlib
 import logging
 import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from analysis.history.fallback import FallbackStore
 from analysis.jobs.executors import write_reports
-from analysis.jobs.outcome import DEATHS, fail, fail_after_deaths
+from analysis.jobs.outcome import DEATHS, fail_after_deaths
 from analysis.jobs.remote import QUEUED, differences, library_versions, train_reporting
+from analysis.sources import source_sha256
 
 if TYPE_CHECKING:
     from distributed import Client
 
 ENGINE = re.compile(r"(dask|tls)://[^/:@\s]+:\d{1,5}|(dask|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
-REACH_SECONDS = 8.0  # for a cluster to answer, and for its first worker to join
+REACH_SECONDS = 5.0  # for a cluster to answer, and for its first worker to join
 CLOSE_SECONDS = 2.0
 
 P = ParamSpec("P")
@@ -95,16 +97,37 @@ def connect(engine: str) -> Cluster:
             f"engine={engine}: dask.distributed is not installed: pip install -r requirements-cluster.txt"
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    address = engine.replace("dask://", "tcp://")
     try:
-        client = Client(engine.replace("dask://", "tcp://"), timeout=REACH_SECONDS, set_as_default=False)
-    except (OSError, TypeError, ValueError, RuntimeError) as error:  # the last three: certificates
-        reason = str(error).split("\n")[0]
-        raise ClusterError(f"engine={engine}: the cluster can't be reached: {reason}") from None
+        with ThreadPoolExecutor(1) as thread:  # this one may run a loop, as a notebook's does
+            thread.submit(asyncio.run, _greet(address)).result()
+        client = Client(address, timeout=REACH_SECONDS, set_as_default=False)
+    except Exception as error:  # a server that isn't dask's, or certificates, may cause any
+        raise ClusterError(f"engine={engine}: the cluster can't be reached: {_reason(error)}") from None
     try:
         return Cluster(client)
     except BaseException:
         client.close(timeout=CLOSE_SECONDS)
         raise
+
+
+def _reason(error: Exception) -> str:
+    """Return why a cluster can't be reached, in one line."""
+    if isinstance(error, TimeoutError):
+        return f"no scheduler answers within {REACH_SECONDS:g} s"
+    if isinstance(error, MemoryError):  # sizes were read from an answer in another protocol
+        return "what answers is no scheduler of dask"
+    return str(error).split("\n")[0]
+
+
+async def _greet(address: str) -> None:
+    """Ask a scheduler who it is; raise an error where none answers in time. A `Client` would take longer to give up."""
+    from distributed import Security
+    from distributed.core import rpc
+
+    certificates = Security().get_connection_args("client")
+    async with asyncio.timeout(REACH_SECONDS), rpc(address, connection_args=certificates) as scheduler:
+        await scheduler.identity()
 
 
 class ClusterCrew:
@@ -117,16 +140,19 @@ class ClusterCrew:
         self._channel = f"goldfish-{token_hex(8)}"
         self._queue = Queue(self._channel, client=cluster.client, maxsize=QUEUED)
         self._stopped = Event(f"{self._channel}-stopped", client=cluster.client)
-        self._futures: dict[str, Future[None]] = {}  # of the runs that have not ended
+        self._under_way: set[str] = set()  # runs that have not ended
+        self._futures: dict[str, Future[None]] = {}
+        self._lock = threading.RLock()
         self._starts, self._retries = Counter[str](), Counter[str]()
         self._news = SimpleQueue[tuple[str, Future[None] | None] | Exception]()
+        self._lost = False
         self._thread = threading.Thread(target=self._listen, name="cluster", daemon=True)
         self._thread.start()
 
     def submit(self, id: str) -> None:
         """Have a run trained."""
-        future = self._cluster.submit(train_reporting, self._channel, id)
-        self._futures[id] = future
+        self._under_way.add(id)
+        self._futures[id] = future = self._cluster.submit(train_reporting, self._channel, id)
         future.add_done_callback(lambda future: self._news.put((id, future)))
 
     def next_ended(self, seconds: float) -> str | None:
@@ -144,27 +170,30 @@ class ClusterCrew:
         return id if future is None or self._has_failed(id, future) else None
 
     def _has_failed(self, id: str, future: Future[None]) -> bool:
-        """Return whether a run's task ended without the run; what a worker reports comes through the queue."""
-        if id not in self._futures:  # the run has ended
-            return False
-        if future.cancelled():
-            raise self._loss()
-        error = future.exception()
-        if error is None:
-            return False
-        self._retries[id] += 1
-        if type(error).__name__ == "KilledWorker" and max(self._starts[id], self._retries[id]) < DEATHS:
-            self.submit(id)  # it waited behind a run that killed workers
-            return False
-        fail(self._history, id, f"{type(error).__name__}: {error}")
-        del self._futures[id]
-        return True
+        """Return whether a run ended by failing with its task; what its worker reports comes through the queue."""
+        with self._lock:
+            if id not in self._under_way:
+                return False
+            if future.cancelled():
+                raise self._loss()
+            error = future.exception()
+            if error is None:  # the report of its end is on its way
+                return False
+            self._retries[id] += 1
+            if max(self._starts[id], self._retries[id]) < DEATHS:
+                self.submit(id)
+                return False
+            fail_after_deaths(self._history, id, f"{type(error).__name__}: {error}")
+            self._under_way.remove(id)
+            return True
 
     def stop(self) -> None:
         """Tell the workers to stop, and cancel what they haven't begun."""
-        futures, self._futures = self._futures, {}
-        with contextlib.suppress(Exception):  # the scheduler may have ended
-            for future in futures.values():
+        self._under_way.clear()
+        if self._lost:  # to ask the scheduler for anything would take as long as to reconnect
+            return
+        with contextlib.suppress(Exception):  # the scheduler may end just now
+            for future in self._futures.values():
                 future.cancel()
             self._stopped.set()
             self._queue.put(None, timeout=CLOSE_SECONDS)  # ends the thread
@@ -172,7 +201,8 @@ class ClusterCrew:
             self._queue.close()
 
     def _loss(self) -> ClusterError:
-        """Return the error of a lost cluster."""
+        """Note that the cluster is lost, and return the error that says so."""
+        self._lost = True
         where = self._cluster.address
         return ClusterError(f"the cluster at {where} is lost: what is finished is kept, sweep again to go on")
 
@@ -183,12 +213,13 @@ class ClusterCrew:
         try:
             while (message := self._queue.get()) is not None:
                 id, attempt, reports = message
-                if id not in self._futures:  # it has ended
-                    continue
-                if attempt is None:
-                    self._answer(id, *reports)
-                elif attempt == self._starts[id] and write_reports(self._history, id, reports):
-                    self._end(id)
+                with self._lock:
+                    if attempt is None:
+                        self._answer(id, *reports)
+                    elif id not in self._under_way or attempt != self._starts[id]:
+                        continue  # a worker that was taken for lost still reports
+                    elif write_reports(self._history, id, reports):
+                        self._end(id)
         except (OSError, CancelledError, TimeoutError):
             self._news.put(self._loss())
         except Exception as error:
@@ -196,21 +227,25 @@ class ClusterCrew:
 
     def _end(self, id: str) -> None:
         """Report a run as ended."""
-        del self._futures[id]
+        self._under_way.remove(id)
         self._news.put((id, None))
 
     def _answer(self, id: str, reply: str, worker: str, versions: dict[str, str]) -> None:
-        """Answer a worker that is to train a run: with the number of this start, the settings and the checkpoint."""
+        """Answer a worker that is to train a run: with the number of this start and all it takes, or with None."""
         from distributed import Queue
 
         queue, answer = Queue(reply, client=self._cluster.client), None
-        if text := differences(versions):
+        if id not in self._under_way:
+            pass
+        elif text := differences(versions):
             self._news.put(ClusterError(f"worker {worker} {text}: expected the same versions everywhere"))
         elif self._starts[id] == DEATHS:
             fail_after_deaths(self._history, id, "its worker was lost each time")
             self._end(id)
         else:
             self._starts[id] += 1
-            answer = (self._starts[id], self._history.row(id).experiment.as_dict(), *self._history.progress(id))
+            experiment = self._history.row(id).experiment
+            file = source_sha256(experiment)
+            answer = (self._starts[id], file, experiment.as_dict(), *self._history.progress(id))
         queue.put(answer)
         queue.close()

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.comparison import PHASES, Comparison, Correlation, Plan, Row, Threshold
 from analysis.engine.cost import count_cost
-from analysis.experiment import METRICS, Experiment, higher_is_better
+from analysis.experiment import Experiment, higher_is_better
 from analysis.jobs.contests import find_contests
 from analysis.jobs.fairness import counted, describe_fairness, measure_pace, pilots, solved_models, steps_to_solve
 from analysis.jobs.outcome import Failed
@@ -84,7 +84,7 @@ def _row(experiment: Experiment, result: Run | Failed | None, ms: float) -> Row:
     unknown = np.full(experiment.seeds, nan)
     return Row(
         experiment=experiment, status="missing" if result is None else "failed", metric=unknown,
-        metric_name=METRICS[experiment.task], chance=task.chance,
+        metric_name=task.metric_name, chance=task.chance,
         solved_from=nan if task.solved is None else task.solved, solved=np.zeros(experiment.seeds, bool),
         solved_low=nan, solved_high=nan, horizon_before=nan, horizon_after=nan, span=nan,
         steps_to_solve=unknown.copy(), median_steps=nan, seconds=nan, ms_per_step=ms,

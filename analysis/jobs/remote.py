@@ -13,6 +13,7 @@ from analysis.history.entry import Blob, reports_end
 from analysis.jobs.executors import Report
 from analysis.jobs.worker import PROGRESS_SECONDS, perform
 from analysis.results import versions
+from analysis.sources import source_sha256
 
 QUEUED = 64  # reports of all workers that wait for the process that sweeps
 ANSWER_SECONDS = 60.0  # for that process to answer; a worker that gets no answer gives up
@@ -58,14 +59,27 @@ def train_reporting(channel: str, id: str) -> None:
         reply.close()
         if answer is None:  # it is not to be trained any more
             return
-        attempt, settings, checkpoint, snapshots = answer
+        attempt, file, settings, checkpoint, snapshots = answer
+        experiment = Experiment.from_dict(settings)
         reporter = Reporter(queue, Event(f"{channel}-stopped", client=client), id, attempt)
-        with contextlib.suppress(Exception):  # `perform` has reported it
-            perform(Experiment.from_dict(settings), reporter.report, checkpoint, snapshots, lambda: reporter.stopped)
+        if refusal := why_not_trained(experiment, file):
+            reporter.report({"status": "failed", "reason": f"worker {get_worker().address}: {refusal}"}, None)
+        else:
+            with contextlib.suppress(Exception):  # `perform` has reported it
+                perform(experiment, reporter.report, checkpoint, snapshots, lambda: reporter.stopped)
         if reporter.stopped:
             raise ConnectionError("the process that sweeps has stopped, or could not be reached")
     finally:
         queue.close()
+
+
+def why_not_trained(experiment: Experiment, file: str | None) -> str:
+    """Return what is wrong with the file that an experiment learns from; `file` is the hash that it should have."""
+    try:
+        there = source_sha256(experiment)
+    except ValueError as error:
+        return str(error)
+    return "" if there == file else "the file it learns from has another content there"
 
 
 class Reporter:

@@ -7,12 +7,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 
 from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.transfer import read_key
 from analysis.jobs.cluster import Cluster, ClusterCrew
+from analysis.jobs.estimate import Forecast
 from analysis.jobs.executors import ExecutorCrew, train_by_crew
 from analysis.jobs.outcome import DEATHS, Failed, fail_after_deaths, result_of
 from analysis.jobs.pool import Jobs, QueueFullError
@@ -50,15 +52,37 @@ def sweep(
     for experiment in wanted:
         read_key(experiment)
     results: dict[Experiment, Run | Failed] = {}
-    with (
-        _open_pool(store, workers=None if executor is None else 0) as jobs,
-        closing(_train(jobs, executor, list(dict.fromkeys(wanted)))) as trained,
-    ):
-        for result in trained:
+    with closing(_results(list(dict.fromkeys(wanted)), executor, store)) as came:
+        for result in came:
             results[result.experiment] = result
             if on_result:
                 on_result(result)
     return [results[experiment] for experiment in wanted]
+
+
+def _results(
+    experiments: Sequence[Experiment], executor: Executor | None, store: str | Path | None
+) -> Generator[Run | Failed]:
+    """Yield the results of different experiments: first those in the history, then others as they come."""
+    missing = []
+    with _open_pool(store, workers=0) as jobs:
+        for experiment in experiments:
+            row = jobs.find(experiment)
+            if row and row.status == "finished":
+                yield result_of(jobs.history, row.id, experiment)
+            else:
+                missing.append(experiment)
+    if missing:
+        with _open_pool(store, None if executor is None else 0) as jobs:
+            yield from _train(jobs, executor, sorted(missing, key=_seconds, reverse=True))
+
+
+def _seconds(experiment: Experiment) -> float:
+    """Return how long a training will take: long ones first, and workers end together. What can't be trained is inf."""
+    try:
+        return Forecast(experiment).seconds()
+    except (ValueError, ModuleNotFoundError):
+        return inf
 
 
 @contextmanager
@@ -71,7 +95,7 @@ def _open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
 
 
 def _train(jobs: Jobs, executor: Executor | None, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
-    """Train experiments on the executor, or where there is none on the pool; yield each result as it comes."""
+    """Return a generator that trains experiments on the executor, or where there is none on the pool."""
     if executor is None:
         return train_in_pool(jobs, experiments)
     if isinstance(executor, Cluster):
@@ -113,7 +137,8 @@ def _has_ended(jobs: Jobs, id: str, deaths: Counter[str]) -> bool:
             jobs.resume(id)
             deaths[id] += 1
         return False
-    fail_after_deaths(jobs.history, id, row.reason or "")
+    if jobs.history.take(id):
+        fail_after_deaths(jobs.history, id, row.reason or "")
     return True
 
 

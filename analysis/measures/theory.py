@@ -176,7 +176,7 @@ def _predict_gated(experiment: Experiment, task: Task) -> tuple[str, str, np.nda
     name = "mean field, a mixture of gates" if experiment.init == "chrono" else "mean field with tied weights"
     return (
         name,
-        "many units, random weights, random gates",
+        "many units, random weights and gates",
         mean_square_curve(moments, variance, task.length),
     )
 

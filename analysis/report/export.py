@@ -28,12 +28,11 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 1280px; margin: 2em auto; padding: 0 1em }}
-pre {{ white-space: pre-wrap }}</style>
+pre {{ white-space: pre-wrap }} {style}</style>
 </head>
 <body>
 <h1>{title}</h1>
-<pre>{text}</pre>
-{figures}
+{body}
 </body>
 </html>
 """
@@ -53,19 +52,29 @@ class Figure(Protocol):
 
 def html(figures: Mapping[str, Figure], title: str, text: str = "") -> str:
     """Return one page with a text and, below it, figures under their names; it opens without a network."""
-    parts: list[str] = []
+    return html_page(title, [f"<pre>{escape(text)}</pre>", *figure_blocks(figures).values()])
+
+
+def html_page(title: str, blocks: Sequence[str], style: str = "") -> str:
+    """Return a page of HTML with a title and blocks below it, which are HTML already; `style` adds CSS."""
+    return PAGE.format(title=escape(title), body="\n".join(blocks), style=style)
+
+
+def figure_blocks(figures: Mapping[str, Figure]) -> dict[str, str]:
+    """Return figures as HTML by name, each under a heading of its name; the first carries plotly.js for all."""
+    blocks: dict[str, str] = {}
     for name, figure in figures.items():
         config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
         drawn = _on_white(figure).to_html(
             full_html=False,
-            include_plotlyjs=not parts,
+            include_plotlyjs=not blocks,
             include_mathjax=False,
             auto_play=False,
             config=config,
             div_id=name,
         )
-        parts.append(f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}")
-    return PAGE.format(title=escape(title), figures="\n".join(parts), text=escape(text))
+        blocks[name] = f"<h2>{escape(name.replace('-', ' ').capitalize())}</h2>\n{drawn}"
+    return blocks
 
 
 def _on_white(figure: Figure) -> Figure:
@@ -82,6 +91,7 @@ def archive(
     experiments: Sequence[Experiment],
     commands: Sequence[str] = (),
     images: bool = True,
+    documents: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return a ZIP with everything a page shows.
 
@@ -92,18 +102,20 @@ def archive(
         experiments: what was run, each as JSON.
         commands: the command lines that measure the same again.
         images: whether to try PNG and SVG, which takes seconds.
+        documents: further texts by file name; one takes the place of a file of its name.
     """
-    repeated = "".join(f"{command}\n" for command in commands)
+    repeated, further = "".join(f"{command}\n" for command in commands), documents or {}
     drawn, note = draw_images(figures) if images else ({}, "PNG and SVG were not asked for.")
     repeats = f"commands.txt {REPEATS}\n" if commands else ""
     files: dict[str, str | bytes] = {
         "README.txt": f"{name}.html opens in a browser, without a network.\n{repeats}{note}\n",
         **({"commands.txt": repeated} if commands else {}),
-        f"{name}.html": html(figures, f"Goldfish: {name}", repeated),
+        **({} if f"{name}.html" in further else {f"{name}.html": html(figures, f"Goldfish: {name}", repeated)}),
         **{f"{key}.csv": text for key, text in tables.items()},
         **{f"{key}.json": _on_white(figure).to_json() or "" for key, figure in figures.items()},
         **{f"experiment-{k}-{e.cell}.json": to_json(e) for k, e in enumerate(experiments, 1)},
         **drawn,
+        **further,
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:

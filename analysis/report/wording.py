@@ -29,6 +29,13 @@ def describe_experiment(experiment: Experiment) -> str:
     return ", ".join([f"{experiment.cell.upper()}, {experiment.task} {experiment.task_length}{text}{data}", *changed])
 
 
+def format_setting(value: str | float | None) -> str:
+    """Write a setting's value: 0.005, "chrono", "unset" for None."""
+    if value is None:
+        return "unset"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def format_number(value: float) -> str:
     """Write a number with three significant digits.
 

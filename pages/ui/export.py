@@ -19,10 +19,12 @@ def row(
     tables: Mapping[str, str | Callable[[], str]] | None = None,
     trained: Container[str] = (),
     commands: Sequence[str] | None = None,
+    documents: Mapping[str, Callable[[], str]] | None = None,
 ) -> None:
     """Offer a page's figures, the tables of what they draw as CSV (each, or a function that makes it), its experiments.
 
     The commands are those of the experiments where no others are given: for those in `trained`, that train.
+    `documents` are functions by file name that write further files.
     """
     shown = {key: with_own_name(experiment) for key, experiment in experiments.items()}
     if commands is None:
@@ -31,7 +33,8 @@ def row(
     def packed() -> bytes:
         written = {key: text() if callable(text) else text for key, text in (tables or {}).items()}
         drawn = {key: figure() if callable(figure) else figure for key, figure in figures.items()}
-        return archive(name, drawn, written, list(shown.values()), commands)
+        further = {file: text() for file, text in (documents or {}).items()}
+        return archive(name, drawn, written, list(shown.values()), commands, documents=further)
 
     with st.container(horizontal=True):
         st.download_button(

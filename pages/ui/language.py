@@ -18,8 +18,8 @@ SWITCH = """<style>
 </style>"""
 MENU = (  # what the menu says, for the catalogue
     mark("Home"), mark("The lesson"), mark("Measure"), mark("Gradient decay"), mark("Gate saturation"),
-    mark("Activation bounds"), mark("Your model"), mark("Understand"), mark("Inside the cell"), mark("History"),
-    mark("Runs"),
+    mark("Activation bounds"), mark("Compare"), mark("Your model"), mark("Understand"), mark("Why"),
+    mark("Inside the cell"), mark("History"), mark("Runs"),
 )  # fmt: skip
 NONE = "<style>.st-key-language { display: none; }</style>"
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.markdown import escape_markdown
-from analysis.sources import file_setting
+from analysis.sources import SourceError, file_setting
 from pages.ui import session
 from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES
 
@@ -99,6 +101,20 @@ def with_own_name(experiment: Experiment) -> Experiment:
     file = session.UPLOAD.get()
     is_this = file and text and text == str(_text_place(file.getvalue()))
     return experiment.replace(text_file=file.name) if is_this else experiment
+
+
+@contextmanager
+def saying_why(experiment: Experiment) -> Iterator[None]:
+    """Say why, and end the page, where the block can't build an experiment's task; name a file as its user does."""
+    try:
+        yield
+        return
+    except SourceError as error:
+        problem: Exception = type(error)(getattr(with_own_name(experiment), error.setting), error.reason)
+    except (ValueError, ModuleNotFoundError) as error:
+        problem = error
+    st.error(escape_markdown(problem))
+    st.stop()
 
 
 @st.cache_resource(show_spinner=False)

@@ -253,12 +253,12 @@ def _show_progress(ids: list[str]) -> None:
 
 def _seconds_until_ended(rows: Iterable[Row]) -> float:
     """Return the seconds until the last of some runs ends; runs that were submitted before them train first."""
-    left = _seconds_under_way()
+    left = seconds_under_way()
     ends = dict(zip(left, estimate_ends(list(left.values())), strict=True))
     return max(ends[row.id] if row.id in ends else _seconds_of(row) for row in rows)
 
 
-def _seconds_under_way() -> dict[str, float]:
+def seconds_under_way() -> dict[str, float]:
     """Return the seconds that are left of each run that trains or waits here, in the order of their turns."""
     left, under_way = {}, jobs().under_way
     for id in under_way:
@@ -300,7 +300,7 @@ def _mention_trouble(rows: Iterable[Row | None]) -> None:
 
 def estimate(remaining: Mapping[Experiment, int]) -> str:
     """Say what trainings take that have made so many updates: "3 cells × 4 seeds, about 10 s"."""
-    before = _seconds_under_way()
+    before = seconds_under_way()
     together = len(before) + len(remaining)
     try:
         seconds = [Forecast(each).seconds(step, together) for each, step in remaining.items()]

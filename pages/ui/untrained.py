@@ -9,11 +9,9 @@ from analysis.experiment import SETTINGS, Experiment
 from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, quicker_settings, without_training
 from analysis.measures.theory import predicted_decay
 from analysis.reasons import Prediction
-from analysis.report.markdown import escape_markdown
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.wording import join_words
 from analysis.results import Decay, Measured
-from analysis.sources import SourceError
 from analysis.tasks.task import MEASURED
 from pages.ui import session, sidebar, sources
 
@@ -44,19 +42,14 @@ def predict_decays(experiments: Mapping[str, Experiment]) -> dict[str, Predictio
 def measure_each(experiments: Mapping[str, Experiment], measured: Callable[[Experiment], Found]) -> dict[str, Found]:
     """Measure models as they start by a function of one's experiment; otherwise as `measure_untrained`."""
     starts = {name: without_training(experiment) for name, experiment in experiments.items()}
-    try:
+    if not starts:
+        return {}
+    with sources.saying_why(next(iter(starts.values()))):
         asked = session.MEASURE_ANYWAY.get()
         new = {each for each in starts.values() if each not in asked}
         if (seconds := sum(map(preview_seconds, new))) > PATIENCE:
             _ask(seconds, new)
         return {name: measured(start) for name, start in starts.items()}
-    except SourceError as error:
-        named = sources.with_own_name(next(iter(starts.values())))
-        st.error(escape_markdown(type(error)(getattr(named, error.setting), error.reason)))
-        st.stop()
-    except (ValueError, ModuleNotFoundError) as error:
-        st.error(escape_markdown(error))
-        st.stop()
 
 
 def mention_sizes(experiments: Mapping[str, Experiment]) -> None:

@@ -10,10 +10,10 @@ from tests.helpers.browser import button, has_run, settle
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 PAGES = (
-    "", "decay", "gates", "bounds", "bounds?show=a+real+cell", "model", "cell", "cell?inside_tab=What+it+depends+on",
-    "cell?inside_tab=What+the+GRU+saves", "cell?hold=true", "why", "why?why_tab=Which+directions+survive",
-    "why?why_tab=What+would+make+it+remember",
-    "runs", "words", "loop", "tanh", "goldfish", "lstm", "gru", "choice",
+    "", "decay", "gates", "bounds", "bounds?show=a+real+cell", "compare", "model", "cell",
+    "cell?inside_tab=What+it+depends+on", "cell?inside_tab=What+the+GRU+saves", "cell?hold=true", "why",
+    "why?why_tab=Which+directions+survive", "why?why_tab=What+would+make+it+remember", "runs", "words", "loop", "tanh",
+    "goldfish", "lstm", "gru", "choice",
 )  # fmt: skip
 # What is Streamlit's own and can't be changed from a page: by rule, the elements in which it is not counted.
 STREAMLITS_OWN = {

@@ -26,8 +26,8 @@ def test_it_lies_over_the_measured_curve_with_its_assumption():
     assert abs(np.log(lines["RNN theory"].y[10] / measured.relative[10])) < 1
     assert lines["RNN theory"].line.color == "#D55E00" and lines["RNN theory"].line.width < 2
     legend = [name.replace("<br>", " ") for name in lines]
-    assert "theory, untrained RNN: many units, random weights" in legend
-    assert "theory, untrained GRU: many units, random weights, random gates" in legend
+    assert "theory, RNN: many units, random weights" in legend
+    assert "theory, GRU: many units, random weights and gates" in legend
     by_position = theory_lines(decay({"rnn": measured}, predictions=predictions, position=True))
     np.testing.assert_array_equal(by_position["RNN theory"].x, 19 - lines["RNN theory"].x)
 

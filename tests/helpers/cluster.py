@@ -13,15 +13,27 @@ ROOT = Path(__file__).parent.parent.parent
 PRELOAD = Path(__file__).parent / "preload.py"
 
 
-class LocalCluster:
-    """A scheduler and its workers, with files in a folder; `hold` is the file that `tests.jobs.held` reads."""
+def read_address(place):
+    """Return the address in a scheduler's file; None while it is not there or not yet whole."""
+    try:
+        return json.loads(place.read_text())["address"]
+    except (FileNotFoundError, ValueError):
+        return None
 
-    def __init__(self, folder):
+
+class LocalCluster:
+    """A scheduler and its workers, with files in a folder; `hold` is the file that `tests.jobs.held` reads.
+
+    With `preload`, workers can be held, and make checkpoints all the time.
+    """
+
+    def __init__(self, folder, preload):
         self.folder, self.hold, self.workers = folder, folder / "hold", []
+        self.options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
+        self.options += ["--preload", str(PRELOAD)] if preload else []
         place = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", {}, "--port", "0", "--scheduler-file", str(place))
-        until(place.exists)
-        self.address = json.loads(place.read_text())["address"]
+        self.address = until(lambda: read_address(place))
         self.engine = self.address.replace("tcp", "dask")
 
     def _start(self, kind, environment, *options):
@@ -30,24 +42,27 @@ class LocalCluster:
         with (self.folder / f"{kind}.log").open("ab") as log:
             return subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    def add_worker(self, *options, **environment):
+    def need_workers(self, count):
+        """Start as many workers as are missing."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < count:
+            self.add_worker()
+
+    def add_worker(self, **environment):
         """Start a worker process of one thread."""
-        mine = ["--nthreads", "1", "--local-directory", str(self.folder), "--preload", str(PRELOAD)]
-        self.workers.append(self._start("worker", environment, self.address, *mine, *options))
+        self.workers.append(self._start("worker", environment, self.address, *self.options))
 
     def close(self):
+        self.hold.unlink(missing_ok=True)
         for process in [*self.workers, self.scheduler]:
-            process.terminate()  # a nanny ends its worker
-        for process in [*self.workers, self.scheduler]:
+            process.kill()
             process.wait()
 
 
 @contextmanager
-def local_cluster(folder, workers=2, nanny="--no-nanny"):
-    cluster = LocalCluster(folder)
+def local_cluster(folder, *, preload=True):
+    cluster = LocalCluster(folder, preload)
     try:
-        for _ in range(workers):
-            cluster.add_worker(nanny)
         yield cluster
     finally:
         cluster.close()

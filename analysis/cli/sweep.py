@@ -1,0 +1,133 @@
+"""The command that trains a grid of settings and compares them: sweep."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Any
+
+from analysis.cli.output import (
+    ALL_DIVERGED,
+    FINISHED,
+    INTERRUPTED,
+    print_note,
+    report_failure,
+    show_progress,
+    writable_targets,
+    write_result,
+)
+from analysis.cli.summary import experiment_title
+from analysis.comparison import Comparison, Row
+from analysis.history.database import MEMORY, StoreError
+from analysis.history.store import Store
+from analysis.jobs.cluster import Cluster, ClusterError, connect
+from analysis.jobs.compare import compare
+from analysis.jobs.fairness import measure_pace, pilots
+from analysis.jobs.grid import read_grid, to_toml
+from analysis.jobs.outcome import Failed
+from analysis.report import comparisons, documents, wording
+from analysis.report.comparison_page import varying
+from analysis.report.sentences.estimate import describe_duration
+from analysis.results import Run
+
+BAR = 20  # characters of the progress bar
+HISTORY_SECONDS = 1.0  # results that come this soon were in the history
+
+
+def sweep_grid(arguments: Mapping[str, Any]) -> int:
+    """Train what a grid file asks for, compare it, and write the result; return the exit status."""
+    plan = read_grid(arguments["grid"])
+    targets = writable_targets(arguments)
+    store = _usable_store(arguments)
+    try:
+        with _engine(arguments["engine"]) as cluster:
+            show_progress("measuring how long an update takes")
+            plan = measure_pace(plan)
+            progress = Progress(len(pilots(plan)) + len(plan.experiments()))
+            comparison = compare(plan, cluster, store, progress.count)
+    except ClusterError as error:
+        return report_failure(str(error))
+    except KeyboardInterrupt:
+        kept = "" if store == MEMORY else ": what is finished is kept, the same command goes on"
+        return report_failure(f"interrupted{kept}", INTERRUPTED)
+    status = FINISHED if any(row.status == "finished" for row in comparison.rows) else ALL_DIVERGED
+    return write_result(status, describe_comparison(comparison), targets, lambda format_: _as_text(comparison, format_))
+
+
+def _usable_store(arguments: Mapping[str, Any]) -> str | None:
+    """Return which history to use; print why no run is kept, where that is so.
+
+    Raises:
+        StoreError: where the history that was named can't be used.
+    """
+    if arguments["no_store"]:
+        return MEMORY
+    try:
+        with closing(Store(arguments["store"])) as store:
+            store.require_writable()
+    except StoreError as error:
+        if arguments["store"]:
+            raise
+        print_note(f"the runs are not kept: {error}")
+        return MEMORY
+    return arguments["store"]
+
+
+def _engine(address: str | None) -> AbstractContextManager[Cluster | None]:
+    """Return the cluster at an address, or nothing where runs are trained here."""
+    return nullcontext() if address is None else connect(address)
+
+
+class Progress:
+    """The bar that shows how many runs are done, at which rate, and how long the others take."""
+
+    def __init__(self, runs: int) -> None:
+        self._runs, self._done, self._there = runs, 0, 0
+        self._began = time.monotonic()
+        show_progress(self._line(0.0))
+
+    def count(self, result: Run | Failed) -> None:
+        """Count a result; print a note where there is none."""
+        seconds = time.monotonic() - self._began
+        self._done += 1
+        self._there += seconds < HISTORY_SECONDS
+        if isinstance(result, Failed):
+            print_note(f"{experiment_title(result.experiment)}: {result.reason}")
+        show_progress(self._line(seconds))
+
+    def _line(self, seconds: float) -> str:
+        """Return the bar, so many seconds after the start."""
+        filled = round(BAR * min(1.0, self._done / self._runs))
+        line = f"{'█' * filled}{'░' * (BAR - filled)} {self._done}/{self._runs} runs"
+        trained, left = self._done - self._there, self._runs - self._done
+        if not trained or left <= 0:
+            return line
+        rate = trained / seconds
+        return f"{line}, {wording.format_number(60 * rate)} a minute, about {describe_duration(left / rate)} left"
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """Describe a comparison for the terminal: a line for each setting, then the verdicts."""
+    names = varying([row.experiment for row in comparison.rows])
+    return "\n".join([*(_describe_row(row, names) for row in comparison.rows), *comparison.verdicts])
+
+
+def _describe_row(row: Row, names: list[str]) -> str:
+    """Describe one setting in a line, with the settings of these names."""
+    settings = (f"{name} {wording.format_setting(getattr(row.experiment, name))}" for name in names)
+    title = ", ".join([experiment_title(row.experiment), *settings])
+    if not row.finished:
+        return f"{title}: {row.status}"
+    chance = f"{row.metric_name} {wording.format_range(row.metric)} by chance {wording.format_number(row.chance)}"
+    solved = f"solved by {int(row.solved.sum())} of {len(row.solved)} seeds, " if row.solvable else ""
+    return f"{title}: {solved}{chance}"
+
+
+def _as_text(comparison: Comparison, format_: str) -> str:
+    """Return a comparison as the content of a file."""
+    if format_ == "json":
+        return documents.to_json(comparisons.comparison_document(comparison))
+    if format_ == "csv":
+        return comparisons.comparison_csv(comparison)
+    from analysis.figures.comparison_report import comparison_report
+
+    return comparison_report(comparison, to_toml(comparison.plan))

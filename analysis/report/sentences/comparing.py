@@ -1,0 +1,89 @@
+"""What a comparison takes, how far it is, and how it was made, in words."""
+
+import numpy as np
+
+from analysis.comparison import Comparison, Fairness
+from analysis.report.sentences.estimate import describe_duration
+from analysis.report.sentences.verdicts import fairness_sentence
+from analysis.report.wording import format_number, join_cells
+
+
+def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
+    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, 9 tries for learning rates among it".
+
+    Args:
+        settings: how many are compared.
+        seeds: of each.
+        tries: trainings that choose learning rates.
+        trained: how many trainings of both kinds are in the history.
+        seconds: that the others take.
+    """
+    what = f"{_count(settings, 'setting')} × {_count(seeds, 'seed')}"
+    chosen = f", {_count(tries, 'short training')} to choose learning rates among it" if tries else ""
+    there = f"; {trained} of {settings + tries} trainings are there already" if trained else ""
+    return f"{what}, about {describe_duration(seconds)}{chosen}{there}."
+
+
+def progress_line(done: int, whole: int, tries: int, seconds: float) -> str:
+    """Say how far a comparison is: "7 of 18 trainings, about 2 min left"; `tries` choose learning rates."""
+    now = f", learning rates first ({tries})" if done < tries else ""
+    return f"{done} of {whole} trainings{now}, about {describe_duration(seconds)} left"
+
+
+def method_sentences(comparison: Comparison) -> list[str]:
+    """Say what was compared, and how."""
+    first, fair = comparison.rows[0], comparison.fairness
+    task, metric = first.experiment.task, first.metric_name
+    seeds = f"{_count(len(comparison.rows), 'setting')} × {_count(first.experiment.seeds, 'seed')}"
+    solved = (
+        f"at {format_number(first.solved_from)} or better it counts as solved"
+        if first.solvable
+        else "nothing counts as solved"
+    )
+    said = [
+        f"Task {task}: {seeds}. The {metric} is measured on sequences that no training saw; guessing gets "
+        f"{format_number(first.chance)}, {solved}.",
+        fairness_sentence(fair),
+        "Milliseconds per update were measured "
+        + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
+        "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
+        "the highest. A seed that does not solve it counts as taking more updates than it was given.",
+    ]
+    said += _edge_sentences(fair)
+    failed = [row for row in comparison.rows if row.status == "failed"]
+    return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
+
+
+def _edge_sentences(fair: Fairness) -> list[str]:
+    """Warn where a cell's learning rate is the smallest or the largest of those offered."""
+    said = []
+    for which, rate in (("smallest", min), ("largest", max)):
+        if cells := [cell for cell, own in fair.learning_rates.items() if fair.offered and own == rate(fair.offered)]:
+            verb = "has" if len(cells) == 1 else "have"
+            other = "smaller" if which == "smallest" else "larger"
+            said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
+    return said
+
+
+def preview_sentence(comparison: Comparison) -> str:
+    """Say that what is shown was trained before the comparison, and on which terms."""
+    rates = {row.experiment.learning_rate for row in comparison.finished}
+    rate = f", with the learning rate {format_number(rates.pop())} for all" if len(rates) == 1 else ""
+    return (
+        f"Not yet a fair comparison: {len(comparison.finished)} of {len(comparison.rows)} settings, trained "
+        f"before{rate}. Press Compare."
+    )
+
+
+def horizon_sentence(comparison: Comparison) -> str:
+    """Say what the picture of horizons shows, and how many settings it rests on."""
+    known = [row for row in comparison.finished if row.solvable and np.isfinite(row.horizon_before)]
+    return (
+        f"Each mark is a setting, {_count(len(known), 'setting')} in all: how much of its sequence 1 % of the gradient "
+        "comes back through, and how many of its seeds solve the task, with Wilson's 95 % interval. ρ is Spearman's "
+        "rank correlation with a bootstrap interval; the dashed line parts best those that learn from those that don't."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
