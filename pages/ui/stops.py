@@ -33,7 +33,7 @@ STOPS = {
         Stop("loop", mark("The loop"), mark("What does the loop carry?"),
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
-             mark("The memory is a list of numbers, a vector. Where a turn of the loop multiplies them, they grow.")),
+             mark("The memory is a list of numbers, a vector. A turn of the loop multiplies it: how far can it go?")),
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
              mark("“Left” of the first word: how far the memory still moves if it is moved a little there.")),
         Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
