@@ -23,6 +23,7 @@ from analysis.figures.drawings import (
 from analysis.language import mark
 from analysis.language import translate as _
 from analysis.reading import Reading
+from analysis.report.predicted import name_predicted
 from analysis.report.wording import format_number, format_percent
 
 SHOWN = 64  # units drawn of a vector, the first ones
@@ -258,8 +259,9 @@ def _word_labels(drawing: Drawing, reading: Reading, word: int) -> list[style.La
     read = f"<b>{shortened(reading.words[word])}</b>"
     if not reading.known[word]:
         read = _("{word} (unknown)").format(word=read)
-    predicted = _("predicts {word} {share}").format(
-        word=f"<b>{shortened(reading.predicted[word])}</b>", share=format_percent(reading.probability[word, 0])
+    guess = reading.predicted[word]
+    predicted = _("predicts {word}: {share}").format(
+        word=name_predicted(guess, f"<b>{shortened(guess)}</b>"), share=format_percent(reading.probability[word, 0])
     )
     at_numbers = {"x": drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, "y": -5.5, "xanchor": "left", "text": read}
     at_end = {"x": 102, "y": -0.5, "xanchor": "right", "text": predicted}

@@ -2,6 +2,8 @@
 
 import re
 
+from analysis.language import translate as _
+
 # Signs that may mean something to Markdown: a colon before a word starts a directive, "www." a link.
 SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|<>$~&@=-]|:(?! )|(?<=www)\.", re.IGNORECASE)
 
@@ -17,4 +19,4 @@ def escape_markdown(text: object) -> str:
 
 def quote_word(word: str) -> str:
     """Return a user's word in quotation marks, escaped for Markdown."""
-    return f"“{escape_markdown(word)}”"
+    return _("“{word}”").format(word=escape_markdown(word))

@@ -11,6 +11,7 @@ from analysis.results import THRESHOLD, Decay, Memory, Run
 from analysis.sources import data_name
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
+RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 PER_CENT = "\u00a0%"  # no line ends before the sign
 WHOLE = ", the whole sequence"
 UNCUT = ", all that truncation leaves"
@@ -54,6 +55,19 @@ def format_number(value: float) -> str:
     mantissa, exponent = f"{value:.2e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def raise_power(number: str) -> str:
+    """Write the power of ten of a number that `format_number` wrote as people do.
+
+    >>> raise_power("1.2e−10"), raise_power("1e6"), raise_power("29")
+    ('1.2 × 10⁻¹⁰', '10⁶', '29')
+    """
+    digits, e, power = number.partition("e")
+    if not e:
+        return number
+    ten = f"10{power.translate(RAISED)}"
+    return {"1": ten, "−1": f"−{ten}"}.get(digits, f"{digits} × {ten}")
 
 
 def format_percent(share: float) -> str:

@@ -16,7 +16,7 @@ KEEPING = 3.0  # the bias of gates that keep
 
 layout.title(
     _("How far back does a recurrent network remember?"),
-    _("It reads step by step and can learn from an early one only if the learning signal, the gradient, comes back."),
+    _("It reads step by step and keeps a memory. A plain RNN soon forgets; LSTM and GRU are built to keep it longer."),
 )
 with st.container(key="begin"):
     st.page_link(
@@ -25,6 +25,7 @@ with st.container(key="begin"):
     )  # fmt: skip
 st.caption(
     _(
+        "A network can learn from an early step only if the learning signal, the **gradient**, comes back to it. "
         "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep; an RNN has none. In the first picture a "
         "forget bias of {bias} sets them to keep; in the second they are as PyTorch, the library that runs them, "
         "starts them. Nothing is trained yet."

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from analysis.language import translate as _
-from analysis.report.sentences.fading import half_sentence
+from analysis.report.sentences.fading import half_sentence, learning_sentences
 from pages.ui import cell, player, readers, stops
 from pages.ui import goldfish as ui
 
@@ -11,6 +11,7 @@ stops.head("goldfish")
 words = readers.ask_sentence()
 picture = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    st.markdown(_("Gates"), width="content")
     networks = ui.choose_networks()
     log = st.toggle(
         _("log axis"), key="fading_log", bind="query-params",
@@ -25,5 +26,5 @@ def show():
 
 with picture:
     player.moving(cell.WORD, show, beat=cell.BEAT)
-st.caption(f"{half_sentence(traces)} {_(ui.FADES)}")
+st.caption(f"{half_sentence(traces)} {learning_sentences(traces)}")
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

@@ -14,12 +14,13 @@ HEIGHT = 325  # pixels of the drawing
 BOXES = {
     "rnn": mark(
         "**W** and **U** hold **weights**, learned in training and the same at every word: they make new numbers of "
-        "the word's and of the memory's. **+** adds them; **tanh**, the next stop, keeps them small. With an empty "
-        "memory: the network reads this word alone, all of **h** being 0."
+        "the word's and of the memory's. **+** adds these and **b**, the **bias**, fixed numbers learned too; "
+        "**tanh**, the next stop, keeps the sum small. To compare, it reads this "
+        "word alone, all of **h** set to 0."
     ),
     "gated": mark(
         "Each coloured box holds **weights**, learned in training and the same at every word; what these boxes decide "
-        "comes later. With an empty memory: the network reads this word alone, all of its memory being 0."
+        "comes later. To compare, it reads this word alone, all of its memory set to 0."
     ),
 }
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from analysis.report.sentences.parts import carried_sentence
+from analysis.report.sentences.parts import headline_sentence
 from analysis.report.sentences.words import strange_words_warning
 from pages.ui import cell, layout, parts, player, readers, stops
 
@@ -20,7 +20,7 @@ explained = parts.Explained(
     trained=True,
     held=lambda gate: cell.held_reader(experiment, readers.run(experiment), words, True, gate),
     read_held=lambda gate, value: cell.read_held(experiment, readers.run(experiment), words, True, gate, value),
-    below=lambda drawn, word: layout.says("" if warning else carried_sentence(drawn, word)),
+    below=lambda drawn, view, word: layout.says("" if warning else headline_sentence(drawn, view, word)),
 )
 player.moving(cell.WORD, lambda: parts.show_word(explained, HEIGHT), beat=cell.BEAT)
 if warning:

@@ -15,8 +15,8 @@ layout.says(multiplied_sentences(repeated))
 st.markdown(
     _(
         "One time step is one turn of the loop. tanh leaves small numbers almost as they are and holds all within ±1. "
-        "On its flat ends a number is **saturated**: whatever comes in, almost the same goes out, so a correction "
-        "hardly shows and little is learned."
+        "On its flat ends a number is **saturated**: move what comes in a little, and hardly anything moves after it. "
+        "There forgetting begins, and the learning signal, the gradient, is weak."
     )
 )
 stops.foot("tanh", "pages/measure/bounds.py", "Activation bounds")

@@ -19,7 +19,8 @@ from pages.ui import cell, goldfish, layout, readers, session, training
 
 LEGEND = mark(
     "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
-    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read."
+    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read; 0: on the last "
+    "alone."
 )
 LESS = {
     "mse": mark("mse: the mean squared error, the less the better."),
@@ -45,7 +46,7 @@ def choose(found: list[Group]) -> Group:
     """Ask for a group; the newest at first."""
     by_name = {describe_group(group.first, [*group.ids]): group for group in reversed(found)}
     names = [*by_name][::-1]
-    chosen = st.selectbox(_("Runs"), names, key="comparable", help=_("Same task, same settings, another cell."))
+    chosen = st.selectbox(_("Experiment"), names, key="comparable", help=_("Same task, same settings, another cell."))
     return by_name[chosen or names[0]]
 
 
@@ -75,7 +76,7 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
     rows = {
         metric: [format_range(run.metric) for run in runs.values()],
         _("memory span"): [describe_span(run.memory) for run in runs.values()],
-        _("parameters"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
+        _("parameters, in all"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
     }
     columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
     st.table(

@@ -17,9 +17,9 @@ from pages.ui import cell, layout, player, readers
 
 KEEPS, STARTS, TRAINED = "keeps", "starts", "trained"
 NETWORKS = {
-    KEEPS: mark("set to keep"),
+    KEEPS: mark("set by us to keep"),
     STARTS: mark("as they start"),
-    TRAINED: mark("trained on the text"),
+    TRAINED: mark("trained"),
 }
 NETWORKS_HELP = mark(
     "Untrained networks, the gates of LSTM and GRU set nearly open (forget bias 3) or as the library PyTorch starts "
@@ -33,17 +33,13 @@ TRAINED_READ = mark(
     "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by one trained network of each kind; "
     "one alone says little."
 )
-FADES = mark(
-    "Corrections in training come back by the same turns and fade alike, the **vanishing gradient**: so the RNN hardly "
-    "learns to keep the first word. It has the memory of a **goldfish**."
-)
 SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates keep
 
 
 def choose_networks() -> str:
     """Ask which networks read the sentence; those whose gates keep at first."""
     return st.segmented_control(
-        _("Networks"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
+        _("Gates"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
         format_func=lambda name: _(NETWORKS[name]), help=_(NETWORKS_HELP),
         label_visibility="collapsed",
     )  # fmt: skip
@@ -82,7 +78,7 @@ def explain(traces: Mapping[str, Trace], networks: str) -> str:
 
 def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
     """Draw what is left by word, the row that moves its mark, and the sentences about the marked word."""
-    picture, said = st.columns([3, 2], vertical_alignment="center")
+    picture, said = st.columns([6, 5], vertical_alignment="center")
     read = traces["rnn"].words
     word = player.draw_track(cell.word_track(read))
     figure = partial(
@@ -90,6 +86,10 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
         x_title="", y_title=_("left of the first word"),
     )  # fmt: skip
     with picture:
+        if len(read) < 2:  # nothing to forget, nothing to draw
+            st.empty()
+            st.caption(left_sentence(traces, word))
+            return
         alt = _("How much of the first word is left at each later one")
         layout.chart(layout.kept(f"fading {networks} {read} {word} {log}", figure), "fading", alt, moves=True)
     with said:

@@ -17,17 +17,19 @@ from analysis.report.sentences.parts import part_sentence
 from pages.ui import cell, layout, lesson, parts, player, readers, session
 
 CELLS = ("lstm", "gru")
-FORMULAS = {"lstm": "c = f·cₜ₋₁ + i·g, h = o·tanh(c)", "gru": "h = z·hₜ₋₁ + (1 − z)·n"}
+FORMULAS = {"lstm": ("c = f·cₜ₋₁ + i·g", "h = o·tanh(c)"), "gru": ("h = z·hₜ₋₁ + (1 − z)·n",)}
 SIZES = {
     "lstm": mark("Two states c and h, three gates f, i and o: **{formula}**"),
     "gru": mark("One state h, two gates r and z: **{formula}**"),
 }
 LEFT_OUT = mark(
-    "**Left out:** the cell state (h is memory and message in one), and one gate: the update gate z does the work of "
-    "forget and input. It **keeps** the share z of the old state and **replaces** the share 1 − z by the proposal n. "
-    "The reset gate r says how much of the past enters that proposal."
+    "**Left out:** the cell state (h is memory and message in one) and the output gate. Forget and input gate became "
+    "one **update gate** z: it **keeps** the share z of the old state and **replaces** the share 1 − z by the proposal "
+    "n. New: the **reset gate** r, how much of the past enters that proposal (“recalled”)."
 )
-HEIGHT = 246  # pixels of each drawing
+HEIGHT = 240  # pixels of each drawing
+TRAINED = mark("These gates are trained; for the goldfish we set them to keep.")
+CLICK_AGAIN = mark("Click it again to read what is left out.")
 WHERE = mark("With Goldfish's own code on one core of this machine, reading alone; larger networks can differ.")
 
 
@@ -45,7 +47,7 @@ def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experim
         with place:
             alt = _("The {cell} and its numbers at one word").format(cell=name.upper())
             layout.chart(drawing, f"{name}-beside", alt, moves=True, on_pick=partial(_pick, name))
-            st.caption(_(SIZES[name]).format(formula=FORMULAS[name]))
+            st.caption(_(SIZES[name]).format(formula=_(", ").join(FORMULAS[name])))
     _show_costs(experiments, words, _explain(readings[picked[0]], picked[1], word) if picked else _(LEFT_OUT))
 
 
@@ -58,7 +60,8 @@ def _pick(name: str, clicked: str) -> None:
 def _explain(reading: Reading, view: str, word: int) -> str:
     """Return what a part of a cell decides, and what it does at a word."""
     meaning, at_word = _(lesson.MEANINGS[reading.cell, view]), part_sentence(reading, view, word, 0)
-    return f"**{reading.cell.upper()}, {_(lesson.VIEWS[view])}:** {meaning} {at_word}"
+    trained = f" {_(TRAINED)}" if view == "update" else ""
+    return f"**{reading.cell.upper()}, {_(lesson.VIEWS[view])}:** {meaning} {at_word}{trained} {_(CLICK_AGAIN)}"
 
 
 def _show_costs(experiments: Mapping[str, Experiment], words: list[str], explained: str) -> None:

@@ -37,6 +37,8 @@ TIGHT = """<style>
 .stTabs [role="tabpanel"] { min-height: 28rem; }
 [data-testid=stSidebarNavLink]:focus-visible { outline: 2px solid; outline-offset: -2px; }
 .st-key-part pre { padding: .45rem .6rem; font-size: .8rem; line-height: 1.35; }
+.stApp:has(.st-key-stops) [data-testid=stSidebarNavLink][href*="/words"]
+{ background: color-mix(in srgb, currentColor 12%, transparent); font-weight: 600; }
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }

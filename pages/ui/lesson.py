@@ -102,7 +102,9 @@ HELD = mark(
     "Held for every unit at every word; all else is as it was. Above: the mean size of the memory. Below: how much the "
     "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
-OF_ONE_SCORE = mark("Of one word's score, that is. The goldfish stop asks for the whole memory: its shares are others.")
+OF_ONE_SCORE = mark(
+    "Of one word's score, that is; the goldfish stop asks for the whole memory. As it is, gates differ by unit."
+)
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
 ARITHMETIC = {

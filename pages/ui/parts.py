@@ -43,7 +43,7 @@ class Explained:
     trained: bool  # whether the model is
     held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
     read_held: Callable[[str, float], Reading]  # the same words with a gate held at a value
-    below: Callable[[Reading, int], None]  # draws what stands below the slider over words, of what is drawn at a word
+    below: Callable[[Reading, str, int], None]  # draws what stands below the slider over words, of a part at a word
     unit: int | None = None  # the unit that is written out; None lets the reader choose it where a view shows one
     pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
@@ -79,7 +79,7 @@ def show_word(explained: Explained, height: int) -> int:
         else:
             _show_held(explained, view, value)
     with below:
-        explained.below(drawn, word)
+        explained.below(drawn, view, word)
     return word
 
 
@@ -130,6 +130,8 @@ def _explain(explained: Explained, view: str, word: int) -> None:
     st.latex(lesson.FORMULAS[reading.cell, view])
     wanted = LINES.get(view, (view,))
     numbers = [str(line) for line in lines_of_unit(reading, word, unit) if line.part in wanted]
+    if view not in BY_UNIT:
+        numbers[0] = f"{_('unit {unit}').format(unit=unit + 1)}: {numbers[0]}"
     st.code("\n".join(numbers), language=None, wrap_lines=True)
     st.caption(_(lesson.MEANINGS[reading.cell, view]))
     if explained.readable:

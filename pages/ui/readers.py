@@ -26,7 +26,12 @@ def ask_sentence() -> list[str]:
     text = st.text_input(
         _("Sentence"), example, key=session.SENTENCE.name, bind="query-params", max_chars=2000, help=_(TEXT_HELP)
     )
-    return split_words(text) or split_words(example)
+    words = split_words(text)
+    if not words:
+        st.caption(
+            _("Nothing to read yet: until you write something, this is read: {sentence}").format(sentence=example)
+        )
+    return words or split_words(example)
 
 
 def last_sentence() -> list[str]:

@@ -33,11 +33,14 @@ STOPS = {
         Stop("loop", mark("The loop"), mark("What does the loop carry?"),
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
-             mark("The memory is a list of numbers, a vector. A turn of the loop multiplies it: how far can it go?")),
+             mark("The memory is a vector, a list of numbers. Each turn of the loop multiplies it by the weights U, "
+                  "here simplified to one number.")),
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
-             mark("“Left” of the first word: how far the memory still moves if it is moved a little there.")),
+             mark("Change the memory a little at the first word. How much of that change is there later? 100 %: all; "
+                  "0 %: nothing, it is forgotten.")),
         Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
-             mark("Above long memory, below what is shown now; σ squeezes any number to 0 … 1. Click a box.")),
+             mark("Above long memory, below what is shown now; each of their numbers is a **unit**. σ gives 0 … 1. "
+                  "Click a box.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
              mark("One state instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),

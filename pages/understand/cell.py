@@ -42,7 +42,7 @@ explained = parts.Explained(
     trained=cell in runs,
     held=lambda gate: ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate),
     read_held=lambda gate, value: ui.read_held(experiments[cell], runs.get(cell), words, squashed, gate, value),
-    below=ui.show_place,
+    below=lambda drawn, _view, word: ui.show_place(drawn, word),
     unit=unit,
     tables=reading_tables(readings, reading),
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.language import translate as _
 from analysis.reading import Repeated
-from analysis.report.wording import format_number, format_steps, gradient_grows, join_words
+from analysis.report.wording import format_number, format_steps, gradient_grows, join_words, raise_power
 from analysis.results import SMALLEST, Decay, Measured
 
 NEAR_ONE = 0.9  # a size above it is called near 1
@@ -28,7 +28,7 @@ def multiplied_sentences(repeated: Repeated) -> str:
         "large": start[large], "large_end": plain[large], "large_bounded": bounded[large],
         "small": start[small], "small_end": plain[small], "small_bounded": bounded[small],
     }  # fmt: skip
-    written = {name: format_number(number) for name, number in numbers.items()}
+    written = {name: raise_power(format_number(number)) for name, number in numbers.items()}
     return f"{first} {second}".format(count=len(repeated.plain) - 1, **written)
 
 
@@ -72,7 +72,7 @@ def _second_of_two(large: float, small: float) -> str:
     if format_number(large) != format_number(small):
         return _("With tanh they end at {large_bounded} and {small_bounded}.")
     if large > NEAR_ONE:
-        return _("With tanh both end near ±1 ({large_bounded}).")
+        return _("With tanh both end at {large_bounded}: held within ±1, though their difference is lost.")
     return _("With tanh both end at {large_bounded}.")
 
 

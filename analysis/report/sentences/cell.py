@@ -8,7 +8,7 @@ from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
-from analysis.report.wording import format_number, format_percent, format_share, join_words
+from analysis.report.wording import PER_CENT, RAISED, format_number, format_percent, format_share, join_words
 from analysis.results import Run
 
 GATE_NAMES = {
@@ -16,8 +16,8 @@ GATE_NAMES = {
     "update": mark("update"),
 }  # fmt: skip
 SMALLEST_SHARE = 0.01  # of the strongest dependence; a weaker one doesn't count
+SMALLEST_WRITTEN = 1e-5  # a share of the gradient that is written out
 MOST_UNKNOWN = 8  # unknown words that are listed
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def reader_sentences(reading: Reading, run: Run | None, waiting: bool) -> str:
@@ -135,17 +135,24 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
             back,
         )
     gate = _(GATE_NAMES[held.gate])
-    sentences = [text.format(gate=gate, value=f"{held.value:g}", share=format_share(left), count=back)]
+    sentences = [text.format(gate=gate, value=f"{held.value:g}", share=_small_share(left), count=back)]
     if held.through_gate is not None and np.isfinite(left):
         power = f"{held.value:g}{str(back).translate(RAISED)}"
-        share = format_share(held.through_gate[-1])
+        share = _small_share(held.through_gate[-1])
         sentences.append(_("Through the gate alone: {power} = {share}.").format(power=power, share=share))
     if np.isfinite(before):
-        as_before = _("As trained: {share}.") if trained else _("As it starts: {share}.")
-        sentences.append(as_before.format(share=format_share(before)))
+        as_before = _("As it is, trained: {share}.") if trained else _("As it is, untrained: {share}.")
+        sentences.append(as_before.format(share=_small_share(before)))
     if not held.memory.any():
         sentences.append(_("But the memory stays empty: no word gets in."))
     return " ".join(sentences)
+
+
+def _small_share(share: float) -> str:
+    """Write a share, one that is too small to mean much as "less than 0.001 %"."""
+    if 0 < share < SMALLEST_WRITTEN:
+        return _("less than {share}").format(share=f"0.001{PER_CENT}")
+    return format_share(share)
 
 
 def _words_back(count: int) -> str:

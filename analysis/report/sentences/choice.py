@@ -22,6 +22,7 @@ TASKS = {
     "digits": mark("Digits: a written digit, read pixel by pixel"),
     "series": mark("Series: data of one's own"),
 }
+TEXT_NAMES = {"english": mark("English prose"), "chinese": mark("Chinese prose")}
 # Settings that a group's name leaves out or says first.
 NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
 
@@ -31,12 +32,16 @@ def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
     name = _("{task}, {length} time steps: {cells}").format(
         task=_(TASKS[experiment.task]), length=experiment.task_length, cells=name_cells(cells)
     )
-    changed = [
+    text = experiment.text_file
+    changed = [_(TEXT_NAMES[text])] if text in TEXT_NAMES else []
+    changed += [
         f"{_(setting.label)} {getattr(experiment, setting_name)}"
         for setting_name, setting in SETTINGS.items()
-        if setting_name not in NAMED and getattr(experiment, setting_name) != setting.default
+        if setting_name not in NAMED
+        and not (setting_name == "text_file" and text in TEXT_NAMES)
+        and getattr(experiment, setting_name) != setting.default
     ]
-    return ", ".join([name, *filter(None, [data_name(experiment)]), *changed])
+    return _(", ").join([name, *filter(None, [data_name(experiment)]), *changed])
 
 
 def name_cells(cells: Sequence[str]) -> str:
@@ -96,7 +101,9 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     if max(spans[cell] for cell in gated) > spans["rnn"]:
         rule = _("What lies farther back than an RNN remembers, here {reach}, needs gates.")
     else:
-        rule = _("No cell with gates remembers farther back here than the RNN ({reach}): a small one will do.")
+        rule = _(
+            "Here cells with gates remember no farther back than the RNN ({reach}): memory isn't what they differ in."
+        )
     said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
@@ -116,7 +123,7 @@ def recap_sentence(kept: Mapping[str, float], fewer: float) -> str:
     shares = {cell: f"×{share:.2f}" for cell, share in kept.items()}
     return _(
         "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2), and tanh holds it "
-        "within ±1 (3). At each turn the RNN keeps only {rnn} of the first word (4). Gates that are set to keep hold "
-        "{lstm} in the LSTM (5), and {gru} in the GRU, with {fewer} fewer parameters (6). Which is best, a try on your "
-        "own task tells (7)."
+        "within ±1 (3). At each turn an untrained RNN keeps only {rnn} of the first word (4). Gates that we set to "
+        "keep hold {lstm} in the LSTM (5), and {gru} in the GRU, with {fewer} fewer parameters in each layer (6). "
+        "Which is best, a try on your own task tells (7)."
     ).format(**shares, fewer=f"{100 * fewer:.0f}{PER_CENT}")

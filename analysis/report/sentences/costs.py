@@ -12,7 +12,10 @@ from analysis.report.wording import PER_CENT
 def costs_sentence(lstm: Mapping[str, int], gru: Mapping[str, int], race: Race | None = None) -> str:
     """Compare a GRU's parameters, its multiply_adds per word, and its time if measured, with those of an LSTM."""
     parameters, multiply_adds = (100 * (1 - gru[name] / lstm[name]) for name in ("parameters", "multiply_adds"))
-    text = _("Yes: {parameters} fewer parameters than the LSTM, {adds} fewer multiply-adds.")
+    text = _(
+        "Yes: {parameters} fewer parameters (numbers to learn) than the LSTM, {adds} fewer multiply-adds (work per "
+        "word)."
+    )
     counted = text.format(parameters=f"{parameters:.0f}{PER_CENT}", adds=f"{multiply_adds:.0f}{PER_CENT}")
     return f"{counted} {_time_sentence(race)}" if race else counted
 

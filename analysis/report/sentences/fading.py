@@ -7,12 +7,14 @@ from analysis.language import translate_count
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import count_unknown
-from analysis.report.wording import PER_CENT, format_number
+from analysis.report.sentences.choice import name_cells
+from analysis.report.wording import PER_CENT, RAISED, format_number
 
 LEAST = 1e-4  # the smallest share that is written out
 HALVES = (0.4, 0.6)  # gates that halve the memory, about
 KEEPS = 0.9  # gates that keep nearly all
-MORE = 1.005  # a share that is written as more than 100 %
+BEYOND = 0.01  # how much more than its gates a turn must keep for that to be explained
+LOST = 0.1  # a share that is as good as forgotten
 
 
 def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
@@ -101,31 +103,46 @@ def reason_sentences(traces: Mapping[str, Trace], word: int) -> str:
     """
     if not word:
         return ""
-    kept = {cell: f"×{trace.per_turn(word):.2f}" for cell, trace in traces.items()}
-    turns = _("A turn of the loop keeps {rnn} of it in the RNN on average, {lstm} in the LSTM, {gru} in the GRU.")
-    turns = turns.format(**kept)
+    kept = {cell: f"×{format_number(trace.per_turn(word))}" for cell, trace in traces.items()}
+    power = f"{kept['rnn']}{str(word).translate(RAISED)}"
+    turns = _(
+        "In the RNN each turn multiplies that change by the weights U and by tanh's slope (almost 0 on its flat ends): "
+        "{rnn} on average, and {power} = {left}."
+    )
+    turns = turns.format(rnn=kept["rnn"], power=power, left=describe_share(traces["rnn"].own[word]))
     forget, update = (_mean_gate(traces[cell]) for cell in ("lstm", "gru"))
-    gates = {"forget": f"{forget:.2f}", "update": f"{update:.2f}"}
+    numbers = kept | {"forget": f"{forget:.2f}", "update": f"{update:.2f}"}
     if all(HALVES[0] <= gate <= HALVES[1] for gate in (forget, update)):
         text = _(
-            "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep (the next stops). Nobody has set "
-            "these: they stand near ½ ({forget} and {update}) and halve the memory at each word. They forget too."
+            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. Nobody has "
+            "set these: they stand near ½ ({forget} and {update}) and halve it at each word."
         )
     elif all(gate >= KEEPS for gate in (forget, update)):
         text = _(
-            "The RNN sends all of its memory through its weights and tanh again. LSTM and GRU have **gates**, switches "
-            "between 0, forget, and 1, keep (the next stops); these stand at {forget} and {update}, so the memory "
-            "passes nearly as it is."
+            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
+            "at {forget} and {update}: it passes nearly as it is."
         )
     else:
         text = _(
-            "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep (the next stops). On average these "
-            "stand at {forget} and {update}, but each unit has its own: some keep what others replace."
+            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
+            "at {forget} and {update} on average, but each unit has its own: some keep what others replace."
         )
     more = ""
-    if any(trace.own[word] >= MORE for trace in traces.values()):
-        more = " " + _("More than 100 %: what is kept also acts on what later words store, and that is added.")
-    return f"{turns} {text.format(**gates)}{more}"
+    if any(traces[cell].per_turn(word) > gate + BEYOND for cell, gate in (("lstm", forget), ("gru", update))):
+        more = " " + _("Where more is kept than the gates keep, the rest comes through the weights.")
+    return f"{turns} {text.format(**numbers)}{more}"
+
+
+def learning_sentences(traces: Mapping[str, Trace]) -> str:
+    """Say that the learning signal fades like the first word, and in which cells that is as good as forgotten."""
+    said = _(
+        "The learning signal, the gradient, comes back by the same turns and fades alike, the **vanishing gradient**."
+    )
+    lost = [cell for cell, trace in traces.items() if trace.own[-1] < LOST]
+    if not lost:
+        return said
+    text = _("So it is hard to learn to keep the first word in the {cells}: the memory of a **goldfish**.")
+    return f"{said} {text.format(cells=name_cells(lost))}"
 
 
 def _mean_gate(trace: Trace) -> float:

@@ -2,8 +2,9 @@
 
 from analysis.language import mark
 from analysis.language import translate as _
-from analysis.reading import UNKNOWN, Reading
-from analysis.report.markdown import quote_word
+from analysis.reading import Reading
+from analysis.report.markdown import escape_markdown, quote_word
+from analysis.report.predicted import name_predicted
 from analysis.report.wording import format_share
 
 HANDED_ON = {
@@ -42,17 +43,17 @@ def brought_sentence(reading: Reading, alone: Reading, word: int) -> str:
     expected, other = reading.predicted[word], alone.predicted[0]
     if expected == other:
         text = _(
-            "With what the loop brought, it expects {expected} after {word} at {share}; with an empty memory, at "
-            "{without}. That difference is the past."
+            "Having read all up to {word}, it expects {expected} next at {share}; had it read {word} alone, the same, "
+            "but at {without}. The loop changed how sure it is."
         )
     else:
         text = _(
-            "With what the loop brought, it expects {expected} after {word} ({share}); with an empty memory, {other} "
-            "({without}). That difference is the past."
+            "Having read all up to {word}, it expects {expected} next ({share}); had it read {word} alone, {other} "
+            "({without}). The difference comes from the loop."
         )
     return text.format(word=read, expected=_expected(expected), other=_expected(other), **shares)
 
 
 def _expected(word: str) -> str:
-    """Return a predicted word in quotation marks, or what stands for all that the network doesn't know."""
-    return _("a word it doesn't know") if word == UNKNOWN else quote_word(word)
+    """Name a predicted word, written for Markdown."""
+    return name_predicted(word, escape_markdown(word))

@@ -36,13 +36,47 @@ def part_sentence(reading: Reading, view: str, word: int, unit: int) -> str:
         text = _("At {word} it lets in {mean} of the proposal on average; most is stored in unit {unit}, {most}.")
         return text.format(word=name, mean=_share(gate.mean()), unit=most + 1, most=_number(stored[most]))
     if view == "output":
-        text = _("At {word} it shows {mean} of the memory on average; unit {unit} holds {held} and shows {shown}.")
-        held, shown = (_number(parts[each][word, unit]) for each in ("cell", "hidden"))
-        return text.format(word=name, mean=_share(parts["output"][word].mean()), unit=unit + 1, held=held, shown=shown)
+        said = _("At {word} it shows {mean} on average.")
+        return f"{said.format(word=name, mean=_share(parts['output'][word].mean()))} {_shown(reading, word, unit)}"
     values = parts[view][word]
     most = int(np.abs(values).argmax())
     text = _("After {word} its number farthest from 0 is {most}, in unit {unit}.")
     return text.format(word=name, most=_number(values[most]), unit=most + 1)
+
+
+def _shown(reading: Reading, word: int, unit: int) -> str:
+    """Say how what a unit of an LSTM holds becomes what it shows."""
+    numbers = {name: _number(reading.parts[name][word, unit]) for name in ("cell", "squashed", "hidden")}
+    text = (
+        _("Unit {unit} holds {cell}; tanh makes that {squashed}, of which {share} is shown: {hidden}.")
+        if reading.activation == "tanh"
+        else _("Unit {unit} holds {cell}, of which {share} is shown: {hidden}.")
+    )
+    return text.format(unit=unit + 1, share=_share(reading.parts["output"][word, unit]), **numbers)
+
+
+def headline_sentence(reading: Reading, view: str, word: int) -> str:
+    """Say what the part of an LSTM that is explained did, by a word: most, and in which unit."""
+    name = quote_word(reading.words[word])
+    if view == "input":
+        stored = reading.parts["stored"][word]
+        unit = int(np.abs(stored).argmax())
+        return _(
+            "At {word} the input gate stored most in unit {unit}: {share} of the proposal {proposal}, that is {stored}."
+        ).format(
+            word=name, unit=unit + 1, share=_share(reading.parts["input"][word, unit]),
+            proposal=_number(reading.parts["candidate"][word, unit]), stored=_number(stored[unit]),
+        )  # fmt: skip
+    if view in ("output", "hidden"):
+        unit = int(np.abs(reading.parts["hidden"][word]).argmax())
+        text = _(
+            "At {word} the output gate showed most in unit {unit}: {share} of {squashed}, its memory through tanh."
+        )
+        return text.format(
+            word=name, unit=unit + 1, share=_share(reading.parts["output"][word, unit]),
+            squashed=_number(reading.parts["squashed"][word, unit]),
+        )  # fmt: skip
+    return carried_sentence(reading, word)
 
 
 def carried_sentence(reading: Reading, word: int) -> str:
