@@ -25,10 +25,9 @@ with st.container(key="begin"):
     )  # fmt: skip
 st.caption(
     _(
-        "A network can learn from an early step only if the learning signal, the **gradient**, comes back to it. "
-        "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep; an RNN has none. In the first picture a "
-        "forget bias of {bias} sets them to keep; in the second they are as PyTorch, the library that runs them, "
-        "starts them. Nothing is trained yet."
+        "To learn from an early step, the learning signal, the **gradient**, must come back to it. LSTM and GRU have "
+        "**gates**, from 0, forget, to 1, keep: in the first picture we set them to keep (forget bias {bias}), in the "
+        "second they are as PyTorch, the library that runs them, starts them. Nothing is trained yet."
     ).format(bias=f"{KEEPING:g}")
 )
 settings = sidebar.settings(sidebar.HOME)

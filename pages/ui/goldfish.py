@@ -85,13 +85,10 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
         fading, traces, own={name: each.own for name, each in traces.items()}, words=read, at=word, log=log, height=248,
         x_title="", y_title=_("left of the first word"),
     )  # fmt: skip
-    with picture:
-        if len(read) < 2:  # nothing to forget, nothing to draw
-            st.empty()
-            st.caption(left_sentence(traces, word))
-            return
-        alt = _("How much of the first word is left at each later one")
-        layout.chart(layout.kept(f"fading {networks} {read} {word} {log}", figure), "fading", alt, moves=True)
+    if len(read) > 1:  # one word alone leaves nothing to draw
+        with picture:
+            alt = _("How much of the first word is left at each later one")
+            layout.chart(layout.kept(f"fading {networks} {read} {word} {log}", figure), "fading", alt, moves=True)
     with said:
         if warning := unknown_sentence(traces["rnn"]):
             st.warning(warning)

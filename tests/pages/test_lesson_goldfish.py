@@ -81,6 +81,8 @@ def test_other_networks(networks):
     at = fine(app(PAGE))
     fine(at.segmented_control(key="networks").set_value(networks).run())
     shows(at, traced(networks=networks), 7)
+    if networks == "starts":
+        assert "keep the first word in the RNN, LSTM and GRU" in captions(at)
     assert ("one alone says little" in captions(at)) == (networks == "trained")
 
 
@@ -110,8 +112,10 @@ def test_a_sentence_of_ones_own():
 def test_an_empty_sentence_and_a_single_word():
     at = fine(app(PAGE, sentence="  "))
     shows(at, traced(), 7)
+    assert f"until you write something, this is read: {EXAMPLE}" in captions(at)
     fine(at.text_input(key="sentence").set_value("The").run())
     assert says(at) == "One word alone can't be forgotten. Write a second one."
+    assert not charts(at)
 
 
 def test_a_long_sentence_is_cut_and_has_no_range_at_its_end():
@@ -129,7 +133,7 @@ def test_a_warning_takes_the_sentences_place_where_words_are_unknown():
     at = fine(app(PAGE, sentence="Quantum chromodynamics confines quarks."))
     assert at.warning[0].value == sentences.unknown_sentence(traced("Quantum chromodynamics confines quarks.")["rnn"])
     assert not any(text.value.startswith("## ") for text in at.markdown)
-    assert "A turn of the loop keeps" not in captions(at)
+    assert "In the RNN each turn" not in captions(at)
 
 
 @pytest.mark.parametrize("sentence", HOSTILE)

@@ -8,7 +8,7 @@ from analysis.figures.parts import VIEWS
 from analysis.lesson.arithmetic import lines_of_unit
 from analysis.lesson.held import HELD_GATES, hold_gate_of_model
 from analysis.report.sentences.cell import held_sentences
-from analysis.report.sentences.parts import carried_sentence, part_sentence
+from analysis.report.sentences.parts import headline_sentence, part_sentence
 from analysis.tasks.vocabulary import split_words
 from pages.ui import lesson, parts, readers, session
 from tests.helpers.app import charts, fine, values
@@ -35,10 +35,10 @@ def test_each_part_is_explained_in_the_readers_word(reading, view):
     at = fine(opened(PAGE, word="6 · France"))
     fine(at.segmented_control(key="lstm_gate").set_value(view).run())
     assert {part_sentence(reading, view, 5, 0), lesson.MEANINGS["lstm", view]} <= {*texts(at)}
-    assert f"## {carried_sentence(reading, 5)}" in texts(at)
+    assert f"## {headline_sentence(reading, view, 5)}" in texts(at)
     assert at.latex[0].value.strip("$\n ") == lesson.FORMULAS["lstm", view]
     of_unit = {str(line) for line in lines_of_unit(reading, 5, 0)}
-    assert {*at.code[0].value.splitlines()} <= of_unit
+    assert {*at.code[0].value.removeprefix("unit 1: ").splitlines()} <= of_unit
     outlined = [
         shape
         for shape in charts(at)[0]["layout"]["shapes"]

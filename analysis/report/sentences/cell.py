@@ -8,7 +8,15 @@ from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
-from analysis.report.wording import PER_CENT, RAISED, format_number, format_percent, format_share, join_words
+from analysis.report.wording import (
+    PER_CENT,
+    RAISED,
+    format_number,
+    format_percent,
+    format_share,
+    join_words,
+    raise_power,
+)
 from analysis.results import Run
 
 GATE_NAMES = {
@@ -138,7 +146,7 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
     sentences = [text.format(gate=gate, value=f"{held.value:g}", share=_small_share(left), count=back)]
     if held.through_gate is not None and np.isfinite(left):
         power = f"{held.value:g}{str(back).translate(RAISED)}"
-        share = _small_share(held.through_gate[-1])
+        share = raise_power(format_share(held.through_gate[-1]))
         sentences.append(_("Through the gate alone: {power} = {share}.").format(power=power, share=share))
     if np.isfinite(before):
         as_before = _("As it is, trained: {share}.") if trained else _("As it is, untrained: {share}.")

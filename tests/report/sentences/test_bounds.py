@@ -78,13 +78,13 @@ def test_a_vector_that_leaves_floating_point_names_the_step():
             [0.02, 0.1, -0.5, 1],
             3,
             "Multiplied by 3 at each of 10 time steps, 1 became 59,049 and 0.02 became 1,181: still 50 to 1, but "
-            "nothing holds the size. With tanh both end near ±1 (0.995).",
+            "nothing holds the size. With tanh both end at 0.995: held within ±1, though their difference is lost.",
         ),
         (
             [0, 0.02, 1],
             0.5,
-            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77e−4 and 0.02 became 1.95e−5: still 50 to 1, but "
-            "both fade. With tanh they end at 8.82e−4 and 1.95e−5.",
+            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77 × 10⁻⁴ and 0.02 became 1.95 × 10⁻⁵: still 50 to 1, "
+            "but both fade. With tanh they end at 8.82 × 10⁻⁴ and 1.95 × 10⁻⁵.",
         ),
         (
             [2, -4],

@@ -132,21 +132,22 @@ def said_of_held(*what, **how):
 def test_a_held_gate_is_compared_with_the_gate_as_it_is():
     assert said_of_held(AS_IT_IS, held([0.5, 0.2, 0.06]), trained=True) == (
         "With the forget gate held at 0.9, 12 % of the prediction's gradient is left 2 words back. "
-        "Through the gate alone: 0.9² = 81 %. As trained: 3 %."
+        "Through the gate alone: 0.9² = 81 %. As it is, trained: 3 %."
     )
     assert said_of_held(AS_IT_IS, held([0.5, 0.2, 0.06], 0.0, "gru", "reset"), trained=False) == (
-        "With the reset gate held at 0, 12 % of the prediction's gradient is left 2 words back. As it starts: 3 %."
+        "With the reset gate held at 0, 12 % of the prediction's gradient is left 2 words back. As it is, untrained: "
+        "3 %."
     )
     long = held([1.0] * 24, 0.35, "gru", "update")
-    assert "23 words back. Through the gate alone: 0.35²³ = 3.26e−9 %." in said_of_held(long, long, True)
+    assert "23 words back. Through the gate alone: 0.35²³ = 3.26 × 10⁻⁹ %." in said_of_held(long, long, True)
     assert "1 word back" in said_of_held(held([1.0, 0.5], None), held([1.0, 0.5]), True)
 
 
 def test_a_held_gate_that_empties_the_memory_or_stops_the_gradient_says_so():
     empty = said_of_held(AS_IT_IS, held([1.0, 1.0, 1.0], 1.0, "gru", "update", memory=0.0), True)
-    assert empty.endswith(" As trained: 3 %. But the memory stays empty: no word gets in.")
+    assert empty.endswith(" As it is, trained: 3 %. But the memory stays empty: no word gets in.")
     assert said_of_held(AS_IT_IS, held([0.0, 0.0, 0.0], 0.0, gate="output"), True) == (
-        "With the output gate held at 0, no gradient reaches the memory. As trained: 3 %."
+        "With the output gate held at 0, no gradient reaches the memory. As it is, trained: 3 %."
     )
     endless = held([np.inf, np.inf, np.inf])
     assert said_of_held(endless, endless, True) == (

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.experiment import SETTINGS, TASKS, Experiment
 from analysis.history.shipped import load_shipped
+from analysis.language import in_language
 from analysis.report.sentences import choice
 from tests.helpers.decays import run
 
@@ -53,6 +54,9 @@ def test_a_group_is_named_by_its_task_and_what_is_not_a_default():
         "20 time steps: RNN, LSTM and GRU, Hidden size 8, Forget bias 1.0"
     )
     assert choice.describe_group(Experiment(), ["gru"]).endswith(": GRU")
+    words = Experiment(task="words", text_file="chinese", seeds=1)
+    with in_language("zh"):
+        assert choice.describe_group(words, ["gru"]).endswith("GRU，中文文章，种子数 1")
 
 
 def test_every_task_has_a_name():
@@ -73,7 +77,7 @@ def test_the_rule_of_thumb_follows_from_the_memory_spans():
     assert "What lies farther back than an RNN remembers, here 1 time step, needs gates." in said
     assert said.endswith("the GRU has 4,488 parameters, the LSTM 5,896.")
     for spans in ((5.0, 5.0, 2.0), (0.0, np.nan, np.nan)):
-        assert "No cell with gates remembers farther back" in choice.rule_sentences(remembering(spans))
+        assert "Here cells with gates remember no farther back" in choice.rule_sentences(remembering(spans))
     assert "try the smaller" not in choice.rule_sentences(remembering((1.0, 9.0, 9.0), (10, 20, 30)))
 
 

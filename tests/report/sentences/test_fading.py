@@ -79,21 +79,29 @@ def test_how_long_half_lasts_is_at_least_where_the_sentence_ends_first():
 @pytest.mark.parametrize(
     ("gates", "why"),
     [
-        ((0.95, 0.94), "so the memory passes nearly as it is"),
-        ((0.5, 0.49), "halve the memory at each word"),
+        ((0.95, 0.94), "it passes nearly as it is"),
+        ((0.5, 0.49), "halve it at each word"),
         ((0.83, 0.13), "some keep what others replace"),
     ],
 )
 def test_the_reason_follows_from_the_gates(gates, why):
     said = fading.reason_sentences(traces(gates=gates), 3)
     assert why in said
-    assert "keeps ×0.50 of it in the RNN on average, ×0.99 in the LSTM, ×0.90 in the GRU" in said
+    assert "×0.5 on average, and ×0.5³ = 12" in said
+    assert "LSTM (×0.99) and GRU (×0.9) multiply it by **gates**" in said
     assert all(f"{gate:.2f}" in said for gate in gates)
 
 
-def test_more_than_all_has_a_reason():
-    assert "More than 100 %" not in fading.reason_sentences(traces(), 3)
-    assert "More than 100 %" in fading.reason_sentences(traces(factors=(0.5, 1.01, 0.9)), 3)
+def test_more_than_the_gates_keep_has_a_reason():
+    assert "through the weights." not in fading.reason_sentences(traces(factors=(0.5, 0.955, 0.9)), 3)
+    assert "through the weights." in fading.reason_sentences(traces(factors=(0.5, 0.99, 0.9)), 3)
+
+
+def test_the_conclusion_is_of_those_that_forget():
+    assert "in the RNN: the memory of a **goldfish**" in fading.learning_sentences(traces(factors=(0.4, 0.99, 0.9)))
+    every = fading.learning_sentences(traces(factors=(0.4, 0.4, 0.4)))
+    assert "in the RNN, LSTM and GRU: the memory" in every and "**vanishing gradient**" in every
+    assert "goldfish" not in fading.learning_sentences(traces())
 
 
 def test_more_than_half_unknown_is_warned_of_and_signs_do_not_count():

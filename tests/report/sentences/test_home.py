@@ -22,7 +22,7 @@ def test_more_than_all_is_explained_by_what_the_gates_alone_would_leave():
     gates = {"lstm": left(0.24), "gru": left(0.25)}
     assert more_sentence({"lstm": left(0.9), "gru": left(0.3)}, gates) == ""
     said = more_sentence({"rnn": left(3.0), "lstm": left(1.6), "gru": left(0.3)}, gates)
-    assert "through the gates alone LSTM 24 % would be left" in plain(said)
+    assert "Through the gates alone LSTM 24 % would be left" in plain(said)
     assert more_sentence({"rnn": left(3.0)}, {}) == ""
 
 

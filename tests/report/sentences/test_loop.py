@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.language import in_language
 from analysis.reading import UNKNOWN
 from analysis.report.sentences.loop import brought_sentence, handed_on_sentences
 from tests.helpers.readings import reading_of, words_experiment
@@ -30,14 +31,24 @@ def test_what_the_memory_changes_is_told(readings):
     reading = readings["rnn"]
     other = expecting(reading, UNKNOWN, 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), other, 2).replace("\u00a0", " ") == (
-        "With what the loop brought, it expects “value” after “and” (25 %); with an empty memory, a word it doesn't "
-        "know (12.5 %). That difference is the past."
+        "Having read all up to “and”, it expects “value” next (25 %); had it read “and” alone, a word it doesn't know "
+        "(12.5 %). The difference comes from the loop."
     )
     same = expecting(reading, "value", 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), same, 1).replace("\u00a0", " ") == (
-        "With what the loop brought, it expects “value” after “value” at 25 %; with an empty memory, at 12.5 %. That "
-        "difference is the past."
+        "Having read all up to “value”, it expects “value” next at 25 %; had it read “value” alone, the same, but at "
+        "12.5 %. The loop changed how sure it is."
     )
+
+
+def test_a_sign_that_is_expected_is_named(readings):
+    reading = readings["rnn"]
+    comma, quote = expecting(reading, ",", 0.25), expecting(reading, '"', 0.125)
+    assert "it expects a comma next (25" in brought_sentence(comma, quote, 2)
+    assert "alone, a quotation mark (12.5" in brought_sentence(comma, quote, 2)
+    with in_language("zh"):
+        assert "预计下一个是逗号" in brought_sentence(comma, quote, 2)
+        assert "「value」" in brought_sentence(comma, quote, 1)
 
 
 def test_at_the_first_word_nothing_comes_back(readings):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.report.sentences.parts import carried_sentence, part_sentence
+from analysis.report.sentences.parts import carried_sentence, headline_sentence, part_sentence
 from tests.helpers.readings import reading_of, words_experiment
 
 
@@ -26,8 +26,9 @@ def reading(name, **parts):
          "it lets in 40 % of the proposal on average; most is stored in unit 2, −0.3."),
         ("gru", "candidate", {"update": [0.2, 0.6], "stored": [-0.5, 0.3]},
          "it lets in 60 % of the proposal on average; most is stored in unit 1, −0.5."),
-        ("lstm", "output", {"output": [0.5, 0.3], "cell": [7.0, 2.5], "hidden": [0.1, 0.25]},
-         "it shows 40 % of the memory on average; unit 2 holds 2.5 and shows 0.25."),
+        ("lstm", "output",
+         {"output": [0.5, 0.3], "cell": [7.0, 2.5], "squashed": [0.9999, 0.83], "hidden": [0.1, 0.25]},
+         "it shows 40 % on average. Unit 2 holds 2.5; tanh makes that 0.83, of which 30 % is shown: 0.25."),
     ],
 )  # fmt: skip
 def test_a_gate_at_a_word(cell, view, parts, said):
@@ -46,6 +47,19 @@ def test_a_number_that_tanh_only_comes_near_to_is_almost_1():
     said = part_sentence(reading("gru", hidden=[0.25, -0.9999]), "hidden", 1, 0)
     assert said == "After “list” its number farthest from 0 is almost −1, in unit 2."
     assert "farthest from 0 is −1, in" in part_sentence(reading("lstm", cell=[0.25, -1.0]), "cell", 1, 0)
+
+
+def test_the_headline_is_of_the_part_that_is_explained():
+    stored = reading("lstm", input=[0.2, 0.5], candidate=[0.5, -0.6], stored=[0.1, -0.3])
+    assert headline_sentence(stored, "input", 1).replace("\u00a0", " ") == (
+        "At “list” the input gate stored most in unit 2: 50 % of the proposal −0.6, that is −0.3."
+    )
+    shown = reading("lstm", output=[0.5, 0.4], squashed=[0.9999, 0.5], hidden=[0.5, 0.2])
+    assert headline_sentence(shown, "output", 1).replace("\u00a0", " ") == (
+        "At “list” the output gate showed most in unit 1: 50 % of almost 1, its memory through tanh."
+    )
+    for view in ("forget", "cell"):
+        assert headline_sentence(shown, view, 1) == carried_sentence(shown, 1)
 
 
 def test_a_gate_held_at_one_value_keeps_as_much_everywhere():
