@@ -16,7 +16,7 @@ st.markdown(
     _(
         "One time step is one turn of the loop. tanh leaves small numbers almost as they are and holds all within ±1. "
         "On its flat ends a number is **saturated**: move what comes in a little, and hardly anything moves after it. "
-        "There forgetting begins, and the learning signal, the gradient, is weak."
+        "That is one cause of forgetting: the learning signal, the gradient, is weak there."
     )
 )
 stops.foot("tanh", "pages/measure/bounds.py", "Activation bounds")

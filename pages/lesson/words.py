@@ -31,7 +31,7 @@ def show_word():
         st.caption(
             _(
                 "This list is the word's **embedding**: learned in training, and the same wherever the word stands. "
-                "Here it is that of a small RNN, trained to predict the next word."
+                "Here it is that of a small recurrent network (RNN), trained to predict the next word."
             )
         )
 

@@ -48,7 +48,7 @@ def _shown(reading: Reading, word: int, unit: int) -> str:
     """Say how what a unit of an LSTM holds becomes what it shows."""
     numbers = {name: _number(reading.parts[name][word, unit]) for name in ("cell", "squashed", "hidden")}
     text = (
-        _("Unit {unit} holds {cell}; tanh makes that {squashed}, of which {share} is shown: {hidden}.")
+        _("Unit {unit} holds {cell}, through tanh {squashed}: {share} of that is shown, {hidden}.")
         if reading.activation == "tanh"
         else _("Unit {unit} holds {cell}, of which {share} is shown: {hidden}.")
     )

@@ -83,8 +83,8 @@ def test_a_vector_that_leaves_floating_point_names_the_step():
         (
             [0, 0.02, 1],
             0.5,
-            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77 × 10⁻⁴ and 0.02 became 1.95 × 10⁻⁵: still 50 to 1, "
-            "but both fade. With tanh they end at 8.82 × 10⁻⁴ and 1.95 × 10⁻⁵.",
+            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77 × 10⁻⁴ and 0.02 became 1.95 × 10⁻⁵: still 50 to "
+            "1, but both fade. With tanh they end at 8.82 × 10⁻⁴ and 1.95 × 10⁻⁵.",
         ),
         (
             [2, -4],

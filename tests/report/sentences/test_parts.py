@@ -28,7 +28,7 @@ def reading(name, **parts):
          "it lets in 60 % of the proposal on average; most is stored in unit 1, −0.5."),
         ("lstm", "output",
          {"output": [0.5, 0.3], "cell": [7.0, 2.5], "squashed": [0.9999, 0.83], "hidden": [0.1, 0.25]},
-         "it shows 40 % on average. Unit 2 holds 2.5; tanh makes that 0.83, of which 30 % is shown: 0.25."),
+         "it shows 40 % on average. Unit 2 holds 2.5, through tanh 0.83: 30 % of that is shown, 0.25."),
     ],
 )  # fmt: skip
 def test_a_gate_at_a_word(cell, view, parts, said):
