@@ -103,7 +103,8 @@ HELD = mark(
     "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
 OF_ONE_SCORE = mark(
-    "This is about one word's score; the goldfish stop is about the whole memory. As it is, every unit has its own gate."
+    "This is about one word's score; the goldfish stop is about the whole memory. As it is, every unit has "
+    "its own gate."
 )
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."

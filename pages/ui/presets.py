@@ -12,7 +12,7 @@ TO_THE_TOP = """<script>document.querySelector('[data-testid="stMain"]').scrollT
 </script>"""  # numbered: the same script twice in a row would not run again
 PRESETS = [
     (mark("All three forget"), "measure/decay", {"length": 100},
-     mark("Untrained, 100 time steps, as PyTorch starts them: see how soon each has lost 99 % of the gradient.")),
+     mark("Untrained, 100 time steps, as PyTorch starts them: see how soon a hundredth of the gradient is left.")),
     (mark("How a start helps"), "measure/decay", {"length": 100, "init": "orthogonal", "forget_bias": 1.0},
      mark("Orthogonal weights and a forget bias of 1: the same cells, untrained; see how far they reach.")),
     (mark("tanh, and yet it explodes"), "measure/bounds",

@@ -29,7 +29,8 @@ STOPS = {
     stop.name: stop
     for stop in (
         Stop("words", mark("Words"), mark("How does a sentence get in?"),
-             mark("A network can read only numbers, so each word becomes a list of them. Empty columns are still to come.")),
+             mark("A network can read only numbers, so each word becomes a list of them. Empty columns are still "
+                  "to come.")),
         Stop("loop", mark("The loop"), mark("What does the loop carry?"),
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
