@@ -20,6 +20,7 @@ EQUAL = ("hidden_size", "parameters", "time")  # what all cells of a comparison 
 FURTHER = 2  # axes that a plan may have besides cells and lengths
 MOST_ROWS = 1000  # settings that a plan may have
 PHASES = ("before", "after")  # training
+FEWEST_RANKED = 6  # settings from which a rank correlation may be clear
 LEVEL = 0.05  # a difference that chance gives more rarely is clear
 
 
@@ -156,19 +157,30 @@ class Contest:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of horizon and success over settings, with a bootstrap interval of 95 %."""
+    """Spearman's rank correlation of horizon and success over settings, with a bootstrap interval of 95 %.
+
+    The interval of few settings is too narrow: of fewer than six, chance puts too many on one side of 0.
+    """
 
     rho: float
     low: float
     high: float
     settings: int  # over which it was computed
 
+    @property
+    def sign(self) -> int:
+        """1 where success surely goes with a longer horizon, -1 with a shorter one, 0 where that isn't clear."""
+        if self.settings < FEWEST_RANKED:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
 
 @dataclass(frozen=True)
 class Threshold:
     """The horizon that best parts the settings which learn the task from those which don't.
 
-    It was chosen on the settings that it is tested on. Horizons are shares of the furthest distance.
+    It is there where success clearly goes with a longer horizon, and the horizon parts settings well enough. It was
+    chosen on the settings that it is tested on. Horizons are shares of the furthest distance.
     """
 
     share: float  # settings with at least this horizon are above
@@ -189,7 +201,7 @@ class Comparison(Result):
     rows: tuple[Row, ...]  # one for each of the plan's experiments, in their order
     fairness: Fairness
     correlations: dict[str, Correlation]  # by "before" and "after": of the horizon at start, and after training
-    thresholds: dict[str, Threshold]  # the same; without those that could not be computed
+    thresholds: dict[str, Threshold]  # the same; without those that part nothing
     contests: tuple[Contest, ...]
     verdicts: tuple[str, ...] = ()
 

@@ -21,6 +21,9 @@ from analysis.report.sentences.verdicts import verdicts
 from analysis.results import Run, finite_median
 from analysis.tasks.registry import build_task
 
+PARTS = 0.5  # Youden's index from which a threshold parts settings
+FEWEST = 2  # settings on each side of it
+
 
 def compare(
     plan: Plan | Mapping[str, Any],
@@ -63,12 +66,17 @@ def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
         for experiment, ms in zip(counted(plan, runs), pace, strict=True)
     )
     finished = [row for row in rows if row.finished]
-    thresholds = {phase: threshold for phase in PHASES if (threshold := _threshold(finished, phase))}
+    correlations = {phase: _correlation(finished, phase) for phase in PHASES}
+    thresholds = {
+        phase: threshold
+        for phase in PHASES
+        if correlations[phase].sign > 0 and (threshold := _threshold(finished, phase))
+    }
     comparison = Comparison(
         plan=plan,
         rows=rows,
         fairness=fairness,
-        correlations={phase: _correlation(finished, phase) for phase in PHASES},
+        correlations=correlations,
         thresholds=thresholds,
         contests=tuple(find_contests(plan, rows)),
     )
@@ -134,15 +142,21 @@ def _gain(row: Row) -> float:
 
 
 def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:
-    """Return the horizon that best parts settings most of whose seeds solve the task from the others."""
+    """Return the horizon that best parts settings most of whose seeds solve the task from the others.
+
+    None where it parts them badly: few on a side, or none above it that solves the task in every seed.
+    """
     horizons = _horizons(rows, phase)
     known = [row for row, horizon in zip(rows, horizons, strict=True) if row.solvable and np.isfinite(horizon)]
     horizons = _horizons(known, phase)
     share, quality = best_threshold(horizons, np.array([row.share >= 0.5 for row in known], bool))
-    if np.isnan(share):
+    if np.isnan(share) or quality < PARTS:
         return None
     below = [row for row, horizon in zip(known, horizons, strict=True) if horizon < share]
     above = [row for row, horizon in zip(known, horizons, strict=True) if horizon >= share]
+    above_solved = sum(bool(row.solved.all()) for row in above)
+    if min(len(below), len(above)) < FEWEST or not above_solved:
+        return None
     furthest = known[0].furthest if len({row.furthest for row in known}) == 1 else nan
     return Threshold(
         share=share,
@@ -151,6 +165,6 @@ def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:
         below=len(below),
         below_solved=sum(bool(row.solved.any()) for row in below),
         above=len(above),
-        above_solved=sum(bool(row.solved.all()) for row in above),
+        above_solved=above_solved,
         quality=quality,
     )

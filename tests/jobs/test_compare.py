@@ -120,9 +120,11 @@ def test_the_horizon_is_tested_against_success():
 
 
 def test_lengths_are_compared_by_the_share_of_the_length():
-    comparison = judged(Plan({"length": [11, 101, 201, 301]}), [4, 0, 0, 0], horizons=(5.0, 9.0))
+    lengths = [11, 12, 13, 101, 201, 301, 401]
+    comparison = judged(Plan({"length": lengths}), [4, 4, 4, 0, 0, 0, 0], horizons=(5.0, 9.0))
     threshold = comparison.thresholds["before"]
-    assert threshold.share == 0.5 and np.isnan(threshold.horizon)
+    assert threshold.share == 5 / 12 and np.isnan(threshold.horizon)
+    assert (threshold.below, threshold.above, threshold.above_solved) == (4, 3, 3)
 
 
 def test_a_task_that_is_never_solved_is_compared_by_its_metric():

@@ -78,10 +78,11 @@ def preview_sentence(comparison: Comparison) -> str:
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
     known = [row for row in comparison.finished if row.solvable and np.isfinite(row.horizon_before)]
+    line = "; the dashed line parts best those that learn from those that don't" if comparison.thresholds else ""
     return (
         f"Each mark is a setting, {_count(len(known), 'setting')} in all: how much of its sequence 1 % of the gradient "
         "comes back through, and how many of its seeds solve the task, with Wilson's 95 % interval. ρ is Spearman's "
-        "rank correlation with a bootstrap interval; the dashed line parts best those that learn from those that don't."
+        f"rank correlation with a bootstrap interval{line}."
     )
 
 

@@ -12,8 +12,6 @@ from analysis.comparison import PHASES, Comparison, Contest, Correlation, Fairne
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.wording import format_number, format_percent, format_range, join_words
 
-PARTS = 0.5  # Youden's index from which a threshold is said to part settings
-FEWEST = 2  # settings on each side of it
 MANY = 5  # tests from which it is said that some look clear by chance
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
@@ -237,9 +235,12 @@ def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
     correlation = comparison.correlations[phase]
     if correlation.settings < 3:
         return
-    yield _correlation_sentence(correlation, HORIZONS[phase], all(row.solvable for row in comparison.finished))
+    solvable = all(row.solvable for row in comparison.finished)
+    yield _correlation_sentence(correlation, HORIZONS[phase], solvable)
     if phase in comparison.thresholds:
         yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
+    elif solvable and correlation.sign > 0:
+        yield f"No {HORIZONS[phase]} clearly parts the settings that solved the task from the others."
 
 
 def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool) -> str:
@@ -249,17 +250,15 @@ def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool
         return f"Whether the {horizon} predicts success can't be told: all {correlation.settings} settings are alike."
     low, high = format_number(correlation.low), format_number(correlation.high)
     numbers = f"Spearman's rho {format_number(correlation.rho)}, {low} to {high}, over {correlation.settings} settings"
-    if correlation.low > 0:
+    if correlation.sign > 0:
         return f"The longer the {horizon}, as a share of the length, {success} ({numbers})."
-    if correlation.high < 0:
+    if correlation.sign < 0:
         return f"The shorter the {horizon}, as a share of the length, {success} ({numbers})."
     return f"The {horizon} does not clearly predict success here ({numbers})."
 
 
 def _threshold_sentence(threshold: Threshold, horizon: str) -> str:
     """Say how settings below and above a horizon did."""
-    if threshold.quality < PARTS or min(threshold.below, threshold.above) < FEWEST:
-        return f"No {horizon} clearly parts the settings that solved the task from the others."
     if np.isfinite(threshold.horizon):
         where = f"{format_number(threshold.horizon)} of {format_number(threshold.furthest)} steps"
     else:
