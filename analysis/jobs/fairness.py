@@ -138,16 +138,17 @@ def _parameters(cell: str, layers: int, task: Task) -> np.ndarray:
 
 
 def pilots(plan: Plan) -> list[Experiment]:
-    """Return the trainings from which each cell's learning rate is chosen; none where all cells have the same.
+    """Return the trainings from which each cell's learning rate is chosen, each once; none if all cells have the same.
 
     They have seeds of their own, and the middle one of the plan's lengths.
     """
     first = _first_pilot_seed(plan)
-    return [
+    every = (
         experiment.replace(seed=first, seeds=PILOT_SEEDS, learning_rate=rate)
         for experiment in _at_pilot_length(equalize(plan))
         for rate in plan.learning_rates
-    ]
+    )
+    return [*dict.fromkeys(every)]
 
 
 def _first_pilot_seed(plan: Plan) -> int:

@@ -1,11 +1,13 @@
 """What a comparison takes, how far it is, and how it was made, in words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from analysis.comparison import Comparison, Fairness
+from analysis.comparison import Comparison, Fairness, Row
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.sentences.verdicts import fairness_sentence
-from analysis.report.wording import format_number, join_cells
+from analysis.report.wording import format_ends, format_number, join_cells, join_words
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
@@ -32,17 +34,12 @@ def progress_line(done: int, whole: int, tries: int, seconds: float) -> str:
 
 def method_sentences(comparison: Comparison) -> list[str]:
     """Say what was compared, and how."""
-    first, fair = comparison.rows[0], comparison.fairness
-    task, metric = first.experiment.task, first.metric_name
-    seeds = f"{_count(len(comparison.rows), 'setting')} × {_count(first.experiment.seeds, 'seed')}"
-    solved = (
-        f"at {format_number(first.solved_from)} or better it counts as solved"
-        if first.solvable
-        else "nothing counts as solved"
-    )
+    fair = comparison.fairness
+    by_task: dict[str, list[Row]] = {}
+    for row in comparison.rows:
+        by_task.setdefault(row.experiment.task, []).append(row)
     said = [
-        f"Task {task}: {seeds}. The {metric} is measured on sequences that no training saw; guessing gets "
-        f"{format_number(first.chance)}, {solved}.",
+        *(_task_sentence(task, rows) for task, rows in by_task.items()),
         fairness_sentence(fair),
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
@@ -52,6 +49,21 @@ def method_sentences(comparison: Comparison) -> list[str]:
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
     return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
+
+
+def _task_sentence(task: str, rows: Sequence[Row]) -> str:
+    """Say what was measured of one task; chance, and what counts as solved, may depend on the length."""
+    counts = sorted({row.experiment.seeds for row in rows})
+    seeds = f"{join_words([str(count) for count in counts])} seed{'s' * (counts != [1])}"
+    solved = (
+        f"at {format_ends(row.solved_from for row in rows)} or better it counts as solved"
+        if rows[0].solvable
+        else "nothing counts as solved"
+    )
+    return (
+        f"Task {task}: {_count(len(rows), 'setting')} × {seeds}. The {rows[0].metric_name} is measured on sequences "
+        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}."
+    )
 
 
 def _edge_sentences(fair: Fairness) -> list[str]:
