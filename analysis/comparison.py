@@ -88,6 +88,7 @@ class Row(Result):
     metric: np.ndarray = field(metadata=axes("S"))
     metric_name: str
     chance: float
+    repeating: float  # in forecasts the metric of repeating the last value; NaN in other tasks
     solved_from: float  # metric from which the task counts as solved; NaN where there is no such value
     solved: np.ndarray  # (S,) of booleans
     solved_low: float  # Wilson's interval of the share of seeds that solve it, 95 %

@@ -93,6 +93,7 @@ def _row(experiment: Experiment, result: Run | Failed | None, ms: float) -> Row:
     return Row(
         experiment=experiment, status="missing" if result is None else "failed", metric=unknown,
         metric_name=task.metric_name, chance=task.chance,
+        repeating=nan if task.repeating is None else task.repeating,
         solved_from=nan if task.solved is None else task.solved, solved=np.zeros(experiment.seeds, bool),
         solved_low=nan, solved_high=nan, horizon_before=nan, horizon_after=nan, span=nan,
         steps_to_solve=unknown.copy(), median_steps=nan, seconds=nan, ms_per_step=ms,
@@ -108,7 +109,8 @@ def _finished_row(experiment: Experiment, run: Run, ms: float, cost: Mapping[str
     times = np.where(solved, steps, experiment.steps)
     return Row(
         experiment=experiment, status=run.status, metric=run.metric.copy(), metric_name=run.metric_name,
-        chance=run.chance, solved_from=nan if run.solved is None else run.solved, solved=solved,
+        chance=run.chance, repeating=nan if run.memory.repeating is None else run.memory.repeating,
+        solved_from=nan if run.solved is None else run.solved, solved=solved,
         solved_low=low, solved_high=high, horizon_before=run.before.horizon, horizon_after=run.after.horizon,
         span=run.memory.span, steps_to_solve=steps,
         median_steps=nan if run.solved is None else median_time(times, ~solved),

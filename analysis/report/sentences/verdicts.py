@@ -10,7 +10,8 @@ import numpy as np
 
 from analysis.comparison import PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
 from analysis.experiment import SETTINGS, Experiment
-from analysis.report.wording import format_number, format_percent, format_range, join_words
+from analysis.report.wording import format_ends, format_number, format_percent, format_range, join_words
+from analysis.results import finite_median
 
 MANY = 5  # tests from which it is said that some look clear by chance
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
@@ -29,6 +30,7 @@ def verdicts(comparison: Comparison) -> list[str]:
     groups = list(_by_group(comparison.contests))
     said = [_summary(comparison)] if len(groups) > 1 else []
     said += [_contest_sentence(comparison, contests) for contests in groups]
+    said += _repeating_sentences(comparison)
     for phase in PHASES:
         said += _claim_sentences(comparison, phase)
     return said
@@ -228,6 +230,22 @@ def _short_place(experiment: Experiment, axis: str, comparison: Comparison) -> s
     if "length" in comparison.axes or "task" in comparison.axes:
         return _where(experiment, axis, comparison)
     return _beside(experiment, axis, comparison).strip()
+
+
+def _repeating_sentences(comparison: Comparison) -> Iterator[str]:
+    """Say of forecasts which settings do not beat repeating the last value, by the median of their seeds."""
+    forecasts = [row for row in comparison.finished if np.isfinite(row.repeating)]
+    if not forecasts:
+        return
+    repeating = f"repeating the last value ({forecasts[0].metric_name} {format_ends(r.repeating for r in forecasts)})"
+    lost = [row for row in forecasts if not finite_median(row.metric) < row.repeating]
+    if not lost:
+        yield f"Every setting forecasts better than {repeating}."
+    elif len(lost) == len(forecasts):
+        yield f"No setting forecasts better than {repeating}."
+    else:
+        named = "; ".join(describe_setting(row.experiment, comparison.axes) for row in lost)
+        yield f"{len(lost)} of {len(forecasts)} settings forecast no better than {repeating}: {named}."
 
 
 def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:

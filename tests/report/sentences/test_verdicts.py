@@ -1,5 +1,7 @@
 """Verdicts in words, from intervals and exact tests alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,20 @@ def test_few_settings_prove_nothing_however_well_they_are_ordered():
         unclear, _ = claim(solved, range(1, len(solved) + 1))
         assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho 1")
     assert claim((0, 0, 1, 2, 3, 4), range(1, 7))[0].startswith("The longer the horizon at start")
+
+
+def test_forecasts_that_do_not_beat_repeating_the_last_value_are_named():
+    def said_of(rnn, gru, repeating=0.2):
+        plan = Plan({"cell": ["rnn", "gru"], "length": 10})
+        runs = [run_of(e, metric=[m] * 4, threshold=None, name="mse")
+                for e, m in zip(counted(plan), (rnn, gru), strict=True)]  # fmt: skip
+        return said(plan, [replace(run, memory=replace(run.memory, repeating=repeating)) for run in runs])[-1]
+
+    than = "than repeating the last value (mse 0.2)"
+    assert said_of(0.1, 0.1) == f"Every setting forecasts better {than}."
+    assert said_of(0.3, np.nan) == f"No setting forecasts better {than}."
+    assert said_of(0.2, 0.1) == f"1 of 2 settings forecast no better {than}: RNN."
+    assert "repeating" not in said_of(0.2, 0.1, None)
 
 
 def test_a_horizon_above_which_none_is_sure_parts_nothing():
