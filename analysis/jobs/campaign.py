@@ -30,7 +30,8 @@ class Campaign:
     Args:
         jobs: the pool that trains.
         wanted: returns every experiment that is known to be wanted, given the finished runs; called again as they come.
-        prepare: called in the campaign's thread before anything trains; a ValueError of it ends the campaign.
+        prepare: called in the campaign's thread before anything trains, never twice at a time, with an event that is
+            set where it is to stop; a ValueError of it ends the campaign.
         slim: returns what is to be kept of a run.
     """
 
@@ -38,7 +39,7 @@ class Campaign:
         self,
         jobs: Jobs,
         wanted: Wanted,
-        prepare: Callable[[], None] = lambda: None,
+        prepare: Callable[[threading.Event], None] = lambda stop: None,
         slim: Callable[[Run], Run] = lambda run: run,
     ) -> None:
         self._jobs, self._wanted, self._prepare, self._slim = jobs, wanted, prepare, slim
@@ -48,7 +49,7 @@ class Campaign:
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
         self._deaths = Counter[Experiment]()  # of workers, while they trained it
-        self._lock = threading.RLock()
+        self._lock, self._preparing = threading.RLock(), threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -109,7 +110,8 @@ class Campaign:
     def _work(self, stop: threading.Event) -> None:
         self.preparing, self.trouble = True, ""
         try:
-            self._prepare()
+            with self._preparing:  # a thread that was cancelled may not have stopped yet
+                self._prepare(stop)
             self.preparing = False
             while not stop.is_set():
                 with self._lock:
@@ -119,7 +121,8 @@ class Campaign:
         except (ValueError, ModuleNotFoundError, StoreError) as error:  # it can't be prepared, or the history be read
             self.trouble = str(error)
         finally:
-            self.preparing = False
+            if stop is self._stop:  # it was not started anew
+                self.preparing = False
 
     def _turn(self) -> bool:
         """Keep what has finished, and submit more where there is room; return whether anything is left to do."""
