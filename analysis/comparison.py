@@ -147,7 +147,7 @@ class Contest:
     rows: tuple[int, int]  # their places in the comparison
     by: str  # how they were told apart: solved, updates, seconds or metric
     p: float  # of that difference, by chance: Fisher's, Gehan's or Mann and Whitney's exact test
-    overlap: bool  # whether the intervals overlap: Wilson's, or the ranges over seeds
+    overlap: bool  # whether the intervals overlap: Wilson's, or the medians': of up to 8 seeds their range
     seeds: float  # each, with which what was seen would settle it; infinite: over 100; NaN: not known
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.comparison import Contest, Plan, Row
 from analysis.experiment import higher_is_better
-from analysis.measures.statistics import fisher_p, gehan_p, seeds_to_settle
+from analysis.measures.statistics import fisher_p, gehan_p, median_interval, seeds_to_settle
 
 NOT_CONTESTED = ("length", "task", "seed", "seeds")  # settings of which none is to be the best
 FEWEST = 4  # seeds each, with which an exact test of two samples can show anything
@@ -67,7 +67,7 @@ def _by_time(axis: str, one: Row, two: Row, places: tuple[int, int], timed: bool
         for row, scale in zip((one, two), scales, strict=True)
     )
     p = gehan_p(first, second, ~one.solved, ~two.solved)
-    overlap = bool(first.max() >= second.min() and second.max() >= first.min())
+    overlap = _overlap(first, second)
     return Contest(axis, places, "seconds" if timed else "updates", p, overlap, _seeds_for_ranges(overlap, one, two))
 
 
@@ -76,8 +76,14 @@ def _by_metric(axis: str, one: Row, two: Row, places: tuple[int, int]) -> Contes
     sign = 1 if higher_is_better(one.metric_name) else -1
     first, second = (np.nan_to_num(sign * row.metric, nan=-inf) for row in (one, two))
     p = gehan_p(first, second)
-    overlap = bool(first.max() >= second.min() and second.max() >= first.min())
+    overlap = _overlap(first, second)
     return Contest(axis, places, "metric", p, overlap, _seeds_for_ranges(overlap, one, two))
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether the intervals of two samples' medians overlap."""
+    (low, high), (other_low, other_high) = median_interval(first), median_interval(second)
+    return high >= other_low and other_high >= low
 
 
 def _seeds_for_ranges(overlap: bool, one: Row, two: Row) -> float:

@@ -98,6 +98,14 @@ def test_where_none_solves_it_the_metric_decides():
     assert contest.overlap and not contest.clear
 
 
+def test_one_seed_of_many_that_strays_hides_no_difference():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "seeds": 12})
+    metrics = np.linspace(0.14, 0.17, 12), np.append(np.linspace(0.03, 0.06, 11), 0.16)
+    runs = [run_of(e, metric=m, threshold=0.01, name="mse") for e, m in zip(counted(plan), metrics, strict=True)]
+    (contest,) = judge(plan, runs).contests
+    assert contest.rows == (1, 0) and contest.by == "metric" and contest.clear
+
+
 def test_a_setting_is_contested_within_a_cell_too():
     plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 3.0]})
     comparison = judged(plan, [0, 0, 4])

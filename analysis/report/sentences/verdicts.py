@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from analysis.comparison import PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
+from analysis.comparison import LEVEL, PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.wording import format_ends, format_number, format_percent, format_range, join_words
 from analysis.results import finite_median
@@ -48,7 +48,7 @@ def _summary(comparison: Comparison) -> str:
         return f"No clear winner in any of {count} tests."
     clear = sum(map(len, wins.values()))
     won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
-    by_chance = " Where nothing differs, about 1 test in 20 still looks clear." if count >= MANY else ""
+    by_chance = " Where nothing differs, up to about 1 test in 20 still looks clear." if count >= MANY else ""
     rest = " No clear winner in the others." if clear < count else ""
     return f"Clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
 
@@ -128,18 +128,19 @@ def _count(row: Row) -> str:
 def _judgement(contest: Contest, best: Row, other: Row) -> str:
     """Return whether a difference is more than chance, and what would settle it, to follow a colon."""
     seeds = _seeds(best, other)
+    unclear = f"no clear winner with {seeds}" + (", whose intervals overlap" if contest.p < LEVEL else "")
     if contest.by == "solved":
         if contest.clear:
             return f"more than chance gives (Fisher p {_p(contest.p)})"
         return f"with {seeds} this may be chance (Fisher p {_p(contest.p)}), no clear winner{_settled(contest)}"
     if contest.by == "metric":
-        won = "the difference is more than chance gives" if contest.clear else f"no clear winner with {seeds}"
+        won = "the difference is more than chance gives" if contest.clear else unclear
         return f"{won} (p {_p(contest.p)}){_settled(contest)}"
     medians = f"median {_time(contest.by, best)} against {_time(contest.by, other)} (p {_p(contest.p)})"
     which, unit = ("fewer", "updates") if contest.by == "updates" else ("less", "time")
     if contest.clear:
         return f"it needs {which} {unit}, {medians}"
-    return f"no clear winner with {seeds} in {unit}, {medians}{_settled(contest)}"
+    return f"{unclear} in {unit}, {medians}{_settled(contest)}"
 
 
 def _time(by: str, row: Row) -> str:

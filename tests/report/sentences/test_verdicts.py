@@ -58,6 +58,13 @@ def test_who_solves_it_sooner():
     )
 
 
+def test_a_small_p_beside_intervals_that_overlap_is_explained():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "seeds": 6, "length": 50})
+    runs = [run_of(e, metric=m, threshold=0.01, name="mse")
+            for e, m in zip(counted(plan), ((12, 14, 15, 16, 17, 18), (1, 2, 3, 4, 5, 13)), strict=True)]  # fmt: skip
+    assert said(plan, runs)[0].endswith("no clear winner with 6 seeds, whose intervals overlap (p = .0043).")
+
+
 def test_settings_beside_the_cell_are_named():
     plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 3.0], "length": 50})
     verdicts = judged(plan, [0, 0, 4]).verdicts
@@ -84,7 +91,7 @@ def test_the_first_sentence_says_who_won_where():
     plan = Plan({"cell": ["gru", "rnn"], "length": [10, 20, 30, 40, 50]})
     assert judged(plan, [4, 4, 4, 4, 4, 4, 0, 0, 4, 3], step=100).verdicts[0] == (
         "Clear in 2 of 5 tests: GRU over RNN at length 20 and at length 30. No clear winner in the others. "
-        "Where nothing differs, about 1 test in 20 still looks clear."
+        "Where nothing differs, up to about 1 test in 20 still looks clear."
     )
 
 
