@@ -145,7 +145,7 @@ class Contest:
 
     axis: str
     rows: tuple[int, int]  # their places in the comparison
-    by: str  # how they were told apart: solved, updates, seconds or metric
+    by: str  # how they were told apart: solved, updates, seconds or metric; chance: both only guess
     p: float  # of that difference, by chance: Fisher's, Gehan's or Mann and Whitney's exact test
     overlap: bool  # whether the intervals overlap: Wilson's, or the medians': of up to 8 seeds their range
     seeds: float  # each, with which what was seen would settle it; infinite: over 100; NaN: not known
@@ -153,7 +153,7 @@ class Contest:
     @property
     def clear(self) -> bool:
         """Whether the first won: the intervals lie apart, and chance is below one in twenty."""
-        return not self.overlap and self.p < LEVEL
+        return self.by != "chance" and not self.overlap and self.p < LEVEL
 
 
 @dataclass(frozen=True)

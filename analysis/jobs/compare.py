@@ -11,14 +11,14 @@ import numpy as np
 
 from analysis.comparison import PHASES, Comparison, Correlation, Plan, Row, Threshold
 from analysis.engine.cost import count_cost
-from analysis.experiment import Experiment, higher_is_better
-from analysis.jobs.contests import find_contests
+from analysis.experiment import Experiment
+from analysis.jobs.contests import find_contests, gain
 from analysis.jobs.fairness import counted, describe_fairness, measure_pace, pilots, solved_models, steps_to_solve
 from analysis.jobs.outcome import Failed
 from analysis.jobs.sweep import sweep
 from analysis.measures.statistics import best_threshold, median_time, rank_correlation, wilson_interval
 from analysis.report.sentences.verdicts import verdicts
-from analysis.results import Run, finite_median
+from analysis.results import Run
 from analysis.tasks.registry import build_task
 
 PARTS = 0.5  # Youden's index from which a threshold parts settings
@@ -128,19 +128,10 @@ def _horizons(rows: Sequence[Row], phase: str) -> np.ndarray:
 def _correlation(rows: Sequence[Row], phase: str) -> Correlation:
     """Return how horizon and success go together over the settings: of the share solved, else of the metric."""
     solvable = all(row.solvable for row in rows)
-    success = np.array([row.share if solvable else _gain(row) for row in rows])
+    success = np.array([row.share if solvable else gain(row) for row in rows])
     horizons = _horizons(rows, phase)
     known = np.isfinite(horizons) & np.isfinite(success)
     return Correlation(*rank_correlation(horizons[known], success[known]), settings=int(known.sum()))
-
-
-def _gain(row: Row) -> float:
-    """Return how far a row's median metric is from chance, as a share of the way to perfect.
-
-    NaN if all models diverged, and where chance is perfect already.
-    """
-    way = (1.0 if higher_is_better(row.metric_name) else 0.0) - row.chance
-    return float((finite_median(row.metric) - row.chance) / way) if way else nan
 
 
 def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:

@@ -137,7 +137,7 @@ def test_lengths_are_compared_by_the_share_of_the_length():
 
 def test_a_task_that_is_never_solved_is_compared_by_its_metric():
     plan = Plan({"cell": ["lstm", "gru"], "task": "text"})
-    runs = [run_of(e, metric=[m] * 4, threshold=None, name="nats per character")
+    runs = [replace(run_of(e, metric=[m] * 4, threshold=None, name="nats per character"), chance=3.2)
             for e, m in zip(counted(plan), (2.0, 1.9), strict=True)]  # fmt: skip
     comparison = judge(plan, runs)
     assert np.isnan(comparison.rows[0].share) and comparison.contests[0].by == "metric"

@@ -133,6 +133,8 @@ def _judgement(contest: Contest, best: Row, other: Row) -> str:
         if contest.clear:
             return f"more than chance gives (Fisher p {_p(contest.p)})"
         return f"with {seeds} this may be chance (Fisher p {_p(contest.p)}), no clear winner{_settled(contest)}"
+    if contest.by == "chance":
+        return "neither does better than guessing"
     if contest.by == "metric":
         won = "the difference is more than chance gives" if contest.clear else unclear
         return f"{won} (p {_p(contest.p)}){_settled(contest)}"

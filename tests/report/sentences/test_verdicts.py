@@ -60,9 +60,19 @@ def test_who_solves_it_sooner():
 
 def test_a_small_p_beside_intervals_that_overlap_is_explained():
     plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "seeds": 6, "length": 50})
-    runs = [run_of(e, metric=m, threshold=0.01, name="mse")
-            for e, m in zip(counted(plan), ((12, 14, 15, 16, 17, 18), (1, 2, 3, 4, 5, 13)), strict=True)]  # fmt: skip
+    metrics = (0.06, 0.07, 0.075, 0.08, 0.085, 0.09), (0.02, 0.025, 0.03, 0.035, 0.04, 0.065)
+    runs = [run_of(e, metric=m, threshold=0.01, name="mse") for e, m in zip(counted(plan), metrics, strict=True)]
     assert said(plan, runs)[0].endswith("no clear winner with 6 seeds, whose intervals overlap (p = .0043).")
+
+
+@pytest.mark.parametrize("metrics", [(0.2, 0.25, 0.3), (0.2, 0.25, np.nan)])
+def test_nobody_wins_who_only_guesses(metrics):
+    plan = Plan({"cell": ["rnn", "lstm", "gru"], "task": "adding", "length": 50})  # chance is 1/6
+    runs = [replace(run_of(e, metric=m + np.linspace(0, 0.01, 4), threshold=0.01, name="mse"), chance=1 / 6)
+            for e, m in zip(counted(plan), metrics, strict=True)]  # fmt: skip
+    comparison = judge(plan, runs)
+    assert not any(contest.clear for contest in comparison.contests)
+    assert comparison.verdicts[0].endswith("no seed solves it: against LSTM and GRU neither does better than guessing.")
 
 
 def test_settings_beside_the_cell_are_named():
