@@ -24,8 +24,9 @@ Wanted = Callable[[Mapping[Experiment, Run]], Sequence[Experiment]]
 class Campaign:
     """Train what is wanted, and keep the results. Several threads may use it.
 
-    A run that is in the history is not trained again, one that stopped is resumed. What can't be trained, kills its
-    worker again and again, or is cancelled elsewhere, is given up until the next `start`.
+    A run that is in the history is not trained again, one that stopped is resumed. One that others have begun is waited
+    for: this campaign doesn't cancel it, and goes on with it where they do. What can't be trained, kills its
+    worker again and again, or is cancelled from elsewhere, is given up until the next `start`.
 
     Args:
         jobs: the pool that trains.
@@ -48,6 +49,7 @@ class Campaign:
         self.runs: dict[Experiment, Run] = {}
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
+        self._joined: set[Experiment] = set()  # those of them that others had begun
         self._deaths = Counter[Experiment]()  # of workers, while they trained it
         self._lock, self._preparing = threading.RLock(), threading.Lock()
         self._stop = threading.Event()
@@ -99,7 +101,7 @@ class Campaign:
         """Stop all that is under way; `start` goes on with it."""
         self._stop.set()
         with self._lock:
-            for id in self._ids.values():
+            for id in [id for experiment, id in self._ids.items() if experiment not in self._joined]:
                 try:
                     self._jobs.cancel(id)
                 except StoreError:  # another process trains it, or it was deleted
@@ -131,6 +133,8 @@ class Campaign:
             if row is None or row.live:
                 continue
             del self._ids[experiment]
+            if row.status == "cancelled" and experiment in self._joined:
+                continue
             self._deaths[experiment] += row.status == "interrupted"
             if row.status != "interrupted" or self._deaths[experiment] >= DEATHS:
                 self._keep(experiment, id)
@@ -142,7 +146,11 @@ class Campaign:
 
     def _submit(self, experiment: Experiment) -> bool:
         """Submit an experiment, or give it up; return False where the pool has no room."""
+        self._joined.discard(experiment)
         try:
+            row = self._jobs.find(experiment)
+            if row and row.live:
+                self._joined.add(experiment)
             self._ids[experiment] = self._jobs.submit(experiment)
         except QueueFullError:
             return False
