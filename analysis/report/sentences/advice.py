@@ -73,11 +73,16 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
         return ""
     setting, value = advice.best
     trial = advice.trials[setting][value]
-    than = f" instead of {format_number(advice.now.left)}" if np.isfinite(advice.now.left) else ""
-    left, change = format_number(trial.left), describe_change(setting, value)
-    said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance{than}."]
+    than = f" instead of {_share(advice.now.left)}" if np.isfinite(advice.now.left) else ""
+    change = describe_change(setting, value)
+    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient at the furthest distance{than}."]
     said += [price_sentence(advice, trial), _learned(advice, metrics)]
     return " ".join(filter(None, said))
+
+
+def _share(left: float) -> str:
+    """Return what is left of the gradient: "4.97 %", or "×6.19" where it grew."""
+    return format_percent(left) if left < 1 else f"×{format_number(left)}"
 
 
 def price_sentence(advice: Advice, trial: Trial) -> str:

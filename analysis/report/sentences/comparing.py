@@ -46,8 +46,8 @@ def method_sentences(comparison: Comparison) -> list[str]:
         fairness_sentence(fair),
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
-        "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
-        "the highest. A seed that does not solve it counts as taking more updates than it was given.",
+        interval_sentence(comparison),
+        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
@@ -63,6 +63,13 @@ def _edge_sentences(fair: Fairness) -> list[str]:
             other = "smaller" if which == "smallest" else "larger"
             said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
     return said
+
+
+def interval_sentence(comparison: Comparison) -> str:
+    """Say what bars and bands of the pictures by length are."""
+    first = comparison.rows[0]
+    share = "for the share that solves it, Wilson's 95 % interval; " if first.solvable else ""
+    return f"Bars and bands: {share}for the {first.metric_name}, the lowest to the highest seed."
 
 
 def preview_sentence(comparison: Comparison) -> str:
