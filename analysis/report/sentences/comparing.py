@@ -11,7 +11,7 @@ from analysis.report.wording import format_ends, format_number, join_cells, join
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
-    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, 9 tries for learning rates among it".
+    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, including 9 short trainings …".
 
     Args:
         settings: how many are compared.
@@ -21,7 +21,7 @@ def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: 
         seconds: that the others take.
     """
     what = f"{_count(settings, 'setting')} × {_count(seeds, 'seed')}"
-    chosen = f", {_count(tries, 'short training')} to choose learning rates among it" if tries else ""
+    chosen = f", including {_count(tries, 'short training')} to choose learning rates" if tries else ""
     there = f"; {trained} of {settings + tries} trainings are there already" if trained else ""
     return f"{what}, about {describe_duration(seconds)}{chosen}{there}."
 
@@ -43,8 +43,8 @@ def method_sentences(comparison: Comparison) -> list[str]:
         fairness_sentence(fair),
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
-        "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
-        "the highest. A seed that does not solve it counts as taking more updates than it was given.",
+        interval_sentence(comparison),
+        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
@@ -75,6 +75,13 @@ def _edge_sentences(fair: Fairness) -> list[str]:
             other = "smaller" if which == "smallest" else "larger"
             said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
     return said
+
+
+def interval_sentence(comparison: Comparison) -> str:
+    """Say what bars and bands of the pictures by length are."""
+    first = comparison.rows[0]
+    share = "for the share that solves it, Wilson's 95 % interval; " if first.solvable else ""
+    return f"Bars and bands: {share}for the {first.metric_name}, the lowest to the highest seed."
 
 
 def preview_sentence(comparison: Comparison) -> str:
