@@ -14,6 +14,7 @@ from analysis.report.wording import format_ends, format_number, format_percent, 
 from analysis.results import finite_median
 
 MANY = 5  # tests from which it is said that some look clear by chance
+LENGTH_ALONE = "Part of that may be length alone: a longer sequence is harder to learn, and the same horizon a smaller share of it."
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
     "hidden_size": "All cells have the same hidden size and as many updates",
@@ -258,6 +259,8 @@ def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
         return
     solvable = all(row.solvable for row in comparison.finished)
     yield _correlation_sentence(correlation, HORIZONS[phase], solvable)
+    if correlation.sign > 0 and "length" in comparison.axes:
+        yield LENGTH_ALONE
     if phase in comparison.thresholds:
         yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
     elif solvable and correlation.sign > 0:

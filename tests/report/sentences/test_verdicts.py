@@ -124,6 +124,16 @@ def test_the_horizon_at_start_predicts_success():
     assert after == "Whether the horizon after training predicts success can't be told: all 10 settings are alike."
 
 
+def test_over_several_lengths_the_length_alone_may_explain_it():
+    """The same horizon of 8 steps at each length, and success where sequences are short."""
+    plan = Plan({"cell": ["rnn"], "length": [10, 20, 30, 40, 50, 60, 70, 80]})
+    runs = [run_of(e, count, horizons=(8.0, 8.0))
+            for e, count in zip(counted(plan), (4, 4, 4, 3, 1, 0, 0, 0), strict=True)]  # fmt: skip
+    found = said(plan, runs)
+    [k] = [k for k, verdict in enumerate(found) if verdict.startswith("The longer the horizon at start")]
+    assert found[k + 1].startswith("Part of that may be length alone")
+
+
 def test_a_horizon_that_does_not_predict_is_said_not_to():
     unclear, after = claim((4, 0, 4, 0, 4, 0), (5, 7, 14, 15, 30, 49))
     assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho −0.")
