@@ -61,7 +61,7 @@ def test_a_layer_of_a_file_is_shown_in_every_tab_and_exported(server, visit, tmp
     inputs = random_inputs(RecurrentStack("", "gru", 5, 6, 2, True), steps=30).swapaxes(0, 1)  # (T, N, D)
     said = {
         "Look-back": look_back_sentence(look_back(model["high"], inputs)),
-        "In force": in_force_sentence(weights_in_force(model["high"]), 0),
+        "Biases and weights": in_force_sentence(weights_in_force(model["high"]), 0),
         "Inputs": influence_sentence(input_influence(model["high"], inputs)),
     }
     for tab, sentence in said.items():
