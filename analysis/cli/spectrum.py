@@ -32,7 +32,7 @@ def spectrum_outcome(experiment: Experiment) -> Outcome:
     exponents, values = measure_exponents(experiment), measure_singular_values(experiment)
     about = {"experiment": experiment, "exponents": exponents, "singular_values": values, "versions": versions()}
     return Outcome(
-        status=FINISHED if np.isfinite(exponents.exponents[:, 0]).any() else ALL_DIVERGED,
+        status=ALL_DIVERGED if np.isnan(exponents.exponents[:, 0]).all() else FINISHED,
         summary=_describe(experiment, exponents, values),
         document=documents.as_plain(about),
         curves=(),

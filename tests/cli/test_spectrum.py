@@ -46,6 +46,12 @@ def test_it_fails_where_every_model_leaves_the_finite_range(capsys):
     assert "leave the finite range" in err
 
 
+def test_units_that_are_off_leave_no_direction(capsys):
+    off = ["--cell", "rnn", "--activation", "relu", "--hidden-size", "1", "--seeds", "2", "--length", "20"]
+    assert main(["spectrum", *off]) == 0
+    assert "keeps, each time step, ×0 in the RNN" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -13,7 +13,7 @@ from analysis.figures.matrix import matrices
 from analysis.figures.updates import updates
 from analysis.measures import why
 from analysis.measures.factors import measure_factors
-from analysis.reasons import GradientMatrix, StepFactors
+from analysis.reasons import GradientMatrix, Spectrum, StepFactors
 
 CELLS = tuple(style.COLOURS)
 
@@ -82,6 +82,11 @@ def test_exponents_are_a_line_per_cell():
         assert len(line.y) == (8 if cell == "lstm" else 4)
 
 
+def test_a_direction_that_is_lost_at_once_is_a_gap():
+    lost = Spectrum(np.array([[-1.0, -np.inf], [-2.0, -np.inf], [-3.0, -4.0]]), np.zeros((3, 2)))
+    np.testing.assert_array_equal(named(exponents({"rnn": lost}), "RNN").y, [-2, np.nan])
+
+
 def test_a_fan_has_every_direction_and_the_largest_on_top():
     found = measured(why.measure_singular_values)
     figure = fan(found)
@@ -105,6 +110,12 @@ def test_factors_mark_the_step_at_which_most_is_lost():
         mark = named(figure, f"{name} most is lost")
         assert mark.x == (each.step[each.lost],) and mark.y == (whole.min(),)
     assert {note.text for note in figure.layout.annotations} == {"symbol", "cue"}
+
+
+def test_nothing_is_called_lost_where_every_step_grows():
+    grows = np.full(3, 3.0)
+    figure = factors({"rnn": StepFactors("identity", np.arange(1, 4), grows, np.ones(3), grows, {})})
+    assert named(figure, "RNN most is lost").text == ("leaves least: ×3",)
 
 
 def test_factors_that_cannot_be_measured_have_no_mark():
