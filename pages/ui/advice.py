@@ -88,9 +88,9 @@ def _trial(experiment: Experiment) -> Trial:
 
 def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> None:
     """Draw one setting's picture, whose dots can be pressed."""
-    first = next(iter(subject.experiments.values()))
-    present = first.task_length if setting == "length" else getattr(first, setting)
-    name, metric_name = f"advice-{setting}".replace("_", "-"), build_task(first).metric_name
+    having_most = subject.experiments[max(trials, key=lambda cell: len(trials[cell]))]  # an RNN ignores a gate's
+    present = having_most.task_length if setting == "length" else getattr(having_most, setting)
+    name, metric_name = f"advice-{setting}".replace("_", "-"), build_task(having_most).metric_name
     picture = layout.kept(
         f"{name} {subject.experiments} {metrics}",
         lambda: figures.setting(setting, trials, present, metrics, metric_name),

@@ -46,6 +46,17 @@ def test_each_setting_has_a_picture_and_the_best_change_is_named():
     assert best_sentence(advices) in texts(at)
 
 
+@pytest.mark.parametrize(
+    "setting, value, label", [("forget_bias", 3, "Forget bias"), ("init", "chrono", "Initialisation")]
+)
+def test_a_value_that_an_rnn_ignores_is_marked(setting, value, label):
+    at = fine(opened(PAGE, **SMALL, why_tab=HELP, cells=["RNN", "GRU"], **{setting: value}))
+    [layout] = [
+        chart["layout"] for chart in charts(at)[1:] if chart["layout"]["xaxis2"].get("title", {}).get("text") == label
+    ]
+    assert layout["xaxis2"]["ticktext"][layout["shapes"][0]["x0"]] == f"<b>{value}</b>"
+
+
 def test_a_pressed_dot_takes_its_value_over(monkeypatch):
     put = {}
     monkeypatch.setattr(advice.sidebar, "put", put.update)

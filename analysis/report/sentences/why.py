@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.experiment import Experiment
-from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.reasons import ROUNDING, GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
 from analysis.report.wording import (
     cell_with_state,
     format_number,
@@ -59,7 +59,7 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
     for cell, spectrum in found.items():
         median = spectrum.median
         if not np.isnan(median[0]):
-            grow = int((median > 0).sum())
+            grow = int((median > ROUNDING).sum())
             more = f", {grow} of {len(median)} grow" if grow else ""
             parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
     if not parts:

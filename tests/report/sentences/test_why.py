@@ -43,6 +43,7 @@ def test_exponents_are_told_by_the_largest_and_how_many_grow():
     assert exponents_sentence({"rnn": fading, "lstm": growing}, {"rnn": "trained"}) == (
         "The direction that fades least keeps, each time step, ×0.5 in the RNN (trained); ×2 in the LSTM, 1 of 2 grow."
     )
+    assert "grow" not in exponents_sentence({"rnn": Spectrum(np.array([[2e-16, 1e-16]]), np.zeros((1, 2)))})
     lost = Spectrum(np.array([[-np.inf], [-np.inf], [-1.0], [np.nan]]), np.zeros((4, 1)))
     assert "×0 in the RNN" in exponents_sentence({"rnn": lost})
     assert exponents_sentence({"rnn": Spectrum(np.full((1, 2), np.nan), np.zeros((1, 2)))}) == ""
