@@ -47,7 +47,7 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
             change = f"{describe_change(setting, value)} (horizon {reach}{than})"
             changes.setdefault(change, []).append(cell)
     whole = [
-        cell for cell, advice in advices.items() if not advice.best and advice.now.counts and advice.now.decay.censored
+        cell for cell, advice in advices.items() if not advice.best and advice.now.counts and _reaches_all(advice.now)
     ]
     none = [cell for cell, advice in advices.items() if not advice.best and cell not in whole]
     said = []
@@ -61,6 +61,11 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
     if none:
         said.append(f"In {the_cells(none)} no single change tried here reaches further.")
     return " ".join(said)
+
+
+def _reaches_all(trial: Trial) -> bool:
+    """Return whether the gradient reaches the furthest distance, or the end of the last window it is cut to."""
+    return bool(trial.decay.horizon == trial.decay.furthest)
 
 
 def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:

@@ -62,7 +62,7 @@ def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str
     """Give the numbers of one cell at the furthest distance, and what they mean."""
     name, kind = cell_with_state(cell, states), verdict(change)
     if kind == UNKNOWN:
-        return f"{name}: not measurable, its states or gradients leave the finite range."
+        return f"{name}: not measurable, its last memory state is zero, or states or gradients leave the finite range."
     back = format_steps(change.distance[-1])
     if change.state_high[-1] == 0:
         return f"{name}: another {change.what} {back} back moves the last memory state by less than rounding errors."

@@ -37,6 +37,8 @@ def test_it_names_each_cells_best_change_with_its_horizon():
         best_sentence({"rnn": Advice(cut, {})})
         == "In the RNN the gradient reaches as far as truncation lets it already."
     )
+    one_step = replace(trial(0, 0.1), decay=replace(trial(0, 0.1).decay, cut=1))
+    assert "as far as truncation lets it" in best_sentence({"rnn": Advice(one_step, {})})
     assert best_sentence({"rnn": EXPLODES}) == "In the RNN no single change tried here reaches further."
 
 
