@@ -108,6 +108,10 @@ def test_what_matters_in_words():
         "The gradient rises ×2 at the first time step because the sequence begins in zero: from a state of its own it "
         "is ×0.5."
     )
+    assert influence([[1.0]] * 3, [1e300, 1.0, 2.0], [1e300, 1e300, 1e299]).rises  # their product is out of range
+    wild = influence([[1.0]] * 2, [1e280, 1e290], [1e290, 1e280])
+    assert wild.rises and "rises ×1e10" in influence_sentence(wild)
+    assert not influence([[1.0]] * 2, [0.0, 1.0], [0.0, 1.0]).rises
     nothing = influence([[0.0], [0.0]], [0.0, 0.0], [0.0, 0.0])
     assert influence_sentence(nothing).startswith("What moves the prediction can't be measured")
     total = delay_line(3)
