@@ -1,5 +1,7 @@
 """The answers in words: each case is a network whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,17 @@ def test_time_scales_in_words():
     assert time_scale_sentence(scales, "forget") == (
         "By their mean forget gates, units keep their memory for 2 time steps (1 to ∞)."
     )
+
+
+def test_what_only_a_state_of_its_own_cannot_give_is_said():
+    found = look_back(delay_line(3), draw(20, 4, 1))
+    lost = replace(found.reached, half=np.full_like(found.reached.half, np.nan))
+    said = look_back_sentence(replace(found, reached=lost))
+    assert "; from a state of its own that can't be measured." in said and "–" not in said
+
+
+def test_a_single_time_scale_has_no_range():
+    assert time_scale_sentence(np.full((1, 3), np.inf), "forget").endswith("for ∞ time steps.")
 
 
 def influence(product, size, reached):
