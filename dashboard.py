@@ -49,25 +49,29 @@ def main():  # its imports are here because every worker imports this file too, 
     import streamlit as st
     from plotly.graph_objects import Figure
 
+    from analysis.language import in_language, translate
+    from pages.ui import language
+
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
     st.logo(LOGO, size="large")
     here = Path(__file__).parent
-    page = st.navigation(
-        {
-            section: [
-                st.Page(
-                    path,
-                    title=title,
-                    icon=icon,
-                    default=path == "pages/home/home.py",
-                    visibility="visible" if icon else "hidden",
-                )
-                for path, title, icon in entries
-                if (here / path).exists()
-            ]
-            for section, entries in PAGES.items()
-        }
-    )
+    with in_language(language.known()):
+        page = st.navigation(
+            {
+                section and translate(section): [
+                    st.Page(
+                        path,
+                        title=translate(title),
+                        icon=icon,
+                        default=path == "pages/home/home.py",
+                        visibility="visible" if icon else "hidden",
+                    )
+                    for path, title, icon in entries
+                    if (here / path).exists()
+                ]
+                for section, entries in PAGES.items()
+            }
+        )
     if page.url_path:  # drawn at every run: Streamlit identifies bound widgets by position
         st.html(CLOSE_FALSE_ALARM, unsafe_allow_javascript=True)
     waiting = st.empty()
@@ -76,7 +80,7 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import compare_plan, history, language, links, presets, session, sidebar, training
+    from pages.ui import compare_plan, history, links, presets, session, sidebar, training
 
     waiting.empty()
     session.PAGE.set(page)

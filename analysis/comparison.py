@@ -20,6 +20,7 @@ EQUAL = ("hidden_size", "parameters", "time")  # what all cells of a comparison 
 FURTHER = 2  # axes that a plan may have besides cells and lengths
 MOST_ROWS = 1000  # settings that a plan may have
 PHASES = ("before", "after")  # training
+PARTS, FEWEST = 0.5, 2  # Youden's index, and settings on each side, from which a threshold clearly parts settings
 LEVEL = 0.05  # a difference that chance gives more rarely is clear
 
 
@@ -179,6 +180,11 @@ class Threshold:
     above: int
     above_solved: int  # of these, in every seed
     quality: float  # Youden's: 1 parts them without a mistake, 0 is as good as guessing
+
+    @property
+    def clear(self) -> bool:
+        """Whether it parts the settings well, with several on each side."""
+        return self.quality >= PARTS and min(self.below, self.above) >= FEWEST
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ def squash(result: Repeated, step: int, height: int = 370) -> go.Figure:
     through = {"tanh": np.tanh(x), "identity": x}
     curves = [
         go.Scatter(
-            x=x, y=y, name={"identity": _("as is")}.get(name, name), mode="lines", hoverinfo="skip",
+            x=x, y=y, name={"identity": _("without tanh")}.get(name, name), mode="lines", hoverinfo="skip",
             line={"color": COLOURS[name], "width": 2.5, "dash": DASHES[name]},
         )
         for name, y in through.items()
@@ -125,15 +125,20 @@ def _entry_lines(starts: np.ndarray, sides: list[np.ndarray], step: int) -> list
     hover = _("from {start}, time step {step}: {value}")
     return [
         go.Scatter(
-            x=np.arange(step + 1), y=values[: step + 1, n], name=f"{start:g}", legendgroup=str(n),
+            x=np.arange(step + 1), y=values[: step + 1, n], name=_start(start), legendgroup=str(n),
             showlegend=not panel, mode="lines+markers", line={"color": ENTRIES[n % len(ENTRIES)], "width": 2.5},
             marker={"size": [5] * step + [11], "opacity": 1, "line": {"width": 0}}, cliponaxis=False,
-            hovertemplate=hover.format(start=f"{start:g}", step="%{x}", value="%{y:.4g}") + "<extra></extra>",
+            hovertemplate=hover.format(start=_start(start), step="%{x}", value="%{y:.4g}") + "<extra></extra>",
             xaxis=f"x{panel}", yaxis=f"y{panel}",
         )
         for panel, values in zip(style.numbers(2), sides, strict=True)
         for n, start in enumerate(starts)
     ]  # fmt: skip
+
+
+def _start(number: float) -> str:
+    """Write what an entry starts at, with a typographic minus."""
+    return f"{number:g}".replace("-", "−")
 
 
 def sizes(bounds: Mapping[str, Bounds], of: str = "hidden") -> go.Figure:

@@ -30,7 +30,7 @@ ACROSS = 8  # units side by side in a patch
 ABOVE = 14  # room above the loop for its name and the colour scales, at a height of 400 pixels
 DECIMALS = 4  # of the numbers drawn
 NAME_SIZE = 12  # pixels of the smallest letters
-SMALL = 300  # pixels of height; a lower drawing has no room for names of boxes and notes
+SMALL = 300  # pixels of height; a lower drawing has room for one line in a box, and none for notes
 LINEAR = {"from_word": "W", "from_memory": "U"}  # boxes that only multiply by weights
 SQUASHED = ("candidate", "squashed", "hidden")  # boxes through tanh; the others are σ
 LONGEST, SHORT = 18, 10  # characters of a word that are shown; along an axis
@@ -42,7 +42,9 @@ SCALES = {  # from left to right; by cell what lies on a scale, as long as the d
 AXES = {name: f"coloraxis{number}" for name, number in zip(SCALES, ("", "2", "3", "4"), strict=True)}
 
 
-def cell(reading: Reading, word: int, *, chosen: str | None = None, height: int = 400) -> go.Figure:
+def cell(
+    reading: Reading, word: int, *, chosen: str | None = None, on_loop: str | None = None, height: int = 400
+) -> go.Figure:
     """Draw the cell that read a sentence, with its numbers at one word.
 
     Boxes are learned layers (σ gives 0 to 1, tanh −1 to 1), circles are elementwise operations, and each patch is one
@@ -54,6 +56,7 @@ def cell(reading: Reading, word: int, *, chosen: str | None = None, height: int 
         reading: of a sentence.
         word: place of the word.
         chosen: the part whose box and patch have a strong outline.
+        on_loop: what is written over the loop; None says what a loop does.
         height: in pixels.
     """
     drawing = DRAWINGS[reading.cell]
@@ -69,7 +72,7 @@ def cell(reading: Reading, word: int, *, chosen: str | None = None, height: int 
             "plot_bgcolor": style.CLEAR,
             "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             **_colour_axes(reading, drawing, vectors), "shapes": _shapes(drawing, chosen),
-            "annotations": [*_labels(drawing, reading, height < SMALL), *_word_labels(drawing, reading, word)],
+            "annotations": [*_labels(drawing, reading, height < SMALL, on_loop), *_word_labels(drawing, reading, word)],
             "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE * 400 / height]},
         },
     )  # fmt: skip
@@ -88,10 +91,10 @@ def _colour_axes(reading: Reading, drawing: Drawing, vectors: dict[str, np.ndarr
     shown = [name for name in SCALES if name in parts]
     axes = {}
     for place, name in enumerate(shown):
-        bar = style.small_bar(0.88 * (place + 0.5) / len(shown), 0.5 / len(shown), _(SCALES[name][reading.cell]))
+        bar = style.small_bar(0.84 * (place + 0.5) / len(shown), 0.46 / len(shown), _(SCALES[name][reading.cell]))
         if name == "gates":
             low, high = (_("0 shut"), _("1 open")) if reading.cell == "lstm" else ("0", "1")
-            ends = {"tickvals": [0, 0.5, 1], "ticktext": [low, "½", high]}
+            ends = {"tickvals": [0, 1], "ticktext": [low, high]}
             axes[AXES[name]] = {"cmin": 0, "cmax": 1, "colorscale": style.GATE_SCALE, "colorbar": bar | ends}
         else:
             bounded = name == "hidden" and reading.activation == "tanh"
@@ -168,10 +171,10 @@ def _arrowhead(start: Point, end: Point) -> str:
     return "triangle-right" if x1 > x0 else "triangle-left"
 
 
-def _labels(drawing: Drawing, reading: Reading, small: bool) -> list[style.Layout]:
-    """Return the texts that are the same for all words: σ or tanh in boxes, symbols beside patches, and notes."""
+def _labels(drawing: Drawing, reading: Reading, small: bool, on_loop: str | None) -> list[style.Layout]:
+    """Return the texts that are the same for all words: names of boxes, symbols beside patches, and notes."""
     labels = [
-        {"x": x, "y": y, "text": _box_text(name, reading).partition("<br>" if small else "\n")[0], "font": {"size": 13}}
+        {"x": x, "y": y, "text": _box_text(name, reading, small), "font": {"size": NAME_SIZE if small else 13}}
         for name, (x, y) in drawing.boxes.items()
     ]
     for part, (x, y) in drawing.patches.items():
@@ -182,14 +185,14 @@ def _labels(drawing: Drawing, reading: Reading, small: bool) -> list[style.Layou
             place = {"x": x + 1 if x == LEFT_END else x - 1, "y": y + PATCH[1] / 2, "yanchor": "bottom"}
         symbol = symbol_of(part, reading.cell)
         labels.append(place | {"text": symbol, "font": {"size": 15 if symbol.startswith("<i>") else NAME_SIZE}})
-    loop = (_("the loop: what is handed on comes back with the next word"), 50, drawing.top + 2)
+    loop = (on_loop or _("the loop: what is handed on comes back with the next word"), 50, drawing.top + 2.5)
     for note, x, y in () if small else (*((_(note), x, y) for note, x, y in drawing.notes), loop):
         labels.append({"x": x, "y": y, "text": note, "font": {"size": NAME_SIZE}})
     return [label | {"showarrow": False} for label in labels]
 
 
-def _box_text(name: str, reading: Reading) -> str:
-    """Return what stands in a box: its function, and the gate's name below; or its weights."""
+def _box_text(name: str, reading: Reading, small: bool) -> str:
+    """Return what stands in a box: its function, and the gate's name below; or its weights. A small one has a line."""
     below = _(GATE_NAMES[name]) if name in GATE_NAMES else _("weights") if name in LINEAR else ""
     if name in LINEAR:
         sign = f"<i>{LINEAR[name]}</i>"
@@ -197,6 +200,8 @@ def _box_text(name: str, reading: Reading) -> str:
         sign = _("as is") if reading.activation == "identity" else reading.activation
     else:
         sign = "σ"
+    if small and name in GATE_NAMES:
+        return below
     return f"<b>{sign}</b>" + (f'<br><span style="font-size:{NAME_SIZE}px">{below}</span>' if below else "")
 
 
@@ -225,8 +230,8 @@ def _targets(drawing: Drawing, folded: dict[str, list[list[float | None]]], of: 
             for column in range(columns)
         ]
         shown = [place for place, value in zip(places, values, strict=True) if value is not None]
-        said = _("unit {unit}: {value}").format(unit="%{pointNumber}", value="%{customdata:.3f}")
-        numbers = np.array([value for value in values if value is not None])
+        said = _("unit {unit}: {value}").format(unit="%{customdata[0]}", value="%{customdata[1]:.3f}")
+        numbers = np.array([(unit, value) for unit, value in enumerate(values, 1) if value is not None])
         yield _invisible(part, shown, 7, f"{name_of(part, of)}<br>{said}", numbers)
 
 

@@ -6,14 +6,14 @@ from analysis.experiment import PART_SYMBOLS
 from analysis.language import mark
 from analysis.language import translate as _
 
-PATCH, BOX = (9.0, 5.4), (12.0, 8.6)  # width and height, on a canvas of 100 by about 60
+PATCH, BOX = (9.0, 5.4), (13.2, 8.6)  # width and height, on a canvas of 100 by about 60
 LEFT_END, RIGHT_END = 4, 96  # x of the patches at both ends of a flow
 Point = tuple[float, float]
 
 NAMES = {  # of each part, where the pointer is on it
     "embedded": mark("the word as numbers, x"), "hidden_before": mark("hidden state before, h₋"),
     "hidden": mark("hidden state, h"), "cell_before": mark("cell state before, c₋"), "cell": mark("cell state, c"),
-    "forget": mark("forget gate, f"), "input": mark("input gate, i"), "candidate": mark("candidate, {candidate}"),
+    "forget": mark("forget gate, f"), "input": mark("input gate, i"), "candidate": mark("proposal, {candidate}"),
     "output": mark("output gate, o"), "reset": mark("reset gate, r"), "update": mark("update gate, z"),
     "squashed": mark("the cell state through tanh, tanh(c)"), "kept": mark("what is kept, {kept}"),
     "stored": mark("what is stored, {stored}"), "recalled": mark("what is recalled, r × (U h₋ + b)"),
@@ -26,7 +26,7 @@ FORMULAS = {  # of the parts that each cell computes in its own way
     "rnn": {},
 }
 GATE_NAMES = {
-    "forget": mark("forget"), "input": mark("input"), "candidate": mark("candidate"), "output": mark("output"),
+    "forget": mark("forget"), "input": mark("input"), "candidate": mark("proposal"), "output": mark("output"),
     "reset": mark("reset"), "update": mark("update"),
 }  # fmt: skip
 BEFORE = '<sub><span style="font-size:12px">t−1</span></sub>'
@@ -81,7 +81,7 @@ LSTM = Drawing(
         "kept": (40, 52), "stored": (54, 45), "cell": (96, 52), "hidden": (96, 11),
     },
     frame=(10, 5, 91, 57),
-    notes=((mark("cell state: long memory"), 71, 55), (mark("hidden state: what is passed on now"), 48, 8)),
+    notes=((mark("cell state: long memory"), 73.5, 55), (mark("hidden state: what is passed on now"), 48, 8)),
     top=61,
     below={"kept": 40},
 )  # fmt: skip
@@ -104,12 +104,12 @@ GRU = Drawing(
     signs=(("×", 26, 39), ("×", 56, 52), ("1−", 64, 39), ("×", 76, 39), ("+", 76, 52)),
     patches={
         "hidden_before": (4, 52), "embedded": (17, 0), "reset": (26, 30), "update": (56, 30), "candidate": (76, 30),
-        "recalled": (40, 30), "kept": (66, 52), "stored": (76, 45), "hidden": (96, 52),
+        "recalled": (40, 33), "kept": (66, 52), "stored": (76, 45), "hidden": (96, 52),
     },
     frame=(10, 5, 91, 57),
     notes=((mark("hidden state: all memory"), 29, 55), ("1 − <i>z</i>", 70, 36.8)),
     top=61,
-    below={"kept": 66, "recalled": 45.6},
+    below={"kept": 66, "recalled": 44.6},
 )  # fmt: skip
 RNN = Drawing(
     flows=(((8, 30), (13.6, 30)), ((26, 30), (31, 30)), ((41, 30), (48, 30)), ((52, 30), (72.6, 30)),

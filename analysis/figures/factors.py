@@ -75,12 +75,11 @@ def _mark(cell: str, found: StepFactors, panel: str) -> list[go.Scatter]:
     if found.lost is None:
         return []
     left = float(found.whole[found.lost])
-    what = "most is lost" if found.loses else "leaves least"
     early = found.lost < len(found.step) / 2
     return [
         go.Scatter(
             x=[found.step[found.lost]], y=[left], name=f"{cell.upper()} most is lost", mode="markers+text",
-            text=[f"{what}: ×{format_number(left)}"], textposition="bottom right" if early else "bottom left",
+            text=[f"×{format_number(left)}"], textposition="bottom right" if early else "bottom left",
             marker={"color": style.CHOSEN, "size": 11, "line": {"color": "white", "width": 1.5}}, cliponaxis=False,
             textfont={"color": style.CHOSEN, "size": 13}, showlegend=False, hoverinfo="skip",
             xaxis=f"x{panel}", yaxis=f"y{panel}",

@@ -14,8 +14,8 @@ NAMES = {"before": "at start", "after": "after training"}
 def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.Figure:
     """Draw the share of seeds that solve the task against the horizon, at start or after training.
 
-    Marks are settings, bars Wilson's 95 % intervals; the dashed line is the horizon that best parts those which learn
-    from those which don't. Horizons are shares of the sequence, as lengths may differ.
+    Marks are settings, bars Wilson's 95 % intervals; the dashed line, where there is a clear one, is the horizon that
+    best parts those which learn from those which don't. Horizons are shares of the sequence, as lengths may differ.
 
     Args:
         comparison: what is drawn.
@@ -27,7 +27,8 @@ def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.
         if row.solvable and np.isfinite(getattr(row, f"horizon_{phase}")):
             by_cell.setdefault(row.experiment.cell, []).append(row)
     traces = [_marks(cell, rows, phase, comparison.axes) for cell, rows in by_cell.items()]
-    if threshold := comparison.thresholds.get(phase):
+    threshold = comparison.thresholds.get(phase)
+    if threshold and threshold.clear:
         line = style.level((threshold.share, threshold.share), 0, f"threshold {NAMES[phase]}")
         traces.append(line.update(y=[0, 1]))
     title = {"text": f"horizon {NAMES[phase]}, share of the sequence<br>{_correlation(comparison, phase)}"}

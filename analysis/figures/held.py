@@ -4,8 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures import style
+from analysis.figures.cell import SHORT, shortened
 from analysis.figures.drawings import GATE_NAMES
-from analysis.figures.sentence import by_word
 from analysis.language import translate as _
 from analysis.reading import Held
 
@@ -34,7 +34,12 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
         name = _("{power}, the gate alone").format(power=f"{value}<sup>k</sup>")
         traces.append(_line(name, "2", held.through_gate, power, legend=True))
     T = len(held.words)
+    ends = sorted({0, T - 1})  # there is no room for the words between
     axes: style.Layout = {
+        "xaxis": {
+            "tickvals": ends, "ticktext": [shortened(held.words[t], SHORT) for t in ends], "tickangle": 0,
+            "range": [-0.5, T - 0.5], "showgrid": False,
+        },
         "yaxis": {
             "title": {"text": _("mean {size}").format(size=SYMBOLS[held.cell])},
             "range": [0, _top(as_it_is.size, held.size)], "nticks": 4,
@@ -47,11 +52,10 @@ def held(as_it_is: Held, held: Held) -> go.Figure:
     }  # fmt: skip
     return style.figure(
         traces,
-        style.panels(2, vertical_spacing=0.27, row_heights=(0.42, 0.58)),
-        by_word(held.words, [""]),
+        style.panels(2, vertical_spacing=0.2, row_heights=(0.42, 0.58)),
         axes,
         {"margin": {"t": 62, "b": 44, "l": 50, "r": 40}},
-        height=360,
+        height=292,
         size=12,
     )
 

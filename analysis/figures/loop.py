@@ -8,7 +8,6 @@ from analysis.figures.drawings import DRAWINGS, PATCH
 from analysis.language import translate as _
 from analysis.reading import Reading
 
-BELOW_LOOP = 2  # from the loop's upper wire down to its text
 LONGEST = 10  # characters of a word on the loop
 
 
@@ -20,7 +19,8 @@ def loop(reading: Reading, word: int, *, height: int = 400) -> go.Figure:
         word: place of the word.
         height: in pixels.
     """
-    figure, drawing = cell(reading, word, height=height), DRAWINGS[reading.cell]
+    figure = cell(reading, word, on_loop=_joined(reading, word), height=height)
+    drawing = DRAWINGS[reading.cell]
     colour = style.COLOURS[reading.cell]
     width, height_of_patch = PATCH
     for corners in drawing.loops:
@@ -40,9 +40,6 @@ def loop(reading: Reading, word: int, *, height: int = 400) -> go.Figure:
         x=xs, y=ys, name="loop", mode="markers", hoverinfo="skip",
         marker={"symbol": symbols, "size": 15, "color": colour, "opacity": 1, "line": {"width": 0}},
     )  # fmt: skip
-    figure.add_annotation(
-        x=50, y=drawing.top - BELOW_LOOP, text=_joined(reading, word), showarrow=False, font={"size": 14}
-    )
     return figure
 
 

@@ -25,7 +25,7 @@ def part(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
         reading: of a sentence.
         view: one of `VIEWS` of the reading's cell.
         word: place of the word.
-        unit: whose numbers are drawn where only one unit's are.
+        unit: whose numbers are drawn where only one unit's are, from 0; what is written counts from 1.
     """
     return PICTURES.get(view, _mean_gate)(reading, view, word, unit)
 
@@ -66,7 +66,7 @@ def _output(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
         _line(reading.parts["output"][:, unit], "o", style.GATE_COLOURS["output"]),
         _line(reading.parts["hidden"][:, unit], "h", style.POSITIVE, width=4),
     ]
-    return _by_word(lines, reading, word, {"title": {"text": _("unit {unit}").format(unit=unit)}}, legend=True)
+    return _by_word(lines, reading, word, {"title": {"text": _("unit {unit}").format(unit=unit + 1)}}, legend=True)
 
 
 def _hidden(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
@@ -123,7 +123,7 @@ def _by_unit(
         colours = [style.POSITIVE if value > 0 else style.NEGATIVE for value in values]
         bars.append(
             go.Bar(
-                x=np.arange(len(values)), y=np.where(np.isfinite(values), values, np.nan), name=rows[part],
+                x=np.arange(1, len(values) + 1), y=np.where(np.isfinite(values), values, np.nan), name=rows[part],
                 xaxis=f"x{panel}", yaxis=f"y{panel}", showlegend=False, marker={"color": colours, "line": {"width": 0}},
                 hovertemplate=_("unit {unit}: {value}").format(unit="%{x}", value="%{y:.3f}") + "<extra></extra>",
             )
@@ -135,5 +135,5 @@ def _by_unit(
     return style.figure(
         bars, layout | {"annotations": named}, axes,
         {"hovermode": "closest", "bargap": 0.2, "margin": {"t": 18, "r": 40, "l": 40, "b": 24}},
-        height=HEIGHT + 60, size=LETTERS,
+        height=HEIGHT + 46, size=LETTERS,
     )  # fmt: skip

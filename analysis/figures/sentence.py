@@ -81,7 +81,8 @@ def _map(reading: Reading, name: str, panel: str) -> go.Heatmap:
     """Return a (T, H) part as a map of units by word."""
     values = reading.parts[name]
     return go.Heatmap(
-        z=values.T, name=name, coloraxis="coloraxis", xaxis=f"x{panel}", yaxis=f"y{panel}",
+        z=values.T, y=np.arange(1, values.shape[1] + 1), name=name, coloraxis="coloraxis", xaxis=f"x{panel}",
+        yaxis=f"y{panel}",
         text=np.broadcast_to([shortened(word) for word in reading.words], values.T.shape),
         hovertemplate="%{text}, unit %{y}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
@@ -91,10 +92,11 @@ def by_word(words: Sequence[str], panels: list[str]) -> style.Layout:
     """Return x axes, with the words below the last panel; only every second or third of many words."""
     T = len(words)
     named = range(0, T, 1 + T // CROWDED)
+    shown = [shortened(words[t], SHORT) for t in named]
     names = {
         "tickvals": list(named),
-        "ticktext": [shortened(words[t], SHORT) for t in named],
-        "tickangle": -45,
+        "ticktext": shown,
+        "tickangle": 0 if max(map(len, shown)) <= 2 else -45,  # such as Chinese characters, which need no turning
         "tickfont": {"size": 12},
     }
     axis = {"range": [-0.5, T - 0.5], "showgrid": False}

@@ -44,7 +44,7 @@ def small_bar(x: float, length: float, title: str) -> Layout:
     """Return a small colour bar at the top of a picture, around a place of its width, with a title above it."""
     return {
         "orientation": "h", "thickness": 8, "len": length, "x": x, "xanchor": "center", "y": 1, "ypad": 0, "xpad": 0,
-        "yanchor": "top", "outlinewidth": 0, "tickfont": {"size": 12},
+        "yanchor": "top", "outlinewidth": 0, "tickfont": {"size": 12}, "tickangle": 0,
         "title": {"text": title, "side": "top", "font": {"size": 12}},
     }  # fmt: skip
 

@@ -15,8 +15,8 @@ from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import GATED, GATES, Experiment
-from analysis.lesson.reading import encode_for_first, model_weights
-from analysis.reading import Held
+from analysis.lesson.reading import encode_for_first, model_weights, read_sentence
+from analysis.reading import Held, Reading
 
 HELD_GATES = {cell: tuple(gate for gate in GATES[cell] if gate != "candidate") for cell in GATED}  # those from 0 to 1
 
@@ -69,6 +69,22 @@ def hold_gate_of_model(
 ) -> Held:
     """Hold a gate as `hold_gate`, with the weights of an experiment's run; None reads with the initial weights."""
     return hold_gate(experiment, model_weights(experiment, trained), words, gate, value)
+
+
+def read_with_gate_held(
+    experiment: Experiment,
+    words: list[str],
+    gate: str,
+    value: float,
+    trained: Mapping[str, np.ndarray] | None = None,
+) -> Reading:
+    """Read the first words of a sentence as `read_with_model`, with one gate held as `hold_gate_of_model` holds it.
+
+    A held gate's sum is the same at every word: its shares say nothing of what the gate would have been.
+    """
+    _check(experiment.cell, gate, value)
+    _, weights, _ = encode_for_first(experiment, model_weights(experiment, trained), words)
+    return read_sentence(experiment, _with_gate_held(weights, experiment.cell, gate, value), words)
 
 
 def _check(cell: str, gate: str, value: float | None) -> None:

@@ -11,6 +11,7 @@ from analysis.results import THRESHOLD, Decay, Memory, Run
 from analysis.sources import data_name
 
 FITS = 0.9  # the smallest r² with which one rate describes a curve
+PER_CENT = "\u00a0%"  # no line ends before the sign
 WHOLE = ", the whole sequence"
 UNCUT = ", all that truncation leaves"
 
@@ -58,6 +59,11 @@ def format_number(value: float) -> str:
 def format_percent(share: float) -> str:
     """Write a share as a percentage: 0.01 as "1 %"."""
     return f"{format_number(100 * share)} %"
+
+
+def format_share(share: float) -> str:
+    """Write a share as a percentage, with a space at which no line ends."""
+    return format_percent(share).replace(" %", PER_CENT)
 
 
 def join_words(words: Sequence[str], last: str = "and") -> str:

@@ -7,5 +7,5 @@ stops.head("choice")
 group = ui.choose(ui.groups())
 if runs := ui.load(group):
     ui.show(group, runs)
-ui.show_links(group)
-stops.foot("choice", "pages/runs/runs.py", "Runs")
+ui.sum_up()
+stops.foot("choice", "pages/runs/runs.py", "Runs", more=lambda: ui.show_links(group))

@@ -25,5 +25,5 @@ def show():
 
 with picture:
     player.moving(cell.WORD, show, beat=cell.BEAT)
-st.caption(f"{half_sentence(traces)} {ui.explain(traces, networks)}")
+st.caption(f"{half_sentence(traces)} {_(ui.FADES)}")
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

@@ -9,10 +9,5 @@ experiments = readers.experiments(words)
 readings = {name: readers.read(name, words) for name in ui.CELLS}
 
 
-def show():
-    ui.show_word(readings, f"{experiments['gru'].text_file} {words}")
-
-
-player.moving(cell.WORD, show, beat=cell.BEAT)
-ui.show_costs(experiments, words)
+player.moving(cell.WORD, lambda: ui.show_word(readings, experiments, words), beat=cell.BEAT)
 stops.foot("gru", "pages/understand/cell.py", "Inside the cell", inside_cell="GRU")

@@ -4,12 +4,24 @@ import streamlit as st
 
 from analysis.experiment import CELLS
 from analysis.figures.loop import loop
+from analysis.language import mark
 from analysis.language import translate as _
 from analysis.report.sentences import loop as sentences
 from analysis.report.sentences.words import strange_words_warning
 from pages.ui import cell, layout, player, readers, stops
 
-HEIGHT = 345  # pixels of the drawing
+HEIGHT = 325  # pixels of the drawing
+BOXES = {
+    "rnn": mark(
+        "**W** and **U** hold **weights**, learned in training and the same at every word: they make new numbers of "
+        "the word's and of the memory's. **+** adds them; **tanh**, the next stop, keeps them small. With an empty "
+        "memory: the network reads this word alone, all of **h** being 0."
+    ),
+    "gated": mark(
+        "Each coloured box holds **weights**, learned in training and the same at every word; what these boxes decide "
+        "comes later. With an empty memory: the network reads this word alone, all of its memory being 0."
+    ),
+}
 
 stops.head("loop")
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -39,9 +51,9 @@ def show_word():
         return
     with right:
         st.markdown(sentences.handed_on_sentences(reading))
-        st.markdown(sentences.expected_sentence(reading, word))
-        st.caption(_("Moved by 100 %: the new memory is as far from the old one as the old one is from an empty one."))
-    layout.says(sentences.move_sentences(reading, word))
+        st.caption(_(BOXES["rnn" if chosen == "rnn" else "gated"]))
+    alone = readers.read(chosen, [reading.words[word]])
+    layout.says(sentences.brought_sentence(reading, alone, word))
 
 
 player.moving(cell.WORD, show_word, beat=cell.BEAT)

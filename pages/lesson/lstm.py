@@ -19,7 +19,8 @@ explained = parts.Explained(
     readable=not warning,
     trained=True,
     held=lambda gate: cell.held_reader(experiment, readers.run(experiment), words, True, gate),
-    below=lambda word: layout.says("" if warning else carried_sentence(reading, word)),
+    read_held=lambda gate, value: cell.read_held(experiment, readers.run(experiment), words, True, gate, value),
+    below=lambda drawn, word: layout.says("" if warning else carried_sentence(drawn, word)),
 )
 player.moving(cell.WORD, lambda: parts.show_word(explained, HEIGHT), beat=cell.BEAT)
 if warning:

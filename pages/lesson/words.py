@@ -40,5 +40,5 @@ player.moving(cell.WORD, show_word, beat=cell.BEAT)
 if warning := sentences.strange_words_warning(reading):
     st.warning(warning)
 else:
-    layout.says(sentences.alike_sentence(reading))
+    layout.says(sentences.columns_sentence(reading))
 stops.foot("words", "pages/understand/cell.py", "Inside the cell", inside_cell="RNN", text=readers.text_of(words))

@@ -25,13 +25,12 @@ Metric = list[float | None]  # of a run's models
 Trials = dict[str, dict[Value, Trial]]  # by cell and value
 Metrics = dict[str, dict[Value, Metric]]  # by cell and value
 READ_ADVICE = (
-    "Models as they start, with one setting changed at a time; the dotted line is your setting. **Press a dot to take "
-    "its value over.** Above: the horizon, the median and the range over seeds; a cross is a gradient that explodes. "
-    "Price: how much the last memory state moves with a recurrent weight (root mean square of the derivative, exact); "
-    "the longer a network remembers, the more it moves with its weights, and the harder it is to train (Zucchet and "
-    "Orvieto 2024). Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise "
-    "that it learns: where your history has finished runs of several values and all other settings alike, dots below "
-    "say what they got."
+    "Models as they start, with one setting changed at a time; the dotted line is your setting. Above: the horizon, "
+    "the median and the range over seeds; a cross is a gradient that explodes. Price: how much the last memory state "
+    "moves with a recurrent weight (root mean square of the derivative, exact); the longer a network remembers, the "
+    "more it moves with its weights, and the harder it is to train (Zucchet and Orvieto 2024). Of changes that reach "
+    "as far, the one at the lowest price is named. A longer horizon is no promise that it learns: where your history "
+    "has finished runs of several values and all other settings alike, dots below say what they got."
 )
 
 
@@ -58,6 +57,7 @@ def show_advice(subject: Subject) -> Tables:
         runs = {cell: {setting: by_cell[cell] for setting, by_cell in metrics.items()} for cell in advices}
         lines = (sentences.advice_sentence(cell, advice, runs[cell]) for cell, advice in advices.items())
         st.markdown(layout.lines(line for line in lines if line))
+        st.caption("Press a dot to take its value over.")
     st.caption(READ_ADVICE)
     return {"advice": partial(trials_csv, advices)}
 

@@ -53,6 +53,6 @@ def show() -> None:
 def _show_card(number: int, name: str) -> None:
     stop = STOPS[name]
     drawn = b64encode(SVG.format(PICTURES[name]).encode()).decode()
-    st.html(f'<img alt="" height="64" src="data:image/svg+xml;base64,{drawn}">')
+    st.html(f'<img alt="" height="44" src="data:image/svg+xml;base64,{drawn}">')
     st.page_link(stop.page, label=f"{number} · {_(stop.short)}", icon=":material/arrow_forward:", icon_position="right")
     st.caption(_(stop.question))

@@ -10,7 +10,7 @@ from analysis.engine.cost import count_cell_cost
 from analysis.experiment import CELLS, SETTINGS, Experiment
 from analysis.figures import style
 from analysis.language import translate as _
-from analysis.lesson.held import hold_gate_of_model
+from analysis.lesson.held import hold_gate_of_model, read_with_gate_held
 from analysis.lesson.reading import read_with_model
 from analysis.reading import Held, Reading
 from analysis.report.markdown import escape_markdown
@@ -112,6 +112,22 @@ def held_reader(
     """Return a function that reads the words with a gate held at a value, or with None as it is; as `read_words`."""
     shown = experiment if squashed else experiment.replace(activation="identity")
     return lambda value: _hold_gate(shown, tuple(words), gate, value, run is not None, run)
+
+
+def read_held(
+    experiment: Experiment, run: Run | None, words: list[str], squashed: bool, gate: str, value: float
+) -> Reading:
+    """Read the words with a gate held at a value; as `read_words`."""
+    shown = experiment if squashed else experiment.replace(activation="identity")
+    return _read_held(shown, tuple(words), gate, value, run is not None, run)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _read_held(
+    experiment: Experiment, words: tuple[str, ...], gate: str, value: float, trained: bool, _run: Run | None
+) -> Reading:
+    """Read with a gate held; the cache leaves out the run, as in `_read_words`."""
+    return read_with_gate_held(experiment, list(words), gate, value, _run.weights if trained else None)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

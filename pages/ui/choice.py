@@ -11,22 +11,21 @@ from analysis.history.database import StoreError
 from analysis.history.shipped import find_shipped
 from analysis.language import mark
 from analysis.language import translate as _
-from analysis.report.sentences.choice import choice_sentence, describe_group
+from analysis.report.sentences.choice import choice_sentence, describe_group, recap_sentence, rule_sentences
 from analysis.report.wording import describe_span, format_number, format_range
 from analysis.results import Run
 from analysis.sources import FILE_SETTINGS
-from pages.ui import layout, session, training
+from pages.ui import cell, goldfish, layout, readers, session, training
 
 LEGEND = mark(
     "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
-    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read. Seconds: of the "
-    "machine that trained them."
+    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read."
 )
-
-
-ONLY_HERE = mark(
-    "That is what these runs say of this task with these settings. Another task, size or start can rank them otherwise."
-)
+LESS = {
+    "mse": mark("mse: the mean squared error, the less the better."),
+    "nats": mark("Nats: a unit of surprise, the less the better."),
+}  # by the first word of a metric's name
+ONLY_HERE = mark("Another task, size or start can rank them otherwise.")
 
 
 def groups() -> list[Group]:
@@ -36,8 +35,9 @@ def groups() -> list[Group]:
         own = [(row.id, row.experiment) for row in training.jobs().rows() if row.status == "finished"]
     except StoreError:
         st.caption(_("The history can't be read: these are the runs that came with Goldfish."))
-    at_defaults = [Experiment(cell=cell) for cell in CELLS]
-    shipped = [(id, each) for each in at_defaults if (id := find_shipped(each))]
+    of_words = [each for text in TEXTS for each in readers.experiments_on(text).values()]
+    offered = [*(Experiment(cell=cell) for cell in CELLS), *of_words]
+    shipped = [(id, each) for each in offered if (id := find_shipped(each))]
     return group_comparable([*own, *shipped])
 
 
@@ -52,11 +52,11 @@ def choose(found: list[Group]) -> Group:
 def load(group: Group) -> dict[str, Run]:
     """Return a group's runs by cell; one that can't be read is left out, and said."""
     runs = {}
-    for cell, id in group.ids.items():
+    for name, id in group.ids.items():
         try:
-            runs[cell] = training.load(id)
+            runs[name] = training.load(id)
         except StoreError:
-            st.caption(_("The run of the {cell} can't be read.").format(cell=cell.upper()))
+            st.caption(_("The run of the {cell} can't be read.").format(cell=name.upper()))
     return runs
 
 
@@ -66,34 +66,45 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
     with picture:
         subject = f"choice {group.ids}"
         memories = {cell: run.memory for cell, run in runs.items()}
-        layout.chart(layout.kept(subject, lambda: memory(memories, height=270)), "choice", _("Answers by distance"))
+        layout.chart(layout.kept(subject, lambda: memory(memories, height=206)), "choice", _("Answers by distance"))
     with said:
         layout.says(choice_sentence(runs))
-        st.caption(_(ONLY_HERE))
+        st.caption(f"{_(ONLY_HERE)} {rule_sentences(runs)}")
     first = next(iter(runs.values()))
     metric = _("{metric} (chance {chance})").format(metric=_(first.metric_name), chance=format_number(first.chance))
     rows = {
         metric: [format_range(run.metric) for run in runs.values()],
         _("memory span"): [describe_span(run.memory) for run in runs.values()],
         _("parameters"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
-        _("seconds trained"): [format_number(run.timing["seconds"]) for run in runs.values()],
     }
     columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
     st.table(
         {_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal"
     )
-    st.caption(_(LEGEND))
+    less = LESS.get(first.metric_name.split()[0])
+    st.caption(" ".join(map(_, filter(None, (LEGEND, less)))))
+
+
+def sum_up() -> None:
+    """Sum the lesson up, with the numbers that its stops show first for the sentence that was read last."""
+    words = readers.last_sentence()
+    traces = goldfish.trace(words, goldfish.KEEPS)
+    word = cell.word_track(traces["rnn"].words).first
+    if word:
+        costs = {name: cell.cell_cost(each)["parameters"] for name, each in readers.experiments(words).items()}
+        kept = {name: each.per_turn(word) for name, each in traces.items()}
+        st.markdown(recap_sentence(kept, 1 - costs["gru"] / costs["lstm"]))
 
 
 def show_links(group: Group) -> None:
     """Link to where a visitor trains the cells with a group's settings, and to where a model of their own is read."""
-    with st.container(horizontal=True):
-        st.page_link(
-            "pages/measure/decay.py", label=_("Train them yourself, on your task"), icon=":material/play_arrow:",
-            query_params=link_settings(group.first) or None,
-        )  # fmt: skip
-        label = _("Measure a model of your own")
-        st.page_link("pages/measure/model.py", label=label, icon=":material/upload_file:")
+    st.page_link(
+        "pages/measure/decay.py", label=_("Train them yourself, on your task"), icon=":material/play_arrow:",
+        query_params=link_settings(group.first) or None,
+    )  # fmt: skip
+    st.page_link(
+        "pages/measure/model.py", label=_("Measure a model of your own"), icon=":material/upload_file:"
+    )  # fmt: skip
 
 
 def link_settings(experiment: Experiment) -> dict[str, str]:

@@ -11,31 +11,31 @@ from analysis.language import mark
 from analysis.language import translate as _
 from analysis.lesson.trace import everyday_sentences, trace_first_word
 from analysis.reading import Trace
-from analysis.report.sentences.fading import left_sentence, reason_sentences, unknown_sentence
+from analysis.report.sentences.fading import left_sentence, others_sentence, reason_sentences, unknown_sentence
 from analysis.results import Run
 from pages.ui import cell, layout, player, readers
 
 KEEPS, STARTS, TRAINED = "keeps", "starts", "trained"
 NETWORKS = {
-    KEEPS: mark("gates that keep"),
-    STARTS: mark("as torch starts them"),
+    KEEPS: mark("set to keep"),
+    STARTS: mark("as they start"),
     TRAINED: mark("trained on the text"),
 }
 NETWORKS_HELP = mark(
-    "Untrained networks whose gates start nearly open (forget bias 3), or as torch starts them; or those that have "
-    "learned to predict the next word of a text."
+    "Untrained networks, the gates of LSTM and GRU set nearly open (forget bias 3) or as the library PyTorch starts "
+    "them; or networks that have learned to predict the next word of a text."
 )
 UNTRAINED_READ = mark(
-    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by {seeds} untrained networks per cell."
+    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by {seeds} untrained networks of each "
+    "kind."
 )
 TRAINED_READ = mark(
-    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by one trained network per cell; one "
-    "seed says little."
+    "Bold: your sentence. Thin, with bands (5–95 %): {sentences} others, read by one trained network of each kind; "
+    "one alone says little."
 )
-LEFT = mark(
-    "“Left”: how far the memory still moves if it is moved a little after the first word. Corrections in training come "
-    "back by the same turns and fade alike, the **vanishing gradient**: so an RNN hardly learns to keep that word. It "
-    "has the memory of a **goldfish**."
+FADES = mark(
+    "Corrections in training come back by the same turns and fade alike, the **vanishing gradient**: so the RNN hardly "
+    "learns to keep the first word. It has the memory of a **goldfish**."
 )
 SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates keep
 
@@ -74,10 +74,10 @@ def link_settings(networks: str) -> dict[str, str]:
 
 
 def explain(traces: Mapping[str, Trace], networks: str) -> str:
-    """Explain what is drawn, over which sentences and networks, and what the vanishing gradient is."""
+    """Explain what is drawn, over which sentences and networks."""
     shown = _(TRAINED_READ if networks == TRAINED else UNTRAINED_READ)
     first = traces["rnn"]
-    return f"{shown.format(sentences=first.sentences, seeds=first.seeds)} {_(LEFT)}"
+    return shown.format(sentences=first.sentences, seeds=first.seeds)
 
 
 def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
@@ -86,7 +86,7 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
     read = traces["rnn"].words
     word = player.draw_track(cell.word_track(read))
     figure = partial(
-        fading, traces, own={name: each.own for name, each in traces.items()}, words=read, at=word, log=log, height=275,
+        fading, traces, own={name: each.own for name, each in traces.items()}, words=read, at=word, log=log, height=248,
         x_title="", y_title=_("left of the first word"),
     )  # fmt: skip
     with picture:
@@ -95,6 +95,7 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
     with said:
         if warning := unknown_sentence(traces["rnn"]):
             st.warning(warning)
-            return
-        layout.says(left_sentence(traces, word))
-        st.caption(reason_sentences(traces, word))
+        else:
+            layout.says(left_sentence(traces, word))
+            st.caption(reason_sentences(traces, word))
+    st.caption(f"{explain(traces, networks)} {others_sentence(traces, word)}")

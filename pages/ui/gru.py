@@ -1,6 +1,7 @@
 """What the lesson's stop about the GRU shows: both cells at one word, what they cost, and a race between them."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 
@@ -12,7 +13,8 @@ from analysis.language import translate as _
 from analysis.lesson.race import race
 from analysis.reading import Race, Reading
 from analysis.report.sentences.costs import costs_sentence
-from pages.ui import cell, layout, player, readers, session
+from analysis.report.sentences.parts import part_sentence
+from pages.ui import cell, layout, lesson, parts, player, readers, session
 
 CELLS = ("lstm", "gru")
 FORMULAS = {"lstm": "c = f·cₜ₋₁ + i·g, h = o·tanh(c)", "gru": "h = z·hₜ₋₁ + (1 − z)·n"}
@@ -25,26 +27,42 @@ LEFT_OUT = mark(
     "forget and input. It **keeps** the share z of the old state and **replaces** the share 1 − z by the proposal n. "
     "The reset gate r says how much of the past enters that proposal."
 )
+HEIGHT = 246  # pixels of each drawing
 WHERE = mark("With Goldfish's own code on one core of this machine, reading alone; larger networks can differ.")
 
 
-def show_word(readings: Mapping[str, Reading], subject: str) -> None:
-    """Draw both cells at one word, side by side, and the row that chooses the word."""
+def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experiment], words: list[str]) -> None:
+    """Draw both cells at one word, side by side, the row that chooses the word, and what they cost."""
     places = st.columns(2)
     word = player.draw_track(cell.word_track(readings["lstm"].words))
+    picked = session.GRU_PART.get()
     for name, place in zip(CELLS, places, strict=True):
-        reading = readings[name]
+        view = picked[1] if picked and picked[0] == name else None
         drawing = layout.kept(
-            f"gru {name} {subject} {word}", lambda reading=reading: draw_cell(reading, word, height=252)
+            f"gru {name} {experiments[name].text_file} {words} {word} {view}",
+            partial(draw_cell, readings[name], word, chosen=view, height=HEIGHT),
         )
         with place:
             alt = _("The {cell} and its numbers at one word").format(cell=name.upper())
-            layout.chart(drawing, f"{name}-beside", alt, moves=True)
+            layout.chart(drawing, f"{name}-beside", alt, moves=True, on_pick=partial(_pick, name))
             st.caption(_(SIZES[name]).format(formula=FORMULAS[name]))
+    _show_costs(experiments, words, _explain(readings[picked[0]], picked[1], word) if picked else _(LEFT_OUT))
 
 
-def show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None:
-    """Say and draw what both cells cost and what is left out; a button measures their time too."""
+def _pick(name: str, clicked: str) -> None:
+    """Explain the part of a cell that was clicked; a second click on it ends that."""
+    picked = (name, parts.view_of(name, clicked))
+    session.GRU_PART.set(None if picked == session.GRU_PART.get() else picked)
+
+
+def _explain(reading: Reading, view: str, word: int) -> str:
+    """Return what a part of a cell decides, and what it does at a word."""
+    meaning, at_word = _(lesson.MEANINGS[reading.cell, view]), part_sentence(reading, view, word, 0)
+    return f"**{reading.cell.upper()}, {_(lesson.VIEWS[view])}:** {meaning} {at_word}"
+
+
+def _show_costs(experiments: Mapping[str, Experiment], words: list[str], explained: str) -> None:
+    """Say and draw what both cells cost, beside an explanation; a button measures their time too."""
     counts = {name: cell.cell_cost(experiments[name]) for name in CELLS}
     said, button = st.columns([3, 1], vertical_alignment="center")
     if button.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
@@ -53,10 +71,10 @@ def show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None:
     timed = last if last and last.words == tuple(words) else None
     with said:
         layout.says(costs_sentence(counts["lstm"], counts["gru"], timed))
-    picture, explained = st.columns([2, 3], vertical_alignment="center")
+    picture, beside = st.columns([2, 3], vertical_alignment="center")
     with picture:
         layout.chart(costs(counts, timed), "costs", _("What the GRU costs, the LSTM being 100 %"))
-    explained.caption(_(LEFT_OUT))
+    beside.caption(explained)
 
 
 def _race(experiments: Mapping[str, Experiment], words: list[str]) -> Race:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.language import LANGUAGES, use_language
+from analysis.language import LANGUAGES, mark, use_language
 from pages.ui import session
 
 R = TypeVar("R")
@@ -16,6 +16,11 @@ SWITCH = """<style>
 .st-key-language button { min-height: 1.9rem; padding: 0 .6rem; }
 @media (max-width: 640px) { .st-key-language { position: fixed; top: .8rem; right: 1rem; z-index: 1000000; } }
 </style>"""
+MENU = (  # what the menu says, for the catalogue
+    mark("Home"), mark("The lesson"), mark("Measure"), mark("Gradient decay"), mark("Gate saturation"),
+    mark("Activation bounds"), mark("Compare"), mark("Your model"), mark("Understand"), mark("Why"),
+    mark("Inside the cell"), mark("History"), mark("Runs"),
+)  # fmt: skip
 NONE = "<style>.st-key-language { display: none; }</style>"
 
 
@@ -31,6 +36,12 @@ def choose(offered: bool) -> None:
     )  # fmt: skip
     session.SPOKEN.set(LANGUAGES[chosen] if offered else "en")
     use_language(session.SPOKEN.get())
+
+
+def known() -> str:
+    """Return the code of the language that was chosen last, which is known before the switch is drawn."""
+    named = session.LANGUAGE.get() or st.query_params.get(session.LANGUAGE.name) or _browser_language()
+    return LANGUAGES.get(named, named if named in LANGUAGES.values() else "en")
 
 
 def fragment(draw: Callable[..., R], every: float | None = None) -> Callable[..., R]:

@@ -39,7 +39,9 @@ MEANINGS = {
         "It does the work of the LSTM's forget and input gate at once. As PyTorch has it, z is the share that stays: "
         "**1** keeps the old state, **0** replaces it. Many drawings have it the other way round."
     ),
-    ("gru", "candidate"): mark("The proposal for a new state, from −1 to 1; 1 − z decides how much of it gets in."),
+    ("gru", "candidate"): mark(
+        "The proposal for a new state, from −1 to 1, also called candidate; 1 − z decides how much of it gets in."
+    ),
     ("gru", "hidden"): mark("All memory, and what is shown, in one: what was kept and what was stored, added up."),
     ("rnn", "hidden"): mark(
         "All memory. A plain RNN has no gate: every word rewrites all of it, through the same weights and tanh."
@@ -100,6 +102,7 @@ HELD = mark(
     "Held for every unit at every word; all else is as it was. Above: the mean size of the memory. Below: how much the "
     "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
+OF_ONE_SCORE = mark("Of one word's score, that is. The goldfish stop asks for the whole memory: its shares are others.")
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
 ARITHMETIC = {

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis.figures.cell import cell as draw_cell
+from analysis.figures.drawings import GATE_NAMES
 from analysis.figures.held import held as draw_held
 from analysis.figures.parts import VIEWS, part
 from analysis.language import translate as _
@@ -41,7 +42,8 @@ class Explained:
     readable: bool  # whether the model knows most of the words
     trained: bool  # whether the model is
     held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
-    below: Callable[[int], None]  # draws what stands below the slider over words, at a word
+    read_held: Callable[[str, float], Reading]  # the same words with a gate held at a value
+    below: Callable[[Reading, int], None]  # draws what stands below the slider over words, of what is drawn at a word
     unit: int | None = None  # the unit that is written out; None lets the reader choose it where a view shows one
     pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
@@ -55,17 +57,29 @@ def show_word(explained: Explained, height: int) -> int:
         place = st.container()
         word = player.draw_track(cell.word_track(reading.words))
         view = choose(reading.cell)
-        explained.below(word)
+        below = st.container()
+    beside = right.container(key="part", gap="xsmall")
+    with beside:
+        value = _choose_held(explained, view)
+    drawn, held = reading, None
+    if value is not None:
+        drawn = explained.read_held(view, value)
+        held = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[view]), value=f"{value:g}")
     drawing = layout.kept(
-        f"cell {explained.subject} {word} {view} {height}",
-        lambda: draw_cell(reading, word, chosen=view, height=height),
+        f"cell {explained.subject} {held} {word} {view} {height}",
+        lambda: draw_cell(drawn, word, chosen=view, on_loop=held, height=height),
     )
     explained.pictures["cell"] = drawing
     with place:
         alt = _("The {cell} and its numbers at one word").format(cell=reading.cell.upper())
         layout.chart(drawing, "cell", alt, moves=True, on_pick=partial(_pick, reading.cell))
-    with right, st.container(key="part", gap="xsmall"):
-        _explain(explained, view, word)
+    with beside:
+        if value is None:
+            _explain(explained, view, word)
+        else:
+            _show_held(explained, view, value)
+    with below:
+        explained.below(drawn, word)
     return word
 
 
@@ -83,24 +97,36 @@ def choose(of: str) -> str:
 def _pick(of: str, clicked: str) -> None:
     """Explain the part of the drawing that was clicked."""
     if len(VIEWS[of]) > 1:
-        session.part(of).set(CLICKED[of].get(clicked, clicked))
+        session.part(of).set(view_of(of, clicked))
+
+
+def view_of(of: str, clicked: str) -> str:
+    """Return the view that explains a part of a cell's drawing."""
+    return CLICKED[of].get(clicked, clicked)
+
+
+def _choose_held(explained: Explained, view: str) -> float | None:
+    """Name a part and, where it is a gate, ask for a value to hold it at; None where it is not held."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{_(lesson.VIEWS[view])}**", width="content")
+        may_hold = explained.readable and view in HELD_GATES.get(explained.reading.cell, ())
+        holds = may_hold and st.toggle(_("hold this gate"), key="hold", bind="query-params", help=_(lesson.HELD))
+    if not holds:
+        return None
+    value = st.slider(
+        _("Held at"), 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", label_visibility="collapsed"
+    )
+    return round(value, 2)  # 3 × 0.05 is 0.15000000000000002
 
 
 def _explain(explained: Explained, view: str, word: int) -> None:
     """Explain a part: its formula, this word's numbers in it, what it decides, and a picture."""
     reading = explained.reading
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{_(lesson.VIEWS[view])}**", width="content")
-        may_hold = explained.readable and view in HELD_GATES.get(reading.cell, ())
-        holds = may_hold and st.toggle(_("hold this gate"), key="hold", bind="query-params", help=_(lesson.HELD))
-    if holds:
-        _show_held(explained, view)
-        return
     explained.pictures.pop("held", None)
     explained.tables.pop("held", None)
     unit = explained.unit
     if unit is None:
-        unit = choose_unit(reading) if view in BY_UNIT else session.UNIT.get() or 0
+        unit = choose_unit(reading) if view in BY_UNIT else (session.UNIT.get() or 1) - 1
     st.latex(lesson.FORMULAS[reading.cell, view])
     wanted = LINES.get(view, (view,))
     numbers = [str(line) for line in lines_of_unit(reading, word, unit) if line.part in wanted]
@@ -115,19 +141,17 @@ def _explain(explained: Explained, view: str, word: int) -> None:
 
 
 def choose_unit(reading: Reading) -> int:
-    """Ask for a unit."""
-    last = reading.parts["hidden"].shape[1] - 1
+    """Ask for a unit, which people count from 1; return its place from 0."""
+    last = reading.parts["hidden"].shape[1]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(_("Unit"), width="content", help=_("Which number of the state is written out."))
-        return st.number_input(_("Unit"), 0, last, key=session.UNIT.name, width=140, label_visibility="collapsed")
+        counted = _("Which number of the state is written out: from 1 on, in downloads from 0.")
+        st.markdown(_("Unit"), width="content", help=counted)
+        name = session.UNIT.name
+        return st.number_input(_("Unit"), 1, last, key=name, width=140, label_visibility="collapsed") - 1
 
 
-def _show_held(explained: Explained, gate: str) -> None:
-    """Ask for a value to hold a gate at; draw and say what follows, beside the gate as it is."""
-    value = st.slider(
-        _("Held at"), 0.0, 1.0, 0.9, 0.05, key="held_at", bind="query-params", label_visibility="collapsed"
-    )
-    value = round(value, 2)  # 3 × 0.05 is 0.15000000000000002
+def _show_held(explained: Explained, gate: str, value: float) -> None:
+    """Draw and say what follows from a gate that is held at a value, beside the gate as it is."""
     read = explained.held(gate)
     as_it_is, held = read(None), read(value)
     subject = f"held {gate} {value} {explained.subject}"
@@ -136,4 +160,5 @@ def _show_held(explained: Explained, gate: str) -> None:
     explained.tables["held"] = partial(held_csv, as_it_is, held)
     alt = _("Memory by word and gradient by distance, with the gate held and as it is")
     layout.chart(explained.pictures["held"], "held", alt, moves=True)
-    st.caption(held_sentences(as_it_is, held, explained.trained))
+    if said := held_sentences(as_it_is, held, explained.trained):
+        st.caption(f"{said} {_(lesson.OF_ONE_SCORE)}")

@@ -29,9 +29,20 @@ def ask_sentence() -> list[str]:
     return split_words(text) or split_words(example)
 
 
+def last_sentence() -> list[str]:
+    """Return the words of the sentence that was read last in this session, or stands in the URL; or of the example."""
+    text = session.SENTENCE.get() or st.query_params.get(session.SENTENCE.name, "")
+    return split_words(text) or split_words(EXAMPLES[current_language()])
+
+
 def experiments(words: list[str]) -> dict[str, Experiment]:
     """Return by cell the experiment whose shipped model reads these words."""
-    return {each: Experiment(cell=each, task="words", text_file=text_of(words), seeds=1) for each in CELLS}
+    return experiments_on(text_of(words))
+
+
+def experiments_on(text: str) -> dict[str, Experiment]:
+    """Return by cell the experiment whose shipped model has learned from a text."""
+    return {each: Experiment(cell=each, task="words", text_file=text, seeds=1) for each in CELLS}
 
 
 def text_of(words: list[str]) -> str:

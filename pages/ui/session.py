@@ -139,6 +139,9 @@ IMPORT_NOTICE: Key[str] = Key("taken_in", str)
 RACE: Key[Race | None] = Key("race_run", nothing)
 """How long the LSTM and the GRU took to read a sentence, when that was measured last."""
 
+GRU_PART: Key[tuple[str, str] | None] = Key("gru_part", nothing)
+"""The cell and its part that was clicked last in the drawings side by side; None where none is explained."""
+
 # The page Activation bounds
 
 SIDEBAR_CHANGED: Key[bool | None] = Key("sidebar_touched", nothing)

@@ -1,5 +1,6 @@
 """The stops of the lesson: their order, the row that leads from one to another, and what heads and ends each screen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -32,13 +33,13 @@ STOPS = {
         Stop("loop", mark("The loop"), mark("What does the loop carry?"),
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
-             mark("The memory goes round the loop again and again: without a bound its numbers grow and grow.")),
+             mark("The memory is a list of numbers, a vector. A turn of the loop multiplies it: how far can it go?")),
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
-             mark("At each turn of the loop a part of the first word is lost.")),
+             mark("“Left” of the first word: how far the memory still moves if it is moved a little there.")),
         Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
              mark("Above long memory, below what is shown now; σ squeezes any number to 0 … 1. Click a box.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
-             mark("One state instead of two, two gates instead of three.")),
+             mark("One state instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),
              mark("No cell wins everywhere. Compare them on the task that is yours.")),
     )
@@ -58,13 +59,14 @@ def head(name: str) -> None:
     layout.title(_(STOPS[name].question), _(STOPS[name].line))
 
 
-def foot(name: str, instrument: str, label: str, **settings: str) -> None:
+def foot(name: str, instrument: str, label: str, more: Callable[[], None] | None = None, **settings: str) -> None:
     """End a stop: the way back and on, and the page of the instrument that shows the same with more controls.
 
     Args:
         name: of the stop.
         instrument: the page's script.
-        label: the name of that page.
+        label: the name of that page in the menu.
+        more: draws other ways on.
         settings: of that page, in its URL.
     """
     names = list(STOPS)
@@ -80,6 +82,8 @@ def foot(name: str, instrument: str, label: str, **settings: str) -> None:
             label_on = _("Next: {stop}").format(stop=_(after.short))
             st.page_link(after.page, label=label_on, icon=":material/arrow_forward:", icon_position="right")
         st.page_link(
-            instrument, label=_("Look closer: {page}").format(page=label), icon=":material/tune:",
+            instrument, label=_("Look closer: {page}").format(page=_(label)), icon=":material/tune:",
             query_params={presets.CLOSER: "1", **settings} if settings else None,
         )  # fmt: skip
+        if more:
+            more()

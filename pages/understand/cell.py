@@ -41,7 +41,8 @@ explained = parts.Explained(
     readable=not warning,
     trained=cell in runs,
     held=lambda gate: ui.held_reader(experiments[cell], runs.get(cell), words, squashed, gate),
-    below=lambda word: ui.show_place(reading, word),
+    read_held=lambda gate, value: ui.read_held(experiments[cell], runs.get(cell), words, squashed, gate, value),
+    below=ui.show_place,
     unit=unit,
     tables=reading_tables(readings, reading),
 )

@@ -22,5 +22,5 @@ def test_the_mark_moves_and_the_networks_stay(server, visit):
     expect(page.get_by_text("trained on the text")).to_have_count(0)
     page.get_by_text("English", exact=True).click()
     expect(page).to_have_url(re.compile("networks=trained"))
-    expect(page.get_by_text("one seed says little")).to_be_visible()
+    expect(page.get_by_text("one alone says little")).to_be_visible()
     page.wait_for_function(SHOWS, arg=0.4)

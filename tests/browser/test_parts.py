@@ -7,13 +7,14 @@ from playwright.sync_api import expect
 from tests.helpers.browser import settle
 
 PLACE = """part => {
-    const plot = [...document.querySelectorAll(".st-key-layers-cell .js-plotly-plot")].find(
+    const plot = [...document.querySelectorAll(".st-key-layers-DRAWING .js-plotly-plot")].find(
         each => each.querySelector(".main-svg") && getComputedStyle(each).visibility === "visible");
     const target = plot._fullData.find(trace => trace.legendgroup === part && trace.x.length === WANTED);
     const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
     return [box.x + xaxis._offset + xaxis.l2p(target.x[0]), box.y + yaxis._offset + yaxis.l2p(target.y[0])];
 }"""
-BOX, PATCH = (PLACE.replace("WANTED", count) for count in ("1", "32"))
+BOX, PATCH = (PLACE.replace("WANTED", count).replace("DRAWING", "cell") for count in ("1", "32"))
+BESIDE = PLACE.replace("WANTED", "1").replace("DRAWING", "gru-beside")
 
 
 def click(page, place, part):
@@ -44,6 +45,16 @@ def test_a_click_on_a_box_or_a_patch_explains_it(server, visit):
     page.get_by_role("radio", name="hidden state").press("Space")
     explained(page, "hidden state")
     expect(page.locator(".st-key-part").get_by_text("After “he”")).to_be_visible()
+
+
+def test_a_box_at_half_width_is_explained_until_it_is_clicked_again(server, visit):
+    page = visit(server.url("gru"))
+    click(page, BESIDE, "update")
+    expect(page.get_by_text("GRU, update gate:")).to_be_visible()
+    click(page, BESIDE, "reset")
+    expect(page.get_by_text("GRU, reset gate:")).to_be_visible()
+    click(page, BESIDE, "reset")
+    expect(page.get_by_text("Left out:")).to_be_visible()
 
 
 def test_the_lesson_leads_from_home_to_its_last_stop_in_chinese(server, visit):

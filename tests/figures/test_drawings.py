@@ -85,8 +85,10 @@ def test_every_box_and_square_is_a_target_that_says_its_part_and_number(name):
     assert squares.keys() == drawing.patches.keys()
     for part, (x, y) in drawing.patches.items():
         trace = squares[part]
-        assert list(trace.customdata) == patches(figure)[part][1]
-        assert "unit %{pointNumber}: %{customdata:.3f}" in trace.hovertemplate
+        units, numbers = trace.customdata.T
+        np.testing.assert_allclose(numbers, patches(figure)[part][1], rtol=1e-6)
+        assert units.tolist() == list(range(1, len(numbers) + 1))  # people count from 1
+        assert "unit %{customdata[0]}: %{customdata[1]:.3f}" in trace.hovertemplate
         assert (abs(trace.x - x) < PATCH[0] / 2).all() and (abs(trace.y - y) < PATCH[1] / 2).all()
         assert len({*zip(trace.x.tolist(), trace.y.tolist(), strict=True)}) == len(trace.x)
 

@@ -87,6 +87,13 @@ def test_horizons_are_shares_of_each_sequence_with_threshold_and_correlation():
     assert "horizon 2 of 19 time steps" in drawn["LSTM"].text[1]
 
 
+def test_a_threshold_with_one_setting_above_it_is_not_drawn():
+    settings = zip(PLAN.experiments(), (4, 0, 0, 0), (9, 2, 3, 4), strict=True)
+    comparison = judge(PLAN, [run_of(each, count, horizons=(at, 9.0)) for each, count, at in settings])
+    assert "before" in comparison.thresholds
+    assert "threshold at start" not in by_name(foretelling(comparison, "before"))
+
+
 def test_a_task_that_counts_nothing_as_solved_has_neither_success_nor_horizons():
     plan = Plan({"task": "text", "cell": ["lstm", "gru"], "seeds": 2, "length": 10})
     runs = [run_of(each, metric=[2.0, 2.5], threshold=None, name="nats per character") for each in plan.experiments()]

@@ -112,12 +112,6 @@ def test_factors_mark_the_step_at_which_most_is_lost():
     assert {note.text for note in figure.layout.annotations} == {"symbol", "cue"}
 
 
-def test_nothing_is_called_lost_where_every_step_grows():
-    grows = np.full(3, 3.0)
-    figure = factors({"rnn": StepFactors("identity", np.arange(1, 4), grows, np.ones(3), grows, {})})
-    assert named(figure, "RNN most is lost").text == ("leaves least: ×3",)
-
-
 def test_factors_that_cannot_be_measured_have_no_mark():
     nothing = np.full(3, np.nan)
     found = StepFactors("tanh", np.arange(1, 4), nothing, nothing, nothing, {})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from analysis.experiment import KEEP_GATE
-from analysis.lesson.held import HELD_GATES, hold_gate, hold_gate_of_model
+from analysis.lesson.held import HELD_GATES, hold_gate, hold_gate_of_model, read_with_gate_held
 from analysis.lesson.reading import MOST_WORDS
 from analysis.tasks.vocabulary import split_words
 from tests.helpers.readings import SENTENCE, reading_of, weights_of, words_experiment
@@ -106,6 +106,20 @@ def test_what_the_ends_of_a_gate_do():
     assert np.isnan(held["output"].left).all()  # no gradient enters
     kept = hold_gate(gru, weights_of(gru), WORDS, "update", 1.0)
     assert not kept.memory.any() and (kept.left == 1).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.35, 1.0])
+@pytest.mark.parametrize(("cell", "gate"), GATES)
+def test_what_is_drawn_of_a_held_gate_is_what_was_held(cell, gate, value):
+    experiment = words_experiment(cell)
+    read = read_with_gate_held(experiment, WORDS, gate, value)
+    held = hold_gate_of_model(experiment, WORDS, gate, value)
+    np.testing.assert_allclose(read.parts[gate], value, atol=1e-12)
+    np.testing.assert_allclose(read.parts["cell" if cell == "lstm" else "hidden"], held.memory, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(read.parts["hidden"], held.hidden, rtol=1e-12, atol=1e-15)
+    assert all(np.isfinite(part).all() for part in read.parts.values()) and np.isfinite(read.probability).all()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        read_with_gate_held(experiment, WORDS, gate, 1.5)
 
 
 def test_the_first_model_reads_the_first_words():

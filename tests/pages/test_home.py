@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.experiment import SETTINGS
-from analysis.report.sentences.home import gate_sentence, left_sentence
+from analysis.report.sentences.home import gate_sentence, left_sentence, more_sentence
 from pages.ui.stops import STOPS
 from tests.helpers.app import SMALL, app, charts, fine, preview, values
 
@@ -23,19 +23,23 @@ def measured(at, **changes):
     return {cell: preview(each.replace(**({} if cell == "rnn" else changes))) for cell, each in experiments.items()}
 
 
-def said(at, found):
-    """Return the line that belongs below a picture of these measurements."""
+def said(found):
+    """Return the lines that belong below a picture of these measurements."""
+    decays = {cell: each.decay for cell, each in found.items()}
     gates = {cell: each.decays["carry"] for cell, each in found.items() if "carry" in each.decays}
-    return f"**{left_sentence({cell: each.decay for cell, each in found.items()})}** {gate_sentence(gates)}"
+    return {
+        f"**{left_sentence(decays)}**",
+        " ".join(filter(None, (gate_sentence(gates), more_sentence(decays, gates)))),
+    }
 
 
 def test_home_shows_cells_that_keep_beside_those_that_torch_starts_and_says_what_is_left(home):
     fine(home)
     assert not home.error
-    texts = [text.value for text in home.markdown]
+    texts = {text.value for text in (*home.markdown, *home.caption)}
     for picture, changes in zip(charts(home), ({"forget_bias": 3.0}, {}), strict=True):
         found = measured(home, **changes)
-        assert said(home, found) in texts
+        assert said(found) <= texts
         lines = {trace["name"]: trace for trace in picture["data"] if trace["name"] in ("RNN", "LSTM", "GRU")}
         for cell, each in found.items():
             np.testing.assert_allclose(values(lines[cell.upper()]["y"]), each.decay.relative, rtol=1e-12)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pages.ui import readers, stops
+from pages.ui.language import MENU
 from pages.ui.stops import STOPS
 from tests.helpers.app import app, charts, fine
 
@@ -121,3 +122,14 @@ def test_a_link_from_the_lesson_changes_what_it_names_and_nothing_else():
     fine(at.switch_page("pages/measure/decay.py").run())
     now = [at.session_state[name] for name in ("text", "forget_bias", "gain")]
     assert now == ["chinese", 3.0, 1.5] and "closer" not in at.query_params
+
+
+def test_the_menu_speaks_the_language_that_was_chosen_last():
+    from dashboard import PAGES
+
+    named = {section for section in PAGES if section} | {
+        title for entries in PAGES.values() for _page, title, icon in entries if icon
+    }
+    assert named == {*MENU}
+    at = fine(app("pages/lesson/words.py", language="中文"))
+    assert "细看：网络内部" in [link.proto.label for link in at.get("page_link")]

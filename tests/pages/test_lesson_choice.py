@@ -5,9 +5,9 @@ import pytest
 
 from analysis.history.database import StoreError
 from analysis.history.shipped import load_shipped
-from analysis.report.sentences.choice import choice_sentence, describe_group
-from analysis.report.wording import describe_span, format_number, format_range
-from pages.ui import training
+from analysis.report.sentences.choice import choice_sentence, describe_group, recap_sentence, rule_sentences
+from analysis.report.wording import describe_span, format_range
+from pages.ui import goldfish, readers, training
 from pages.ui.choice import link_settings
 from tests.helpers.app import app, charts, fine, until, values
 from tests.helpers.trainings import tiny
@@ -43,15 +43,36 @@ def shows(at, runs):
     for row, run in zip(table.itertuples(index=False), runs.values(), strict=True):
         assert list(row)[1:] == [
             format_range(run.metric), describe_span(run.memory), f"{run.timing['parameters']:,.0f}",
-            format_number(run.timing["seconds"]),
         ]  # fmt: skip
+    assert rule_sentences(runs) in " ".join(caption.value for caption in at.caption)
 
 
 def test_without_a_history_it_shows_what_is_shipped():
     at = fine(app(PAGE))
     shows(at, SHIPPED)
-    assert at.selectbox(key="comparable").options == [describe_group(SHIPPED["lstm"].experiment, [*SHIPPED])]
+    offered = at.selectbox(key="comparable").options
+    assert offered[0] == describe_group(SHIPPED["lstm"].experiment, [*SHIPPED])
+    assert [name.split(":")[0] for name in offered] == ["Recall", "Words", "Words"] and len({*offered}) == 3
     assert not links(at)["Train them yourself, on your task"].query_string
+
+
+def test_the_word_models_are_another_task_to_compare_on():
+    at = fine(app(PAGE))
+    name = at.selectbox(key="comparable").options[1]
+    shows(
+        fine(at.selectbox(key="comparable").set_value(name).run()),
+        {cell: load_shipped(f"words-english-{cell}") for cell in SHIPPED},
+    )
+
+
+def test_the_lesson_is_summed_up_by_what_its_stops_show_first():
+    at = fine(app(PAGE))
+    words = readers.last_sentence()
+    traces = goldfish.trace(words, goldfish.KEEPS)
+    kept = {cell: trace.own[7] ** (1 / 7) for cell, trace in traces.items()}
+    assert recap_sentence(kept, 0.25) in [text.value for text in at.markdown]
+    other = fine(app(PAGE, sentence="The cat sleeps in the house, and the dog sleeps too."))
+    assert recap_sentence(kept, 0.25) not in [text.value for text in other.markdown]
 
 
 def test_ones_own_runs_come_first_and_the_shipped_ones_stay():
@@ -61,7 +82,7 @@ def test_ones_own_runs_come_first_and_the_shipped_ones_stay():
     own = {"rnn": training.load(ids[1]), "gru": training.load(ids[0])}
     shows(at, own)
     names = at.selectbox(key="comparable").options
-    assert len(names) == 2 and "Forget bias 2.0" in names[0]
+    assert len(names) == 4 and "Forget bias 2.0" in names[0]
     assert "forget_bias=2.0" in links(at)["Train them yourself, on your task"].query_string
     fine(at.selectbox(key="comparable").set_value(names[1]).run())
     shows(at, SHIPPED)

@@ -58,6 +58,7 @@ def shows(at, found, word):
     assert says(at) == sentences.left_sentence(found, word)
     assert sentences.reason_sentences(found, word) in captions(at)
     assert sentences.half_sentence(found) in captions(at)
+    assert sentences.others_sentence(found, word) in captions(at)
 
 
 def test_it_opens_in_mid_sentence_with_gates_that_keep():
@@ -80,7 +81,7 @@ def test_other_networks(networks):
     at = fine(app(PAGE))
     fine(at.segmented_control(key="networks").set_value(networks).run())
     shows(at, traced(networks=networks), 7)
-    assert ("one seed says little" in captions(at)) == (networks == "trained")
+    assert ("one alone says little" in captions(at)) == (networks == "trained")
 
 
 def test_the_mark_follows_the_word():
@@ -116,7 +117,7 @@ def test_an_empty_sentence_and_a_single_word():
 def test_a_long_sentence_is_cut_and_has_no_range_at_its_end():
     at = fine(app(PAGE, sentence="the dog and " * 30, word=f"{MOST_WORDS} · the"))
     shows(at, traced("the dog and " * 30), MOST_WORDS - 1)
-    assert "other sentences" not in says(at)
+    assert "as many turns later" not in captions(at)
 
 
 def test_a_chinese_sentence_is_read_by_models_that_learned_chinese():
@@ -150,7 +151,7 @@ def test_the_choice_of_networks_stays_where_the_language_changes():
         shows(at, traced(readers.EXAMPLES["zh"], "starts", "chinese"), 10)
     fine(at.segmented_control(key="language").set_value("English").run())
     assert at.segmented_control(key="networks").value == "starts"
-    assert at.query_params["networks"] == "as torch starts them"
+    assert at.query_params["networks"] == "as they start"
     shows(at, traced(networks="starts"), 10)
 
 

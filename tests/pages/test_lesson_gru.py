@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from analysis.engine.cost import count_cell_cost
+from analysis.figures import style
 from analysis.lesson.arithmetic import lines_of_unit
 from analysis.report.sentences.costs import costs_sentence
+from analysis.report.sentences.parts import part_sentence
 from analysis.tasks.registry import build_task
 from analysis.tasks.vocabulary import split_words
 from pages.ui import gru as ui
-from pages.ui import readers
+from pages.ui import lesson, parts, readers
 from tests.helpers.app import app, charts, fine, values
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
@@ -69,6 +71,28 @@ def test_time_is_measured_when_asked_and_is_of_this_sentence_alone():
 def test_z_keeps_and_replaces():
     said = " ".join(caption.value for caption in fine(app(PAGE)).caption)
     assert "**keeps** the share z" in said and "**replaces** the share 1 − z" in said
+
+
+def test_a_clicked_part_is_explained_and_a_second_click_ends_that():
+    at = fine(app(PAGE))
+    for cell, clicked, view in (
+        ("gru", "update", "update"),
+        ("lstm", "kept", "forget"),
+        ("lstm", "squashed", "output"),
+    ):
+        at.session_state["gru_part"] = (cell, parts.view_of(cell, clicked))
+        explained = " ".join(caption.value for caption in fine(at.run()).caption)
+        assert parts.view_of(cell, clicked) == view
+        assert lesson.MEANINGS[cell, view] in explained
+        assert part_sentence(readers.read(cell, WORDS), view, 7, 0) in explained
+        strong = [
+            shape
+            for shape in charts(at)[("lstm", "gru").index(cell)]["layout"]["shapes"]
+            if shape["line"]["width"] == 5
+        ]
+        assert any(shape["line"]["color"] == style.CHOSEN for shape in strong)
+    at.session_state["gru_part"] = None
+    assert "**Left out:**" in " ".join(caption.value for caption in fine(at.run()).caption)
 
 
 @pytest.mark.parametrize(

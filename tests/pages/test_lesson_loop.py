@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis.report.sentences.loop import expected_sentence, handed_on_sentences, move_sentences
+from analysis.report.sentences.loop import brought_sentence, handed_on_sentences
 from analysis.report.sentences.words import strange_words_warning
 from analysis.tasks.vocabulary import split_words
 from pages.ui import readers
@@ -24,8 +24,8 @@ def check(at, cell, sentence, word):
     drawn = next(trace for trace in picture["data"] if trace.get("name") == "hidden_before")
     np.testing.assert_allclose(values(drawn["z"]), reading.parts["hidden_before"][word], atol=1e-4)
     texts = {element.value for element in at.markdown}
-    assert {handed_on_sentences(reading), expected_sentence(reading, word)} <= texts
-    assert f"## {move_sentences(reading, word)}" in texts
+    alone = readers.read(cell, [reading.words[word]])
+    assert {handed_on_sentences(reading), f"## {brought_sentence(reading, alone, word)}"} <= texts
     assert at.select_slider(key="word").value == word
 
 
@@ -65,7 +65,7 @@ def test_a_sentence_of_unknown_words_gets_a_warning_instead_of_what_the_loop_car
     at = fine(opened(PAGE, sentence=sentence))
     reading = readers.read("rnn", split_words(sentence))
     assert [each.value for each in at.warning] == [strange_words_warning(reading)]
-    assert not any(text.value.startswith("## What was left") for text in at.markdown)
+    assert not any(text.value.startswith("## With what the loop") for text in at.markdown)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_pictures_hold_the_readings_numbers(reading):
     for view, rows in wanted.items():
         at.segmented_control(key="lstm_gate").set_value(view).run()
         if view == "output":
-            at.number_input(key="unit").set_value(3).run()
+            at.number_input(key="unit").set_value(4).run()
         drawn = charts(fine(at))[1]["data"]
         for trace, row in zip(drawn, rows, strict=True):
             np.testing.assert_allclose(values(trace["y"]), row, rtol=1e-12, err_msg=view)
@@ -74,10 +74,13 @@ def test_a_gate_is_held_by_hand(gate):
     experiment = readers.experiments(WORDS)["lstm"]
     weights = readers.run(experiment).weights
     as_it_is, held = (hold_gate_of_model(experiment, WORDS, gate, value, weights) for value in (None, 0.35))
-    assert held_sentences(as_it_is, held, trained=True) in texts(at)
+    assert f"{held_sentences(as_it_is, held, trained=True)} {lesson.OF_ONE_SCORE}" in texts(at)
     lines = {(trace["name"], trace["yaxis"]): values(trace["y"]) for trace in charts(at)[1]["data"]}
     np.testing.assert_allclose(lines[f"{gate} gate held at 0.35", "y"], held.size, rtol=1e-12)
     np.testing.assert_allclose(lines[f"{gate} gate held at 0.35", "y2"], held.left, rtol=1e-12)
+    drawn = {trace["name"]: values(trace["z"]) for trace in charts(at)[0]["data"] if trace["type"] == "heatmap"}
+    np.testing.assert_allclose(drawn[gate], 0.35, atol=1e-4)  # the drawing follows
+    np.testing.assert_allclose(drawn["cell"], held.cell_state[7], atol=1e-4)
 
 
 def test_states_are_not_held():

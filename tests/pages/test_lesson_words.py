@@ -6,7 +6,7 @@ import pytest
 from analysis.language import in_language
 from analysis.lesson.frequency import places_by_frequency
 from analysis.report.sentences.words import (
-    alike_sentence,
+    columns_sentence,
     frequency_sentence,
     numbers_sentence,
     strange_words_warning,
@@ -41,7 +41,7 @@ def check(at, sentence, word):
     assert np.isnan(drawn[:, word + 1 :]).all()
     places, known = places_by_frequency(readers.experiments(list(reading.words))["rnn"], reading.words)
     assert {frequency_sentence(places[word], known), numbers_sentence(reading, word)} <= {*texts(at)}
-    assert f"## {alike_sentence(reading)}" in texts(at)
+    assert f"## {columns_sentence(reading)}" in texts(at)
     assert at.select_slider(key="word").value == word
 
 
@@ -66,7 +66,7 @@ def test_the_page_in_chinese_reads_the_chinese_example():
     at = fine(opened(PAGE, language="中文"))
     assert at.text_input(key="sentence").value == readers.EXAMPLES["zh"]
     with in_language("zh"):
-        expected = alike_sentence(read(readers.EXAMPLES["zh"]))
+        expected = columns_sentence(read(readers.EXAMPLES["zh"]))
     assert f"## {expected}" in texts(at)
 
 
@@ -80,7 +80,7 @@ def test_a_sentence_of_unknown_words_gets_a_warning_instead_of_a_verdict():
     sentence = "Zxq vvb <b>kkp</b> wyz"
     at = fine(opened(PAGE, sentence=sentence))
     assert [each.value for each in at.warning] == [strange_words_warning(read(sentence))]
-    assert not any(text.startswith("## Of the words") for text in texts(at))
+    assert not any(text.startswith("## So the sentence") for text in texts(at))
 
 
 @pytest.mark.parametrize(

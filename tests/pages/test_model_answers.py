@@ -62,7 +62,7 @@ def test_a_projection_is_measured():
     at = with_model(module)
     assert "projected to 2" in texts(at)
     assert_looks_back(at, module, random_inputs(RecurrentStack("", "lstm", 3, 6, 1, True)))
-    for tab in ("In force", "Inputs", "Gates", "Bounds", "Gradient matrix"):
+    for tab in ("Biases and weights", "Inputs", "Gates", "Bounds", "Gradient matrix"):
         at = in_tab(at, tab)
 
 
@@ -70,7 +70,7 @@ def test_a_projection_is_measured():
 def test_what_is_in_force_and_which_inputs_matter(cell):
     torch.manual_seed(0)
     module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell](3, 6, 2, batch_first=True)
-    at = in_tab(with_model(module), "In force")
+    at = in_tab(with_model(module), "Biases and weights")
     inputs = random_inputs(RecurrentStack("", cell, 3, 6, 2, True))
     force = weights_in_force(module)
     assert in_force_sentence(force) in texts(at)

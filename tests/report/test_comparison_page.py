@@ -59,7 +59,7 @@ def test_what_users_name_is_written_as_it_is():
 
 def test_costs_and_progress_in_words():
     assert cost_sentence(9, 4, 9, 0, 200) == (
-        "9 settings × 4 seeds, about 3 min, 9 short trainings to choose learning rates among it."
+        "9 settings × 4 seeds, about 3 min, including 9 short trainings to choose learning rates."
     )
     assert cost_sentence(1, 1, 0, 0, 4) == "1 setting × 1 seed, about 4 s."
     assert cost_sentence(2, 4, 0, 1, 4).endswith("; 1 of 2 trainings are there already.")

@@ -33,8 +33,8 @@ def needs_sentence(result: LookBack) -> str:
         return "Its output needs the whole sequence."
     rest = "the whole sequence" if needed >= result.length else f"the last {format_number(needed)}"
     decide = "decides" if half == 1 else "decide"
-    last = "time step" if half == 1 else f"{format_steps(half)}"
-    return f"The last {last} {decide} half of its output; all but {format_percent(result.shares.min())} needs {rest}."
+    last, within = "time step" if half == 1 else f"{format_steps(half)}", format_percent(result.shares.min())
+    return f"The last {last} {decide} half of its output; to give it within {within} takes {rest}."
 
 
 def look_back_sentence(result: LookBack) -> str:

@@ -8,7 +8,7 @@ from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
-from analysis.report.wording import format_number, format_percent, join_words
+from analysis.report.wording import format_number, format_percent, format_share, join_words
 from analysis.results import Run
 
 GATE_NAMES = {
@@ -135,14 +135,14 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
             back,
         )
     gate = _(GATE_NAMES[held.gate])
-    sentences = [text.format(gate=gate, value=f"{held.value:g}", share=format_percent(left), count=back)]
+    sentences = [text.format(gate=gate, value=f"{held.value:g}", share=format_share(left), count=back)]
     if held.through_gate is not None and np.isfinite(left):
         power = f"{held.value:g}{str(back).translate(RAISED)}"
-        share = format_percent(held.through_gate[-1])
+        share = format_share(held.through_gate[-1])
         sentences.append(_("Through the gate alone: {power} = {share}.").format(power=power, share=share))
     if np.isfinite(before):
         as_before = _("As trained: {share}.") if trained else _("As it starts: {share}.")
-        sentences.append(as_before.format(share=format_percent(before)))
+        sentences.append(as_before.format(share=format_share(before)))
     if not held.memory.any():
         sentences.append(_("But the memory stays empty: no word gets in."))
     return " ".join(sentences)

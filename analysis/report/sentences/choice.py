@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.experiment import CELLS, SETTINGS, Experiment, higher_is_better
+from analysis.experiment import CELLS, GATED, SETTINGS, Experiment, higher_is_better
 from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
+from analysis.report.wording import PER_CENT, format_steps
 from analysis.results import Run
 from analysis.sources import data_name
 
@@ -83,3 +84,39 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
         seeds,
     )
     return text.format(**place)
+
+
+def rule_sentences(runs: Mapping[str, Run]) -> str:
+    """Return a rule of thumb that follows from these runs; "" unless an RNN and a cell with gates are among them."""
+    gated = [cell for cell in runs if cell in GATED]
+    if "rnn" not in runs or not gated:
+        return ""
+    spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
+    reach = format_steps(spans["rnn"])
+    if max(spans[cell] for cell in gated) > spans["rnn"]:
+        rule = _("What lies farther back than an RNN remembers, here {reach}, needs gates.")
+    else:
+        rule = _("No cell with gates remembers farther back here than the RNN ({reach}): a small one will do.")
+    said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
+    lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
+    if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
+        fewer = _("Of LSTM and GRU, try the smaller first: the GRU has {gru} parameters, the LSTM {lstm}.")
+        parameters = {cell: f"{runs[cell].timing['parameters']:,.0f}" for cell in ("gru", "lstm")}
+        said.append(fewer.format(**parameters))
+    return " ".join(said)
+
+
+def recap_sentence(kept: Mapping[str, float], fewer: float) -> str:
+    """Sum the lesson up, a half-sentence for each stop.
+
+    Args:
+        kept: by cell, the share of a first word that a turn of the loop keeps, with gates that are set to keep.
+        fewer: the share of an LSTM's parameters that a GRU saves.
+    """
+    shares = {cell: f"×{share:.2f}" for cell, share in kept.items()}
+    return _(
+        "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2), and tanh holds it "
+        "within ±1 (3). At each turn the RNN keeps only {rnn} of the first word (4). Gates that are set to keep hold "
+        "{lstm} in the LSTM (5), and {gru} in the GRU, with {fewer} fewer parameters (6). Which is best, a try on your "
+        "own task tells (7)."
+    ).format(**shares, fewer=f"{100 * fewer:.0f}{PER_CENT}")

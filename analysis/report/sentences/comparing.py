@@ -9,7 +9,7 @@ from analysis.report.wording import format_number, join_cells
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
-    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, 9 tries for learning rates among it".
+    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, including 9 short trainings …".
 
     Args:
         settings: how many are compared.
@@ -19,7 +19,7 @@ def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: 
         seconds: that the others take.
     """
     what = f"{_count(settings, 'setting')} × {_count(seeds, 'seed')}"
-    chosen = f", {_count(tries, 'short training')} to choose learning rates among it" if tries else ""
+    chosen = f", including {_count(tries, 'short training')} to choose learning rates" if tries else ""
     there = f"; {trained} of {settings + tries} trainings are there already" if trained else ""
     return f"{what}, about {describe_duration(seconds)}{chosen}{there}."
 
@@ -46,8 +46,8 @@ def method_sentences(comparison: Comparison) -> list[str]:
         fairness_sentence(fair),
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
-        "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
-        "the highest. A seed that does not solve it counts as taking more updates than it was given.",
+        interval_sentence(comparison),
+        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
@@ -65,6 +65,13 @@ def _edge_sentences(fair: Fairness) -> list[str]:
     return said
 
 
+def interval_sentence(comparison: Comparison) -> str:
+    """Say what bars and bands of the pictures by length are."""
+    first = comparison.rows[0]
+    share = "for the share that solves it, Wilson's 95 % interval; " if first.solvable else ""
+    return f"Bars and bands: {share}for the {first.metric_name}, the lowest to the highest seed."
+
+
 def preview_sentence(comparison: Comparison) -> str:
     """Say that what is shown was trained before the comparison, and on which terms."""
     rates = {row.experiment.learning_rate for row in comparison.finished}
@@ -78,10 +85,12 @@ def preview_sentence(comparison: Comparison) -> str:
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
     known = [row for row in comparison.finished if row.solvable and np.isfinite(row.horizon_before)]
+    parted = any(threshold.clear for threshold in comparison.thresholds.values())
+    line = "; the dashed line parts best those that learn from those that don't" if parted else ""
     return (
         f"Each mark is a setting, {_count(len(known), 'setting')} in all: how much of its sequence 1 % of the gradient "
         "comes back through, and how many of its seeds solve the task, with Wilson's 95 % interval. ρ is Spearman's "
-        "rank correlation with a bootstrap interval; the dashed line parts best those that learn from those that don't."
+        f"rank correlation with a bootstrap interval{line}."
     )
 
 

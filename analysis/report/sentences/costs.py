@@ -6,13 +6,14 @@ import numpy as np
 
 from analysis.language import translate as _
 from analysis.reading import Race
+from analysis.report.wording import PER_CENT
 
 
 def costs_sentence(lstm: Mapping[str, int], gru: Mapping[str, int], race: Race | None = None) -> str:
     """Compare a GRU's parameters, its multiply_adds per word, and its time if measured, with those of an LSTM."""
     parameters, multiply_adds = (100 * (1 - gru[name] / lstm[name]) for name in ("parameters", "multiply_adds"))
-    text = _("Yes: {parameters} % fewer parameters than the LSTM, {adds} % fewer multiply-adds.")
-    counted = text.format(parameters=f"{parameters:.0f}", adds=f"{multiply_adds:.0f}")
+    text = _("Yes: {parameters} fewer parameters than the LSTM, {adds} fewer multiply-adds.")
+    counted = text.format(parameters=f"{parameters:.0f}{PER_CENT}", adds=f"{multiply_adds:.0f}{PER_CENT}")
     return f"{counted} {_time_sentence(race)}" if race else counted
 
 
@@ -21,8 +22,8 @@ def _time_sentence(race: Race) -> str:
     ratios = race.ratios
     share, low, high = (f"{100 * each:.0f}" for each in (np.median(ratios), ratios.min(), ratios.max()))
     text = (
-        _("Reading takes it {share} % of the LSTM's time ({low}–{high} % in {count} repeats).")
+        _("Reading takes it {share} of the LSTM's time ({low}–{high} in {count} repeats).")
         if race.differs
-        else _("No measurable difference in time here: {share} % ({low}–{high} % in {count} repeats).")
+        else _("No measurable difference in time here: {share} ({low}–{high} in {count} repeats).")
     )
-    return text.format(share=share, low=low, high=high, count=len(ratios))
+    return text.format(share=share + PER_CENT, low=low, high=high + PER_CENT, count=len(ratios))

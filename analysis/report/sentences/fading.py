@@ -7,41 +7,38 @@ from analysis.language import translate_count
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import count_unknown
-from analysis.report.wording import format_number
+from analysis.report.wording import PER_CENT, format_number
 
-PER_CENT = "\u00a0%"  # no line ends before the sign
 LEAST = 1e-4  # the smallest share that is written out
 HALVES = (0.4, 0.6)  # gates that halve the memory, about
 KEEPS = 0.9  # gates that keep nearly all
+MORE = 1.005  # a share that is written as more than 100 %
 
 
 def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
-    """Say how much of the first word is left in each cell after another one, with the range in other sentences."""
+    """Say how much of the first word is left in each cell after another one."""
     first = traces["rnn"]
     if len(first.words) == 1:
         return _("One word alone can't be forgotten. Write a second one.")
     if not word:
         return _("The first word has just been read: all of it is there.")
     shares = {cell: describe_share(trace.own[word]) for cell, trace in traces.items()}
-    place = {"word": quote_word(first.words[word]), "first": quote_word(first.words[0]), "count": word}
-    if word >= len(first.distance):
-        text = translate_count(
-            "At {word}, {count} turn of the loop later, {rnn} of {first} is left in the RNN, {lstm} in the LSTM and "
-            "{gru} in the GRU.",
-            "At {word}, {count} turns of the loop later, {rnn} of {first} is left in the RNN, {lstm} in the LSTM and "
-            "{gru} in the GRU.",
-            word,
-        )
-        return text.format(**place, **shares)
     text = translate_count(
-        "At {word}, {count} turn of the loop later, {rnn} of {first} is left in the RNN ({rnn_range} in other "
-        "sentences), {lstm} in the LSTM ({lstm_range}) and {gru} in the GRU ({gru_range}).",
-        "At {word}, {count} turns of the loop later, {rnn} of {first} is left in the RNN ({rnn_range} in other "
-        "sentences), {lstm} in the LSTM ({lstm_range}) and {gru} in the GRU ({gru_range}).",
+        "At {word}, {count} turn of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
+        "{gru}.",
+        "At {word}, {count} turns of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
+        "{gru}.",
         word,
     )
-    ranges = {f"{cell}_range": describe_range(trace, word) for cell, trace in traces.items()}
-    return text.format(**place, **shares, **ranges)
+    return text.format(word=quote_word(first.words[word]), first=quote_word(first.words[0]), count=word, **shares)
+
+
+def others_sentence(traces: Mapping[str, Trace], word: int) -> str:
+    """Say how much is left as many words after the first of other sentences; "" where they don't reach as far."""
+    if not 0 < word < len(traces["rnn"].distance):
+        return ""
+    ranges = {cell: describe_range(trace, word) for cell, trace in traces.items()}
+    return _("In those, as many turns later: RNN {rnn}, LSTM {lstm}, GRU {gru}.").format(**ranges)
 
 
 def unknown_sentence(trace: Trace) -> str:
@@ -111,20 +108,24 @@ def reason_sentences(traces: Mapping[str, Trace], word: int) -> str:
     gates = {"forget": f"{forget:.2f}", "update": f"{update:.2f}"}
     if all(HALVES[0] <= gate <= HALVES[1] for gate in (forget, update)):
         text = _(
-            "Gates that nobody has set stand near ½ (the LSTM's forget gate at {forget}, the GRU's update gate at "
-            "{update}), so they halve the memory at each word: they forget too."
+            "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep (the next stops). Nobody has set "
+            "these: they stand near ½ ({forget} and {update}) and halve the memory at each word. They forget too."
         )
     elif all(gate >= KEEPS for gate in (forget, update)):
         text = _(
-            "The RNN sends all of its memory through its weights and tanh again. A gate near 1 (the LSTM's forget gate "
-            "at {forget}, the GRU's update gate at {update}) lets the memory pass as it is."
+            "The RNN sends all of its memory through its weights and tanh again. LSTM and GRU have **gates**, switches "
+            "between 0, forget, and 1, keep (the next stops); these stand at {forget} and {update}, so the memory "
+            "passes nearly as it is."
         )
     else:
         text = _(
-            "On average the LSTM's forget gate stands at {forget} and the GRU's update gate at {update}, but each unit "
-            "has its own: some keep what others replace."
+            "LSTM and GRU have **gates**, switches between 0, forget, and 1, keep (the next stops). On average these "
+            "stand at {forget} and {update}, but each unit has its own: some keep what others replace."
         )
-    return f"{turns} {text.format(**gates)}"
+    more = ""
+    if any(trace.own[word] >= MORE for trace in traces.values()):
+        more = " " + _("More than 100 %: what is kept also acts on what later words store, and that is added.")
+    return f"{turns} {text.format(**gates)}{more}"
 
 
 def _mean_gate(trace: Trace) -> float:

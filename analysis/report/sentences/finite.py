@@ -69,14 +69,14 @@ def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str
     numbers = (
         f"{name}: another {change.what} {back} back moves the last memory state by {format_number(change.state[-1])} "
         f"of its size ({format_number(change.state_low[-1])} to {format_number(change.state_high[-1])} in nine of ten "
-        f"sequences), the same change made tiny by {format_number(change.tiny[-1])}; {_answers(change)}"
+        f"sequences), a tiny such change, scaled up again, by {format_number(change.tiny[-1])}; {_answers(change)}"
     )
     means = {
-        OUTLASTS: "What is stored no longer moves with small changes, and lasts.",
-        TOGETHER: "Both come through.",
+        OUTLASTS: "What is stored lasts, though tiny changes hardly reach it: the gradient misses it.",
+        TOGETHER: "The change and the gradient both come through.",
         EXPLODES: "A tiny change grows by far more than states can move: what comes of it may be chance.",
-        SCRAMBLED: "The state moves, and the answers don’t follow.",
-        FADES: "Little of it is left to answer by.",
+        SCRAMBLED: "The state becomes another one, but the answers don’t follow.",
+        FADES: "Little of the change is left to answer by.",
     }
     return f"{numbers}. {means[kind]}"
 

@@ -1,12 +1,10 @@
-"""What the loop carries from word to word: how far the memory moved, what came back, what is expected next."""
-
-import numpy as np
+"""What the loop carries from word to word, and what that changes."""
 
 from analysis.language import mark
 from analysis.language import translate as _
 from analysis.reading import UNKNOWN, Reading
 from analysis.report.markdown import quote_word
-from analysis.report.wording import format_percent
+from analysis.report.wording import format_share
 
 HANDED_ON = {
     "rnn": mark(
@@ -29,43 +27,32 @@ def handed_on_sentences(reading: Reading) -> str:
     return _(HANDED_ON[reading.cell]).format(count=reading.parts["hidden"].shape[1])
 
 
-def memory_moves(reading: Reading) -> np.ndarray:
-    """Return how far the memory moved at each word, as a share of its size, (T,): ‖m_t − m_{t−1}‖ / ‖m_{t−1}‖.
+def brought_sentence(reading: Reading, alone: Reading, word: int) -> str:
+    """Say what the memory changes at a word: what is expected next with it, and with an empty one.
 
-    m is an LSTM's cell state, and the hidden state of the others. NaN where the memory was empty, as before the first
-    word.
+    Args:
+        reading: of the sentence.
+        alone: of that word alone, which the same network reads with an empty memory.
+        word: its place in the sentence.
     """
-    name = "cell" if reading.cell == "lstm" else "hidden"
-    before, after = reading.parts[f"{name}_before"], reading.parts[name]
-    size = np.linalg.norm(before, axis=1)
-    return np.linalg.norm(after - before, axis=1) / np.where(size > 0, size, np.nan)
-
-
-def move_sentences(reading: Reading, word: int) -> str:
-    """Say how far the memory moved at a word, and at which word so far it moved most."""
-    moves = memory_moves(reading)
     read = quote_word(reading.words[word])
-    if np.isnan(moves[word]):
-        return _("At {word} the memory is still empty: nothing comes back yet.").format(word=read)
-    last = quote_word(reading.words[word - 1])
-    share = format_percent(moves[word])
-    if (most := int(np.nanargmax(moves[: word + 1]))) == word:
-        return _(
-            "What was left after {last} came back to {word}, and the memory moved by {share} of its size: the most "
-            "so far."
-        ).format(last=last, word=read, share=share)
-    return _(
-        "What was left after {last} came back to {word}, and the memory moved by {share} of its size. "
-        "It moved most at {most}, by {most_share}."
-    ).format(
-        last=last, word=read, share=share, most=quote_word(reading.words[most]), most_share=format_percent(moves[most])
-    )
+    if not word:
+        return _("{word} is the first word: the memory is empty, and nothing comes back yet.").format(word=read)
+    shares = {"share": format_share(reading.probability[word, 0]), "without": format_share(alone.probability[0, 0])}
+    expected, other = reading.predicted[word], alone.predicted[0]
+    if expected == other:
+        text = _(
+            "With what the loop brought, it expects {expected} after {word} at {share}; with an empty memory, at "
+            "{without}. That difference is the past."
+        )
+    else:
+        text = _(
+            "With what the loop brought, it expects {expected} after {word} ({share}); with an empty memory, {other} "
+            "({without}). That difference is the past."
+        )
+    return text.format(word=read, expected=_expected(expected), other=_expected(other), **shares)
 
 
-def expected_sentence(reading: Reading, word: int) -> str:
-    """Say which word the network expects after a word, and how likely it finds it."""
-    read, share = quote_word(reading.words[word]), format_percent(reading.probability[word, 0])
-    if reading.predicted[word] == UNKNOWN:
-        return _("After {word} it expects a word outside its vocabulary ({share}).").format(word=read, share=share)
-    expected = quote_word(reading.predicted[word])
-    return _("After {word} it expects {expected} ({share}).").format(word=read, expected=expected, share=share)
+def _expected(word: str) -> str:
+    """Return a predicted word in quotation marks, or what stands for all that the network doesn't know."""
+    return _("a word it doesn't know") if word == UNKNOWN else quote_word(word)

@@ -12,8 +12,6 @@ from analysis.comparison import PHASES, Comparison, Contest, Correlation, Fairne
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.wording import format_number, format_percent, format_range, join_words
 
-PARTS = 0.5  # Youden's index from which a threshold is said to part settings
-FEWEST = 2  # settings on each side of it
 MANY = 5  # tests from which it is said that some look clear by chance
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
@@ -237,9 +235,14 @@ def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
     correlation = comparison.correlations[phase]
     if correlation.settings < 3:
         return
-    yield _correlation_sentence(correlation, HORIZONS[phase], all(row.solvable for row in comparison.finished))
-    if phase in comparison.thresholds:
-        yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
+    said = _correlation_sentence(correlation, HORIZONS[phase], all(row.solvable for row in comparison.finished))
+    threshold = comparison.thresholds.get(phase)
+    if threshold and not threshold.clear and correlation.low <= 0 <= correlation.high:
+        yield f"{said[:-1]}, nor does any value of it clearly part the settings that solved the task from the others."
+        return
+    yield said
+    if threshold:
+        yield _threshold_sentence(threshold, HORIZONS[phase])
 
 
 def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool) -> str:
@@ -258,7 +261,7 @@ def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool
 
 def _threshold_sentence(threshold: Threshold, horizon: str) -> str:
     """Say how settings below and above a horizon did."""
-    if threshold.quality < PARTS or min(threshold.below, threshold.above) < FEWEST:
+    if not threshold.clear:
         return f"No {horizon} clearly parts the settings that solved the task from the others."
     if np.isfinite(threshold.horizon):
         where = f"{format_number(threshold.horizon)} of {format_number(threshold.furthest)} steps"

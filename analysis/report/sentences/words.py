@@ -1,6 +1,6 @@
-"""What a network reads of a word: its place in the vocabulary, its numbers, and which words have similar ones."""
+"""What a network reads of a word: its place in the vocabulary, its numbers, and as what a sentence enters."""
 
-import numpy as np
+from collections import Counter
 
 from analysis.language import translate as _
 from analysis.reading import Reading
@@ -31,30 +31,18 @@ def numbers_sentence(reading: Reading, word: int) -> str:
     return _("It enters as {count} numbers: {numbers} …").format(count=len(numbers), numbers=listed)
 
 
-def alike_sentence(reading: Reading) -> str:
-    """Name the two known words of a sentence whose numbers have the largest cosine; "" where there are no two.
-
-    Signs are left out, and of a word that comes again only the first is compared.
-    """
-    places: list[int] = []
-    for t, word in enumerate(reading.words):
-        again = any(np.array_equal(reading.embedded[t], reading.embedded[other]) for other in places)
-        if reading.known[t] and any(map(str.isalnum, word)) and not again:
-            places.append(t)
-    if len(places) < 2:
-        return ""
-    vectors = reading.embedded[places]
-    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = np.where(np.tri(len(places), dtype=bool), -np.inf, vectors @ vectors.T)
-    one, other = np.unravel_index(cosine.argmax(), cosine.shape)
-    return _(
-        "Of the words here, {one} and {other} have the most similar numbers: "
-        "a cosine of {cosine}, where 1 is the same direction and 0 nothing in common."
-    ).format(
-        one=quote_word(reading.words[places[one]]),
-        other=quote_word(reading.words[places[other]]),
-        cosine=format_number(float(cosine[one, other])),
-    )
+def columns_sentence(reading: Reading) -> str:
+    """Say as how many columns of numbers a sentence enters, and of a word that comes again that it has the same."""
+    words, numbers = reading.embedded.shape
+    said = _(
+        "So the sentence enters as {words} columns of {numbers} numbers each: of its letters the network sees nothing."
+    ).format(words=words, numbers=numbers)
+    counts = Counter(word for word, known in zip(reading.words, reading.known, strict=True) if known)
+    word, count = max(counts.items(), key=lambda item: (any(map(str.isalnum, item[0])), item[1]), default=("", 0))
+    if count < 2:
+        return said
+    again = _("{word} comes {count} times, always with the same numbers.")
+    return f"{said} {again.format(word=quote_word(word), count=count)}"
 
 
 def strange_words_warning(reading: Reading) -> str:

@@ -17,8 +17,9 @@ EXPLODES = Advice(NOW, {"gain": {1.0: NOW, 3.0: trial(2, 1e6)}})
 
 def test_it_names_each_cells_best_change_with_its_horizon():
     assert best_sentence({"rnn": DEAR, "lstm": CHEAP, "gru": NONE}) == (
-        "Before training, the one change that reaches furthest: in the RNN gain 2 (horizon ≥ 2 instead of 1) and "
-        "in the LSTM forget bias 3 (horizon ≥ 2 instead of 1). In the GRU no single change tried here reaches further."
+        "Before training, the one change with which 1 % of the gradient reaches furthest back: in the RNN gain 2 "
+        "(horizon ≥ 2 instead of 1) and in the LSTM forget bias 3 (horizon ≥ 2 instead of 1). "
+        "In the GRU no single change tried here reaches further."
     )
     assert best_sentence({"rnn": DEAR, "gru": DEAR}).count("gain 2") == 1
     wild = Advice(trial(2, 1e6), {"gain": {1.0: trial(2, 0.9)}})

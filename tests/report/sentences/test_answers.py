@@ -33,7 +33,12 @@ def line(units):
 @pytest.mark.parametrize(
     "units, needs, windows, more",
     [
-        (8, "The last 8 time steps decide half of its output; all but 1 % needs the last 8.", "8 / 8 / 8", ""),
+        (
+            8,
+            "The last 8 time steps decide half of its output; to give it within 1 % takes the last 8.",
+            "8 / 8 / 8",
+            "",
+        ),
         (1, "Its output needs nothing but the last time step.", "1 / 1 / 1", " It uses nothing but its last value."),
         (40, "Its output needs the whole sequence.", "40 / 40 / 40", ""),
     ],

@@ -1,9 +1,12 @@
 """What runs say of a choice between cells: no more than their seeds tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis.experiment import SETTINGS, TASKS, Experiment
+from analysis.history.shipped import load_shipped
 from analysis.report.sentences import choice
 from tests.helpers.decays import run
 
@@ -54,3 +57,34 @@ def test_a_group_is_named_by_its_task_and_what_is_not_a_default():
 
 def test_every_task_has_a_name():
     assert [*choice.TASKS] == [*TASKS] and {*choice.NAMED} <= {*SETTINGS}
+
+
+def remembering(spans, parameters=(1672, 5896, 4488)):
+    """Runs of three cells with these memory spans and parameters."""
+    runs = {}
+    for cell, span, count in zip(("rnn", "lstm", "gru"), spans, parameters, strict=True):
+        memory = replace(load_shipped("recall-rnn").memory, span=span)
+        runs[cell] = replace(run(cell, GOOD), memory=memory, timing={"parameters": count})
+    return runs
+
+
+def test_the_rule_of_thumb_follows_from_the_memory_spans():
+    said = choice.rule_sentences(remembering((1.0, 29.0, 29.0)))
+    assert "What lies farther back than an RNN remembers, here 1 time step, needs gates." in said
+    assert said.endswith("the GRU has 4,488 parameters, the LSTM 5,896.")
+    for spans in ((5.0, 5.0, 2.0), (0.0, np.nan, np.nan)):
+        assert "No cell with gates remembers farther back" in choice.rule_sentences(remembering(spans))
+    assert "try the smaller" not in choice.rule_sentences(remembering((1.0, 9.0, 9.0), (10, 20, 30)))
+
+
+def test_no_rule_without_both_kinds_of_cells():
+    runs = remembering((1.0, 29.0, 29.0))
+    assert choice.rule_sentences({"rnn": runs["rnn"]}) == ""
+    assert choice.rule_sentences({"lstm": runs["lstm"], "gru": runs["gru"]}) == ""
+    assert "try the smaller" not in choice.rule_sentences({"rnn": runs["rnn"], "gru": runs["gru"]})
+
+
+def test_the_lesson_is_summed_up_with_its_numbers():
+    said = choice.recap_sentence({"rnn": 0.494, "lstm": 0.986, "gru": 0.951}, 0.25)
+    for number in ("×0.49", "×0.99", "×0.95", "25\u00a0%"):
+        assert number in said

@@ -28,17 +28,18 @@ def traces(factors=(0.5, 0.99, 0.9), gates=(0.95, 0.94), T=4, reach=3):
     }
 
 
-def test_the_sentence_has_the_shares_and_the_ranges():
+def test_the_sentence_has_the_shares():
     assert fading.left_sentence(traces(), 2).replace("\u00a0", " ") == (
-        r"At “\*sat\*”, 2 turns of the loop later, 25 % of “The” is left in the RNN (20–30 % in other sentences), 98 % "
-        "in the LSTM (79–119 %) and 81 % in the GRU (66–98 %)."
+        r"At “\*sat\*”, 2 turns of the loop later, the RNN has 25 % of “The” left, the LSTM 98 % and the GRU 81 %."
     )
     assert "1 turn of the loop later" in fading.left_sentence(traces(), 1)
 
 
-def test_beyond_the_other_sentences_there_is_no_range():
-    said = fading.left_sentence(traces(), 3)
-    assert "other" not in said and "12\u00a0%" in said and "97\u00a0%" in said
+def test_other_sentences_have_ranges_as_far_as_they_reach():
+    assert fading.others_sentence(traces(), 2).replace("\u00a0", " ") == (
+        "In those, as many turns later: RNN 20–30 %, LSTM 79–119 %, GRU 66–98 %."
+    )
+    assert fading.others_sentence(traces(), 3) == fading.others_sentence(traces(), 0) == ""
 
 
 def test_the_first_word_and_a_single_word():
@@ -78,7 +79,7 @@ def test_how_long_half_lasts_is_at_least_where_the_sentence_ends_first():
 @pytest.mark.parametrize(
     ("gates", "why"),
     [
-        ((0.95, 0.94), "lets the memory pass as it is"),
+        ((0.95, 0.94), "so the memory passes nearly as it is"),
         ((0.5, 0.49), "halve the memory at each word"),
         ((0.83, 0.13), "some keep what others replace"),
     ],
@@ -88,6 +89,11 @@ def test_the_reason_follows_from_the_gates(gates, why):
     assert why in said
     assert "keeps ×0.50 of it in the RNN on average, ×0.99 in the LSTM, ×0.90 in the GRU" in said
     assert all(f"{gate:.2f}" in said for gate in gates)
+
+
+def test_more_than_all_has_a_reason():
+    assert "More than 100 %" not in fading.reason_sentences(traces(), 3)
+    assert "More than 100 %" in fading.reason_sentences(traces(factors=(0.5, 1.01, 0.9)), 3)
 
 
 def test_more_than_half_unknown_is_warned_of_and_signs_do_not_count():

@@ -20,10 +20,10 @@ def change(state, tiny, right=1.0, chance=0.125, **more):
 
 
 CASES = [
-    (change(1.4, 0.01), "outlasts", "no longer moves with small changes"),
-    (change(1.4, 0.9), "together", "Both come through"),
+    (change(1.4, 0.01), "outlasts", "tiny changes hardly reach it"),
+    (change(1.4, 0.9), "together", "both come through"),
     (change(1.4, 0.01, right=0.2), "scrambled", "the answers don’t follow"),
-    (change(1e-6, 1e-6, right=0.1), "fades", "Little of it is left"),
+    (change(1e-6, 1e-6, right=0.1), "fades", "Little of the change is left"),
     (change(np.nan, np.nan), "unknown", "not measurable"),
     (change(1e-3, 1e-6, right=0.2, state_high=ONE), "scrambled", "in nine of ten sequences"),
     (change(1.4, 0.01, np.nan, np.nan), "outlasts", "100 % of the answers change"),
@@ -31,7 +31,7 @@ CASES = [
     (change(0.0, 1e-20, right=0.1), "fades", "by less than rounding errors"),
     (change(1.4, 4e4, np.nan, np.nan, classes=False), "explodes", "may be chance"),
     (change(1.4, 4e4, np.nan, np.nan), "explodes", "may be chance"),
-    (change(1.4, 4e4), "together", "Both come through"),
+    (change(1.4, 4e4), "together", "both come through"),
     (change(1e-6, 1e-6, np.nan, np.nan, classes=False), "fades", "the answer changes by 1"),
 ]
 

@@ -108,7 +108,10 @@ def test_the_horizon_at_start_predicts_success():
 def test_a_horizon_that_does_not_predict_is_said_not_to():
     unclear, *rest = claim((4, 0, 4, 0, 4, 0), (5, 7, 14, 15, 30, 49))
     assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho −0.")
-    assert rest[0] == "No horizon at start clearly parts the settings that solved the task from the others."
+    assert unclear.endswith(
+        "6 settings), nor does any value of it clearly part the settings that solved the task from the others."
+    )
+    assert not any("start" in sentence for sentence in rest)
     shorter, *_ = claim((4, 4, 4, 4, 0, 0, 0, 0), (1, 2, 3, 4, 5, 6, 7, 8))
     assert shorter.startswith(
         "The shorter the horizon at start, as a share of the length, the more seeds solved the task"

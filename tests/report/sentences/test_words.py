@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.report.sentences.words import (
-    alike_sentence,
+    columns_sentence,
     frequency_sentence,
     numbers_sentence,
     strange_words_warning,
@@ -31,23 +31,19 @@ def test_a_words_first_numbers_are_told(reading):
     assert numbers_sentence(shown, 0) == "It enters as 6 numbers: **0.5**; **−1.25**; **0** …"
 
 
-def test_the_most_similar_words_have_the_largest_cosine(reading):
-    """Of "the" only the first is compared: both have the same numbers. Lengths don't count."""
-    shown = with_numbers(reading, [1, 0], [0, 1], [-1, 0.1], [1, 0], [30, 40])
-    sentence = alike_sentence(shown)
-    assert sentence.startswith("Of the words here, “value” and “zebra” have the most similar numbers: a cosine of 0.8,")
+def test_a_sentence_is_columns_of_numbers_and_a_word_that_comes_again_is_told(reading):
+    said = columns_sentence(with_numbers(reading, *np.eye(5)))
+    assert said.startswith("So the sentence enters as 5 columns of 5 numbers each: ")
+    assert said.endswith("“the” comes 2 times, always with the same numbers.")
 
 
-def test_unknown_words_and_signs_are_not_compared(reading):
-    shown = with_numbers(reading, [1, 0], [0, 1], [1, 1], [1, 0], [1, 0.01])
-    known = np.array([True, True, True, True, False])
-    sentence = alike_sentence(replace(shown, known=known, words=("the", "value", ",", "the", "zebra")))
-    assert "“the” and “value”" in sentence and "cosine of 0," in sentence
-
-
-def test_one_word_is_like_no_other(reading):
-    assert alike_sentence(with_numbers(reading, [1, 0], [1, 0], [1, 0], [1, 0], [1, 0])) == ""
-    assert alike_sentence(with_numbers(reading, *np.eye(5), known=False)) == ""
+def test_signs_and_unknown_words_come_again_without_a_word(reading):
+    once = replace(reading, words=("the", "value", ",", "and", "zebra"))
+    unknown = replace(reading, known=np.array([False, True, True, False, True]))
+    for each in (once, unknown, replace(reading, known=np.zeros(5, bool))):
+        assert "always with the same numbers" not in columns_sentence(each)
+    signs = replace(reading, words=("a", ",", "b", ",", "c"))
+    assert "comes" not in columns_sentence(signs)
 
 
 def test_a_warning_stands_where_most_words_are_unknown(reading):

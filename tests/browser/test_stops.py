@@ -1,0 +1,58 @@
+"""Every stop of the lesson fits one screen of 1280×800 in a real Chromium, down to the row that leads on."""
+
+import pytest
+from playwright.sync_api import expect
+
+from analysis.figures.parts import VIEWS
+from analysis.language import in_language
+from analysis.language import translate as _
+from pages.ui import lesson
+from pages.ui.stops import STOPS
+from tests.helpers.browser import PATIENCE, has_run, settle
+
+HEIGHT = 800
+FOOT = "document.querySelector('.st-key-leads').getBoundingClientRect().bottom"
+SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+@pytest.fixture(params=["en", "zh"])
+def words(request, server, browser):
+    """The lesson's first stop, in a language that the test writes too."""
+    context = browser.new_context(viewport={"width": 1280, "height": HEIGHT})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.goto(server.url("words", f"language={request.param}"))
+    with in_language(request.param):
+        yield page
+    context.close()
+
+
+def fits(page, what):
+    settle(page)
+    has_run(page)
+    assert page.evaluate(SCROLLED) == 0
+    bottom = page.evaluate(FOOT)
+    print(what, bottom)
+    assert bottom <= HEIGHT, what
+
+
+def test_the_row_that_leads_on_is_in_sight_at_every_stop(words):
+    page = words
+    for name, stop in STOPS.items():
+        expect(page.get_by_role("heading", name=_(stop.question))).to_be_visible()
+        fits(page, name)
+        if name == "lstm":
+            for view in VIEWS["lstm"]:
+                page.get_by_role("radio", name=_(lesson.VIEWS[view])).press("Space")
+                expect(
+                    page.locator(".st-key-part").get_by_role("strong").get_by_text(_(lesson.VIEWS[view]))
+                ).to_be_visible()
+                fits(page, view)
+            page.get_by_role("radio", name=_(lesson.VIEWS["forget"])).press("Space")
+            page.get_by_text(_("hold this gate")).click()
+            expect(page.locator(".st-key-layers-held .js-plotly-plot").first).to_be_visible()
+            fits(page, "held")
+        following = page.locator(".st-key-leads a", has_text=_("Next: {stop}").partition("{")[0])
+        if name != [*STOPS][-1]:
+            following.click()
