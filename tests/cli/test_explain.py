@@ -14,8 +14,7 @@ def test_it_names_the_best_change_and_lists_all(capsys):
     assert main(["explain", "--cell", "rnn", *SMALL]) == 0
     out = capsys.readouterr().out
     assert (
-        out.startswith("RNN, recall, length 16, untrained:\n")
-        and "Before training, the one change with which" in out
+        out.startswith("RNN, recall, length 16, untrained:\n") and "Before training, the one change with which" in out
     )
     assert "gain: 0.5 →" in out and "1 (now) →" in out
     assert "forget bias" not in out  # it has none
