@@ -88,9 +88,9 @@ def _trial(experiment: Experiment) -> Trial:
 
 def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> None:
     """Draw one setting's picture, whose dots can be pressed."""
-    first = next(iter(subject.experiments.values()))
-    present = first.task_length if setting == "length" else getattr(first, setting)
-    name, metric_name = f"advice-{setting}".replace("_", "-"), build_task(first).metric_name
+    present = _present(subject.experiments, trials, setting)
+    metric_name = build_task(next(iter(subject.experiments.values()))).metric_name
+    name = f"advice-{setting}".replace("_", "-")
     picture = layout.kept(
         f"{name} {subject.experiments} {metrics}",
         lambda: figures.setting(setting, trials, present, metrics, metric_name),
@@ -99,6 +99,12 @@ def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> N
     label = SETTINGS[setting].label
     pick = partial(_take_over, setting, figures.values_of(trials))
     layout.chart(picture, name, f"Horizon and price by {label.lower()}", on_pick=pick)
+
+
+def _present(experiments: Mapping[str, Experiment], trials: Trials, setting: str) -> Value:
+    """Return the present value in the cell that has most values: an RNN ignores what is of gates."""
+    experiment = experiments[max(trials, key=lambda cell: len(trials[cell]))]
+    return experiment.task_length if setting == "length" else getattr(experiment, setting)
 
 
 def _take_over(setting: str, values: list[Value], clicked: str) -> None:

@@ -59,6 +59,7 @@ READ_FACTORS = (
     "dot is where most is lost. Upright lines: where the network reads what it is to remember, and where it is asked "
     "for it."
 )
+UNCUT = "This is of the whole sequence: truncation cuts the gradient of training, not what the network does."
 SOURCES = (
     "- Exploding and vanishing gradients: Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013)\n"
     "- What each step adds to an update: Cashman, Patterson, Mosca, Watts, Robinson and Chang, *RNNbow* (2018)\n"
@@ -142,7 +143,8 @@ def show_directions(subject: Subject) -> Tables:
         for cell, each in subject.experiments.items()
     }
     cut = "".join(f" {cell}: {said}." for cell, said in left_out.items() if said)
-    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut))
+    uncut = f" {UNCUT}" * any(each.truncate for each in subject.experiments.values())
+    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut) + uncut)
     return {
         "exponents": partial(why_tables.exponents_csv, now, before),
         "directions": partial(why_tables.singular_values_csv, values, values_before),

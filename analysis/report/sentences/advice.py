@@ -42,10 +42,13 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
         if advice.best:
             setting, value = advice.best
             reach, now = describe_trial(advice.trials[setting][value]), describe_trial(advice.now)
-            than = f" instead of {now}" if advice.now.counts else f"; now the gradient {now}"
+            horizon = np.isfinite(advice.now.decay.horizon) and not advice.now.explodes
+            than = f" instead of {now}" if horizon else f"; now the gradient {now}"
             change = f"{describe_change(setting, value)} (horizon {reach}{than})"
             changes.setdefault(change, []).append(cell)
-    whole = [cell for cell, advice in advices.items() if not advice.best and advice.now.decay.censored]
+    whole = [
+        cell for cell, advice in advices.items() if not advice.best and advice.now.counts and _reaches_all(advice.now)
+    ]
     none = [cell for cell, advice in advices.items() if not advice.best and cell not in whole]
     said = []
     if changes:
@@ -62,6 +65,11 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
     if none:
         said.append(f"In {the_cells(none)} no single change tried here reaches further.")
     return " ".join(said)
+
+
+def _reaches_all(trial: Trial) -> bool:
+    """Return whether the gradient reaches the furthest distance, or the end of the last window it is cut to."""
+    return bool(trial.decay.horizon == trial.decay.furthest)
 
 
 def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:

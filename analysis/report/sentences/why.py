@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.experiment import Experiment
-from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.reasons import ROUNDING, GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
 from analysis.report.wording import (
     cell_with_state,
     format_number,
@@ -13,7 +13,7 @@ from analysis.report.wording import (
     format_steps,
     join_words,
 )
-from analysis.results import THRESHOLD, finite_median
+from analysis.results import THRESHOLD
 
 FAR = 10  # time steps back, or the whole sequence where that is shorter
 States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
@@ -70,9 +70,9 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
     """Say how fast the direction fades that fades least, and how many directions grow."""
     parts = []
     for cell, spectrum in found.items():
-        median = finite_median(spectrum.exponents.T)
-        if np.isfinite(median[0]):
-            grow = int((median > 0).sum())
+        median = spectrum.median
+        if not np.isnan(median[0]):
+            grow = int((median > ROUNDING).sum())
             more = f", {grow} of {len(median)} grow" if grow else ""
             parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
     if not parts:
@@ -92,7 +92,8 @@ def directions_sentence(cell: str, found: SingularValues, states: States | None 
             f"{name}: {back} back, {alive} of {H} directions still {'keeps' if alive == 1 else 'keep'} {share} or more."
         )
     gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
-    return f"{name}: {format_steps(gone)} back, none of {H} directions keeps {share} any more."
+    none = "its only direction keeps less than" if H == 1 else f"none of {H} directions keeps"
+    return f"{name}: {format_steps(gone)} back, {none} {share}{' any more' * (H > 1)}."
 
 
 def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
@@ -115,10 +116,15 @@ def factors_sentence(cell: str, found: StepFactors, states: States | None = None
     there = np.isfinite(found.whole) & (found.whole > 0)
     average = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
     worst = [float(part[found.lost]) for part in (found.whole, found.gates, found.weights)]
-    return (
+    step, split = found.step[found.lost], _split(worst, found.through)
+    least = f"Most is lost at time step {step}, which leaves {split}."
+    if not found.loses:
+        least = f"None is lost; time step {step} leaves least, {split}."
+    said = (
         f"{cell_with_state(cell, states or {})}: in this sequence a time step leaves {_split(average, found.through)} "
-        f"on average. Most is lost at time step {found.step[found.lost]}, which leaves {_split(worst, found.through)}."
+        f"on average. {least}"
     )
+    return said + f" Nothing that can be measured comes back beyond time step {found.furthest}." * (found.furthest > 0)
 
 
 def _split(parts: list[float], through: str) -> str:

@@ -43,6 +43,9 @@ def test_exponents_are_told_by_the_largest_and_how_many_grow():
     assert exponents_sentence({"rnn": fading, "lstm": growing}, {"rnn": "trained"}) == (
         "The direction that fades least keeps, each time step, ×0.5 in the RNN (trained); ×2 in the LSTM, 1 of 2 grow."
     )
+    assert "grow" not in exponents_sentence({"rnn": Spectrum(np.array([[2e-16, 1e-16]]), np.zeros((1, 2)))})
+    lost = Spectrum(np.array([[-np.inf], [-np.inf], [-1.0], [np.nan]]), np.zeros((4, 1)))
+    assert "×0 in the RNN" in exponents_sentence({"rnn": lost})
     assert exponents_sentence({"rnn": Spectrum(np.full((1, 2), np.nan), np.zeros((1, 2)))}) == ""
 
 
@@ -56,6 +59,8 @@ def test_directions_are_told_by_how_many_survive():
         "LSTM (trained): 9 time steps back, 1 of 2 directions still keeps 1 % or more."
     )
     assert directions_sentence("rnn", dead) == "RNN: 4 time steps back, none of 2 directions keeps 1 % any more."
+    one = directions_sentence("rnn", SingularValues(distance, dead.values[:, :1]))
+    assert one == "RNN: 4 time steps back, its only direction keeps less than 1 %."
     assert directions_sentence("gru", unknown) == ""
 
 
@@ -66,5 +71,11 @@ def test_factors_are_told_on_average_and_at_their_worst():
         "LSTM: in this sequence a time step leaves ×0.354 (forget gate ×0.354, recurrent weights ×1) on average. "
         "Most is lost at time step 2, which leaves ×0.25 (forget gate ×0.25, recurrent weights ×1)."
     )
+    grows = StepFactors("tanh", np.array([1, 2]), 3 * weights, weights, 3 * weights, {})
+    assert "None is lost; time step 1 leaves least, ×3 (tanh ×1, recurrent weights ×3)." in factors_sentence(
+        "rnn", grows
+    )
+    ends = StepFactors("relu", np.arange(1, 4), *([np.array([np.nan, 0.5, 0.5])] * 3), {})
+    assert factors_sentence("rnn", ends).endswith("Nothing that can be measured comes back beyond time step 1.")
     nothing = np.full(2, np.nan)
     assert factors_sentence("rnn", StepFactors("tanh", np.array([1, 2]), nothing, nothing, nothing, {})) == ""
