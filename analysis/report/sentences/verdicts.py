@@ -14,7 +14,7 @@ from analysis.report.wording import format_ends, format_number, format_percent, 
 from analysis.results import finite_median
 
 MANY = 5  # tests from which it is said that some look clear by chance
-LENGTH_ALONE = "Part of that may be length alone: a longer sequence is harder to learn, and the same horizon a smaller share of it."
+LENGTH_ALONE = "Part of that may be length alone: longer sequences are harder, and the same horizon is less of them."
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
     "hidden_size": "All cells have the same hidden size and as many updates",
