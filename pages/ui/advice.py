@@ -27,10 +27,11 @@ Metrics = dict[str, dict[Value, Metric]]  # by cell and value
 READ_ADVICE = (
     "Models as they start, with one setting changed at a time; the dotted line is your setting. Above: the horizon, "
     "the median and the range over seeds; a cross is a gradient that explodes. Price: how much the last memory state "
-    "moves with a recurrent weight (root mean square of the derivative, exact); the longer a network remembers, the "
-    "more it moves with its weights, and the harder it is to train (Zucchet and Orvieto 2024). Of changes that reach "
-    "as far, the one at the lowest price is named. A longer horizon is no promise that it learns: where your history "
-    "has finished runs of several values and all other settings alike, dots below say what they got."
+    "moves with a recurrent weight (root mean square of the derivative, exact). What is remembered longer moves more, "
+    "and is harder to train (Zucchet and Orvieto 2024), unless less is let in: a gate that keeps nearly all stores "
+    "little. Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise that it "
+    "learns: where your history has finished runs of several values and all other settings alike, dots below say what "
+    "they got."
 )
 
 
