@@ -176,8 +176,9 @@ class Influence(Result):
         """Whether the gradient rises at the first time step, and does less so from a state of the network's own."""
         if len(self.size) < 2:
             return False
-        first, second = self.size[-1], self.size[-2]
-        return bool(first > RISE * second and first * self.reached[-2] > RISE * self.reached[-1] * second)
+        with np.errstate(all="ignore"):  # gradients may be zero, or at the end of the range of floats
+            rise, own = self.size[-1] / self.size[-2], self.reached[-1] / self.reached[-2]
+            return bool(np.isfinite(rise) and rise > RISE and rise > RISE * own)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ EQUAL = ("hidden_size", "parameters", "time")  # what all cells of a comparison 
 FURTHER = 2  # axes that a plan may have besides cells and lengths
 MOST_ROWS = 1000  # settings that a plan may have
 PHASES = ("before", "after")  # training
+FEWEST_RANKED = 6  # settings from which a rank correlation may be clear
 LEVEL = 0.05  # a difference that chance gives more rarely is clear
 
 
@@ -87,6 +88,7 @@ class Row(Result):
     metric: np.ndarray = field(metadata=axes("S"))
     metric_name: str
     chance: float
+    repeating: float  # in forecasts the metric of repeating the last value; NaN in other tasks
     solved_from: float  # metric from which the task counts as solved; NaN where there is no such value
     solved: np.ndarray  # (S,) of booleans
     solved_low: float  # Wilson's interval of the share of seeds that solve it, 95 %
@@ -143,32 +145,43 @@ class Contest:
 
     axis: str
     rows: tuple[int, int]  # their places in the comparison
-    by: str  # how they were told apart: solved, updates, seconds or metric
+    by: str  # how they were told apart: solved, updates, seconds or metric; chance: both only guess
     p: float  # of that difference, by chance: Fisher's, Gehan's or Mann and Whitney's exact test
-    overlap: bool  # whether the intervals overlap: Wilson's, or the ranges over seeds
+    overlap: bool  # whether the intervals overlap: Wilson's, or the medians': of up to 8 seeds their range
     seeds: float  # each, with which what was seen would settle it; infinite: over 100; NaN: not known
 
     @property
     def clear(self) -> bool:
         """Whether the first won: the intervals lie apart, and chance is below one in twenty."""
-        return not self.overlap and self.p < LEVEL
+        return self.by != "chance" and not self.overlap and self.p < LEVEL
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of horizon and success over settings, with a bootstrap interval of 95 %."""
+    """Spearman's rank correlation of horizon and success over settings, with a bootstrap interval of 95 %.
+
+    The interval of few settings is too narrow: of fewer than six, chance puts too many on one side of 0.
+    """
 
     rho: float
     low: float
     high: float
     settings: int  # over which it was computed
 
+    @property
+    def sign(self) -> int:
+        """1 where success surely goes with a longer horizon, -1 with a shorter one, 0 where that isn't clear."""
+        if self.settings < FEWEST_RANKED:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
 
 @dataclass(frozen=True)
 class Threshold:
     """The horizon that best parts the settings which learn the task from those which don't.
 
-    It was chosen on the settings that it is tested on. Horizons are shares of the furthest distance.
+    It is there where success clearly goes with a longer horizon, and the horizon parts settings well enough. It was
+    chosen on the settings that it is tested on. Horizons are shares of the furthest distance.
     """
 
     share: float  # settings with at least this horizon are above
@@ -189,7 +202,7 @@ class Comparison(Result):
     rows: tuple[Row, ...]  # one for each of the plan's experiments, in their order
     fairness: Fairness
     correlations: dict[str, Correlation]  # by "before" and "after": of the horizon at start, and after training
-    thresholds: dict[str, Threshold]  # the same; without those that could not be computed
+    thresholds: dict[str, Threshold]  # the same; without those that part nothing
     contests: tuple[Contest, ...]
     verdicts: tuple[str, ...] = ()
 

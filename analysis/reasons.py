@@ -8,6 +8,7 @@ from analysis.experiment import Experiment
 from analysis.results import Decay, Result, axes, finite_median
 
 Value = str | int | float | None  # of a setting
+ROUNDING = 1e-9
 EXPLODES = 10.0  # times as large as at distance 0: a gradient that grows by more over a sequence is no help
 
 
@@ -60,6 +61,12 @@ class Spectrum(Result):
 
     exponents: np.ndarray = field(metadata=axes("S N"))  # mean over time steps and sequences of ln |R_ii|
     per_step: np.ndarray = field(metadata=axes("S N"))  # standard deviation over time steps and sequences; NaN at -inf
+
+    @property
+    def median(self) -> np.ndarray:
+        """The median over models whose states stay finite, (N,): -inf counts; NaN where there is no such model."""
+        known = self.exponents[~np.isnan(self.exponents).any(1)]
+        return np.median(known, 0) if len(known) else np.full(self.exponents.shape[1], np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +150,16 @@ class StepFactors(Result):
     def lost(self) -> int | None:
         """The index of the step at which most is lost; None where none can be measured."""
         return None if np.isnan(self.whole).all() else int(np.nanargmin(self.whole))
+
+    @property
+    def loses(self) -> bool:
+        """Whether any step leaves less than all of the gradient, beyond rounding."""
+        return self.lost is not None and bool(self.whole[self.lost] < 1 - ROUNDING)
+
+    @property
+    def furthest(self) -> int:
+        """The earliest time step to which anything of the gradient comes back that can be measured."""
+        return int(self.step[np.argmax(~np.isnan(self.whole))]) - 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -145,7 +145,7 @@ def _add_record(command: ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--order", metavar="GATES", help="The gates' order with --take, as iofg, zrn; default torch's")
     command.add_argument("--depth", metavar="K", help="Which of stacked layers, the lowest is 0; default the top one")
-    command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default tanh")
+    command.add_argument("--nonlinearity", metavar="VALUE", help="Of an RNN: tanh or relu; default the file's, or tanh")
     for name, (default, text) in RANDOM_OPTIONS.items():
         command.add_argument(option_name(name), metavar="VALUE", help=f"{text}; default {default}")
     command.add_argument("--threshold", default=f"{THRESHOLD:g}", metavar="VALUE", help=THRESHOLD_HELP)

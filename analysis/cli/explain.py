@@ -14,12 +14,13 @@ from analysis.report import documents, export
 from analysis.report.commands import repeat_command
 from analysis.report.sentences.advice import advice_sentence, best_sentence, trial_lines
 from analysis.results import versions
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 
 
 def explain_experiment(arguments: Mapping[str, Any]) -> int:
     """Measure what would make untrained models remember; write the advice and return the exit status."""
-    experiment = experiment_from(arguments)
+    experiment = with_own_length(experiment_from(arguments))
     targets = writable_targets(arguments)
     require_memory(experiment, build_task(experiment), training=False)
     return write_outcome(explained_outcome(experiment), targets, repeat_command(experiment, "explain"))

@@ -38,7 +38,7 @@ def record_model(arguments: Mapping[str, Any]) -> int:
 def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
     """Measure the recurrent layers in a file on inputs from another file, or on random ones."""
     stack = chosen_layers(arguments)
-    cell, nonlinearity = stack.cell, arguments["nonlinearity"] or "tanh"
+    cell, nonlinearity = stack.cell, arguments["nonlinearity"] or stack.nonlinearity or "tanh"
     if arguments["nonlinearity"] not in (None, *(NONLINEARITIES if cell == "rnn" else ("tanh",))):
         raise ValueError(f"nonlinearity={nonlinearity}: expected tanh or relu for an RNN, tanh for the others")
     module = to_module(stack, nonlinearity)

@@ -16,12 +16,13 @@ from analysis.report import documents, export
 from analysis.report.commands import repeat_command
 from analysis.report.sentences.why import directions_sentence, exponents_sentence, left_out_of_spectrum
 from analysis.results import versions
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 
 
 def measure_spectrum(arguments: Mapping[str, Any]) -> int:
     """Measure the spectrum of an experiment's untrained models; write the result and return the exit status."""
-    experiment = experiment_from(arguments)
+    experiment = with_own_length(experiment_from(arguments))
     targets = writable_targets(arguments)
     require_memory(experiment, build_task(experiment), training=False)
     return write_outcome(spectrum_outcome(experiment), targets, repeat_command(experiment, "spectrum"))
@@ -32,7 +33,7 @@ def spectrum_outcome(experiment: Experiment) -> Outcome:
     exponents, values = measure_exponents(experiment), measure_singular_values(experiment)
     about = {"experiment": experiment, "exponents": exponents, "singular_values": values, "versions": versions()}
     return Outcome(
-        status=FINISHED if np.isfinite(exponents.exponents[:, 0]).any() else ALL_DIVERGED,
+        status=ALL_DIVERGED if np.isnan(exponents.exponents[:, 0]).all() else FINISHED,
         summary=_describe(experiment, exponents, values),
         document=documents.as_plain(about),
         curves=(),

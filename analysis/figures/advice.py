@@ -61,7 +61,7 @@ def setting(
     layout[f"xaxis{below}"] = x_axis | {"title": {"text": SETTINGS[name].label}}
     if learned:
         layout["yaxis3"] = {"title": {"text": metric_name}}
-    panels = style.panels(rows, shared_xaxes=True, vertical_spacing=0.07)
+    panels = style.panels(rows, shared_xaxes=True, vertical_spacing=0.1)
     return style.figure(traces, panels, layout, height=height + 110 * bool(learned), size=13)
 
 

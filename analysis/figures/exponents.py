@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.reasons import SingularValues, Spectrum
-from analysis.results import THRESHOLD, finite_median
+from analysis.results import THRESHOLD
 
 MOST = 32  # directions that a fan draws; of more, evenly spaced ones
 
@@ -50,7 +50,7 @@ def exponents(
 
 
 def _exponents(name: str, found: Spectrum, line: style.Layout, shown: bool) -> go.Scatter:
-    median = finite_median(found.exponents.T)
+    median = np.where(np.isfinite(found.median), found.median, np.nan)
     return go.Scatter(
         x=np.arange(1, len(median) + 1), y=median, name=name, mode="lines", line=line, showlegend=shown,
         hovertemplate="%{y:.3g}",

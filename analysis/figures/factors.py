@@ -79,7 +79,7 @@ def _mark(cell: str, found: StepFactors, panel: str) -> list[go.Scatter]:
     return [
         go.Scatter(
             x=[found.step[found.lost]], y=[left], name=f"{cell.upper()} most is lost", mode="markers+text",
-            text=[f"most is lost: ×{format_number(left)}"], textposition="bottom right" if early else "bottom left",
+            text=[f"×{format_number(left)}"], textposition="bottom right" if early else "bottom left",
             marker={"color": style.CHOSEN, "size": 11, "line": {"color": "white", "width": 1.5}}, cliponaxis=False,
             textfont={"color": style.CHOSEN, "size": 13}, showlegend=False, hoverinfo="skip",
             xaxis=f"x{panel}", yaxis=f"y{panel}",

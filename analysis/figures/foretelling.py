@@ -14,8 +14,8 @@ NAMES = {"before": "at start", "after": "after training"}
 def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.Figure:
     """Draw the share of seeds that solve the task against the horizon, at start or after training.
 
-    Marks are settings, bars Wilson's 95 % intervals; the dashed line is the horizon that best parts those which learn
-    from those which don't. Horizons are shares of the sequence, as lengths may differ.
+    Marks are settings, bars Wilson's 95 % intervals; the dashed line, if there is one, is the horizon that best parts
+    those which learn from those which don't. Horizons are shares of the sequence, as lengths may differ.
 
     Args:
         comparison: what is drawn.

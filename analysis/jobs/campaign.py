@@ -24,13 +24,15 @@ Wanted = Callable[[Mapping[Experiment, Run]], Sequence[Experiment]]
 class Campaign:
     """Train what is wanted, and keep the results. Several threads may use it.
 
-    A run that is in the history is not trained again, one that stopped is resumed. What can't be trained, kills its
-    worker again and again, or is cancelled elsewhere, is given up until the next `start`.
+    A run that is in the history is not trained again, one that stopped is resumed. One that others have begun is waited
+    for: this campaign doesn't cancel it, and goes on with it where they do. What can't be trained, kills its
+    worker again and again, or is cancelled from elsewhere, is given up until the next `start`.
 
     Args:
         jobs: the pool that trains.
         wanted: returns every experiment that is known to be wanted, given the finished runs; called again as they come.
-        prepare: called in the campaign's thread before anything trains; a ValueError of it ends the campaign.
+        prepare: called in the campaign's thread before anything trains, never twice at a time, with an event that is
+            set where it is to stop; a ValueError of it ends the campaign.
         slim: returns what is to be kept of a run.
     """
 
@@ -38,7 +40,7 @@ class Campaign:
         self,
         jobs: Jobs,
         wanted: Wanted,
-        prepare: Callable[[], None] = lambda: None,
+        prepare: Callable[[threading.Event], None] = lambda stop: None,
         slim: Callable[[Run], Run] = lambda run: run,
     ) -> None:
         self._jobs, self._wanted, self._prepare, self._slim = jobs, wanted, prepare, slim
@@ -47,8 +49,9 @@ class Campaign:
         self.runs: dict[Experiment, Run] = {}
         self.given_up: dict[Experiment, str] = {}  # with the reason
         self._ids: dict[Experiment, str] = {}  # of the runs under way
+        self._joined: set[Experiment] = set()  # those of them that others had begun
         self._deaths = Counter[Experiment]()  # of workers, while they trained it
-        self._lock = threading.RLock()
+        self._lock, self._preparing = threading.RLock(), threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -98,7 +101,7 @@ class Campaign:
         """Stop all that is under way; `start` goes on with it."""
         self._stop.set()
         with self._lock:
-            for id in self._ids.values():
+            for id in [id for experiment, id in self._ids.items() if experiment not in self._joined]:
                 try:
                     self._jobs.cancel(id)
                 except StoreError:  # another process trains it, or it was deleted
@@ -109,7 +112,8 @@ class Campaign:
     def _work(self, stop: threading.Event) -> None:
         self.preparing, self.trouble = True, ""
         try:
-            self._prepare()
+            with self._preparing:  # a thread that was cancelled may not have stopped yet
+                self._prepare(stop)
             self.preparing = False
             while not stop.is_set():
                 with self._lock:
@@ -119,7 +123,8 @@ class Campaign:
         except (ValueError, ModuleNotFoundError, StoreError) as error:  # it can't be prepared, or the history be read
             self.trouble = str(error)
         finally:
-            self.preparing = False
+            if stop is self._stop:  # it was not started anew
+                self.preparing = False
 
     def _turn(self) -> bool:
         """Keep what has finished, and submit more where there is room; return whether anything is left to do."""
@@ -128,6 +133,8 @@ class Campaign:
             if row is None or row.live:
                 continue
             del self._ids[experiment]
+            if row.status == "cancelled" and experiment in self._joined:
+                continue
             self._deaths[experiment] += row.status == "interrupted"
             if row.status != "interrupted" or self._deaths[experiment] >= DEATHS:
                 self._keep(experiment, id)
@@ -139,7 +146,11 @@ class Campaign:
 
     def _submit(self, experiment: Experiment) -> bool:
         """Submit an experiment, or give it up; return False where the pool has no room."""
+        self._joined.discard(experiment)
         try:
+            row = self._jobs.find(experiment)
+            if row and row.live:
+                self._joined.add(experiment)
             self._ids[experiment] = self._jobs.submit(experiment)
         except QueueFullError:
             return False

@@ -11,15 +11,18 @@ import numpy as np
 
 from analysis.comparison import PHASES, Comparison, Correlation, Plan, Row, Threshold
 from analysis.engine.cost import count_cost
-from analysis.experiment import Experiment, higher_is_better
-from analysis.jobs.contests import find_contests
+from analysis.experiment import Experiment
+from analysis.jobs.contests import find_contests, gain
 from analysis.jobs.fairness import counted, describe_fairness, measure_pace, pilots, solved_models, steps_to_solve
 from analysis.jobs.outcome import Failed
 from analysis.jobs.sweep import sweep
 from analysis.measures.statistics import best_threshold, median_time, rank_correlation, wilson_interval
 from analysis.report.sentences.verdicts import verdicts
-from analysis.results import Run, finite_median
+from analysis.results import Run
 from analysis.tasks.registry import build_task
+
+PARTS = 0.5  # Youden's index from which a threshold parts settings
+FEWEST = 2  # settings on each side of it
 
 
 def compare(
@@ -63,12 +66,17 @@ def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
         for experiment, ms in zip(counted(plan, runs), pace, strict=True)
     )
     finished = [row for row in rows if row.finished]
-    thresholds = {phase: threshold for phase in PHASES if (threshold := _threshold(finished, phase))}
+    correlations = {phase: _correlation(finished, phase) for phase in PHASES}
+    thresholds = {
+        phase: threshold
+        for phase in PHASES
+        if correlations[phase].sign > 0 and (threshold := _threshold(finished, phase))
+    }
     comparison = Comparison(
         plan=plan,
         rows=rows,
         fairness=fairness,
-        correlations={phase: _correlation(finished, phase) for phase in PHASES},
+        correlations=correlations,
         thresholds=thresholds,
         contests=tuple(find_contests(plan, rows)),
     )
@@ -85,6 +93,7 @@ def _row(experiment: Experiment, result: Run | Failed | None, ms: float) -> Row:
     return Row(
         experiment=experiment, status="missing" if result is None else "failed", metric=unknown,
         metric_name=task.metric_name, chance=task.chance,
+        repeating=nan if task.repeating is None else task.repeating,
         solved_from=nan if task.solved is None else task.solved, solved=np.zeros(experiment.seeds, bool),
         solved_low=nan, solved_high=nan, horizon_before=nan, horizon_after=nan, span=nan,
         steps_to_solve=unknown.copy(), median_steps=nan, seconds=nan, ms_per_step=ms,
@@ -100,7 +109,8 @@ def _finished_row(experiment: Experiment, run: Run, ms: float, cost: Mapping[str
     times = np.where(solved, steps, experiment.steps)
     return Row(
         experiment=experiment, status=run.status, metric=run.metric.copy(), metric_name=run.metric_name,
-        chance=run.chance, solved_from=nan if run.solved is None else run.solved, solved=solved,
+        chance=run.chance, repeating=nan if run.memory.repeating is None else run.memory.repeating,
+        solved_from=nan if run.solved is None else run.solved, solved=solved,
         solved_low=low, solved_high=high, horizon_before=run.before.horizon, horizon_after=run.after.horizon,
         span=run.memory.span, steps_to_solve=steps,
         median_steps=nan if run.solved is None else median_time(times, ~solved),
@@ -118,31 +128,28 @@ def _horizons(rows: Sequence[Row], phase: str) -> np.ndarray:
 def _correlation(rows: Sequence[Row], phase: str) -> Correlation:
     """Return how horizon and success go together over the settings: of the share solved, else of the metric."""
     solvable = all(row.solvable for row in rows)
-    success = np.array([row.share if solvable else _gain(row) for row in rows])
+    success = np.array([row.share if solvable else gain(row) for row in rows])
     horizons = _horizons(rows, phase)
     known = np.isfinite(horizons) & np.isfinite(success)
     return Correlation(*rank_correlation(horizons[known], success[known]), settings=int(known.sum()))
 
 
-def _gain(row: Row) -> float:
-    """Return how far a row's median metric is from chance, as a share of the way to perfect.
-
-    NaN if all models diverged, and where chance is perfect already.
-    """
-    way = (1.0 if higher_is_better(row.metric_name) else 0.0) - row.chance
-    return float((finite_median(row.metric) - row.chance) / way) if way else nan
-
-
 def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:
-    """Return the horizon that best parts settings most of whose seeds solve the task from the others."""
+    """Return the horizon that best parts settings most of whose seeds solve the task from the others.
+
+    None where it parts them badly: few on a side, or none above it that solves the task in every seed.
+    """
     horizons = _horizons(rows, phase)
     known = [row for row, horizon in zip(rows, horizons, strict=True) if row.solvable and np.isfinite(horizon)]
     horizons = _horizons(known, phase)
     share, quality = best_threshold(horizons, np.array([row.share >= 0.5 for row in known], bool))
-    if np.isnan(share):
+    if np.isnan(share) or quality < PARTS:
         return None
     below = [row for row, horizon in zip(known, horizons, strict=True) if horizon < share]
     above = [row for row, horizon in zip(known, horizons, strict=True) if horizon >= share]
+    above_solved = sum(bool(row.solved.all()) for row in above)
+    if min(len(below), len(above)) < FEWEST or not above_solved:
+        return None
     furthest = known[0].furthest if len({row.furthest for row in known}) == 1 else nan
     return Threshold(
         share=share,
@@ -151,6 +158,6 @@ def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:
         below=len(below),
         below_solved=sum(bool(row.solved.any()) for row in below),
         above=len(above),
-        above_solved=sum(bool(row.solved.all()) for row in above),
+        above_solved=above_solved,
         quality=quality,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from threading import Event
 
 from analysis.comparison import Comparison, Plan
 from analysis.experiment import Experiment
@@ -54,9 +55,9 @@ class Comparing:
         """Return the plan; where times are to be equal and aren't measured yet, with equally many updates instead."""
         return self.plan if self.measured else replace(self.plan, equal="hidden_size")
 
-    def measure(self) -> None:
+    def measure(self, stop: Event | None = None) -> None:
         """Measure the milliseconds of an update of each setting, one at a time; those that are known stay."""
-        self.plan = measure_pace(self.plan)
+        self.plan = measure_pace(self.plan, stop.is_set if stop else lambda: False)
 
     def _wanted(self, runs: Mapping[Experiment, Run]) -> list[Experiment]:
         """Return the pilots, and once all are trained what is counted too."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from analysis.comparison import Contest, Plan, Row
 from analysis.experiment import higher_is_better
-from analysis.measures.statistics import fisher_p, gehan_p, seeds_to_settle
+from analysis.measures.statistics import fisher_p, gehan_p, median_interval, seeds_to_settle
+from analysis.results import finite_median
 
 NOT_CONTESTED = ("length", "task", "seed", "seeds")  # settings of which none is to be the best
 FEWEST = 4  # seeds each, with which an exact test of two samples can show anything
@@ -67,19 +68,38 @@ def _by_time(axis: str, one: Row, two: Row, places: tuple[int, int], timed: bool
         for row, scale in zip((one, two), scales, strict=True)
     )
     p = gehan_p(first, second, ~one.solved, ~two.solved)
-    overlap = bool(first.max() >= second.min() and second.max() >= first.min())
+    overlap = _overlap(first, second)
     return Contest(axis, places, "seconds" if timed else "updates", p, overlap, _seeds_for_ranges(overlap, one, two))
 
 
 def _by_metric(axis: str, one: Row, two: Row, places: tuple[int, int]) -> Contest:
-    """Return the contest of two rows by their metrics; a model that diverged is worse than any that didn't."""
+    """Return the contest of two rows by their metrics; a model that diverged is worse than any that didn't.
+
+    Where the better one does no better than chance, there is nothing to win.
+    """
     sign = 1 if higher_is_better(one.metric_name) else -1
     first, second = (np.nan_to_num(sign * row.metric, nan=-inf) for row in (one, two))
     p = gehan_p(first, second)
-    overlap = bool(first.max() >= second.min() and second.max() >= first.min())
-    return Contest(axis, places, "metric", p, overlap, _seeds_for_ranges(overlap, one, two))
+    overlap = _overlap(first, second)
+    by = "metric" if gain(one) > 0 else "chance"
+    return Contest(axis, places, by, p, overlap, _seeds_for_ranges(overlap, one, two))
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether the intervals of two samples' medians overlap."""
+    (low, high), (other_low, other_high) = median_interval(first), median_interval(second)
+    return high >= other_low and other_high >= low
 
 
 def _seeds_for_ranges(overlap: bool, one: Row, two: Row) -> float:
     """Return how many seeds each would settle a contest of samples whose ranges lie apart, if they stay apart."""
     return float(FEWEST) if not overlap and min(one.metric.size, two.metric.size) < FEWEST else nan
+
+
+def gain(row: Row) -> float:
+    """Return how far a row's median metric is from chance, as a share of the way to perfect.
+
+    NaN if all models diverged, and where chance is perfect already.
+    """
+    way = (1.0 if higher_is_better(row.metric_name) else 0.0) - row.chance
+    return float((finite_median(row.metric) - row.chance) / way) if way else nan

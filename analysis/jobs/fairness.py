@@ -1,6 +1,6 @@
 """What makes a comparison fair: equal sizes or times of the cells, and a learning rate of its own for each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from time import thread_time
@@ -24,10 +24,11 @@ WITHOUT_COST = ("init", "gain", "forget_bias", "seed", "learning_rate", "clip", 
 TIMED_SECONDS, FEWEST_TIMED, MOST_TIMED = 0.3, 5, 50  # updates of one experiment when its pace is measured
 
 
-def measure_pace(plan: Plan) -> Plan:
+def measure_pace(plan: Plan, stopped: Callable[[], bool] = lambda: False) -> Plan:
     """Return the plan with the milliseconds of one update of each experiment, measured one at a time here and now.
 
-    A plan that has them already is returned as it is: the same times give the same numbers of updates again.
+    A plan that has them already is returned as it is: the same times give the same numbers of updates again. So is one
+    whose measuring is stopped.
 
     Raises:
         ValueError: for an experiment that would not fit in memory, or whose text can't be used.
@@ -36,7 +37,11 @@ def measure_pace(plan: Plan) -> Plan:
         return plan
     plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
     timed = [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
-    paces = {experiment: _update_ms(experiment) for experiment in dict.fromkeys(timed)}
+    paces: dict[Experiment, float] = {}
+    for experiment in dict.fromkeys(timed):
+        if stopped():
+            return plan
+        paces[experiment] = _update_ms(experiment)
     return replace(plan, ms_per_step=[paces[experiment] for experiment in timed])
 
 
@@ -138,16 +143,17 @@ def _parameters(cell: str, layers: int, task: Task) -> np.ndarray:
 
 
 def pilots(plan: Plan) -> list[Experiment]:
-    """Return the trainings from which each cell's learning rate is chosen; none where all cells have the same.
+    """Return the trainings from which each cell's learning rate is chosen, each once; none if all cells have the same.
 
     They have seeds of their own, and the middle one of the plan's lengths.
     """
     first = _first_pilot_seed(plan)
-    return [
+    every = (
         experiment.replace(seed=first, seeds=PILOT_SEEDS, learning_rate=rate)
         for experiment in _at_pilot_length(equalize(plan))
         for rate in plan.learning_rates
-    ]
+    )
+    return [*dict.fromkeys(every)]
 
 
 def _first_pilot_seed(plan: Plan) -> int:

@@ -67,7 +67,8 @@ def time_scales(tape: Tape) -> np.ndarray:
     if not tape.keep_gate:
         raise _no_gates(tape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return -1 / np.log(np.nanmean(tape.gates[tape.keep_gate], axis=(2, 3)))
+        mean = np.nanmean(tape.gates[tape.keep_gate], axis=(2, 3))
+        return np.abs(1 / np.log(np.minimum(mean, 1)))  # a mean of 1 may be rounded up
 
 
 def example_batch(experiment: Experiment, task: Task, count: int = 16) -> Batch:

@@ -222,7 +222,7 @@ def singular_values_of_run(unroll: Unroll, distances: Sequence[int]) -> np.ndarr
         for k, (memory, product) in enumerate(_walk_back(layer, max(distances))):
             if k in distances:
                 factors = torch.linalg.qr(memory, mode="r").R @ product
-                values = np.array([_singular_values(factor) for factor in factors.numpy()])  # (B, H)
+                values = np.array([_singular_values(factor) for factor in factors])  # (B, H)
                 found[np.equal(distances, k)] = np.median(values, 0)
         return found
 
@@ -246,21 +246,22 @@ def _walk_back(layer: Layer, furthest: int) -> Iterator[tuple[Tensor, Tensor]]:
         layer.pull_back(t, grads, delta)
 
 
-def _singular_values(factor: np.ndarray) -> np.ndarray:
+def _singular_values(factor: Tensor) -> np.ndarray:
     """Return the singular values of an upper triangular matrix whose rows differ much in size, the largest first.
 
     LAPACK finds values down to rounding times the largest. A few QR steps on the transpose (the QR algorithm for
     singular values) make a matrix with rows of descending size almost diagonal. Then its lower right parts have their
-    small values to themselves: each part gives those that it finds well, and the next one begins within it.
+    small values to themselves: each part gives those that it finds well, and the next one begins within it. By torch,
+    on one thread: numpy takes every core, and many times as long where these are busy.
     """
-    if not np.isfinite(factor).all():
+    if not factor.isfinite().all():
         return np.full(len(factor), np.nan)
     for _ in range(4):
-        factor = np.asarray(np.linalg.qr(factor.T, mode="r"))
+        factor = torch.linalg.qr(factor.mT, mode="r").R
     found: list[float] = []
     start = 0
     while len(found) < len(factor):
-        values = np.linalg.svd(factor[start:, start:], compute_uv=False)
+        values = torch.linalg.svdvals(factor[start:, start:]).numpy()
         if not values[0] > 0:
             return np.array(found + [0.0] * (len(factor) - len(found)))
         found += values[len(found) - start : np.count_nonzero(values >= RELIABLE * values[0])].tolist()

@@ -15,6 +15,7 @@ from analysis.experiment import KEEP_GATE, Experiment, validated
 from analysis.measures.mean_field import GATES, UNITS, Drive, growth_rate, mean_square_curve, sample_moments
 from analysis.reasons import Prediction
 from analysis.results import SMALLEST
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task
 
@@ -83,6 +84,7 @@ def predicted_decay(experiment: Experiment) -> Prediction:
     each time step (biases, the mean input) lasts, the rest is taken as new at each. With a linear RNN whose recurrent
     weights are orthogonal or the identity, E‖g_k‖² is gain^{2k}, exact in every model. Truncation leaves one window.
     """
+    experiment = with_own_length(experiment)
     task = build_task(experiment)
     bound = _bound(experiment, task)
     if reason := _why_not(experiment):

@@ -51,11 +51,13 @@ class Window:
 def run_window(experiment: Experiment, trained: Trained, steps: int | None, models: int, samples: int) -> Window:
     """Run an experiment's first models over the first of the measuring sequences, keeping the last time steps, or all.
 
+    Of sequences of unlike lengths, the longest alone are read.
+
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
     task = build_task(experiment)
-    batch = task.measuring()
+    batch = task.measuring().longest()
     if trained is None:
         start = experiment.replace(seeds=models)
         drawn, _ = initial_weights(start, task.inputs, task.outputs, task.vocabulary)

@@ -68,6 +68,8 @@ def _layers(arrays: Arrays, text: str) -> Found:
             weights = from_keras(arrays.arrays[path], arrays.arrays[base + recurrent], arrays.arrays.get(base + bias))
             found.add(prefix, weights, reverse=reverse)
             found.taken[prefix] = f"Keras's weights and order of gates{_said(own)}"
+            if "activation" in own:
+                found.nonlinearities[prefix] = own["activation"]
         except UnusableError as error:
             found.refused[prefix] = str(error)
     return found

@@ -51,6 +51,7 @@ class RecurrentStack:
     projection: int = 0  # units that the hidden state is projected to; 0 without a projection
     both: bool = False  # whether both directions are run, since upper layers read both; `backward` is which is measured
     taken: str = ""  # what was taken for what, where the file has other names or another layout than torch's
+    nonlinearity: str = ""  # of an RNN, tanh or relu, where the file says it
     others: tuple[str, ...] = ()  # the model's other modules with weights, which aren't used: embedding, head
 
     @property
@@ -164,7 +165,10 @@ def _stacks(found: Found) -> list[RecurrentStack]:
         name = names[prefix] if labels.count(names[prefix]) == 1 else prefix.rstrip(".")
         for backward in (False, True) if _directions(parts) == {False, True} else (False,):
             stack = _stack(f"{name}.backward".lstrip(".") if backward else name, parts, others, backward)
-            usable.append(replace(stack, taken=found.taken.get(prefix.rstrip("."), "")))
+            own = prefix.rstrip(".")
+            usable.append(
+                replace(stack, taken=found.taken.get(own, ""), nonlinearity=found.nonlinearities.get(own, ""))
+            )
     return usable + refused
 
 
@@ -320,18 +324,19 @@ def _shape(weight: Tensor, key: str) -> tuple[int, int]:
     return rows, columns
 
 
-def to_module(stack: RecurrentStack, nonlinearity: str = "tanh") -> Module:
+def to_module(stack: RecurrentStack, nonlinearity: str = "") -> Module:
     """Build the nn.RNN, nn.LSTM or nn.GRU with these weights and batch_first, without drawing random numbers.
 
     Args:
         stack: from `find_recurrent`.
-        nonlinearity: of an RNN, tanh or relu; a state dict doesn't say which.
+        nonlinearity: of an RNN, tanh or relu; empty for what the file says, or else tanh.
 
     Raises:
         UnusableError: for a stack with a refusal, and another nonlinearity.
     """
     if stack.refusal:
         raise UnusableError(stack.label)
+    nonlinearity = nonlinearity or stack.nonlinearity or "tanh"
     if nonlinearity not in NONLINEARITIES:
         raise UnusableError(f"nonlinearity={nonlinearity!r}: expected tanh or relu")
     double = any(weight.dtype == torch.float64 for weight in stack.weights.values())

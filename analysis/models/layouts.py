@@ -21,11 +21,15 @@ RESET_BEFORE = "a GRU that resets the state before its recurrent weights ({}), n
 
 @dataclass
 class Found:
-    """Tensors of a file under torch's names; by prefix what was taken for what, and what can't be read and why."""
+    """Tensors of a file under torch's names; by prefix what was taken for what, what can't be read and why, and more.
+
+    `nonlinearities` are of the RNNs whose file says it.
+    """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     taken: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    nonlinearities: dict[str, str] = field(default_factory=dict)
 
     def add(self, prefix: str, weights: Mapping[str, Tensor], layer: int = 0, reverse: bool = False) -> None:
         """Add the weights of one layer and direction."""

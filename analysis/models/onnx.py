@@ -37,8 +37,9 @@ def read_onnx(data: bytes) -> Found:
             for reverse, parts in _directions(onnx, node, weights):
                 found.add(name, parts, reverse=reverse)
             found.taken[name] = f"ONNX's {node.op_type}, with its order of gates"
-            if _attributes(onnx, node).get("activations", [b""])[0] == b"Relu":
-                found.taken[name] += "; its nonlinearity is relu"
+            relu = _attributes(onnx, node).get("activations", [b""])[:1] == [b"Relu"]
+            found.nonlinearities[name] = "relu" if relu else "tanh"
+            found.taken[name] += "; its nonlinearity is relu" * relu
         except UnusableError as error:
             found.refused[name] = str(error)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.comparison import Comparison, Row
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.export import Figure, figure_blocks, html_page
-from analysis.report.wording import format_number, format_range, format_setting
+from analysis.report.wording import format_ends, format_number, format_range, format_setting, join_words
 from analysis.results import versions
 from analysis.sources import FILE_SETTINGS
 
@@ -37,9 +37,11 @@ def comparison_table(rows: Sequence[Row]) -> dict[str, list[str]]:
         "Cell": lambda row: row.experiment.cell.upper(),
         "Length": lambda row: str(row.experiment.task_length),
     }
+    if len({row.experiment.task for row in rows}) > 1:
+        settings = {"Task": lambda row: row.experiment.task} | settings
     for name in varying([row.experiment for row in rows]):
         settings[SETTINGS[name].label] = partial(_describe_setting, name)
-    columns = settings | _measured(rows[0])
+    columns = settings | _measured(rows)
     return {title: [write(row) for row in rows] for title, write in columns.items()}
 
 
@@ -47,12 +49,13 @@ def _describe_setting(name: str, row: Row) -> str:
     return format_setting(getattr(row.experiment, name))
 
 
-def _measured(first: Row) -> dict[str, Callable[[Row], str]]:
+def _measured(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
     """Return the columns of what was measured, and how a row fills each."""
-    metric = f"{first.metric_name} (chance {format_number(first.chance)})"
+    metrics = sorted({row.metric_name for row in rows})
+    chance = f" (chance {format_ends(row.chance for row in rows)})" if len(metrics) == 1 else ""
     return {
         "Solved by": lambda row: f"{int(row.solved.sum())} of {len(row.solved)} seeds" if row.solvable else "–",
-        metric: lambda row: format_range(row.metric),
+        join_words(metrics) + chance: lambda row: format_range(row.metric),
         "Updates to solve": describe_steps,
         "Horizon at start → after": lambda row: (
             f"{format_number(row.horizon_before)} → {format_number(row.horizon_after)}"

@@ -1,6 +1,6 @@
 """Numbers of results in words, such as "≥ 29 time steps". Whole sentences are in `report.sentences`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -209,6 +209,13 @@ def format_range(values: np.ndarray | Sequence[float | None]) -> str:
         return "–"
     low, high = format_number(finite.min()), format_number(finite.max())
     return format_number(np.median(finite)) + (f" ({low}–{high})" if low != high else "")
+
+
+def format_ends(values: Iterable[float]) -> str:
+    """Write what a quantity is in several settings, from the smallest to the largest: "0.25", "0.19 to 0.69"."""
+    numbers = [*values]
+    low, high = format_number(min(numbers)), format_number(max(numbers))
+    return low if low == high else f"{low} to {high}"
 
 
 def describe_span(memory: Memory) -> str:

@@ -25,13 +25,13 @@ Metric = list[float | None]  # of a run's models
 Trials = dict[str, dict[Value, Trial]]  # by cell and value
 Metrics = dict[str, dict[Value, Metric]]  # by cell and value
 READ_ADVICE = (
-    "Models as they start, with one setting changed at a time; the dotted line is your setting. **Press a dot to take "
-    "its value over.** Above: the horizon, the median and the range over seeds; a cross is a gradient that explodes. "
-    "Price: how much the last memory state moves with a recurrent weight (root mean square of the derivative, exact); "
-    "the longer a network remembers, the more it moves with its weights, and the harder it is to train (Zucchet and "
-    "Orvieto 2024). Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise "
-    "that it learns: where your history has finished runs of several values and all other settings alike, dots below "
-    "say what they got."
+    "Models as they start, with one setting changed at a time; the dotted line is your setting. Above: the horizon, "
+    "the median and the range over seeds; a cross is a gradient that explodes. Price: how much the last memory state "
+    "moves with a recurrent weight (root mean square of the derivative, exact). What is remembered longer moves more, "
+    "and is harder to train (Zucchet and Orvieto 2024), unless less is let in: a gate that keeps nearly all stores "
+    "little. Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise that it "
+    "learns: where your history has finished runs of several values and all other settings alike, dots below say what "
+    "they got."
 )
 
 
@@ -58,6 +58,7 @@ def show_advice(subject: Subject) -> Tables:
         runs = {cell: {setting: by_cell[cell] for setting, by_cell in metrics.items()} for cell in advices}
         lines = (sentences.advice_sentence(cell, advice, runs[cell]) for cell, advice in advices.items())
         st.markdown(layout.lines(line for line in lines if line))
+        st.caption("Press a dot to take its value over.")
     st.caption(READ_ADVICE)
     return {"advice": partial(trials_csv, advices)}
 
@@ -88,9 +89,9 @@ def _trial(experiment: Experiment) -> Trial:
 
 def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> None:
     """Draw one setting's picture, whose dots can be pressed."""
-    first = next(iter(subject.experiments.values()))
-    present = first.task_length if setting == "length" else getattr(first, setting)
-    name, metric_name = f"advice-{setting}".replace("_", "-"), build_task(first).metric_name
+    present = _present(subject.experiments, trials, setting)
+    metric_name = build_task(next(iter(subject.experiments.values()))).metric_name
+    name = f"advice-{setting}".replace("_", "-")
     picture = layout.kept(
         f"{name} {subject.experiments} {metrics}",
         lambda: figures.setting(setting, trials, present, metrics, metric_name),
@@ -99,6 +100,12 @@ def _draw(subject: Subject, setting: str, trials: Trials, metrics: Metrics) -> N
     label = SETTINGS[setting].label
     pick = partial(_take_over, setting, figures.values_of(trials))
     layout.chart(picture, name, f"Horizon and price by {label.lower()}", on_pick=pick)
+
+
+def _present(experiments: Mapping[str, Experiment], trials: Trials, setting: str) -> Value:
+    """Return the present value in the cell that has most values: an RNN ignores what is of gates."""
+    experiment = experiments[max(trials, key=lambda cell: len(trials[cell]))]
+    return experiment.task_length if setting == "length" else getattr(experiment, setting)
 
 
 def _take_over(setting: str, values: list[Value], clicked: str) -> None:

@@ -23,7 +23,7 @@ from pages.ui import keeping, model
 Drawings = dict[str, Callable[[], go.Figure]]  # by name
 Show = Callable[[str, str], None]  # draws one of them by its name, with a text for those who can't see it
 HALF_LIFE = 50
-NAMES = ("Look-back", "In force", "Inputs")
+NAMES = ("Look-back", "Biases and weights", "Inputs")
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,8 @@ class View:
         for column, (name, (draw, alt)) in zip(st.columns(len(drawings)), drawings.items(), strict=True):
             with column:
                 self._chart(name, lambda draw=draw: draw(self.comparison, height=320), alt)
+        if self.comparison.finished:
+            st.caption(sentences.interval_sentence(self.comparison))
 
     def _chart(self, name: str, draw: Callable[[], go.Figure], alt: str) -> None:
         """Draw a picture, anew only where more has been trained."""

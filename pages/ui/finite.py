@@ -9,7 +9,7 @@ from analysis.report.reasons import changes_csv
 from analysis.report.sentences import finite as sentences
 from analysis.report.tables import Tables
 from pages.ui import layout
-from pages.ui.why import Subject
+from pages.ui.why import UNCUT, Subject
 
 READ_CHANGES = (
     "Thick: one input is replaced by another; how far the last memory state moves, as a share of its own size, median "
@@ -28,5 +28,5 @@ def show_changes(subject: Subject) -> Tables:
     st.markdown(layout.lines(sentences.change_sentence(cell, change, subject.states) for cell, change in now.items()))
     alt = "Move of the last memory state by the distance of the changed input, and what is answered"
     subject.show("changes", alt, lambda: changes(now, before, subject.states))
-    st.caption(READ_CHANGES)
+    st.caption(READ_CHANGES + f" {UNCUT}" * any(each.truncate for each in subject.experiments.values()))
     return {"changes": partial(changes_csv, now, before)}

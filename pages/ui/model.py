@@ -40,13 +40,6 @@ STYLE = """<style>
 </style>"""  # a refused file goes when another one comes; on a phone the button alone leaves room for the finding
 EXAMPLE = "Shown until you add yours: an untrained LSTM of 32 units."
 MATRIX_STEPS, MATRIX_SEQUENCES = 100, 8
-DOING = {
-    "tensors": "Reading …",
-    "model": "Measuring …",
-    "answers": "Measuring …",
-    "file": "Reading …",
-    "data": "Reading …",
-}
 
 
 @dataclass(frozen=True)
@@ -148,8 +141,8 @@ def choose() -> Chosen:
             stack, found = _of_correction(correction) if correction else _choose_stack(upload)
             said.caption(found)
             depth = _choose_depth(stack.layers)
-            nonlinearity = "tanh"
-            if stack.cell == "rnn":
+            nonlinearity = stack.nonlinearity or "tanh"
+            if stack.cell == "rnn" and not stack.nonlinearity:
                 nonlinearity = controls.choice(
                     "Nonlinearity", NONLINEARITIES, "model_phi", "An RNN's own, which a state dict doesn't say."
                 )

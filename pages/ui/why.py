@@ -45,17 +45,21 @@ READ_UPDATES = (
 )
 READ_EXPONENTS = (
     "Lyapunov exponents: a tiny change of the state in one direction fades (below 0) or grows (above 0) at this rate; "
-    "of an LSTM the state is both hidden and cell state. Median over seeds."
+    "0 keeps it, −0.69 leaves ×0.5 and −2.3 leaves ×0.1 per time step. Of an LSTM the state is both hidden and cell "
+    "state. Median over seeds."
 )
 READ_FAN = (
     "The same along the way back to one memory state: by what a gradient is multiplied in each direction (the singular "
-    "values of the Jacobian). Lines that fall together: all directions die together; a line that stays: one survives, "
-    "and carries a gradient where the loss has a part along it."
+    "values of the Jacobian). Lines that fall together: all directions die together; a line that stays: one survives. "
+    "It carries no more of the gradient than lies along it, so the uppermost picture may show far less left."
 )
 READ_FACTORS = (
     "From right to left, as the gradient goes: what each time step leaves of it is the gates' part (in the RNN that of "
-    "its activation) times the recurrent weights' part, exactly. Below ×1 it is lost, above ×1 it is made larger."
+    "its activation) times the recurrent weights' part, exactly. Below ×1 it is lost, above ×1 it is made larger; the "
+    "dot is where most is lost. Upright lines: where the network reads what it is to remember, and where it is asked "
+    "for it."
 )
+UNCUT = "This is of the whole sequence: truncation cuts the gradient of training, not what the network does."
 SOURCES = (
     "- Exploding and vanishing gradients: Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013)\n"
     "- What each step adds to an update: Cashman, Patterson, Mosca, Watts, Robinson and Chang, *RNNbow* (2018)\n"
@@ -139,7 +143,8 @@ def show_directions(subject: Subject) -> Tables:
         for cell, each in subject.experiments.items()
     }
     cut = "".join(f" {cell}: {said}." for cell, said in left_out.items() if said)
-    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut))
+    uncut = f" {UNCUT}" * any(each.truncate for each in subject.experiments.values())
+    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut) + uncut)
     return {
         "exponents": partial(why_tables.exponents_csv, now, before),
         "directions": partial(why_tables.singular_values_csv, values, values_before),

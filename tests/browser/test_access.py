@@ -10,7 +10,8 @@ from tests.helpers.browser import button, has_run, settle
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 PAGES = (
-    "", "decay", "gates", "bounds", "bounds?show=a+real+cell", "compare", "model", "cell",
+    "", "decay", "gates", "bounds", "bounds?show=a+real+cell", "compare", "model", "model?model_tab=Biases+and+weights",
+    "model?model_tab=Inputs", "cell",
     "cell?inside_tab=What+it+depends+on", "cell?inside_tab=What+the+GRU+saves", "cell?hold=true", "why",
     "why?why_tab=Which+directions+survive", "why?why_tab=What+would+make+it+remember", "runs", "words", "loop", "tanh",
     "goldfish", "lstm", "gru", "choice",

@@ -1,9 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 
 from analysis.cli.main import main
 from analysis.measures.advice import VALUES
+from tests.helpers.data import sequences
 
 SMALL = ["--length", "16", "--hidden-size", "4", "--seeds", "2"]
 
@@ -12,8 +14,7 @@ def test_it_names_the_best_change_and_lists_all(capsys):
     assert main(["explain", "--cell", "rnn", *SMALL]) == 0
     out = capsys.readouterr().out
     assert (
-        out.startswith("RNN, recall, length 16, untrained:\n")
-        and "Before training, the one change that reaches furthest" in out
+        out.startswith("RNN, recall, length 16, untrained:\n") and "Before training, the one change with which" in out
     )
     assert "gain: 0.5 →" in out and "1 (now) →" in out
     assert "forget bias" not in out  # it has none
@@ -38,3 +39,10 @@ def test_its_document_holds_every_value(capsys, tmp_path):
 def test_what_it_refuses(capsys, words, said):
     assert main(["explain", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_sequences_of_ones_own_have_their_own_length(tmp_path, capsys):
+    file = tmp_path / "own.npz"
+    file.write_bytes(sequences(lengths=np.tile([3, 6], 30)))
+    assert main(["explain", "--cell", "rnn", "--task", "series", "--data-file", str(file), "--hidden-size", "4"]) == 0
+    assert capsys.readouterr().out.startswith("RNN, series, length 6, untrained:")

@@ -26,6 +26,7 @@ from analysis.models.inputs import random_inputs
 from analysis.models.layers import RecurrentStack
 from analysis.report import documents
 from tests.cli.test_main import refusal, strict
+from tests.models.test_onnx import graph
 
 
 def pruned():
@@ -77,6 +78,14 @@ def test_what_is_written_is_what_record_says(files, capsys):
     assert re.search(r"To give its last state within 10 / 5 / 1 %, it needs \d+ / \d+ / \d+ time steps", said)
     assert "Layer 1: The forget gate's bias in force is" in said and "For a half-life of 10 time steps" in said
     assert "has the largest share" in said
+
+
+@pytest.mark.parametrize("options, expected", [([], "relu"), (["--nonlinearity", "tanh"], "tanh")])
+def test_an_rnn_is_run_as_its_file_says(options, expected, files, capsys):
+    pytest.importorskip("onnx")
+    (files["folder"] / "a.onnx").write_bytes(graph("RNN", activations=["Relu"]).SerializeToString())
+    assert main(["record", "a.onnx", "--steps", "9", "--json", "-", *options]) == 0
+    assert strict(capsys.readouterr().out)["model"]["nonlinearity"] == expected
 
 
 def test_random_inputs_a_layer_a_nonlinearity_and_a_threshold(files, capsys):

@@ -8,6 +8,7 @@ import pytest
 from analysis import Experiment
 from analysis.cli.main import main
 from analysis.measures import why
+from tests.helpers.data import sequences
 
 SMALL = ["--length", "6", "--hidden-size", "4", "--seeds", "2"]
 
@@ -46,6 +47,12 @@ def test_it_fails_where_every_model_leaves_the_finite_range(capsys):
     assert "leave the finite range" in err
 
 
+def test_units_that_are_off_leave_no_direction(capsys):
+    off = ["--cell", "rnn", "--activation", "relu", "--hidden-size", "1", "--seeds", "2", "--length", "20"]
+    assert main(["spectrum", *off]) == 0
+    assert "keeps, each time step, ×0 in the RNN" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -60,3 +67,10 @@ def test_it_refuses_in_one_line(words, message, capsys, tmp_path, monkeypatch):
     assert main(["spectrum", *words]) == 2
     out, err = capsys.readouterr()
     assert not out and err.startswith("goldfish: ") and err.count("\n") == 1 and message in err
+
+
+def test_sequences_of_ones_own_have_their_own_length(tmp_path, capsys):
+    file = tmp_path / "own.npz"
+    file.write_bytes(sequences(lengths=np.tile([3, 6], 30)))
+    assert main(["spectrum", "--cell", "rnn", "--task", "series", "--data-file", str(file), "--hidden-size", "4"]) == 0
+    assert capsys.readouterr().out.startswith("RNN, series, length 6, untrained:")

@@ -10,6 +10,7 @@ from analysis.figures.comparison_report import comparison_pictures
 from analysis.figures.foretelling import foretelling
 from analysis.figures.success import metric, solved_share
 from analysis.jobs.compare import judge
+from analysis.report.sentences.comparing import horizon_sentence
 from tests.helpers.comparisons import judged, run_of
 
 PLAN = Plan({"cell": ["lstm", "gru"], "length": [10, 20], "seeds": 4, "hidden_size": 4})
@@ -77,14 +78,25 @@ def test_costs_are_those_of_the_rows(cost):
 
 
 def test_horizons_are_shares_of_each_sequence_with_threshold_and_correlation():
-    settings = zip(PLAN.experiments(), (4, 0, 4, 1), (9, 2, 9, 3), strict=True)
-    comparison = judge(PLAN, [run_of(each, count, horizons=(at, 9.0)) for each, count, at in settings])
+    plan = Plan({**PLAN.settings, "length": [10, 20, 21]})
+    settings = zip(plan.experiments(), (4, 0, 0, 4, 4, 1), (9, 2, 2, 9, 19, 3), strict=True)
+    comparison = judge(plan, [run_of(each, count, horizons=(at, 9.0)) for each, count, at in settings])
     figure = foretelling(comparison, "before")
     drawn = by_name(figure)
-    assert [*drawn["LSTM"].x] == [1, 2 / 19] and [*drawn["LSTM"].y] == [1, 0]
-    assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share
-    assert "<br>ρ 1 (" in figure.layout.xaxis.title.text
+    assert [*drawn["LSTM"].x] == [1, 2 / 19, 2 / 20] and [*drawn["LSTM"].y] == [1, 0, 0]
+    assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share == 1
+    assert "<br>ρ 0.984 (" in figure.layout.xaxis.title.text
+    assert "dashed line" in horizon_sentence(comparison)
     assert "horizon 2 of 19 time steps" in drawn["LSTM"].text[1]
+    few = judge(PLAN, [run_of(each, 4 * k, horizons=(9.0 * k, 9.0)) for k, each in enumerate(PLAN.experiments()[:2])])
+    assert "threshold at start" not in by_name(foretelling(few, "before"))
+    assert "dashed line" not in horizon_sentence(few)
+
+
+def test_a_threshold_with_one_setting_above_it_is_not_drawn():
+    settings = zip(PLAN.experiments(), (4, 0, 0, 0), (9, 2, 3, 4), strict=True)
+    comparison = judge(PLAN, [run_of(each, count, horizons=(at, 9.0)) for each, count, at in settings])
+    assert "threshold at start" not in by_name(foretelling(comparison, "before"))
 
 
 def test_a_task_that_counts_nothing_as_solved_has_neither_success_nor_horizons():

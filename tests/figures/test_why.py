@@ -13,7 +13,7 @@ from analysis.figures.matrix import matrices
 from analysis.figures.updates import updates
 from analysis.measures import why
 from analysis.measures.factors import measure_factors
-from analysis.reasons import GradientMatrix, StepFactors
+from analysis.reasons import GradientMatrix, Spectrum, StepFactors
 
 CELLS = tuple(style.COLOURS)
 
@@ -80,6 +80,11 @@ def test_exponents_are_a_line_per_cell():
         line = named(figure, cell.upper())
         np.testing.assert_allclose(line.y, np.median(now[cell].exponents, 0))
         assert len(line.y) == (8 if cell == "lstm" else 4)
+
+
+def test_a_direction_that_is_lost_at_once_is_a_gap():
+    lost = Spectrum(np.array([[-1.0, -np.inf], [-2.0, -np.inf], [-3.0, -4.0]]), np.zeros((3, 2)))
+    np.testing.assert_array_equal(named(exponents({"rnn": lost}), "RNN").y, [-2, np.nan])
 
 
 def test_a_fan_has_every_direction_and_the_largest_on_top():

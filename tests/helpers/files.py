@@ -296,3 +296,11 @@ def mutated(data, chance):
         if not data:
             break
     return bytes(data)
+
+
+def mutated_inside(data, chance):
+    """An archive that is sound itself, with one of its entries mutated."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    one = chance.choice([name for name in members if name.endswith((".pkl", ".npy", ".json", ".h5"))])
+    return packed((members | {one: mutated(members[one], chance)}).items(), zipfile.ZIP_STORED)

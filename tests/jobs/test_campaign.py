@@ -65,6 +65,22 @@ def test_a_run_that_is_cancelled_elsewhere_is_not_begun_again(jobs):
     assert campaign.given_up == {LONG: "it was cancelled"}
 
 
+def test_campaigns_that_share_a_run_do_not_end_it_for_each_other(jobs):
+    shared = LONG.replace(steps=3000, snapshot_every=1000)
+    first, second = Campaign(jobs, lambda runs: [shared]), Campaign(jobs, lambda runs: [shared])
+    first.start()
+    until(first.rows)
+    second.start()
+    until(second.rows)
+    second.cancel()
+    assert first.rows()[shared].live
+    second.start()
+    until(second.rows)
+    first.cancel()
+    until(lambda: not second.under_way)
+    assert [*second.runs] == [shared] and not second.given_up and len(jobs.rows()) == 1
+
+
 def test_a_long_queue_leaves_room_for_others(tmp_path, monkeypatch):
     monkeypatch.setattr("analysis.jobs.campaign.os.cpu_count", lambda: 2)
     jobs = Jobs(tmp_path / "runs.sqlite", workers=0)

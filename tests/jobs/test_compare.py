@@ -98,6 +98,14 @@ def test_where_none_solves_it_the_metric_decides():
     assert contest.overlap and not contest.clear
 
 
+def test_one_seed_of_many_that_strays_hides_no_difference():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "seeds": 12})
+    metrics = np.linspace(0.14, 0.17, 12), np.append(np.linspace(0.03, 0.06, 11), 0.16)
+    runs = [run_of(e, metric=m, threshold=0.01, name="mse") for e, m in zip(counted(plan), metrics, strict=True)]
+    (contest,) = judge(plan, runs).contests
+    assert contest.rows == (1, 0) and contest.by == "metric" and contest.clear
+
+
 def test_a_setting_is_contested_within_a_cell_too():
     plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 3.0]})
     comparison = judged(plan, [0, 0, 4])
@@ -120,14 +128,16 @@ def test_the_horizon_is_tested_against_success():
 
 
 def test_lengths_are_compared_by_the_share_of_the_length():
-    comparison = judged(Plan({"length": [11, 101, 201, 301]}), [4, 0, 0, 0], horizons=(5.0, 9.0))
+    lengths = [11, 12, 13, 101, 201, 301, 401]
+    comparison = judged(Plan({"length": lengths}), [4, 4, 4, 0, 0, 0, 0], horizons=(5.0, 9.0))
     threshold = comparison.thresholds["before"]
-    assert threshold.share == 0.5 and np.isnan(threshold.horizon)
+    assert threshold.share == 5 / 12 and np.isnan(threshold.horizon)
+    assert (threshold.below, threshold.above, threshold.above_solved) == (4, 3, 3)
 
 
 def test_a_task_that_is_never_solved_is_compared_by_its_metric():
     plan = Plan({"cell": ["lstm", "gru"], "task": "text"})
-    runs = [run_of(e, metric=[m] * 4, threshold=None, name="nats per character")
+    runs = [replace(run_of(e, metric=[m] * 4, threshold=None, name="nats per character"), chance=3.2)
             for e, m in zip(counted(plan), (2.0, 1.9), strict=True)]  # fmt: skip
     comparison = judge(plan, runs)
     assert np.isnan(comparison.rows[0].share) and comparison.contests[0].by == "metric"

@@ -1,6 +1,7 @@
 """A comparison trained by a pool: pilots first, and what comes out is what `compare` finds."""
 
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_equal_times_are_known_once_they_are_measured(jobs, monkeypatch):
     assert not comparing.campaign.wanted() and len(comparing.expected()) == 4
     assert comparing.judge().fairness.equal == "time" and not comparing.judge().finished
     ms = [1.0, 1.0, 2.0, 2.0]
-    monkeypatch.setattr("analysis.jobs.comparing.measure_pace", lambda plan: replace(plan, ms_per_step=ms))
+    monkeypatch.setattr("analysis.jobs.comparing.measure_pace", lambda plan, stopped: replace(plan, ms_per_step=ms))
     done(comparing)
     assert [row.experiment.steps for row in comparing.judge().rows] == [24, 24, 12, 12]
     assert [row.ms_per_step for row in comparing.judge().rows] == ms
@@ -81,3 +82,28 @@ def test_a_pilot_that_fails_is_told_and_the_others_decide(jobs):
 def test_a_comparison_that_cannot_be_prepared_says_why(jobs):
     comparing = done(Comparing(jobs, Plan({"task": "text", "text_file": "/no/such/file", "seeds": 1})))
     assert "/no/such/file" in comparing.campaign.trouble and not jobs.rows()
+
+
+def test_a_cancelled_measuring_stops_and_is_not_done_twice_at_a_time(jobs, monkeypatch):
+    timed, at_once, hold = [], [], Event()
+
+    def update_ms(experiment):
+        at_once.append(experiment)
+        assert len(at_once) == 1
+        timed.append(experiment)
+        hold.wait(30)
+        at_once.remove(experiment)
+        return 1.0
+
+    monkeypatch.setattr("analysis.jobs.fairness._update_ms", update_ms)
+    comparing = Comparing(jobs, Plan(SMALL))
+    campaign = comparing.campaign
+    campaign.start()
+    until(lambda: timed)
+    campaign.cancel()
+    campaign.start()
+    assert campaign.preparing and not comparing.plan.ms_per_step
+    hold.set()
+    until(lambda: not campaign.under_way)
+    assert len(timed) == 1 + 4 and comparing.plan.ms_per_step == (1.0,) * 4  # the first stopped after one of four
+    assert len(comparing.judge().finished) == 4 and not campaign.preparing and not campaign.trouble

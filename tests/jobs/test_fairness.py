@@ -71,6 +71,7 @@ def test_pilots_have_seeds_of_their_own_and_the_middle_length():
     last = Plan({"seed": 2**31 - 1, "seeds": 1}, learning_rates=[0.01, 0.1])
     assert {e.seed for e in pilots(last)} == {2**31 - 3}
     assert pilots(Plan({"cell": CELLS})) == []
+    assert len(pilots(Plan({"seed": [0, 10], "seeds": [2, 4]}, learning_rates=[0.01, 0.1]))) == 2
 
 
 def test_each_cell_gets_the_rate_that_solves_the_most_seeds_then_the_soonest_then_the_best():

@@ -8,6 +8,7 @@ from analysis.measures.statistics import (
     best_threshold,
     fisher_p,
     gehan_p,
+    median_interval,
     median_time,
     rank_correlation,
     seeds_to_settle,
@@ -88,6 +89,15 @@ def test_median_times_by_kaplan_and_meier():
     assert median_time(PLACEBO, NONE) == 8
     assert median_time(np.full(4, 500.0), np.array([False, True, True, True])) == np.inf
     assert np.isnan(median_time(np.empty(0), np.empty(0, bool)))
+
+
+@pytest.mark.parametrize(("n", "cut"), [(1, 1), (4, 1), (6, 1), (8, 1), (9, 2), (11, 2), (12, 3), (20, 6), (50, 18)])
+def test_intervals_of_a_median_hold_it_in_95_percent(n, cut):
+    """The cuts are those of published tables, such as Conover's."""
+    values = np.random.default_rng(0).permutation(n) + 1.0
+    assert median_interval(values) == (cut, n + 1 - cut)
+    if n >= 6:
+        assert 1 - 2 * stats.binom.cdf(cut - 1, n, 0.5) >= 0.95 > 1 - 2 * stats.binom.cdf(cut, n, 0.5)
 
 
 def test_rank_correlation_is_scipys_and_its_interval_repeats():

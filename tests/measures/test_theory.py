@@ -9,6 +9,7 @@ from torch import nn
 
 from analysis import Experiment, gradient_decay, measure_untrained, predicted_decay, predicted_rate, record
 from analysis.measures.theory import gradient_bound
+from tests.helpers.data import sequences
 from tests.helpers.modules import MODULES
 
 ROWS = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -208,3 +209,16 @@ def test_truncation_leaves_the_last_window_of_what_is_predicted(cell):
     np.testing.assert_allclose(cut.relative[:6], whole.relative[:6])
     assert not cut.mean_square[6:].any() and np.isfinite(cut.rate)
     assert np.isnan(predicted_decay(Experiment(cell=cell, length=30, truncate=29)).rate)
+
+
+def test_sequences_of_ones_own_have_their_own_length(tmp_path):
+    file = tmp_path / "own.npz"
+    file.write_bytes(sequences())
+    assert list(predicted_decay(Experiment(cell="rnn", task="series", data_file=str(file))).distance) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]

@@ -10,7 +10,9 @@ from analysis.engine.unroll import Unroll
 from analysis.measures import why
 from analysis.measures.meter import Meter
 from analysis.measures.spectrum import matrix_of_run
+from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
+from tests.helpers.data import sequences
 from tests.helpers.modules import CELLS, MODULES
 
 SMALL = {"length": 8, "hidden_size": 5, "seeds": 2, "gain": 2.0}
@@ -226,3 +228,16 @@ def test_trained_weights_are_measured():
     trained = {name: weight.numpy() for name, weight in weights.items()}
     for measure in (why.measure_matrix, why.measure_updates, why.measure_exponents, why.measure_singular_values):
         assert measure(experiment, trained) == measure(other) != measure(experiment)
+
+
+def test_of_unlike_lengths_the_longest_are_read(tmp_path):
+    file = tmp_path / "unlike.npz"
+    file.write_bytes(sequences(lengths=np.tile([4, 6], 30)))
+    experiment = with_own_length(Experiment(task="series", hidden_size=4, seeds=2, data_file=str(file)))
+    batch = build_task(experiment).measuring()
+    assert (batch.lengths < 6).any()
+    window = why.run_window(experiment, None, None, 1, 64)
+    read = window.unroll.layers[0].x[:, 0].permute(0, 2, 1)  # (T, B, D)
+    assert torch.equal(read, batch.inputs[:, batch.lengths == 6].double())
+    assert torch.equal(window.targets, batch.targets[batch.lengths == 6])
+    np.testing.assert_allclose(why.measure_updates(experiment).shares.sum(1), 1)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from analysis import record
+from analysis.engine.layer import PARAMETERS
 from analysis.files.arrays import read_array
 from analysis.files.errors import UnusableError, one_line
 from analysis.models.files import read_weights
 from analysis.models.inputs import describe_inputs, fit_inputs, random_inputs, read_inputs
-from analysis.models.layers import read_recurrent, to_module
+from analysis.models.layers import read_recurrent, take_layers, to_module
 from tests.helpers.files import (
     DATA,
     FOR,
@@ -26,6 +27,7 @@ from tests.helpers.files import (
     legacy_with_content,
     lying,
     mutated,
+    mutated_inside,
     npy,
     npz,
     safetensors,
@@ -35,8 +37,9 @@ from tests.helpers.files import (
 
 MUTATIONS = int(os.environ.get("GOLDFISH_MUTATIONS", 400))  # of each file
 FEWER = {"a.sequential.h5": 20, "a.sequential.weights.h5": 20, "a.sequential.keras": 4}  # times: each takes a process
-
-
+ARCHIVES = {"a.pt": 1, "a.npz": 1, "a.sequential.keras": 40}  # by how many times fewer
+CORRECTED = ("a.pt", "a.pth", "a.ckpt", "a.safetensors", "a.npz")
+ORDERS = ("", "ifgo", "iofg", "zrn", "iiii", "\0")
 GROWS_AT_MOST = 100 * 2**20  # bytes, whatever a file says
 
 
@@ -108,26 +111,60 @@ print(worst * 1024)
 
 @pytest.mark.parametrize("name", targets())
 def test_mutated_files_are_read_or_refused(name):
+    original, chance = targets()[name], random.Random(name)
+    used = [read_or_refused(mutated(original, chance), name) for _ in range(MUTATIONS // FEWER.get(name, 1))]
+    assert 0 < sum(used) < len(used)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives_with_mutated_entries_are_read_or_refused(name):
+    original, chance = targets().get(name), random.Random(name)
+    if original is None:
+        pytest.importorskip("h5py")
+    used = [read_or_refused(mutated_inside(original, chance), name) for _ in range(MUTATIONS // ARCHIVES[name])]
+    assert 0 < sum(used) < len(used)
+
+
+def read_or_refused(data, name):
+    """Read a file as the page does, and use what is in it; return whether it wasn't refused."""
+    try:
+        if name.startswith("a."):
+            stacks = [found for found in read_recurrent(data, name) if not found.refusal]
+            for found in stacks:
+                record(to_module(found), fit_inputs(found, random_inputs(found, 3, 1))[0])
+            return bool(stacks)
+        array = read_inputs(data, name, FOR)
+        for time_first in (False, True):
+            describe_inputs(array, time_first)
+            fit_inputs(FOR, array, time_first)
+        return True
+    except UnusableError as error:
+        assert "\n" not in str(error) and str(error)
+        return False
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_any_tensors_of_a_mutated_file_are_taken_for_a_layer_or_refused(name):
+    """As somebody corrects what was found: mostly the right tensors for each part, sometimes any."""
     original, chance, used = targets()[name], random.Random(name), 0
-    for _ in range(MUTATIONS // FEWER.get(name, 1)):
-        data = mutated(original, chance)
+    for _ in range(MUTATIONS):
         try:
-            if name.startswith("a."):
-                for found in read_recurrent(data, name):
-                    if found.refusal:
-                        continue
-                    module = to_module(found)
-                    record(module, fit_inputs(found, random_inputs(found, 3, 1))[0])
-                    used += 1
-            else:
-                array = read_inputs(data, name, FOR)
-                for time_first in (False, True):
-                    describe_inputs(array, time_first)
-                    fit_inputs(FOR, array, time_first)
-                used += 1
+            tensors = read_weights(mutated(original, chance), name)
+            stack = take_layers(tensors, any_parts(list(tensors), chance), chance.choice(ORDERS))
+            record(to_module(stack), fit_inputs(stack, random_inputs(stack, 3, 1))[0])
+            used += 1
         except UnusableError as error:
             assert "\n" not in str(error) and str(error)
     assert 0 < used < MUTATIONS
+
+
+def any_parts(names, chance):
+    parts = {}
+    for part in PARAMETERS if chance.random() < 0.5 else PARAMETERS[:2]:
+        likely = [name for name in names if part in name.replace("w_", "weight_")]
+        if names:
+            parts[part] = chance.choice(likely if likely and chance.random() < 0.9 else names)
+    return parts
 
 
 @pytest.mark.parametrize("name", targets())

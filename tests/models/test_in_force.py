@@ -106,6 +106,14 @@ def test_time_scales_follow_from_the_bias_alone(kind, start):
     assert np.allclose(found[0, 0] * np.log(2), [1, 2, 5, 20, 100], rtol=1e-4)
 
 
+def test_a_gate_of_one_keeps_for_ever():
+    module = nn.LSTM(3, H)
+    with torch.no_grad():
+        module.bias_ih_l0[H : 2 * H] = torch.tensor([60.0] * (H - 1) + [-2000.0])
+    found = time_scales(record(module, torch.ones(7, 3, 3)))[0, 0]
+    assert found.tolist() == [np.inf] * (H - 1) + [0]
+
+
 def test_an_rnn_has_no_time_scales():
     with pytest.raises(ValueError, match="only an LSTM or a GRU has gates"):
         time_scales(record(nn.RNN(3, H), torch.ones(9, 2, 3)))

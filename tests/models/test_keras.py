@@ -53,6 +53,18 @@ def test_what_keras_saves_gives_its_states(kind, ending, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_relu_of_keras_is_run(tmp_path):
+    keras = by_keras()
+    layer = keras.layers.SimpleRNN(5, activation="relu", return_sequences=True)
+    path = tmp_path / "a.keras"
+    keras.Sequential([keras.Input((None, 3)), layer]).save(path)
+    [stack] = read_recurrent(path.read_bytes(), path.name)
+    inputs = torch.randn(2, 7, 3)
+    assert stack.nonlinearity == "relu"
+    assert np.allclose(to_module(stack)(inputs)[0].detach(), layer(inputs).detach(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("ending", ["keras", "weights.h5", "h5"])
 def test_bidirectional_layers_of_keras_are_read(ending, tmp_path):
     keras = by_keras()

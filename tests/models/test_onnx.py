@@ -66,9 +66,17 @@ def test_what_torch_doesn_t_compute_is_refused_by_name(kind, attributes, message
     assert message in stack.refusal
 
 
-def test_a_relu_is_said():
-    [stack] = read_recurrent(graph("RNN", activations=["Relu"]).SerializeToString(), "a.onnx")
-    assert "its nonlinearity is relu" in stack.taken
+def test_a_relu_is_said_and_run():
+    model = graph("RNN", activations=["Relu"])
+    [stack] = read_recurrent(model.SerializeToString(), "a.onnx")
+    assert "its nonlinearity is relu" in stack.taken and stack.nonlinearity == "relu"
+    module, weights = to_module(stack), {tensor.name: tensor for tensor in model.graph.initializer}
+    inputs = torch.randn(1, 7, 3)
+    W, R, B = (torch.from_numpy(onnx.numpy_helper.to_array(weights[name]).copy())[0] for name in "WRB")
+    state = torch.zeros(4)
+    for x in inputs[0]:
+        state = torch.relu(W @ x + R @ state + B[:4] + B[4:])
+    assert torch.allclose(module(inputs)[0][0, -1], state, atol=1e-6)
 
 
 def test_weights_in_another_file_are_never_opened(tmp_path):

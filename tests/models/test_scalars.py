@@ -1,5 +1,6 @@
 """What a watch gives to the tools that people log with."""
 
+import json
 import math
 
 import pytest
@@ -81,3 +82,20 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path):
         expected = [(snapshot.step, snapshot.scalars()[name]) for snapshot in watched.history]
         assert [step for step, _ in logged] == [step for step, _ in expected]
         assert [value for _, value in logged] == pytest.approx([value for _, value in expected])
+
+
+def test_numbers_of_a_gradient_that_explodes_are_taken_by_strict_loggers(tmp_path):
+    module = nn.RNN(1, 4, nonlinearity="relu").double()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.fill_(0)
+        module.weight_ih_l0.fill_(1)
+        module.weight_hh_l0.copy_(300 * torch.eye(4))
+    with watch(module, every=1) as watched, SummaryWriter(tmp_path) as writer:
+        for length, known in ((60, True), (200, False)):  # 300^200 is beyond floating point
+            module(torch.ones(length, 2, 1, dtype=torch.float64))[0][-1].sum().backward()
+            found = watched.scalars()
+            assert ("goldfish/rnn.l0/gradient" in found) == known
+            assert json.loads(json.dumps(found, allow_nan=False)) == found  # as W&B sends them
+            for name, value in found.items():
+                writer.add_scalar(name, value, length)  # which holds them in float32, as Lightning does

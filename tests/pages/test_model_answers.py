@@ -15,6 +15,7 @@ from analysis.report.sentences.answers import in_force_sentence, influence_sente
 from tests.helpers.app import charts, fine, values
 from tests.helpers.files import npy, saved
 from tests.models.test_look_back import delay_line
+from tests.models.test_onnx import graph
 from tests.pages.test_model import assert_looks_back, in_tab, opened, texts, trace, upload, with_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -62,7 +63,7 @@ def test_a_projection_is_measured():
     at = with_model(module)
     assert "projected to 2" in texts(at)
     assert_looks_back(at, module, random_inputs(RecurrentStack("", "lstm", 3, 6, 1, True)))
-    for tab in ("In force", "Inputs", "Gates", "Bounds", "Gradient matrix"):
+    for tab in ("Biases and weights", "Inputs", "Gates", "Bounds", "Gradient matrix"):
         at = in_tab(at, tab)
 
 
@@ -70,7 +71,7 @@ def test_a_projection_is_measured():
 def test_what_is_in_force_and_which_inputs_matter(cell):
     torch.manual_seed(0)
     module = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell](3, 6, 2, batch_first=True)
-    at = in_tab(with_model(module), "In force")
+    at = in_tab(with_model(module), "Biases and weights")
     inputs = random_inputs(RecurrentStack("", cell, 3, 6, 2, True))
     force = weights_in_force(module)
     assert in_force_sentence(force) in texts(at)
@@ -91,6 +92,14 @@ def test_what_is_in_force_and_which_inputs_matter(cell):
     assert influence_sentence(influence) in texts(at)
     assert np.allclose(trace(at, 1, "gradient"), influence.size)
     assert len(charts(at)) == 3
+
+
+def test_the_nonlinearity_that_a_file_says_is_not_asked_for():
+    pytest.importorskip("onnx")
+    at = upload(opened(), "model_weights", "a.onnx", graph("RNN", activations=["Relu"]).SerializeToString())
+    assert "its nonlinearity is relu" in texts(fine(at))
+    assert not [each for each in at.get("segmented_control") if each.key == "model_phi"]
+    assert "--nonlinearity relu" in at.get("code")[0].value
 
 
 def test_a_delay_line_of_a_file_looks_back_as_far_as_it_is_long():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analysis.measures.advice import VALUES, advise
+from analysis import Experiment
+from analysis.measures.advice import VALUES, advise, variations
 from analysis.measures.finite import measure_changes
 from analysis.report.sentences.advice import best_sentence
 from analysis.report.sentences.finite import change_sentence
@@ -44,6 +45,14 @@ def test_each_setting_has_a_picture_and_the_best_change_is_named():
     assert len(charts(at)) == 1 + len(VALUES)
     advices = {cell: advise(experiment) for cell, experiment in experiments(at).items()}
     assert best_sentence(advices) in texts(at)
+
+
+@pytest.mark.parametrize("setting, value", [("forget_bias", 3.0), ("init", "chrono"), ("gain", 2.0)])
+def test_a_value_that_an_rnn_ignores_is_marked(setting, value):
+    start = Experiment(cell="gru", **{setting: value})
+    shown = {"rnn": Experiment(cell="rnn", gain=start.gain), "gru": start}
+    trials = {cell: found for cell, each in shown.items() if (found := variations(each, setting))}
+    assert advice._present(shown, trials, setting) == value
 
 
 def test_a_pressed_dot_takes_its_value_over(monkeypatch):

@@ -38,6 +38,16 @@ def test_a_task_that_counts_nothing_as_solved_says_nothing_of_it():
     assert "nothing counts as solved" in method_sentences(comparison)[0]
 
 
+def test_chance_that_depends_on_the_length_is_said_so_and_each_task_has_its_own():
+    comparison = judge(Plan({"task": ["copy", "recall"], "length": [20, 100]}), [])
+    assert [*comparison_table(comparison.rows[:2])][3] == "nats per step (chance 0.173 to 0.52)"
+    assert comparison_table(comparison.rows)["Task"] == ["copy", "copy", "recall", "recall"]
+    copy, recall, *_ = method_sentences(comparison)
+    assert copy.startswith("Task copy: 2 settings × 4 seeds. The nats per step is measured on")
+    assert copy.endswith("guessing gets 0.173 to 0.52, at 0.0173 to 0.052 or better it counts as solved.")
+    assert recall.endswith("guessing gets 0.125, at 0.95 or better it counts as solved.")
+
+
 def test_a_report_opens_alone_and_carries_the_grid_to_run_it_again():
     comparison, grid = judged(PLAN, [4, 0, 3, 4]), to_toml(PLAN)
     page = comparison_report(comparison, grid)
@@ -59,7 +69,7 @@ def test_what_users_name_is_written_as_it_is():
 
 def test_costs_and_progress_in_words():
     assert cost_sentence(9, 4, 9, 0, 200) == (
-        "9 settings × 4 seeds, about 3 min, 9 short trainings to choose learning rates among it."
+        "9 settings × 4 seeds, about 3 min, including 9 short trainings to choose learning rates."
     )
     assert cost_sentence(1, 1, 0, 0, 4) == "1 setting × 1 seed, about 4 s."
     assert cost_sentence(2, 4, 0, 1, 4).endswith("; 1 of 2 trainings are there already.")

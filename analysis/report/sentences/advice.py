@@ -6,8 +6,8 @@ import numpy as np
 
 from analysis.experiment import SETTINGS
 from analysis.reasons import Advice, Trial, Value
-from analysis.report.wording import format_horizon, format_number, format_range, join_words, the_cells
-from analysis.results import finite_median
+from analysis.report.wording import format_horizon, format_number, format_percent, format_range, join_words, the_cells
+from analysis.results import THRESHOLD, finite_median
 
 DEARER, CHEAPER = 2.0, 0.5  # times the present price: what is worth saying
 Metrics = Mapping[str, Mapping[Value, Sequence[float | None]]]  # by setting and value: a run's metric, per seed
@@ -42,15 +42,22 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
         if advice.best:
             setting, value = advice.best
             reach, now = describe_trial(advice.trials[setting][value]), describe_trial(advice.now)
-            than = f" instead of {now}" if advice.now.counts else f"; now the gradient {now}"
+            horizon = np.isfinite(advice.now.decay.horizon) and not advice.now.explodes
+            than = f" instead of {now}" if horizon else f"; now the gradient {now}"
             change = f"{describe_change(setting, value)} (horizon {reach}{than})"
             changes.setdefault(change, []).append(cell)
-    whole = [cell for cell, advice in advices.items() if not advice.best and advice.now.decay.censored]
+    whole = [
+        cell for cell, advice in advices.items() if not advice.best and advice.now.counts and _reaches_all(advice.now)
+    ]
     none = [cell for cell, advice in advices.items() if not advice.best and cell not in whole]
     said = []
     if changes:
         parts = [f"in {the_cells(cells)} {change}" for change, cells in changes.items()]
-        said.append(f"Before training, the one change that reaches furthest: {join_words(parts)}.")
+        share = format_percent(THRESHOLD)
+        said.append(
+            f"Before training, the one change with which {share} of the gradient reaches furthest back: "
+            f"{join_words(parts)}."
+        )
     if whole:
         cut = next(iter(advices.values())).now.decay.cut is not None
         reach = "as far as truncation lets it already" if cut else "over the whole sequence already: try a longer one"
@@ -58,6 +65,11 @@ def best_sentence(advices: Mapping[str, Advice]) -> str:
     if none:
         said.append(f"In {the_cells(none)} no single change tried here reaches further.")
     return " ".join(said)
+
+
+def _reaches_all(trial: Trial) -> bool:
+    """Return whether the gradient reaches the furthest distance, or the end of the last window it is cut to."""
+    return bool(trial.decay.horizon == trial.decay.furthest)
 
 
 def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
@@ -69,11 +81,16 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
         return ""
     setting, value = advice.best
     trial = advice.trials[setting][value]
-    than = f" instead of {format_number(advice.now.left)}" if np.isfinite(advice.now.left) else ""
-    left, change = format_number(trial.left), describe_change(setting, value)
-    said = [f"{cell.upper()}: {change} leaves {left} of the gradient at the furthest distance{than}."]
+    than = f" instead of {_share(advice.now.left)}" if np.isfinite(advice.now.left) else ""
+    change = describe_change(setting, value)
+    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient at the furthest distance{than}."]
     said += [price_sentence(advice, trial), _learned(advice, metrics)]
     return " ".join(filter(None, said))
+
+
+def _share(left: float) -> str:
+    """Return what is left of the gradient: "4.97 %", or "×6.19" where it grew."""
+    return format_percent(left) if left < 1 else f"×{format_number(left)}"
 
 
 def price_sentence(advice: Advice, trial: Trial) -> str:

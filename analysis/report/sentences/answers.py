@@ -33,8 +33,8 @@ def needs_sentence(result: LookBack) -> str:
         return "Its output needs the whole sequence."
     rest = "the whole sequence" if needed >= result.length else f"the last {format_number(needed)}"
     decide = "decides" if half == 1 else "decide"
-    last = "time step" if half == 1 else f"{format_steps(half)}"
-    return f"The last {last} {decide} half of its output; all but {format_percent(result.shares.min())} needs {rest}."
+    last, within = "time step" if half == 1 else f"{format_steps(half)}", format_percent(result.shares.min())
+    return f"The last {last} {decide} half of its output; to give it within {within} takes {rest}."
 
 
 def look_back_sentence(result: LookBack) -> str:
@@ -45,6 +45,8 @@ def look_back_sentence(result: LookBack) -> str:
     what = "its prediction" if result.of_head else "its last state"
     whole = f"To give {what} within {shares} %, it needs {_windows(result.start, result.length)}"
     own = _windows(result.reached, result.length).replace(" time steps", "")
+    if math.isnan(result.reached.decides_half):
+        own = "that can't be measured"
     sentences = [f"{whole}; from a state of its own {own}.", *_plain(result)]
     return " ".join(sentences)
 
@@ -114,10 +116,8 @@ def time_scale_sentence(scales: np.ndarray, gate: str) -> str:
     if not known.size:
         return f"The {gate} gate isn't finite."
     low, high = format_number(float(known.min())), format_number(float(known.max()))
-    return (
-        f"By their mean {gate} gates, units keep their memory for {format_steps(float(np.median(known)))} "
-        f"({low} to {high})."
-    )
+    spread = f" ({low} to {high})" if low != high else ""
+    return f"By their mean {gate} gates, units keep their memory for {format_steps(float(np.median(known)))}{spread}."
 
 
 def wanted_bias_sentence(result: InForce, half_life: float) -> str:

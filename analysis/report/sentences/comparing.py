@@ -1,15 +1,17 @@
 """What a comparison takes, how far it is, and how it was made, in words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from analysis.comparison import Comparison, Fairness
+from analysis.comparison import Comparison, Fairness, Row
 from analysis.report.sentences.estimate import describe_duration
 from analysis.report.sentences.verdicts import fairness_sentence
-from analysis.report.wording import format_number, join_cells
+from analysis.report.wording import format_ends, format_number, join_cells, join_words
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
-    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, 9 tries for learning rates among it".
+    """Say what a comparison takes: "9 settings × 4 seeds, about 3 min, including 9 short trainings …".
 
     Args:
         settings: how many are compared.
@@ -19,7 +21,7 @@ def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: 
         seconds: that the others take.
     """
     what = f"{_count(settings, 'setting')} × {_count(seeds, 'seed')}"
-    chosen = f", {_count(tries, 'short training')} to choose learning rates among it" if tries else ""
+    chosen = f", including {_count(tries, 'short training')} to choose learning rates" if tries else ""
     there = f"; {trained} of {settings + tries} trainings are there already" if trained else ""
     return f"{what}, about {describe_duration(seconds)}{chosen}{there}."
 
@@ -32,26 +34,36 @@ def progress_line(done: int, whole: int, tries: int, seconds: float) -> str:
 
 def method_sentences(comparison: Comparison) -> list[str]:
     """Say what was compared, and how."""
-    first, fair = comparison.rows[0], comparison.fairness
-    task, metric = first.experiment.task, first.metric_name
-    seeds = f"{_count(len(comparison.rows), 'setting')} × {_count(first.experiment.seeds, 'seed')}"
-    solved = (
-        f"at {format_number(first.solved_from)} or better it counts as solved"
-        if first.solvable
-        else "nothing counts as solved"
-    )
+    fair = comparison.fairness
+    by_task: dict[str, list[Row]] = {}
+    for row in comparison.rows:
+        by_task.setdefault(row.experiment.task, []).append(row)
     said = [
-        f"Task {task}: {seeds}. The {metric} is measured on sequences that no training saw; guessing gets "
-        f"{format_number(first.chance)}, {solved}.",
+        *(_task_sentence(task, rows) for task, rows in by_task.items()),
         fairness_sentence(fair),
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
-        "Bands of the share that solves it are Wilson's 95 % intervals, those of the metric go from the lowest seed to "
-        "the highest. A seed that does not solve it counts as taking more updates than it was given.",
+        interval_sentence(comparison),
+        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
     return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
+
+
+def _task_sentence(task: str, rows: Sequence[Row]) -> str:
+    """Say what was measured of one task; chance, and what counts as solved, may depend on the length."""
+    counts = sorted({row.experiment.seeds for row in rows})
+    seeds = f"{join_words([str(count) for count in counts])} seed{'s' * (counts != [1])}"
+    solved = (
+        f"at {format_ends(row.solved_from for row in rows)} or better it counts as solved"
+        if rows[0].solvable
+        else "nothing counts as solved"
+    )
+    return (
+        f"Task {task}: {_count(len(rows), 'setting')} × {seeds}. The {rows[0].metric_name} is measured on sequences "
+        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}."
+    )
 
 
 def _edge_sentences(fair: Fairness) -> list[str]:
@@ -63,6 +75,13 @@ def _edge_sentences(fair: Fairness) -> list[str]:
             other = "smaller" if which == "smallest" else "larger"
             said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
     return said
+
+
+def interval_sentence(comparison: Comparison) -> str:
+    """Say what bars and bands of the pictures by length are."""
+    first = comparison.rows[0]
+    share = "for the share that solves it, Wilson's 95 % interval; " if first.solvable else ""
+    return f"Bars and bands: {share}for the {first.metric_name}, the lowest to the highest seed."
 
 
 def preview_sentence(comparison: Comparison) -> str:
@@ -78,10 +97,11 @@ def preview_sentence(comparison: Comparison) -> str:
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
     known = [row for row in comparison.finished if row.solvable and np.isfinite(row.horizon_before)]
+    line = "; the dashed line parts best those that learn from those that don't" if comparison.thresholds else ""
     return (
         f"Each mark is a setting, {_count(len(known), 'setting')} in all: how much of its sequence 1 % of the gradient "
         "comes back through, and how many of its seeds solve the task, with Wilson's 95 % interval. ρ is Spearman's "
-        "rank correlation with a bootstrap interval; the dashed line parts best those that learn from those that don't."
+        f"rank correlation with a bootstrap interval{line}."
     )
 
 

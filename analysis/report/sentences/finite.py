@@ -11,11 +11,13 @@ MOVES = 0.1  # share of its own size by which a memory state at least moves in s
 FAR_LESS = 0.1  # of the real move: a tiny change that moves less, scaled up, has been lost where the real one was not
 FOLLOWS = 0.5  # share of answers that change, where it isn't known which are right
 OUTLASTS, SCRAMBLED, TOGETHER, FADES, UNKNOWN = "outlasts", "scrambled", "together", "fades", "unknown"
+EXPLODES = "explodes"
 VERDICTS = {
     OUTLASTS: "In {} memory outlasts the gradient.",
     TOGETHER: "In {} the gradient reaches as far as the memory.",
-    SCRAMBLED: "In {} a change moves the state, but the answers don’t follow: that is no memory.",
-    FADES: "In {} the memory is gone, as the gradient is.",
+    EXPLODES: "In {} the gradient explodes: a change moves the answers, which is no sign of memory.",
+    SCRAMBLED: "In {} a change moves the state, but the answers don’t follow: that alone is no memory.",
+    FADES: "In {} little is left of a change.",
 }
 
 
@@ -49,6 +51,8 @@ def verdict(change: Change) -> str:
         follows = change.right[-1] > (1 + change.chance) / 2
     else:
         follows = change.answer[-1] > FOLLOWS if change.classes else lasts
+        if follows and FAR_LESS * tiny > state:
+            return EXPLODES
     if follows:
         return OUTLASTS if tiny < FAR_LESS * state else TOGETHER
     return SCRAMBLED if lasts else FADES
@@ -58,20 +62,21 @@ def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str
     """Give the numbers of one cell at the furthest distance, and what they mean."""
     name, kind = cell_with_state(cell, states), verdict(change)
     if kind == UNKNOWN:
-        return f"{name}: not measurable, its states or gradients leave the finite range."
+        return f"{name}: not measurable, its last memory state is zero, or states or gradients leave the finite range."
     back = format_steps(change.distance[-1])
     if change.state_high[-1] == 0:
         return f"{name}: another {change.what} {back} back moves the last memory state by less than rounding errors."
     numbers = (
         f"{name}: another {change.what} {back} back moves the last memory state by {format_number(change.state[-1])} "
         f"of its size ({format_number(change.state_low[-1])} to {format_number(change.state_high[-1])} in nine of ten "
-        f"sequences), the same change made tiny by {format_number(change.tiny[-1])}; {_answers(change)}"
+        f"sequences), a tiny such change, scaled up again, by {format_number(change.tiny[-1])}; {_answers(change)}"
     )
     means = {
-        OUTLASTS: "What is stored no longer moves with small changes, and lasts.",
-        TOGETHER: "Both come through.",
-        SCRAMBLED: "The change stirs the state and does not inform it.",
-        FADES: "Little of it is left to answer by.",
+        OUTLASTS: "What is stored lasts, though tiny changes hardly reach it: the gradient misses it.",
+        TOGETHER: "The change and the gradient both come through.",
+        EXPLODES: "A tiny change grows by far more than states can move: what comes of it may be chance.",
+        SCRAMBLED: "The state becomes another one, but the answers don’t follow.",
+        FADES: "Little of the change is left to answer by.",
     }
     return f"{numbers}. {means[kind]}"
 

@@ -170,6 +170,7 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
     }[run.memory.kind]
     return (
         f"{unit}Horizon: how far back a small change can still be taught now ({format_percent(threshold)} of the "
-        f"gradient is left). Memory span: how far back its answers depend on what it read, {span}."
+        f"gradient is left). Memory span: how far back its answers depend on what it read, {span}. "
+        "The two can differ: Memory beyond the gradient, under Why, shows how."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )

@@ -8,13 +8,13 @@ from itertools import groupby
 
 import numpy as np
 
-from analysis.comparison import PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
+from analysis.comparison import LEVEL, PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
 from analysis.experiment import SETTINGS, Experiment
-from analysis.report.wording import format_number, format_percent, format_range, join_words
+from analysis.report.wording import format_ends, format_number, format_percent, format_range, join_words
+from analysis.results import finite_median
 
-PARTS = 0.5  # Youden's index from which a threshold is said to part settings
-FEWEST = 2  # settings on each side of it
 MANY = 5  # tests from which it is said that some look clear by chance
+LENGTH_ALONE = "Part of that may be length alone: longer sequences are harder, and the same horizon is less of them."
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
 EQUALLY = {
     "hidden_size": "All cells have the same hidden size and as many updates",
@@ -31,6 +31,7 @@ def verdicts(comparison: Comparison) -> list[str]:
     groups = list(_by_group(comparison.contests))
     said = [_summary(comparison)] if len(groups) > 1 else []
     said += [_contest_sentence(comparison, contests) for contests in groups]
+    said += _repeating_sentences(comparison)
     for phase in PHASES:
         said += _claim_sentences(comparison, phase)
     return said
@@ -48,7 +49,7 @@ def _summary(comparison: Comparison) -> str:
         return f"No clear winner in any of {count} tests."
     clear = sum(map(len, wins.values()))
     won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
-    by_chance = " Where nothing differs, about 1 test in 20 still looks clear." if count >= MANY else ""
+    by_chance = " Where nothing differs, up to about 1 test in 20 still looks clear." if count >= MANY else ""
     rest = " No clear winner in the others." if clear < count else ""
     return f"Clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
 
@@ -128,18 +129,21 @@ def _count(row: Row) -> str:
 def _judgement(contest: Contest, best: Row, other: Row) -> str:
     """Return whether a difference is more than chance, and what would settle it, to follow a colon."""
     seeds = _seeds(best, other)
+    unclear = f"no clear winner with {seeds}" + (", whose intervals overlap" if contest.p < LEVEL else "")
     if contest.by == "solved":
         if contest.clear:
             return f"more than chance gives (Fisher p {_p(contest.p)})"
         return f"with {seeds} this may be chance (Fisher p {_p(contest.p)}), no clear winner{_settled(contest)}"
+    if contest.by == "chance":
+        return "neither does better than guessing"
     if contest.by == "metric":
-        won = "the difference is more than chance gives" if contest.clear else f"no clear winner with {seeds}"
+        won = "the difference is more than chance gives" if contest.clear else unclear
         return f"{won} (p {_p(contest.p)}){_settled(contest)}"
     medians = f"median {_time(contest.by, best)} against {_time(contest.by, other)} (p {_p(contest.p)})"
     which, unit = ("fewer", "updates") if contest.by == "updates" else ("less", "time")
     if contest.clear:
         return f"it needs {which} {unit}, {medians}"
-    return f"no clear winner with {seeds} in {unit}, {medians}{_settled(contest)}"
+    return f"{unclear} in {unit}, {medians}{_settled(contest)}"
 
 
 def _time(by: str, row: Row) -> str:
@@ -232,14 +236,35 @@ def _short_place(experiment: Experiment, axis: str, comparison: Comparison) -> s
     return _beside(experiment, axis, comparison).strip()
 
 
+def _repeating_sentences(comparison: Comparison) -> Iterator[str]:
+    """Say of forecasts which settings do not beat repeating the last value, by the median of their seeds."""
+    forecasts = [row for row in comparison.finished if np.isfinite(row.repeating)]
+    if not forecasts:
+        return
+    repeating = f"repeating the last value ({forecasts[0].metric_name} {format_ends(r.repeating for r in forecasts)})"
+    lost = [row for row in forecasts if not finite_median(row.metric) < row.repeating]
+    if not lost:
+        yield f"Every setting forecasts better than {repeating}."
+    elif len(lost) == len(forecasts):
+        yield f"No setting forecasts better than {repeating}."
+    else:
+        named = "; ".join(describe_setting(row.experiment, comparison.axes) for row in lost)
+        yield f"{len(lost)} of {len(forecasts)} settings forecast no better than {repeating}: {named}."
+
+
 def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
     """Say whether the horizon goes with success over the settings, and which horizon parts them."""
     correlation = comparison.correlations[phase]
     if correlation.settings < 3:
         return
-    yield _correlation_sentence(correlation, HORIZONS[phase], all(row.solvable for row in comparison.finished))
+    solvable = all(row.solvable for row in comparison.finished)
+    yield _correlation_sentence(correlation, HORIZONS[phase], solvable)
+    if correlation.sign > 0 and "length" in comparison.axes:
+        yield LENGTH_ALONE
     if phase in comparison.thresholds:
         yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
+    elif solvable and correlation.sign > 0:
+        yield f"No {HORIZONS[phase]} clearly parts the settings that solved the task from the others."
 
 
 def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool) -> str:
@@ -249,17 +274,15 @@ def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool
         return f"Whether the {horizon} predicts success can't be told: all {correlation.settings} settings are alike."
     low, high = format_number(correlation.low), format_number(correlation.high)
     numbers = f"Spearman's rho {format_number(correlation.rho)}, {low} to {high}, over {correlation.settings} settings"
-    if correlation.low > 0:
+    if correlation.sign > 0:
         return f"The longer the {horizon}, as a share of the length, {success} ({numbers})."
-    if correlation.high < 0:
+    if correlation.sign < 0:
         return f"The shorter the {horizon}, as a share of the length, {success} ({numbers})."
     return f"The {horizon} does not clearly predict success here ({numbers})."
 
 
 def _threshold_sentence(threshold: Threshold, horizon: str) -> str:
     """Say how settings below and above a horizon did."""
-    if threshold.quality < PARTS or min(threshold.below, threshold.above) < FEWEST:
-        return f"No {horizon} clearly parts the settings that solved the task from the others."
     if np.isfinite(threshold.horizon):
         where = f"{format_number(threshold.horizon)} of {format_number(threshold.furthest)} steps"
     else:

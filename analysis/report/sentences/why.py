@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.experiment import Experiment
-from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
+from analysis.reasons import ROUNDING, GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
 from analysis.report.wording import (
     cell_with_state,
     format_number,
@@ -13,14 +13,14 @@ from analysis.report.wording import (
     format_steps,
     join_words,
 )
-from analysis.results import THRESHOLD, finite_median
+from analysis.results import THRESHOLD
 
 FAR = 10  # time steps back, or the whole sequence where that is shorter
 States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
 
 
 def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
-    """Say by what each time step multiplies the gradient on average, and what many of them leave."""
+    """Say by what each time step multiplies the gradient on average, what many of them leave, and what all do."""
     far = max(_reach(matrix) for matrix in found.values())
     left = {cell: float(matrix.left[far]) for cell, matrix in found.items() if far}
     known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}
@@ -28,12 +28,25 @@ def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None =
         return ""
     names = {cell: f"in the {cell_with_state(cell, states or {})}" for cell in known}
     kept = [f"×{format_number(share ** (1 / far))} {names[cell]}" for cell, share in known.items()]
-    leaves = [format_percent(share) if share < 1 else f"×{format_number(share)}" for share in known.values()]
-    many = f"{far} of them leave" if far > 1 else "which leaves"
+    over = f"over {far} steps on average by" if far > 1 else "one step back by"
     return (
-        f"On its way back the gradient is multiplied at every time step: on average by {join_words(kept)}. "
-        f"{many[0].upper()}{many[1:]} {join_words(leaves)}."
+        f"On its way back the gradient is multiplied at every time step: {over} {join_words(kept)}. "
+        f"That leaves {_shares(list(known.values()))}{_at_the_end([found[cell] for cell in known], far)}."
     )
+
+
+def _at_the_end(found: list[GradientMatrix], far: int) -> str:
+    """Say what is left at the furthest distance, where that is further and something is: ", after 29 steps 1 %"."""
+    ends = {len(matrix.left) - 1 for matrix in found}
+    last = [float(matrix.left[-1]) for matrix in found]
+    if len(ends) > 1 or max(ends) <= far or not all(np.isfinite(share) and share > 0 for share in last):
+        return ""
+    return f"; after {max(ends)} steps {_shares(last)}"
+
+
+def _shares(left: list[float]) -> str:
+    """Join what is left: "6.77 % and ×6.19", the latter of a gradient that grew."""
+    return join_words([format_percent(share) if share < 1 else f"×{format_number(share)}" for share in left])
 
 
 def _reach(matrix: GradientMatrix) -> int:
@@ -57,9 +70,9 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
     """Say how fast the direction fades that fades least, and how many directions grow."""
     parts = []
     for cell, spectrum in found.items():
-        median = finite_median(spectrum.exponents.T)
-        if np.isfinite(median[0]):
-            grow = int((median > 0).sum())
+        median = spectrum.median
+        if not np.isnan(median[0]):
+            grow = int((median > ROUNDING).sum())
             more = f", {grow} of {len(median)} grow" if grow else ""
             parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
     if not parts:
@@ -68,7 +81,7 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
 
 
 def directions_sentence(cell: str, found: SingularValues, states: States | None = None) -> str:
-    """Say how many directions still carry a hundredth of the gradient at the largest distance, or when all had died."""
+    """Say how many directions keep a hundredth of a gradient at the largest distance, or when the last fell below."""
     last, H = found.values[-1], found.values.shape[1]
     if not np.isfinite(last).all():
         return ""
@@ -79,7 +92,8 @@ def directions_sentence(cell: str, found: SingularValues, states: States | None 
             f"{name}: {back} back, {alive} of {H} directions still {'keeps' if alive == 1 else 'keep'} {share} or more."
         )
     gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
-    return f"{name}: all {H} directions die; {format_steps(gone)} back none keeps {share}."
+    none = "its only direction keeps less than" if H == 1 else f"none of {H} directions keeps"
+    return f"{name}: {format_steps(gone)} back, {none} {share}{' any more' * (H > 1)}."
 
 
 def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: SingularValues) -> str:
@@ -102,13 +116,18 @@ def factors_sentence(cell: str, found: StepFactors, states: States | None = None
     there = np.isfinite(found.whole) & (found.whole > 0)
     average = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
     worst = [float(part[found.lost]) for part in (found.whole, found.gates, found.weights)]
-    return (
-        f"{cell_with_state(cell, states or {})}: on average, a time step leaves {_split(average, found.through)}. "
-        f"Most is lost at time step {found.step[found.lost]}, which leaves {_split(worst, found.through)}."
+    step, split = found.step[found.lost], _split(worst, found.through)
+    least = f"Most is lost at time step {step}, which leaves {split}."
+    if not found.loses:
+        least = f"None is lost; time step {step} leaves least, {split}."
+    said = (
+        f"{cell_with_state(cell, states or {})}: in this sequence a time step leaves {_split(average, found.through)} "
+        f"on average. {least}"
     )
+    return said + f" Nothing that can be measured comes back beyond time step {found.furthest}." * (found.furthest > 0)
 
 
 def _split(parts: list[float], through: str) -> str:
-    """Return a factor and its two parts: "×0.5: ×0.4 by the forget gate, ×1.25 by the recurrent weights"."""
+    """Return a factor and its two parts: "×0.5 (forget gate ×0.4, recurrent weights ×1.25)"."""
     whole, gates, weights = map(format_number, parts)
-    return f"×{whole}: ×{gates} by the {through}, ×{weights} by the recurrent weights"
+    return f"×{whole} ({through} ×{gates}, recurrent weights ×{weights})"

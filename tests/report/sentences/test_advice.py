@@ -17,8 +17,9 @@ EXPLODES = Advice(NOW, {"gain": {1.0: NOW, 3.0: trial(2, 1e6)}})
 
 def test_it_names_each_cells_best_change_with_its_horizon():
     assert best_sentence({"rnn": DEAR, "lstm": CHEAP, "gru": NONE}) == (
-        "Before training, the one change that reaches furthest: in the RNN gain 2 (horizon ≥ 2 instead of 1) and "
-        "in the LSTM forget bias 3 (horizon ≥ 2 instead of 1). In the GRU no single change tried here reaches further."
+        "Before training, the one change with which 1 % of the gradient reaches furthest back: in the RNN gain 2 "
+        "(horizon ≥ 2 instead of 1) and in the LSTM forget bias 3 (horizon ≥ 2 instead of 1). "
+        "In the GRU no single change tried here reaches further."
     )
     assert best_sentence({"rnn": DEAR, "gru": DEAR}).count("gain 2") == 1
     wild = Advice(trial(2, 1e6), {"gain": {1.0: trial(2, 0.9)}})
@@ -26,6 +27,9 @@ def test_it_names_each_cells_best_change_with_its_horizon():
     lost = Advice(trial(np.nan, np.nan), {"gain": {1.0: trial(2, 0.9)}})
     assert "gain 1 (horizon ≥ 2; now the gradient is not measurable)." in best_sentence({"rnn": lost})
     assert "distance." in advice_sentence("rnn", lost, {})
+    some = replace(NOW, decay=replace(NOW.decay, excluded=1))
+    assert "horizon ≥ 2 instead of 1)" in best_sentence({"rnn": Advice(some, {"gain": {1.0: trial(2, 0.9)}})})
+    assert "already" not in best_sentence({"rnn": Advice(trial(2, 1e6), {"gain": {3.0: trial(2, 1e9)}})})
     whole = trial(2, 0.1)
     already = best_sentence({"rnn": Advice(whole, {"gain": {1.0: whole, 2.0: trial(2, 0.9)}})})
     assert already == "In the RNN the gradient reaches over the whole sequence already: try a longer one."
@@ -34,6 +38,8 @@ def test_it_names_each_cells_best_change_with_its_horizon():
         best_sentence({"rnn": Advice(cut, {})})
         == "In the RNN the gradient reaches as far as truncation lets it already."
     )
+    one_step = replace(trial(0, 0.1), decay=replace(trial(0, 0.1).decay, cut=1))
+    assert "as far as truncation lets it" in best_sentence({"rnn": Advice(one_step, {})})
     assert best_sentence({"rnn": EXPLODES}) == "In the RNN no single change tried here reaches further."
 
 

@@ -1,5 +1,7 @@
 """The answers in words: each case is a network whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,12 @@ def line(units):
 @pytest.mark.parametrize(
     "units, needs, windows, more",
     [
-        (8, "The last 8 time steps decide half of its output; all but 1 % needs the last 8.", "8 / 8 / 8", ""),
+        (
+            8,
+            "The last 8 time steps decide half of its output; to give it within 1 % takes the last 8.",
+            "8 / 8 / 8",
+            "",
+        ),
         (1, "Its output needs nothing but the last time step.", "1 / 1 / 1", " It uses nothing but its last value."),
         (40, "Its output needs the whole sequence.", "40 / 40 / 40", ""),
     ],
@@ -95,6 +102,17 @@ def test_time_scales_in_words():
     )
 
 
+def test_what_only_a_state_of_its_own_cannot_give_is_said():
+    found = look_back(delay_line(3), draw(20, 4, 1))
+    lost = replace(found.reached, half=np.full_like(found.reached.half, np.nan))
+    said = look_back_sentence(replace(found, reached=lost))
+    assert "; from a state of its own that can't be measured." in said and "–" not in said
+
+
+def test_a_single_time_scale_has_no_range():
+    assert time_scale_sentence(np.full((1, 3), np.inf), "forget").endswith("for ∞ time steps.")
+
+
 def influence(product, size, reached):
     gradient = np.ones_like(product)
     distance = np.arange(len(product))
@@ -108,6 +126,10 @@ def test_what_matters_in_words():
         "The gradient rises ×2 at the first time step because the sequence begins in zero: from a state of its own it "
         "is ×0.5."
     )
+    assert influence([[1.0]] * 3, [1e300, 1.0, 2.0], [1e300, 1e300, 1e299]).rises  # their product is out of range
+    wild = influence([[1.0]] * 2, [1e280, 1e290], [1e290, 1e280])
+    assert wild.rises and "rises ×1e10" in influence_sentence(wild)
+    assert not influence([[1.0]] * 2, [0.0, 1.0], [0.0, 1.0]).rises
     nothing = influence([[0.0], [0.0]], [0.0, 0.0], [0.0, 0.0])
     assert influence_sentence(nothing).startswith("What moves the prediction can't be measured")
     total = delay_line(3)

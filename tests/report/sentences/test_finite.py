@@ -20,15 +20,18 @@ def change(state, tiny, right=1.0, chance=0.125, **more):
 
 
 CASES = [
-    (change(1.4, 0.01), "outlasts", "no longer moves with small changes"),
-    (change(1.4, 0.9), "together", "Both come through"),
-    (change(1.4, 0.01, right=0.2), "scrambled", "does not inform"),
-    (change(1e-6, 1e-6, right=0.1), "fades", "Little of it is left"),
+    (change(1.4, 0.01), "outlasts", "tiny changes hardly reach it"),
+    (change(1.4, 0.9), "together", "both come through"),
+    (change(1.4, 0.01, right=0.2), "scrambled", "the answers don’t follow"),
+    (change(1e-6, 1e-6, right=0.1), "fades", "Little of the change is left"),
     (change(np.nan, np.nan), "unknown", "not measurable"),
     (change(1e-3, 1e-6, right=0.2, state_high=ONE), "scrambled", "in nine of ten sequences"),
     (change(1.4, 0.01, np.nan, np.nan), "outlasts", "100 % of the answers change"),
     (change(1.4, 0.01, np.nan, np.nan, answer=0 * ONE), "scrambled", "0 % of the answers change"),
     (change(0.0, 1e-20, right=0.1), "fades", "by less than rounding errors"),
+    (change(1.4, 4e4, np.nan, np.nan, classes=False), "explodes", "may be chance"),
+    (change(1.4, 4e4, np.nan, np.nan), "explodes", "may be chance"),
+    (change(1.4, 4e4), "together", "both come through"),
     (change(1e-6, 1e-6, np.nan, np.nan, classes=False), "fades", "the answer changes by 1"),
 ]
 
@@ -44,7 +47,7 @@ def test_the_verdict_names_cells_and_their_states():
     changes = {"rnn": CASES[2][0], "lstm": CASES[0][0], "gru": CASES[0][0]}
     assert verdict_sentence(changes, {}) == (
         "29 time steps back: in the LSTM and the GRU memory outlasts the gradient. "
-        "In the RNN a change moves the state, but the answers don’t follow: that is no memory."
+        "In the RNN a change moves the state, but the answers don’t follow: that alone is no memory."
     )
     named = verdict_sentence(changes, dict.fromkeys(changes, "trained"))
     assert "the RNN (trained)" in named

@@ -15,7 +15,7 @@ SENTENCES = [
         1.0,
         1.0,
         "RNN: at least 1 % of the gradient is left over the whole sequence. The last 10 time steps decide half of its "
-        "output; all but 1 % needs the whole sequence.",
+        "output; to give it within 1 % takes the whole sequence.",
     ),
     (1e40, 1.0, "RNN: how far back the gradient reaches can't be measured. What the output depends on can't be"),
     (0.5, -1.0, "RNN: less than 1 % of the gradient is left 1 time step back. What the output depends on can't be"),

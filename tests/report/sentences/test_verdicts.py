@@ -1,5 +1,7 @@
 """Verdicts in words, from intervals and exact tests alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,23 @@ def test_who_solves_it_sooner():
     )
 
 
+def test_a_small_p_beside_intervals_that_overlap_is_explained():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "seeds": 6, "length": 50})
+    metrics = (0.06, 0.07, 0.075, 0.08, 0.085, 0.09), (0.02, 0.025, 0.03, 0.035, 0.04, 0.065)
+    runs = [run_of(e, metric=m, threshold=0.01, name="mse") for e, m in zip(counted(plan), metrics, strict=True)]
+    assert said(plan, runs)[0].endswith("no clear winner with 6 seeds, whose intervals overlap (p = .0043).")
+
+
+@pytest.mark.parametrize("metrics", [(0.2, 0.25, 0.3), (0.2, 0.25, np.nan)])
+def test_nobody_wins_who_only_guesses(metrics):
+    plan = Plan({"cell": ["rnn", "lstm", "gru"], "task": "adding", "length": 50})  # chance is 1/6
+    runs = [replace(run_of(e, metric=m + np.linspace(0, 0.01, 4), threshold=0.01, name="mse"), chance=1 / 6)
+            for e, m in zip(counted(plan), metrics, strict=True)]  # fmt: skip
+    comparison = judge(plan, runs)
+    assert not any(contest.clear for contest in comparison.contests)
+    assert comparison.verdicts[0].endswith("no seed solves it: against LSTM and GRU neither does better than guessing.")
+
+
 def test_settings_beside_the_cell_are_named():
     plan = Plan({"cell": ["rnn", "lstm"], "forget_bias": [None, 3.0], "length": 50})
     verdicts = judged(plan, [0, 0, 4]).verdicts
@@ -82,7 +101,7 @@ def test_the_first_sentence_says_who_won_where():
     plan = Plan({"cell": ["gru", "rnn"], "length": [10, 20, 30, 40, 50]})
     assert judged(plan, [4, 4, 4, 4, 4, 4, 0, 0, 4, 3], step=100).verdicts[0] == (
         "Clear in 2 of 5 tests: GRU over RNN at length 20 and at length 30. No clear winner in the others. "
-        "Where nothing differs, about 1 test in 20 still looks clear."
+        "Where nothing differs, up to about 1 test in 20 still looks clear."
     )
 
 
@@ -105,14 +124,52 @@ def test_the_horizon_at_start_predicts_success():
     assert after == "Whether the horizon after training predicts success can't be told: all 10 settings are alike."
 
 
+def test_over_several_lengths_the_length_alone_may_explain_it():
+    """The same horizon of 8 steps at each length, and success where sequences are short."""
+    plan = Plan({"cell": ["rnn"], "length": [10, 20, 30, 40, 50, 60, 70, 80]})
+    runs = [run_of(e, count, horizons=(8.0, 8.0))
+            for e, count in zip(counted(plan), (4, 4, 4, 3, 1, 0, 0, 0), strict=True)]  # fmt: skip
+    found = said(plan, runs)
+    [k] = [k for k, verdict in enumerate(found) if verdict.startswith("The longer the horizon at start")]
+    assert found[k + 1].startswith("Part of that may be length alone")
+
+
 def test_a_horizon_that_does_not_predict_is_said_not_to():
-    unclear, *rest = claim((4, 0, 4, 0, 4, 0), (5, 7, 14, 15, 30, 49))
+    unclear, after = claim((4, 0, 4, 0, 4, 0), (5, 7, 14, 15, 30, 49))
     assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho −0.")
-    assert rest[0] == "No horizon at start clearly parts the settings that solved the task from the others."
+    assert "after training" in after  # no threshold is told where success doesn't go with the horizon
     shorter, *_ = claim((4, 4, 4, 4, 0, 0, 0, 0), (1, 2, 3, 4, 5, 6, 7, 8))
     assert shorter.startswith(
         "The shorter the horizon at start, as a share of the length, the more seeds solved the task"
     )
+
+
+def test_few_settings_prove_nothing_however_well_they_are_ordered():
+    """Chance orders 4 settings in 1 of 12 comparisons, 5 in 1 of 60 and nearly so in more."""
+    for solved in ((0, 1, 3, 4), (0, 1, 2, 3, 4)):
+        unclear, _ = claim(solved, range(1, len(solved) + 1))
+        assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho 1")
+    assert claim((0, 0, 1, 2, 3, 4), range(1, 7))[0].startswith("The longer the horizon at start")
+
+
+def test_forecasts_that_do_not_beat_repeating_the_last_value_are_named():
+    def said_of(rnn, gru, repeating=0.2):
+        plan = Plan({"cell": ["rnn", "gru"], "length": 10})
+        runs = [run_of(e, metric=[m] * 4, threshold=None, name="mse")
+                for e, m in zip(counted(plan), (rnn, gru), strict=True)]  # fmt: skip
+        return said(plan, [replace(run, memory=replace(run.memory, repeating=repeating)) for run in runs])[-1]
+
+    than = "than repeating the last value (mse 0.2)"
+    assert said_of(0.1, 0.1) == f"Every setting forecasts better {than}."
+    assert said_of(0.3, np.nan) == f"No setting forecasts better {than}."
+    assert said_of(0.2, 0.1) == f"1 of 2 settings forecast no better {than}: RNN."
+    assert "repeating" not in said_of(0.2, 0.1, None)
+
+
+def test_a_horizon_above_which_none_is_sure_parts_nothing():
+    longer, threshold, _ = claim((0, 0, 0, 0, 3, 3, 3, 3), (3, 4, 5, 6, 7, 20, 30, 40))
+    assert longer.startswith("The longer the horizon at start")
+    assert threshold == "No horizon at start clearly parts the settings that solved the task from the others."
 
 
 @pytest.mark.parametrize(

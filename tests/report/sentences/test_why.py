@@ -14,15 +14,15 @@ def matrix(factor, T=30):
     return GradientMatrix(0, np.eye(T), np.power(factor, np.arange(T)))
 
 
-def test_a_matrix_is_told_by_its_factor_and_what_ten_leave():
+def test_a_matrix_is_told_by_its_factor_and_what_ten_and_all_steps_leave():
     assert matrix_sentence({"rnn": matrix(0.5), "gru": matrix(1.2)}, {"gru": "untrained"}) == (
-        "On its way back the gradient is multiplied at every time step: on average by ×0.5 in the RNN and ×1.2 in the "
-        "GRU (untrained). 10 of them leave 0.0977 % and ×6.19."
+        "On its way back the gradient is multiplied at every time step: over 10 steps on average by ×0.5 in the RNN "
+        "and ×1.2 in the GRU (untrained). That leaves 0.0977 % and ×6.19; after 29 steps 1.86e−7 % and ×198."
     )
-    assert "Which leaves 50 %" in matrix_sentence({"rnn": matrix(0.5, T=2)})
+    assert matrix_sentence({"rnn": matrix(0.5, T=2)}).endswith("one step back by ×0.5 in the RNN. That leaves 50 %.")
     assert matrix_sentence({"rnn": matrix(np.nan)}) == ""
     cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0))
-    assert "4 of them leave 6.25 %" in matrix_sentence({"rnn": cut})
+    assert "over 4 steps on average by ×0.5 in the RNN. That leaves 6.25 %." in matrix_sentence({"rnn": cut})
     assert "LSTM" in matrix_sentence({"rnn": matrix(0.0), "lstm": matrix(0.5)})
 
 
@@ -43,6 +43,9 @@ def test_exponents_are_told_by_the_largest_and_how_many_grow():
     assert exponents_sentence({"rnn": fading, "lstm": growing}, {"rnn": "trained"}) == (
         "The direction that fades least keeps, each time step, ×0.5 in the RNN (trained); ×2 in the LSTM, 1 of 2 grow."
     )
+    assert "grow" not in exponents_sentence({"rnn": Spectrum(np.array([[2e-16, 1e-16]]), np.zeros((1, 2)))})
+    lost = Spectrum(np.array([[-np.inf], [-np.inf], [-1.0], [np.nan]]), np.zeros((4, 1)))
+    assert "×0 in the RNN" in exponents_sentence({"rnn": lost})
     assert exponents_sentence({"rnn": Spectrum(np.full((1, 2), np.nan), np.zeros((1, 2)))}) == ""
 
 
@@ -55,7 +58,9 @@ def test_directions_are_told_by_how_many_survive():
     assert directions_sentence("lstm", alive, states) == (
         "LSTM (trained): 9 time steps back, 1 of 2 directions still keeps 1 % or more."
     )
-    assert directions_sentence("rnn", dead) == "RNN: all 2 directions die; 4 time steps back none keeps 1 %."
+    assert directions_sentence("rnn", dead) == "RNN: 4 time steps back, none of 2 directions keeps 1 % any more."
+    one = directions_sentence("rnn", SingularValues(distance, dead.values[:, :1]))
+    assert one == "RNN: 4 time steps back, its only direction keeps less than 1 %."
     assert directions_sentence("gru", unknown) == ""
 
 
@@ -63,8 +68,14 @@ def test_factors_are_told_on_average_and_at_their_worst():
     gates, weights = np.array([0.5, 0.25]), np.array([1.0, 1.0])
     found = StepFactors("forget gate", np.array([1, 2]), gates * weights, gates, weights, {})
     assert factors_sentence("lstm", found) == (
-        "LSTM: on average, a time step leaves ×0.354: ×0.354 by the forget gate, ×1 by the recurrent weights. "
-        "Most is lost at time step 2, which leaves ×0.25: ×0.25 by the forget gate, ×1 by the recurrent weights."
+        "LSTM: in this sequence a time step leaves ×0.354 (forget gate ×0.354, recurrent weights ×1) on average. "
+        "Most is lost at time step 2, which leaves ×0.25 (forget gate ×0.25, recurrent weights ×1)."
     )
+    grows = StepFactors("tanh", np.array([1, 2]), 3 * weights, weights, 3 * weights, {})
+    assert "None is lost; time step 1 leaves least, ×3 (tanh ×1, recurrent weights ×3)." in factors_sentence(
+        "rnn", grows
+    )
+    ends = StepFactors("relu", np.arange(1, 4), *([np.array([np.nan, 0.5, 0.5])] * 3), {})
+    assert factors_sentence("rnn", ends).endswith("Nothing that can be measured comes back beyond time step 1.")
     nothing = np.full(2, np.nan)
     assert factors_sentence("rnn", StepFactors("tanh", np.array([1, 2]), nothing, nothing, nothing, {})) == ""
