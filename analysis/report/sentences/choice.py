@@ -8,7 +8,7 @@ from analysis.experiment import CELLS, GATED, SETTINGS, Experiment, higher_is_be
 from analysis.language import mark, translate_count
 from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
-from analysis.report.wording import PER_CENT, format_steps
+from analysis.report.wording import PER_CENT, format_number, format_steps
 from analysis.results import Run
 from analysis.sources import data_name
 
@@ -120,7 +120,7 @@ def recap_sentence(kept: Mapping[str, float], fewer: float) -> str:
         kept: by cell, the share of a first word that a turn of the loop keeps, with gates that are set to keep.
         fewer: the share of an LSTM's parameters that a GRU saves.
     """
-    shares = {cell: f"×{share:.2f}" for cell, share in kept.items()}
+    shares = {cell: f"×{format_number(share)}" for cell, share in kept.items()}
     return _(
         "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2), and tanh holds it "
         "within ±1 (3). At each turn an untrained RNN keeps only {rnn} of the first word (4). Gates that we set to "

@@ -90,5 +90,5 @@ def test_no_rule_without_both_kinds_of_cells():
 
 def test_the_lesson_is_summed_up_with_its_numbers():
     said = choice.recap_sentence({"rnn": 0.494, "lstm": 0.986, "gru": 0.951}, 0.25)
-    for number in ("×0.49", "×0.99", "×0.95", "25\u00a0%"):
+    for number in ("×0.494", "×0.986", "×0.951", "25\u00a0%"):
         assert number in said
