@@ -29,7 +29,7 @@ READ_ADVICE = (
     "the median and the range over seeds; a cross is a gradient that explodes. Price: how much the last memory state "
     "moves with a recurrent weight (root mean square of the derivative, exact). What is remembered longer moves more, "
     "and is harder to train (Zucchet and Orvieto 2024), unless less is let in: a gate that keeps nearly all stores "
-    "little. Of changes that reach as far, the one at the lowest price is named. A longer horizon is no promise that it "
+    "little. Of changes that reach as far, the cheapest is named. A longer horizon is no promise that it "
     "learns: where your history has finished runs of several values and all other settings alike, dots below say what "
     "they got."
 )
