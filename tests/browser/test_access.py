@@ -39,6 +39,9 @@ INKS = """() => [...document.querySelectorAll(".st-key-layers-cell .annotation-t
     getComputedStyle(document.querySelector(".stApp")).backgroundColor])"""
 
 
+GROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+
+
 @pytest.fixture(params=["light", "dark"])
 def themed(request, browser):
     """A page in each theme, as a visitor's system asks for it."""
@@ -58,10 +61,19 @@ def opened(page, server, at):
 
 
 @pytest.mark.parametrize("at", PAGES)
-def test_axe_finds_nothing_that_is_ours(server, themed, at):
-    opened(themed, server, at)
-    themed.evaluate(AXE)
-    found = themed.evaluate(FOUND, STREAMLITS_OWN)
+def test_axe_finds_nothing_that_is_ours(server, browser, at):
+    """In both themes: a page follows the visitor's system from one to the other."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    page = context.new_page()
+    opened(page, server, at)
+    page.evaluate(AXE)
+    found = page.evaluate(FOUND, STREAMLITS_OWN)
+    light = page.evaluate(GROUND)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => {GROUND} !== light", arg=light)
+    page.wait_for_timeout(500)  # until colours no longer fade
+    found += page.evaluate(FOUND, STREAMLITS_OWN)
+    context.close()
     assert not found, "\n".join(found)
 
 

@@ -206,8 +206,8 @@ def test_runs_are_compared_renamed_and_deleted(server, visit):
     train(page)
     is_trained(page)
     page.get_by_role("link", name="Runs", exact=False).click()
-    page.get_by_test_id("stTextInputField").fill("seed 3 finished")
-    page.get_by_test_id("stTextInputField").press("Enter")
+    page.get_by_role("textbox", name="Filter").fill("seed 3 finished")
+    page.get_by_role("textbox", name="Filter").press("Enter")
     expect(page).to_have_url(re.compile("filter=seed"))
     table = page.get_by_test_id("stDataFrame").filter(has=page.locator("[aria-rowcount='3']"))  # the head too
     for row in (0, 1):
