@@ -74,11 +74,16 @@ def _results(
                 missing.append(experiment)
     if missing:
         with _open_pool(store, None if executor is None else 0) as jobs:
-            yield from _train(jobs, executor, sorted(missing, key=_seconds, reverse=True))
+            yield from _train(jobs, executor, longest_first(missing))
+
+
+def longest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Return experiments in the order in which workers end together."""
+    return sorted(experiments, key=_seconds, reverse=True)
 
 
 def _seconds(experiment: Experiment) -> float:
-    """Return how long a training will take: long ones first, and workers end together. What can't be trained is inf."""
+    """Return how long a training will take; infinite for what can't be trained."""
     try:
         return Forecast(experiment).seconds()
     except (ValueError, ModuleNotFoundError):
