@@ -63,6 +63,8 @@ def show_word(explained: Explained, height: int) -> int:
         value = _choose_held(explained, view)
     drawn, held = reading, None
     if value is not None:
+        with beside:  # before the drawing, which takes longer: the hand that moves the gate looks at this
+            _show_held(explained, view, value)
         drawn = explained.read_held(view, value)
         held = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[view]), value=f"{value:g}")
     drawing = layout.kept(
@@ -73,11 +75,9 @@ def show_word(explained: Explained, height: int) -> int:
     with place:
         alt = _("The {cell} and its numbers at one word").format(cell=reading.cell.upper())
         layout.chart(drawing, "cell", alt, moves=True, on_pick=partial(_pick, reading.cell))
-    with beside:
-        if value is None:
+    if value is None:
+        with beside:
             _explain(explained, view, word)
-        else:
-            _show_held(explained, view, value)
     with below:
         explained.below(drawn, view, word)
     return word
