@@ -25,7 +25,7 @@ from tests.helpers.browser import (
 
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, PLAYED = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=10"  # played for longer than its test looks
-ENDLESS = f"{SMALL}&steps=20000&snapshot_every=200"  # no machine is through before a test has stopped it
+ENDLESS = SMALL.replace("length=10", "length=500") + "&steps=100000&snapshot_every=50"  # ends long after its test
 CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
@@ -173,7 +173,7 @@ def test_a_trained_run_is_played(server, visit):
 def resume(page, step):
     """Go on, and cancel once the GRU is beyond the step at which it stopped."""
     button(page, "train").click()
-    page.wait_for_function("step => document.body.innerText.match(/GRU (\\d+)[^.]* of 20000/)?.[1] > step", arg=step)
+    page.wait_for_function("step => document.body.innerText.match(/GRU (\\d+)[^.]* of 100000/)?.[1] > step", arg=step)
     button(page, "cancel").click()
     assert stopped_at(page, "Cancelled:") > step
 
