@@ -161,9 +161,9 @@ def test_a_trained_run_is_played(server, visit):
     page = visit(server.url("decay", f"{PLAYED}&seed=1"))
     train(page)
     is_trained(page)
-    open_display(page)
     button(page, "step_play").click()
     expect(button(page, "step_pause")).to_be_enabled()
+    open_display(page)
     page.get_by_role("slider", name="Threshold").press("ArrowRight")  # it plays on, and all of the page follows
     expect(page.get_by_text("horizon after training at 3 %")).to_be_visible()
     page.wait_for_function(NAMED, arg="3 %")

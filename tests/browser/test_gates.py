@@ -1,7 +1,6 @@
 """The page Gate saturation on a laptop's screen and on a phone's."""
 
 import pytest
-
 from playwright.sync_api import expect
 
 from tests.helpers.browser import at_rest

@@ -17,6 +17,7 @@ from pages.ui import cell as ui
 from pages.ui import lesson, training
 from tests.helpers.app import charts
 from tests.helpers.app import trained as trained_page
+from tests.helpers.jobs import PATIENCE
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -38,7 +39,7 @@ HOSTILE = [
 
 
 def app(tab=TABS[0], **settings):
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    at = AppTest.from_file(DASHBOARD, default_timeout=PATIENCE)
     for name, value in (SMALL | settings).items():
         at.query_params[name] = value
     at.run()

@@ -95,7 +95,7 @@ def test_a_cell_alone_is_not_compared():
 
 
 def test_a_run_that_is_not_finished_is_left_out():
-    id = training.jobs().submit(tiny(steps=100_000))
+    id = training.jobs().submit(tiny(steps=100_000, length=500))
     training.jobs().cancel(id)
     until(lambda: not training.jobs().under_way)
     shows(fine(app(PAGE)), SHIPPED)
