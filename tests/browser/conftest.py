@@ -46,7 +46,7 @@ def blank(browser):
     contexts, thrown = [], []
 
     def opened(**options):
-        contexts.append(browser.new_context(**options))
+        contexts.append(browser.new_context(locale="en-US", **options))  # whatever the machine's language is
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: thrown.append(error))
         page.set_default_timeout(PATIENCE)

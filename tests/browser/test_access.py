@@ -61,7 +61,7 @@ def opened(page, server, at):
 @pytest.fixture(scope="module")
 def reader(browser):
     """A page that goes from one address to the next: with a new one each, all scripts would be read anew."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     yield page
