@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 from analysis.history.store import Store
 from analysis.jobs.worker import lower_priority
 from tests.helpers.runs import trained
+from tests.jobs import held
 
 # Rooms whose tests take longest, the longest first: started last, they would leave other processes waiting for them.
 LONGEST = ("browser", "jobs", "pages", "models", "cli", "history")
@@ -59,6 +61,15 @@ def no_runs():
     from tests.helpers.app import delete_runs
 
     delete_runs()
+
+
+@pytest.fixture
+def hold(tmp_path, monkeypatch):
+    """A file: while it exists, runs in workers of new pools go no further than the step in it."""
+    path = tmp_path / "hold"
+    path.write_text("50")
+    monkeypatch.setattr("analysis.jobs.worker.work", partial(held.work, str(path)))
+    return path
 
 
 @pytest.fixture

@@ -85,7 +85,14 @@ def test_what_is_trained_already_is_shown_again(path, tmp_path, capsys, monkeypa
     assert capsys.readouterr() == (out, "")
 
 
-def test_a_run_that_another_process_trains_is_waited_for(path, capsys):
+def test_a_run_that_another_process_trains_is_waited_for(path, capsys, hold, monkeypatch):
+    follow = Jobs._follow
+
+    def let_go_and_follow(*told):
+        hold.unlink()
+        return follow(*told)
+
+    monkeypatch.setattr(Jobs, "_follow", let_go_and_follow)
     longer = EXPERIMENT.replace(steps=300)
     with Jobs(path, workers=1) as server:
         id = server.submit(longer)

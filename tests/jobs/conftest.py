@@ -1,13 +1,11 @@
-"""Pools of workers whose runs are held where a test wants them."""
+"""A pool of workers that tests share, and what it trains."""
 
 import multiprocessing
-from functools import partial
 
 import pytest
 
 from analysis import train
 from tests.helpers.jobs import SMALL, pool
-from tests.jobs import held
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +17,6 @@ def jobs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole():
     return train(SMALL)
-
-
-@pytest.fixture
-def hold(tmp_path, monkeypatch):
-    """A file: while it exists, runs in workers of new pools go no further than the step in it."""
-    path = tmp_path / "hold"
-    path.write_text("50")
-    monkeypatch.setattr("analysis.jobs.worker.work", partial(held.work, str(path)))
-    return path
 
 
 @pytest.fixture
