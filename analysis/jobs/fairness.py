@@ -177,13 +177,14 @@ def _at_pilot_length(experiments: Sequence[Experiment]) -> list[Experiment]:
 def choose_rates(plan: Plan, pilot_runs: Iterable[Run]) -> dict[str, float]:
     """Return each cell's learning rate, as its pilots have shown so far.
 
-    The best solves the task in the most seeds, then in the fewest updates, then has the best metric. A cell of which
-    there is no pilot yet isn't there.
+    The best solves the task in the most seeds, then in the fewest updates, then has the best metric; of equal ones it
+    is the plan's first, in whatever order they ended. A cell of which there is no pilot yet isn't there.
     """
-    wanted, scores = {*pilots(plan)}, dict[tuple[str, float], list[tuple[float, float, float]]]()
-    for run in pilot_runs:
-        if (experiment := run.experiment) in wanted:
-            scores.setdefault((experiment.cell, experiment.learning_rate), []).append(_score(run))
+    runs = {run.experiment: run for run in pilot_runs}
+    scores: dict[tuple[str, float], list[tuple[float, float, float]]] = {}
+    for experiment in pilots(plan):
+        if experiment in runs:
+            scores.setdefault((experiment.cell, experiment.learning_rate), []).append(_score(runs[experiment]))
     chosen: dict[str, float] = {}
     for cell in plan.cells:
         tried = {rate: tuple(np.mean(own, axis=0)) for (of, rate), own in scores.items() if of == cell}

@@ -84,6 +84,12 @@ def test_each_cell_gets_the_rate_that_solves_the_most_seeds_then_the_soonest_the
     assert {e.cell: e.learning_rate for e in counted(plan, runs)} == {"rnn": 0.01, "lstm": 0.1, "gru": 0.001}
 
 
+def test_of_equal_rates_the_plans_first_is_chosen_whichever_run_ended_first():
+    plan = Plan({"steps": 500}, learning_rates=[0.01, 0.1])
+    runs = [run_of(e, 2, step=200) for e in pilots(plan)]
+    assert choose_rates(plan, runs) == choose_rates(plan, runs[::-1]) == {"lstm": 0.01}
+
+
 def test_a_smaller_error_is_the_better_one():
     plan = Plan({"task": "adding"}, learning_rates=[0.01, 0.1])
     runs = [
