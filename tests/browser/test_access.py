@@ -42,12 +42,6 @@ GROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 FADED = "() => document.getAnimations().every(each => !(each instanceof CSSTransition))"
 
 
-@pytest.fixture(params=["light", "dark"])
-def themed(request, blank):
-    """A page in each theme, as a visitor's system asks for it."""
-    return blank(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
-
-
 def opened(page, server, at):
     page.goto(server.url(at))
     if at == "runs":  # it has no picture while no run is chosen
@@ -68,6 +62,14 @@ def reader(browser):
     context.close()
 
 
+def darken(page):
+    """Have the visitor's system change to the dark theme, and wait until the page has followed."""
+    light = page.evaluate(GROUND)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => {GROUND} !== light", arg=light)
+    page.wait_for_function(FADED)
+
+
 @pytest.mark.parametrize("at", PAGES)
 def test_axe_finds_nothing_that_is_ours(server, reader, at):
     """In both themes: a page follows the visitor's system from one to the other."""
@@ -76,10 +78,7 @@ def test_axe_finds_nothing_that_is_ours(server, reader, at):
     opened(page, server, at)
     page.evaluate(AXE)
     found = page.evaluate(FOUND, [STREAMLITS_OWN, {}])
-    light = page.evaluate(GROUND)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"light => {GROUND} !== light", arg=light)
-    page.wait_for_function(FADED)
+    darken(page)
     found += page.evaluate(FOUND, [STREAMLITS_OWN, COLOURS])
     assert not found, "\n".join(found)
 
@@ -91,9 +90,13 @@ def luminance(colour):
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_the_drawings_words_stand_out_in_both_themes(server, themed):
-    opened(themed, server, "cell")
-    inks = at_rest(themed, INKS)
+def test_the_drawings_words_stand_out_in_both_themes(server, reader):
+    reader.emulate_media(color_scheme="light")
+    opened(reader, server, "cell")
+    inks = at_rest(reader, INKS)
+    darken(reader)
+    inks += at_rest(reader, INKS)
+    assert len({ground for *_, ground in inks}) == 2
     assert {"σforget", "cell state: long memory", "so"} <= {text for text, *_ in inks}
     for text, ink, ground in inks:
         light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
