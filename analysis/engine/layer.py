@@ -125,13 +125,17 @@ class Layer(ABC):
     def compute_local_derivatives(self) -> None:
         """Fill `delta` with the derivatives of each step's memory by its own pre-activations."""
 
-    def backward(self, by_weights: bool = True, cuts: Sequence[int] = ()) -> None:
+    def backward(self, by_weights: bool = True, cuts: Sequence[int] = (), stop: int | None = None) -> None:
         """Complete `grad`, which holds the loss's own gradient by each state; add to `weight_grad` if asked.
 
-        Nothing is handed back from the steps in `cuts`, in ascending order, to those before them.
+        Nothing is handed back from the steps in `cuts`, in ascending order, to those before them. From step `stop` on,
+        where one is given, no gradient comes: it is zero there.
         """
-        self.compute_local_derivatives()
-        for first, end in reversed([*pairwise(sorted({0, *cuts, self.T}))]):
+        stop = self.T if stop is None else stop
+        if stop:
+            self.compute_local_derivatives()
+        self.delta[stop:] = 0
+        for first, end in reversed([*pairwise(sorted({0, *cuts, stop}))]):
             own = self.dh[first].clone()  # of the loss itself; it reads no cell state
             self.go_back(first, end, by_weights)
             if first in cuts:
