@@ -7,8 +7,9 @@ Then `record_steps` on each cell written as a step, beside a plain loop over the
 state, with weights that get gradients in the loop, and with frozen ones.
 Then `record` of a bidirectional module and of packed sequences, as ratios to the same module of one direction on
 unpacked ones: of both directions with its own loss, which reads one of them, and with a loss on every output (where a
-second layer reads twice as many inputs, the matrix products alone are 2.7 times as many); packed lengths are drawn from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and
-one of T with all others of T/20 (both against all of T).
+second layer reads twice as many inputs, the matrix products alone are 2.7 times as many); packed lengths are drawn
+from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and one of T with all others of T/20 (both
+against all of T).
 """
 
 import argparse
