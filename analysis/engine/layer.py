@@ -24,7 +24,7 @@ from torch import Tensor
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # torch's names, before the layer's "_l0"
 Memory = tuple[Tensor, ...]  # what one step hands to the next, (h,) or (h, c), or its gradients; each (S, H, B)
-Step = TypeVar("Step")
+Step = TypeVar("Step", bound=NamedTuple)
 
 
 class Activation(NamedTuple):
@@ -176,7 +176,6 @@ def zero_buffer(like: Tensor, *shape: int) -> Tensor:
     return like.new_zeros(*outer, block)[..., : rows * columns].unflatten(-1, (rows, columns))
 
 
-def views_by_step(kind: Callable[..., Step], **buffers: Iterable[Tensor | np.ndarray]) -> list[Step]:
+def views_by_step(kind: type[Step], **buffers: Iterable[Tensor | np.ndarray]) -> list[Step]:
     """Return for each time step a `kind` that holds the step's view of every buffer, by the buffer's name."""
-    names = list(buffers)
-    return [kind(**dict(zip(names, views, strict=True))) for views in zip(*buffers.values(), strict=True)]
+    return [kind._make(views) for views in zip(*(buffers[name] for name in kind._fields), strict=True)]

@@ -68,7 +68,7 @@ def plain_module(module: object) -> Module:
         for hook in hooks:
             hook(module, ())
         weights = [weight.detach().clone() for weight in _read_weights(module, names)]
-    return _of_weights(module, name, weights, as_layer=bool(cell))
+    return of_weights(module, name, weights, as_layer=bool(cell))
 
 
 def _read_weights(module: nn.Module, names: list[str]) -> list[Tensor]:
@@ -99,8 +99,8 @@ def _undisturbed(module: nn.Module, names: list[str]) -> Iterator[None]:
                 setattr(module, name, value)
 
 
-def _of_weights(like: nn.Module, name: str, weights: list[Tensor], *, as_layer: bool) -> Module:
-    """Return a new module like another, or of a cell as one layer, with these weights; it draws no random numbers."""
+def of_weights(like: nn.Module, name: str, weights: list[Tensor], *, as_layer: bool = False) -> Module:
+    """Return a new module like another, or of a cell as one layer, with weights in torch's order; nothing is drawn."""
     settings = {"bias": like.bias, "device": "meta", "dtype": weights[0].dtype}
     if name == "rnn":
         settings["nonlinearity"] = like.nonlinearity

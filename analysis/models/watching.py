@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from numbers import Integral
 from operator import is_
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
-from analysis.engine.recording import State, cell_name
+from analysis.engine.recording import Module, State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
@@ -179,7 +179,7 @@ class Watch:
         try:
             returned = returned_tensors(module, result)
             if any(part is not None and part.requires_grad for part in returned):
-                call = Call.of(module, args, kwargs, self._cell or layer_of(module))
+                call = Call.of(module, args, kwargs, self._cell or cast(Module, module))
                 self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
                 self._handed = [ref(part) for part in returned[1:] if part is not None]
         except Exception as error:  # as in _measure
