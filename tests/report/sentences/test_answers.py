@@ -59,7 +59,7 @@ def test_a_network_that_holds_on_to_what_it_read_before_is_told_to_begin_anew():
     latch = nn.RNN(1, 1, bias=False).double()
     with torch.no_grad():
         latch.weight_hh_l0.fill_(3)
-        latch.weight_ih_l0.fill_(3)
+        latch.weight_ih_l0.fill_(1.5)
     inputs = torch.zeros(12, 2, 1).double()
     inputs[0, :, 0] = torch.tensor([1.0, -1.0])
     found = look_back(latch, inputs)
