@@ -66,11 +66,11 @@ def test_a_network_that_holds_on_to_what_it_read_before_is_told_to_begin_anew():
     said = look_back_sentence(found)
     assert "from a state of its own > 12 / > 12 / > 12. More than 12: begun where another sequence ended" in said
     assert said.endswith("or train on sequences that begin where others ended.") and "first state" in said
-    assert "More than" not in look_back_sentence(look_back(line(8), draw(20, 6, 1)))
+    assert "More than" not in look_back_sentence(look_back(line(8), draw(20, 6, 1).float()))
 
 
 def test_a_window_of_one_step_is_worded_as_one():
-    past = look_back(line(1), draw(20, 6, 1))
+    past = look_back(line(1), draw(20, 6, 1).float())
     assert not replace(past, reached=replace(past.reached, steps=past.reached.steps + 1)).last_alone
     assert needs_sentence(replace(past, reached=replace(past.reached, steps=past.reached.steps + 1))) == (
         "The last time step decides half of its output; to give it within 1 % takes no more than that one."
