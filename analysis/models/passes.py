@@ -21,7 +21,14 @@ from analysis.models.shares import shares_by_distance
 from analysis.results import Snapshot, Tape
 
 UNKNOWN = np.array([nan])
-ONE_STEP = "a call on one time step: a distance needs a whole sequence in one call"
+ONE_STEP = (
+    "a call on one time step: a distance needs a whole sequence in one call, or in calls that each begin in the very "
+    "state that the one before handed on, untouched by dropout or a mask"
+)
+OWN_ANSWERS = (
+    "calls on one time step that read what earlier ones returned, as a decoder its own answers: the way through these "
+    "inputs isn't known here, analysis.record_steps takes such a loop as one step of its own"
+)
 FIRST_STEP = "the loss reads the first time step of a call alone, and there is no distance before it"
 BACKWARD_FIRST = (
     "the loss reads the backward direction after its first step alone, as output[-1] does: it ends in output[0] and h_n"
@@ -46,6 +53,7 @@ class Pass:
     grads: list[list[Tensor | None]] = field(default_factory=list)  # by call, then by what it returned
     squares: list[Tensor] = field(default_factory=list)  # ‖gradient‖² by each weight that got one
     same_weights: bool = True
+    own_answers: bool = False  # whether inputs depend on what earlier calls returned
     gone: bool = False
     _running: bool = False
     _handles: list[RemovableHandle] = field(default_factory=list)
@@ -72,11 +80,14 @@ class Pass:
         Nothing later hands a gradient to it: what autograd found there is the loss's own.
 
         Raises:
-            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew.
+            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew, and
+                where they read their own answers.
         """
         first = self.calls[0]
         if len(self.calls) == 1:
             return first, self.grads[0]
+        if self.own_answers:
+            raise ValueError(OWN_ANSWERS)
         if not self.same_weights:
             raise ValueError("calls on one time step each compute their weights anew: expected the same in all of them")
         read = [k for k, own in enumerate(self.grads) if any(grad is not None and grad.ne(0).any() for grad in own)]

@@ -12,19 +12,21 @@ from weakref import ref
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from analysis.engine.recording import DIRECTIONS, Module, State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
 from analysis.models.calls import Call, require_recordable, returned_tensors
-from analysis.models.following import follow
+from analysis.models.following import depends_on, follow
 from analysis.models.passes import Pass, snapshot
 from analysis.models.plain import layer_of
 from analysis.models.whole import is_whole, recurrent_layers
 from analysis.results import Snapshot, Watched, versions
 
 MOST = 200  # snapshots that are kept at most
+LOOKED_AT = 3  # calls of a loop whose inputs are looked at: whether they depend on the loop's own answers
 AGAIN = "a second backward pass through one call, whose gradients add to what was measured of the first, was left out"
 
 
@@ -146,6 +148,7 @@ class Watch:
         self._name = ""  # the name of the last save; the page may have changed it since
         self._last: ref[Pass] | None = None  # the pass of the last call, and the state that the call handed on
         self._handed: list[ref[Tensor]] = []
+        self._returned: list[ref[Tensor]] = []  # all that the last call returned
         self._stop = follow(module, self._after_call)
 
     def close(self) -> None:
@@ -203,17 +206,23 @@ class Watch:
             returned = returned_tensors(module, result)
             if any(part is not None and part.requires_grad for part in returned):
                 call = Call.of(module, args, kwargs, self._cell or cast(Module, module))
-                self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
+                given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+                self._pass_of(call, given["input"], given.get("hx")).add(call, returned)
                 self._handed = [ref(part) for part in returned[1:] if part is not None]
+                self._returned = [ref(part) for part in returned if part is not None]
         except Exception as error:  # as in _measure
             self._skip(str(error))
 
-    def _pass_of(self, call: Call, state: State | None) -> Pass:
+    def _pass_of(self, call: Call, inputs: Tensor | PackedSequence, state: State | None) -> Pass:
         """Return the pass of the call before, where this one goes on with its state for a time step; else a new one."""
         parts = [state] if isinstance(state, Tensor) else list(state or ())
         before = self._last() if self._last else None
         goes_on = call.one_step and bool(parts) and all(map(is_, parts, [each() for each in self._handed]))
         if before is not None and goes_on and not before.gone and before.calls[0].one_step:
+            if len(before.calls) <= LOOKED_AT and not before.own_answers:
+                before.own_answers = depends_on(
+                    inputs, [part for each in self._returned if (part := each()) is not None]
+                )
             return before
         new = Pass(self._begin, self._measure, self._again, self._cell is None)
         self._last = ref(new)
