@@ -14,7 +14,10 @@ from analysis.engine.layout import Module
 MODULES: dict[str, type[Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[type[nn.RNNCellBase], str] = {nn.RNNCell: "rnn", nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
 QUANTISED = ("torch.ao.nn.quant", "torch.nn.quant", "torchao.")
-EXPECTED = "expected nn.RNN, nn.LSTM or nn.GRU, one of their cells, or a list of one of them"
+EXPECTED = (
+    "expected nn.RNN, nn.LSTM or nn.GRU, one of their cells, a list of one of them, or a model that holds some; "
+    "analysis.record_steps takes a cell of your own"
+)
 
 
 def unwrapped(module: object) -> object:
@@ -37,7 +40,8 @@ def cell_name(module: object) -> str:
         raise TypeError(
             f"{type(module).__name__} is quantised: expected the module of floating-point weights that it was made from"
         )
-    raise TypeError(f"{type(module).__name__}: {EXPECTED}")
+    name = f"the class {module.__name__} itself" if isinstance(module, type) else type(module).__name__
+    raise TypeError(f"{name}: {EXPECTED}")
 
 
 def plain_module(module: object) -> Module:
