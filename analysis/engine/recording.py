@@ -90,7 +90,7 @@ def _record_batch(
     seed: int,
 ) -> Tape:
     """Run modules over a batch and back; return the tape of the forward or the `reverse` direction."""
-    run, top = _run_batch(modules, batch, state)
+    run, top = _run_batch(modules, batch, state, int(reverse) if loss is None else None)
     require_finite(batch.given(), "inputs", batch.layout.axes)
     kept = None if at is None else _steps_at(at, batch, reverse)
     if loss is None:
@@ -145,8 +145,13 @@ def run_forward(
     return run, top
 
 
-def _run_batch(modules: Sequence[Module], batch: Batch, state: State | None) -> tuple[Unroll | Sequences, Tensor]:
-    """Run modules over a batch; return the run, and the top layer's states of all directions, (T, S, B, ·)."""
+def _run_batch(
+    modules: Sequence[Module], batch: Batch, state: State | None, direction: int | None = None
+) -> tuple[Unroll | Sequences, Tensor]:
+    """Run modules over a batch; return the run, and the top layer's states of all directions, (T, S, B, ·).
+
+    Where a direction is named, the top layer's other one may not be run: nothing reads it.
+    """
     first = modules[0]
     weights = stacked_weights(modules, batch.x.dtype)
     kind = cell_name(first), getattr(first, "nonlinearity", "tanh")
@@ -159,7 +164,7 @@ def _run_batch(modules: Sequence[Module], batch: Batch, state: State | None) -> 
     if state is not None:
         parts = _initial_state(state, first, len(modules), batch)
         run.start(parts)
-    return run, run.forward(batch.x).mT
+    return run, (run.forward(batch.x) if isinstance(run, Unroll) else run.forward(batch.x, direction)).mT
 
 
 def _checked_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -6,8 +6,10 @@ gates kept; goldfish, S models at once, everything in `Tape`. The three take tur
 Then `record_steps` on each cell written as a step, beside a plain loop over the same step with `retain_grad` on every
 state, with weights that get gradients in the loop, and with frozen ones.
 Then `record` of a bidirectional module and of packed sequences, as ratios to the same module of one direction on
-unpacked ones: packed lengths are drawn from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and
-one of T with all others of T/20 (both against all of T).
+unpacked ones: of both directions with its own loss, which reads one of them, and with a loss on every output (where a
+second layer reads twice as many inputs, the matrix products alone are 2.7 times as many); packed lengths are drawn
+from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and one of T with all others of T/20 (both
+against all of T).
 """
 
 import argparse
@@ -165,10 +167,11 @@ def ratios(cell: str, B: int, T: int, H: int, layers: int) -> list[float]:
         lengths[0] = T
     batches = [nn.utils.rnn.pack_padded_sequence(inputs, lengths, enforce_sorted=False)
                for lengths in (like, any_lengths, alone)]  # fmt: skip
+    every = [(module, inputs, lambda output: output.square().sum()) for module in (one, both)]
     runs = [(one, inputs), (both, inputs), (one, inputs[: round(like.float().mean().item())]),
-            *((one, batch) for batch in batches)]  # fmt: skip
-    plain, twice, same, *packed = in_turns([lambda run=run: record(*run) for run in runs])
-    return [twice / plain, packed[0] / same, packed[1] / plain, packed[2] / plain]
+            *((one, batch) for batch in batches), *every]  # fmt: skip
+    plain, twice, same, *packed, plain_every, twice_every = in_turns([lambda run=run: record(*run) for run in runs])
+    return [twice / plain, twice_every / plain_every, packed[0] / same, packed[1] / plain, packed[2] / plain]
 
 
 def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]:
@@ -252,7 +255,8 @@ def main() -> None:
             times = "".join(f"{loop:10.2f}{ours:10.2f}{ours / loop:9.2f}" for loop, ours in pairs)
             print(f"{cell:6}{B:5}{T:5}{H:5}{times}", flush=True)
 
-    print("\nboth directions / one; packed, lengths T/2 to T / same work; 1 to T / all T; one T, others T/20 / all T")
+    print("\nboth directions / one; with a loss on every output; "
+          "packed, lengths T/2 to T / same work; 1 to T / all T; one T, others T/20 / all T")  # fmt: skip
     for B, T, H in sizes:
         for cell in MODULES:
             for layers in (1, 2):
