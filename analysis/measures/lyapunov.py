@@ -219,16 +219,18 @@ def singular_values_of_run(unroll: Unroll, distances: Sequence[int]) -> np.ndarr
         if not len(distances) or not _finite(unroll.layers).all():
             return found
         layer.compute_local_derivatives()
-        for k, (memory, product) in enumerate(_walk_back(layer, max(distances))):
+        found[np.equal(distances, 0)] = 1
+        for k, (memory, product) in enumerate(_walk_back(layer, max(distances)), 1):
             if k in distances:
-                factors = torch.linalg.qr(memory, mode="r").R @ product
+                # Where the memory state is all that is handed on, `memory` is orthonormal.
+                factors = torch.linalg.qr(memory, mode="r").R @ product if isinstance(layer, LSTM) else product
                 values = np.array([_singular_values(factor) for factor in factors])  # (B, H)
                 found[np.equal(distances, k)] = np.median(values, 0)
         return found
 
 
 def _walk_back(layer: Layer, furthest: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield for distances 0 to `furthest` two factors, (B, H, H), of the transposed Jacobian of the memory states.
+    """Yield for distances 1 to `furthest` two factors, (B, H, H), of the transposed Jacobian of the memory states.
 
     The second is upper triangular, with rows whose sizes may differ by many orders of magnitude.
     """
@@ -238,12 +240,12 @@ def _walk_back(layer: Layer, furthest: int) -> Iterator[tuple[Tensor, Tensor]]:
     grads = [*(torch.zeros_like(at_memory) for _ in layer.memories[1:]), at_memory]  # (H, H, B) each
     product = unit.expand(B, -1, -1)
     delta = unit.new_empty(layer.weight[0, layer.hidden_rows].shape[0], H, B)
-    for t in range(layer.T - 1, layer.T - 2 - furthest, -1):
+    for t in range(layer.T - 2, layer.T - 2 - furthest, -1):
+        layer.pull_back(t + 1, grads, delta)
         Q, R = torch.linalg.qr(torch.cat(grads).permute(2, 0, 1))
         product = R @ product
         grads = [part.permute(1, 2, 0).contiguous() for part in Q.split(H, 1)]
         yield layer.total_memory_grad(t, grads).permute(2, 0, 1), product
-        layer.pull_back(t, grads, delta)
 
 
 def _singular_values(factor: Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 from analysis.engine.initialization import Weights
 from analysis.engine.layer import Layer
 from analysis.engine.network import embed
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.unroll import Unroll, cuts, one_thread
 from analysis.experiment import Experiment
 
 
@@ -19,10 +19,11 @@ def weight_sensitivity(experiment: Experiment, weights: Weights, inputs: Tensor,
     """Return the root mean square of ∂(last memory state)/∂(recurrent weights) of each model, (S,).
 
     The mean is over units of the top layer's memory state, all recurrent weights of all layers, and sequences. It is
-    exact: one sweep back takes along the gradient of every unit, each in a column of its own.
+    exact: one sweep back takes along the gradient of every unit, each in a column of its own. Where backpropagation is
+    truncated it is what training sees: the weights' part in the last window, whose first state counts as given.
 
     Args:
-        experiment: gives cell and activation.
+        experiment: gives cell, activation and truncation.
         weights: torch's parameters by name, (S, ...).
         inputs: of the sequences, (T, B, D), or words (T, B).
         units: how many units, evenly spaced; all where there are fewer.
@@ -42,7 +43,7 @@ def weight_sensitivity(experiment: Experiment, weights: Weights, inputs: Tensor,
         unroll.forward(embed(weights, repeated) if not repeated.is_floating_point() else repeated.double())
         later = [tuple(torch.zeros_like(buffer[-1]) for buffer in layer.memory_grads) for layer in unroll.layers]
         later[-1][-1][:, chosen.repeat(B), torch.arange(columns)] = 1.0
-        unroll.backward(None, later)
+        unroll.backward(None, later, cuts=cuts(experiment.truncate, 0, T))
         squares = torch.stack([_squares(layer) for layer in unroll.layers]).sum(0)
         count = sum(weight[0].numel() for name, weight in weights.items() if name.startswith("weight_hh"))
         return (squares / (columns * count)).sqrt().numpy()
