@@ -52,6 +52,11 @@ class Change(Result):
     chance: float  # of being right; NaN where that isn't known
     cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
+    @property
+    def gradient(self) -> np.ndarray:
+        """The tiny change as far back as training's gradient reaches, (N,); NaN from where truncation cuts it."""
+        return self.tiny if self.cut is None else np.where(self.distance < self.cut, self.tiny, np.nan)
+
 
 @dataclass(frozen=True, eq=False)
 class Spectrum(Result):
@@ -153,6 +158,7 @@ class StepFactors(Result):
     gates: np.ndarray = field(metadata=axes("N"))
     weights: np.ndarray = field(metadata=axes("N"))
     reads: dict[str, np.ndarray]  # steps at which it reads what is to be remembered, and the cue
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
     @property
     def lost(self) -> int | None:

@@ -26,12 +26,12 @@ def initial_weights(
         models: which of the S models, from 0; None = all.
     """
     generators = [Generator().manual_seed(experiment.seed + k) for k in models or range(experiment.seeds)]
-    models = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]
+    drawn = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]
     if vocabulary:
-        for model, generator in zip(models, generators, strict=True):
+        for model, generator in zip(drawn, generators, strict=True):
             table = torch.empty(vocabulary, inputs, dtype=torch.float32)
             model["embedding.weight"] = table.normal_(generator=generator)
-    return {name: torch.stack([model[name] for model in models]) for name in models[0]}, generators
+    return {name: torch.stack([model[name] for model in drawn]) for name in drawn[0]}, generators
 
 
 def _draw_model(experiment: Experiment, inputs: int, outputs: int, generator: Generator) -> Weights:

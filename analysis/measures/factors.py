@@ -1,10 +1,12 @@
 """Where a gradient is lost: what each time step leaves of it, split into the gates' part and the weights' part."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from analysis.engine.norms import norm
+from analysis.engine.unroll import cut_distance
 from analysis.experiment import Experiment
 from analysis.measures.decay import loss_step_by_sample
 from analysis.measures.gate_reading import record_examples
@@ -80,4 +82,5 @@ def measure_factors(experiment: Experiment, number: int, trained: Trained = None
         model: which of its models, from 0.
     """
     tape, reads = record_examples(experiment, trained, model)
-    return step_factors(tape, sample=min(number, tape.hidden.shape[3]) - 1, reads=reads)
+    found = step_factors(tape, sample=min(number, tape.hidden.shape[3]) - 1, reads=reads)
+    return replace(found, cut=cut_distance(experiment.truncate, tape.hidden.shape[2]))

@@ -33,9 +33,7 @@ def record_examples(
     return Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
 
 
-def read_gates(
-    experiment: Experiment, number: int, trained: Trained = None
-) -> tuple[GateSample, GateMoments]:
+def read_gates(experiment: Experiment, number: int, trained: Trained = None) -> tuple[GateSample, GateMoments]:
     """Read a few sequences; return the gates of one of them, and their means over all of them by moment.
 
     Args:

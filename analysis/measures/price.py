@@ -50,10 +50,17 @@ def weight_sensitivity(experiment: Experiment, weights: Weights, inputs: Tensor,
 
 
 def _squares(layer: Layer) -> Tensor:
-    """Return the sum of squares of each column's gradient by the recurrent weights, over columns, (S,)."""
+    """Return the sum of squares of each column's gradient by the recurrent weights, over columns, (S,).
+
+    A column's gradient is G = Σ_t δ_t h_{t-1}ᵀ, and ‖G‖² = Σ_{t,u} (δ_t·δ_u) (h_{t-1}·h_{u-1}), which takes less time
+    where there are fewer time steps than units.
+    """
     delta, before = layer.delta[:, :, layer.hidden_rows], layer.h[:-1]  # (T, S, R, B), (T, S, H, B)
     squares = []
     for model in range(layer.S):
-        gradients = torch.bmm(delta[:, model].permute(2, 1, 0), before[:, model].permute(2, 0, 1))  # (B, R, H)
-        squares.append(gradients.square().sum())
+        by_step, states = delta[:, model].permute(2, 1, 0), before[:, model].permute(2, 0, 1)  # (B, R, T), (B, T, H)
+        if layer.T < layer.H:
+            squares.append((torch.bmm(by_step.mT, by_step) * torch.bmm(states, states.mT)).sum().clamp_min(0))
+        else:
+            squares.append(torch.bmm(by_step, states).square().sum())
     return torch.stack(squares)

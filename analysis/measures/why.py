@@ -49,7 +49,7 @@ class Window:
 
 
 def run_window(experiment: Experiment, trained: Trained, steps: int | None, models: range, samples: int) -> Window:
-    """Run some of an experiment's models over the first of the measuring sequences, keeping the last time steps, or all.
+    """Run some of an experiment's models over the first of the measuring sequences; keep the last time steps, or all.
 
     Of sequences of unlike lengths, the longest alone are read.
 
