@@ -44,6 +44,7 @@ READ_UPDATES = (
     "measuring sequences, counted along the whole: all of them are 100 %, one that works against it is below 0. Median "
     "over seeds, with their range."
 )
+CUT_UPDATES = "Truncated: what lies before the last window adds nothing."
 READ_EXPONENTS = (
     "Lyapunov exponents: a tiny change of the state in one direction fades (below 0) or grows (above 0) at this rate; "
     "0 keeps it, −0.69 leaves ×0.5 and −2.3 leaves ×0.1 per time step. Of an LSTM the state is both hidden and cell "
@@ -155,7 +156,7 @@ def show_updates(subject: Subject) -> Tables:
     st.markdown(sentences.updates_sentence(now, subject.states))
     alt = "Share of the update by how many of the last time steps are counted"
     subject.show("updates", alt, lambda: updates(now, before, subject.states))
-    st.caption(READ_UPDATES)
+    st.caption(READ_UPDATES + f" {CUT_UPDATES}" * bool(subject.truncate))
     mention_sizes(subject.experiments)
     return {"updates": partial(why_tables.updates_csv, now, before)}
 

@@ -108,6 +108,7 @@ def test_the_model_of_another_seed_can_be_shown():
 
 TRUNCATED = {
     "Step by step": "no gradient comes back",
+    "What an update is made of": "before the last window adds nothing",
     "Which directions survive": "Directions end where truncation cuts",
     "Memory beyond the gradient": "Thin lines end where truncation cuts",
     "What would make it remember": "a horizon ends with the last window",

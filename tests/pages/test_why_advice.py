@@ -73,6 +73,17 @@ def test_runs_of_other_values_are_dots():
     ]
 
 
+def test_a_second_visitor_waits_for_nothing(monkeypatch):
+    measured = []
+    real = advice.measure_trial
+    monkeypatch.setattr(advice, "measure_trial", lambda each: measured.append(each) or real(each))
+    settings = SMALL | {"seed": 31}  # measured by no other test
+    first = texts(fine(opened(PAGE, **settings, why_tab=HELP, cells=["GRU"])))
+    assert len(measured) == len(set(measured)) > 20
+    second = texts(fine(opened(PAGE, **settings, why_tab=HELP, cells=["GRU"])))
+    assert second == first and len(measured) == len(set(measured))
+
+
 def test_what_takes_long_is_offered_first(monkeypatch):
     monkeypatch.setattr(advice, "PATIENCE", 0)
     at = fine(opened(PAGE, **SMALL | {"hidden_size": 5}, why_tab=HELP, cells=["RNN"]))

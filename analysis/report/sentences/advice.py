@@ -95,10 +95,10 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
     trial = advice.trials[setting][value]
     than = f" instead of {_share(advice.now.left)}" if np.isfinite(advice.now.left) else ""
     far, now = trial.decay.furthest, advice.now.decay.furthest
-    at = "the furthest distance" if far == now else f"{format_steps(far)} back"
-    than += f" at {now}" * bool(far != now and than)
+    at = "at the furthest distance" if far == now else f"{format_steps(far)} back"
+    than += f", {format_steps(now)} back" * bool(far != now and than)
     change = describe_change(setting, value)
-    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient at {at}{than}."]
+    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient {at}{than}."]
     said += [price_sentence(advice, trial), _learned(advice, metrics)]
     return " ".join(filter(None, said))
 

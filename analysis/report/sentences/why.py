@@ -25,6 +25,8 @@ States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
 
 def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
     """Say by what each time step multiplies the gradient on average, what many of them leave, and what all do."""
+    if found and all(not matrix.left[1:].any() for matrix in found.values()):
+        return "No gradient comes back, not even by one time step."
     far = max(_reach(matrix) for matrix in found.values())
     left = {cell: float(matrix.left[far]) for cell, matrix in found.items() if far}
     known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}

@@ -23,6 +23,7 @@ def test_a_matrix_is_told_by_its_factor_and_what_ten_and_all_steps_leave():
     )
     assert matrix_sentence({"rnn": matrix(0.5, T=2)}).endswith("one step back by ×0.5 in the RNN. That leaves 50 %.")
     assert matrix_sentence({"rnn": matrix(np.nan)}) == ""
+    assert matrix_sentence({"rnn": matrix(0.0)}) == "No gradient comes back, not even by one time step."
     cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0)[None])
     assert "over 4 steps on average by ×0.5 in the RNN. That leaves 6.25 %." in matrix_sentence({"rnn": cut})
     assert "LSTM" in matrix_sentence({"rnn": matrix(0.0), "lstm": matrix(0.5)})
