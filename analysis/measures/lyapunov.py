@@ -25,6 +25,7 @@ def lyapunov_exponents(
     *,
     warmup: int = 0,
     state: State | None = None,
+    direction: str = "forward",
 ) -> Spectrum:
     """Return the Lyapunov exponents of a network along the states it really goes through, in nats per time step.
 
@@ -40,6 +41,8 @@ def lyapunov_exponents(
         count: n, how many of the largest; None = all.
         warmup: time steps at the start that turn the directions and aren't counted.
         state: the initial state, as `record` takes it.
+        direction: of a bidirectional module of one layer, forward or backward: that direction alone is run, and time
+            steps count in the order in which it reads.
 
     Returns:
         A `Spectrum` of (S, n) exponents; NaN for a model whose states leave the finite range.
@@ -52,7 +55,7 @@ def lyapunov_exponents(
     """
     modules = _as_list(module)
     with one_thread(), torch.no_grad(), torch.inference_mode():
-        unroll, _ = run_forward(modules, inputs, state, torch.float64)
+        unroll, _ = run_forward(modules, inputs, state, torch.float64, direction)
         return exponents_of_run(unroll, count, warmup)
 
 
@@ -76,7 +79,12 @@ def exponents_of_run(unroll: Unroll, count: int | None = None, warmup: int = 0) 
 
 
 def jacobian_spectrum(
-    module: Module | Sequence[Module], inputs: Tensor, distances: Sequence[int], *, state: State | None = None
+    module: Module | Sequence[Module],
+    inputs: Tensor,
+    distances: Sequence[int],
+    *,
+    state: State | None = None,
+    direction: str = "forward",
 ) -> np.ndarray:
     """Return the singular values of ∂(memory state)_T/∂(memory state)_{T-k} of the top layer, (S, distances, H).
 
@@ -90,6 +98,8 @@ def jacobian_spectrum(
         inputs: as `record` takes them, of T time steps.
         distances: k, from 0 to T - 1, in any order.
         state: the initial state, as `record` takes it.
+        direction: of a bidirectional module of one layer, forward or backward: that direction alone is run, and time
+            steps count in the order in which it reads.
 
     Returns:
         NaN for a model whose states, or whose product of Jacobians, leave the finite range.
@@ -98,7 +108,7 @@ def jacobian_spectrum(
         TypeError, ValueError: as `record`, and for a distance out of range.
     """
     with one_thread(), torch.no_grad(), torch.inference_mode():
-        runs = (run_forward([each], inputs, state, torch.float64)[0] for each in _as_list(module))
+        runs = (run_forward([each], inputs, state, torch.float64, direction)[0] for each in _as_list(module))
         return np.stack([singular_values_of_run(run, distances) for run in runs])
 
 
