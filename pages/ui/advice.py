@@ -56,6 +56,7 @@ def show_advice(subject: Subject) -> Tables:
         for cell, each in subject.experiments.items()
     }
     progress.empty()
+    _known().update(map(without_training, subject.experiments.values()))
     with place:
         layout.says(sentences.best_sentence(advices))
         runs = {cell: {setting: by_cell[cell] for setting, by_cell in metrics.items()} for cell in advices}
@@ -67,9 +68,9 @@ def show_advice(subject: Subject) -> Tables:
 
 
 def _is_soon(experiments: Mapping[str, Experiment]) -> bool:
-    """Return whether measuring takes little time, or was asked for; else offer it, and say how long it takes."""
+    """Return whether it was measured before, takes little time or was asked for; else offer it, and say how long."""
     starts = {without_training(each) for each in experiments.values()}
-    seconds = sum(map(advice_seconds, starts))
+    seconds = sum(map(advice_seconds, starts - _known()))
     if seconds <= PATIENCE or starts <= session.MEASURE_ANYWAY.get():
         return True
     st.markdown(f"To measure what would help takes about {describe_duration(seconds)}.")
@@ -78,6 +79,12 @@ def _is_soon(experiments: Mapping[str, Experiment]) -> bool:
         on_click=session.MEASURE_ANYWAY.get().update, args=(starts,),
     )  # fmt: skip
     return False
+
+
+@st.cache_resource(show_spinner=False)
+def _known() -> set[Experiment]:
+    """Return whose advice any visitor's page has measured."""
+    return set()
 
 
 def _measured(experiment: Experiment) -> Trial:

@@ -97,8 +97,8 @@ class Subject:
 
     @property
     def model_shown(self) -> str:
-        """Return which model is shown where it is one: "The model with seed 3."."""
-        return f"The model with seed {self._first.seed + self.model}."
+        """Return which model is shown where it is one: "the model with seed 3"."""
+        return f"the model with seed {self._first.seed + self.model}"
 
     @property
     def _first(self) -> Experiment:
@@ -138,7 +138,7 @@ def show_matrices(subject: Subject) -> Tables:
     shown = "".join(f" {said}" for cell, found in now.items() if (said := _left_out(cell, found, subject)))
     if subject.truncate:
         shown += f" Truncated: no gradient leaves a window of {format_steps(subject.truncate)}, counted from the first."
-    st.caption(f"{READ_MATRIX} Matrix: {subject.model_shown[0].lower()}{subject.model_shown[1:]}{shown}")
+    st.caption(f"{READ_MATRIX} Matrix: {subject.model_shown}.{shown}")
     return {"matrix": partial(why_tables.matrix_csv, now, before)}
 
 
@@ -146,7 +146,7 @@ def _left_out(cell: str, found: GradientMatrix, subject: Subject) -> str:
     """Say of what a large model's matrix was measured, if not of all: "LSTM: the last 100 time steps."."""
     (seeds, steps), all_seeds = found.lefts.shape, subject.experiments[cell].seeds
     said = [f"the last {steps} time steps"] * bool(found.first)
-    said += [f"the curve of {seeds} of {all_seeds} seeds"] * (seeds < all_seeds)
+    said += [f"curves of {seeds} of {all_seeds} seeds"] * (seeds < all_seeds)
     return f"{cell.upper()}: {', '.join(said)}." if said else ""
 
 
@@ -171,14 +171,15 @@ def show_directions(subject: Subject) -> Tables:
     values, values_before = subject.measure("singular values", subject.model)
     _say_of_each(sentences.directions_sentence, values, subject.states)
     alt = "Singular values of the memory state's Jacobian, by distance"
-    if any(len(each.distance) > 1 for each in values.values()):
+    is_fan = any(len(each.distance) > 1 for each in values.values())
+    if is_fan:
         subject.show("directions", alt, lambda: exponent_figures.fan(values))
     left_out = {
         cell.upper(): sentences.left_out_of_spectrum(each, now[cell], values[cell])
         for cell, each in subject.experiments.items()
     }
     cut = "".join(f" {cell}: {said}." for cell, said in left_out.items() if said)
-    said = [READ_FAN, subject.model_shown] + [f"Measured, so that it comes at once:{cut}"] * bool(cut)
+    said = [READ_FAN, f"Of {subject.model_shown}."] * is_fan + [f"Measured, so that it comes at once:{cut}"] * bool(cut)
     st.caption(" ".join(said + [sentences.CUT_DIRECTIONS] * bool(subject.truncate)))
     return {
         "exponents": partial(why_tables.exponents_csv, now, before),
@@ -197,7 +198,7 @@ def show_factors(subject: Subject) -> Tables:
     if drawn := {cell: found for cell, found in now.items() if found.lost is not None}:
         alt = "What each time step leaves of the gradient, by the gates and by the recurrent weights"
         subject.show("factors", alt, lambda: factors(drawn), number)
-        st.caption(f"{READ_FACTORS} {subject.model_shown}")
+        st.caption(f"{READ_FACTORS} Of {subject.model_shown}.")
     return {"factors": partial(why_tables.factors_csv, now, before)}
 
 

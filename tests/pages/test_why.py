@@ -90,13 +90,13 @@ def test_what_a_large_model_leaves_out_is_said(monkeypatch):
     monkeypatch.setattr(measures, "MATRIX_WORK", 10)
     settings = SMALL | {"seed": 7, "seeds": 3}  # measured by no other test
     said = texts(fine(opened(PAGE, **settings, cells="GRU", why_tab="Which directions survive")))
-    assert "GRU: the last 3 time steps, the curve of 1 of 3 seeds." in said
+    assert "GRU: the last 3 time steps, curves of 1 of 3 seeds." in said
     assert "GRU: the 2 largest of 4 exponents, 1 of 3 seeds, singular values over the last 3 time steps." in said
 
 
 def test_the_model_of_another_seed_can_be_shown():
     at = fine(opened(PAGE, **SMALL | {"seed": 11}, cells="GRU", why_tab="Which directions survive"))
-    assert "the model with seed 11." in texts(at) and "The model with seed 11." in texts(at)
+    assert "the model with seed 11." in texts(at) and "Of the model with seed 11." in texts(at)
     [experiment] = at.session_state["settings"].experiments.values()
     fine(at.number_input(key="why_model").set_value(9).run())  # the last where there are fewer
     assert "the model with seed 12." in texts(at)
