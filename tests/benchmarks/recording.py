@@ -233,6 +233,17 @@ def peaks(cell: str, B: int, T: int, H: int) -> list[float]:
     return found
 
 
+def print_matrices() -> None:
+    """Print how much faster a gradient matrix is than a backward pass for each loss, and how much it could be."""
+    print("\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep")
+    for cell, module in MODULES.items():
+        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
+        sweep = partial(gradient_matrix, layer, inputs)
+        calls, ours, least = in_turns([by_calls(cell, layer, inputs), sweep, by_products(cell, 16, 100, 64)], 5)
+        faster = f"{calls / ours:5.1f} times faster; products alone {least:4.0f} ms, so {calls / least:4.1f} at most"
+        print(f"{cell:6}{calls:10.0f} ms{ours:8.0f} ms   {faster}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the first table here too")
@@ -256,15 +267,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
-    print(
-        "\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep, and its products"
-    )
-    for cell, module in MODULES.items():
-        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
-        sweep = partial(gradient_matrix, layer, inputs)
-        calls, ours, least = in_turns([by_calls(cell, layer, inputs), sweep, by_products(cell, 16, 100, 64)], 5)
-        faster = f"{calls / ours:5.1f} times faster; products alone {least:4.0f} ms, so {calls / least:4.1f} at most"
-        print(f"{cell:6}{calls:10.0f} ms{ours:8.0f} ms   {faster}", flush=True)
+    print_matrices()
 
     print("\na cell of one's own, S = 1: plain loop ms, record_steps ms, ratio; then with frozen weights")
     for B, T, H in sizes:
