@@ -123,26 +123,44 @@ def _projection_grad(top: Tensor, module: Module, batch: Batch, reverse: bool, s
 
 
 def run_forward(
-    modules: Sequence[nn.Module], inputs: Inputs, state: State | None, dtype: torch.dtype
+    modules: Sequence[nn.Module],
+    inputs: Inputs,
+    state: State | None,
+    dtype: torch.dtype,
+    direction: str = "forward",
 ) -> tuple[Unroll, Tensor]:
-    """Unroll modules of one direction over inputs of one length; return the unroll and the top layer's states.
+    """Unroll one direction of modules over inputs of one length; return the unroll and the top layer's states.
 
-    The states are (T, S, B, H). It raises what `record` does, and a ValueError for modules and inputs that only
-    `record` takes.
+    The states are (T, S, B, H), in the order in which the direction reads. It raises what `record` does, and a
+    ValueError for modules and inputs that only `record` takes.
     """
     plain = plain_modules(modules)
     first = plain[0]
-    if first.bidirectional:
-        raise ValueError("bidirectional=True: not supported here, expected one direction of time; record takes both")
+    reverse = _is_reverse(direction, first)
+    if first.bidirectional and first.num_layers > 1:
+        raise ValueError(
+            f"bidirectional=True with num_layers={first.num_layers}: not supported here, where upper layers read both "
+            "directions: expected one layer; record takes more"
+        )
     if first.proj_size:
         raise ValueError(f"proj_size={first.proj_size}: not supported here, expected 0; record takes projections")
     if isinstance(inputs, PackedSequence):
         raise ValueError(
             "inputs=PackedSequence: expected a tensor; packed sequences are not supported here, record takes them"
         )
-    run, top = _run_batch(plain, read_batch(first, inputs, None, None, _checked_dtype(dtype)), state)
-    assert isinstance(run, Unroll)
-    return run, top
+    batch = read_batch(first, inputs, None, None, _checked_dtype(dtype))
+    suffix = "_reverse" * reverse
+    weights = {
+        name.removesuffix(suffix): weight
+        for name, weight in stacked_weights(plain, dtype).items()
+        if name.endswith("_reverse") == reverse
+    }
+    T, B, _ = batch.x.shape
+    run = Unroll(cell_name(first), getattr(first, "nonlinearity", "tanh"), weights, T, B)
+    if state is not None:
+        parts = _initial_state(state, first, len(plain), batch)
+        run.start(parts[reverse:][:1] if first.bidirectional else parts)
+    return run, run.forward(batch.x.flip(0) if reverse else batch.x).mT
 
 
 def _run_batch(

@@ -4,7 +4,7 @@ Prints milliseconds per model for one forward and backward pass with weight grad
 torch, the fused `torch.nn` layer, recording nothing; usual, a cell loop with `retain_grad` on every state and the
 gates kept; goldfish, S models at once, everything in `Tape`. The three take turns; each figure is a median.
 Then `record_steps` on each cell written as a step, beside a plain loop over the same step with `retain_grad` on every
-state, with weights that get gradients in the loop, and with frozen ones.
+state, with weights that get gradients in the loop, and with frozen ones. Before it, the gradient matrix.
 Then `record` of a bidirectional module and of packed sequences, as ratios to the same module of one direction on
 unpacked ones: of both directions with its own loss, which reads one of them, and with a loss on every output (where a
 second layer reads twice as many inputs, the matrix products alone are 2.7 times as many); packed lengths are drawn
@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -190,6 +191,22 @@ def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]
     return run
 
 
+def by_products(cell: str, B: int, T: int, H: int) -> Callable[[], None]:
+    """The products alone that take every loss back through every step: the least that a gradient matrix takes."""
+    width = 2 * H if cell == "lstm" else H
+    grads, jacobians = torch.randn(B, T, width).double(), torch.randn(B, width, H).double()
+    columns, weight = torch.randn(H, T, B).double(), torch.randn(H, H).double()
+
+    def run() -> None:
+        for count in range(1, T):
+            if cell == "rnn":  # samples share the weights
+                torch.mm(weight, columns[:, -count:].flatten(1))
+            else:
+                torch.bmm(grads[:, -count:], jacobians)
+
+    return run
+
+
 def peak(make: Callable[..., Callable[[], None]], size: tuple, pipe: Connection) -> None:
     """Send the MiB that three runs need at their peak beyond what the process has before (Linux)."""
     torch.set_num_threads(1)
@@ -219,6 +236,17 @@ def peaks(cell: str, B: int, T: int, H: int) -> list[float]:
     return found
 
 
+def print_matrices() -> None:
+    """Print how much faster a gradient matrix is than a backward pass for each loss, and how much it could be."""
+    print("\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep")
+    for cell, module in MODULES.items():
+        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
+        sweep = partial(gradient_matrix, layer, inputs)
+        calls, ours, least = in_turns([by_calls(cell, layer, inputs), sweep, by_products(cell, 16, 100, 64)], 5)
+        faster = f"{calls / ours:5.1f} times faster; products alone {least:4.0f} ms, so {calls / least:4.1f} at most"
+        print(f"{cell:6}{calls:10.0f} ms{ours:8.0f} ms   {faster}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the first table here too")
@@ -242,11 +270,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
-    print("\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep")
-    for cell, module in MODULES.items():
-        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
-        calls, sweep = in_turns([by_calls(cell, layer, inputs), lambda m=layer, x=inputs: gradient_matrix(m, x)], 5)
-        print(f"{cell:6}{calls:10.0f} ms{sweep:8.0f} ms   {calls / sweep:5.1f} times faster", flush=True)
+    print_matrices()
 
     print("\na cell of one's own, S = 1: plain loop ms, record_steps ms, ratio; then with frozen weights")
     for B, T, H in sizes:
