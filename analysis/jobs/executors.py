@@ -10,7 +10,7 @@ from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.entry import Blob, reports_end
 from analysis.history.fallback import FallbackStore
-from analysis.jobs.outcome import Failed, fail, result_of
+from analysis.jobs.outcome import Failed, OnProgress, fail, result_of
 from analysis.jobs.pool import FOLLOW_SECONDS
 from analysis.jobs.worker import perform
 from analysis.results import Run
@@ -31,7 +31,9 @@ class Crew(Protocol):
         """Stop what is under way."""
 
 
-def train_by_crew(crew: Crew, history: FallbackStore, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
+def train_by_crew(
+    crew: Crew, history: FallbackStore, experiments: Sequence[Experiment], on_progress: OnProgress | None = None
+) -> Generator[Run | Failed]:
     """Train experiments by a crew; yield each result as it comes, at first those that the history holds finished.
 
     A run that another process trains is waited for. Where this stops early, runs that never began are deleted.
@@ -55,6 +57,8 @@ def train_by_crew(crew: Crew, history: FallbackStore, experiments: Sequence[Expe
                 elif not row.live:
                     for experiment in under_way.pop(id):
                         yield result_of(history, id, experiment)
+            if on_progress:
+                on_progress({each: history.row(id).step for id, named in under_way.items() for each in named[:1]})
             if under_way:
                 done = crew.next_ended(FOLLOW_SECONDS)
                 ended = [id for id in under_way if id == done or id not in ours]

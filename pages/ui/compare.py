@@ -8,17 +8,18 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.comparison import PHASES, Comparison, Plan
+from analysis.comparison import PHASES, Comparison
 from analysis.experiment import Experiment
 from analysis.figures.bargain import COSTS
 from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name, horizon_name
 from analysis.figures.success import metric, solved_share
 from analysis.history.shipped import find_shipped
-from analysis.jobs.compare import judge
-from analysis.jobs.comparing import Comparing
+from analysis.jobs.compare import Comparing
 from analysis.jobs.estimate import Forecast, estimate_ends
 from analysis.jobs.fairness import counted
 from analysis.jobs.grid import to_toml
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from analysis.report.comparison_page import comparison_table
 from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json

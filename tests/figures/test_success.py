@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from analysis.comparison import Plan
 from analysis.figures import style
 from analysis.figures.bargain import COSTS, metric_against_cost
 from analysis.figures.comparison_report import comparison_pictures
 from analysis.figures.foretelling import foretelling
 from analysis.figures.success import metric, solved_share
-from analysis.jobs.compare import judge
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from analysis.report.sentences.comparing import horizon_sentence
 from tests.helpers.comparisons import judged, run_of
 

@@ -8,8 +8,8 @@ import pytest
 
 from analysis import Plan, compare
 from analysis.history.store import Store
-from analysis.jobs.compare import judge
 from analysis.jobs.fairness import counted, pilots
+from analysis.jobs.judgement import judge
 from analysis.jobs.outcome import Failed
 from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from analysis import compare
-from analysis.comparison import Plan
-from analysis.jobs.comparing import Comparing
+from analysis.jobs.compare import Comparing
 from analysis.jobs.fairness import pilots
+from analysis.plan import Plan
 from tests.helpers.jobs import pool, until
 
 SMALL = {"cell": ["rnn", "gru"], "length": [5, 6], "hidden_size": 3, "seeds": 2, "steps": 12, "batch_size": 4}
@@ -55,7 +55,9 @@ def test_equal_times_are_known_once_they_are_measured(jobs, monkeypatch):
     assert not comparing.campaign.wanted() and len(comparing.expected()) == 4
     assert comparing.judge().fairness.equal == "time" and not comparing.judge().finished
     ms = [1.0, 1.0, 2.0, 2.0]
-    monkeypatch.setattr("analysis.jobs.comparing.measure_pace", lambda plan, stopped: replace(plan, ms_per_step=ms))
+    monkeypatch.setattr(
+        "analysis.jobs.compare.measure_pace", lambda plan, history, stopped: replace(plan, ms_per_step=ms)
+    )
     done(comparing)
     assert [row.experiment.steps for row in comparing.judge().rows] == [24, 24, 12, 12]
     assert [row.ms_per_step for row in comparing.judge().rows] == ms

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from analysis.comparison import Plan
 from analysis.history.shipped import load_shipped
-from analysis.jobs.compare import judge
 from analysis.jobs.grid import parse_grid
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from pages.ui import compare, compare_plan, training
 from tests.helpers.app import SMALL, app, charts, fine, until, values
 from tests.helpers.data import sequences

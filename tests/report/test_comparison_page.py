@@ -6,11 +6,11 @@ import re
 import numpy as np
 from plotly.offline import get_plotlyjs
 
-from analysis.comparison import Plan
 from analysis.figures.comparison_report import comparison_report
-from analysis.jobs.compare import judge
 from analysis.jobs.fairness import pilots
 from analysis.jobs.grid import parse_grid, to_toml
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from analysis.report.comparison_page import comparison_table, varying
 from analysis.report.sentences.comparing import cost_sentence, method_sentences, preview_sentence, progress_line
 from tests.helpers.comparisons import judged, run_of

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis import Plan
-from analysis.jobs.compare import judge
 from analysis.jobs.fairness import counted, pilots
+from analysis.jobs.judgement import judge
 from analysis.report.sentences.verdicts import describe_setting, fairness_sentence
 from tests.helpers.comparisons import judged, run_of
 
