@@ -126,6 +126,12 @@ class Correlation:
             return 0
         return int(self.low > 0) - int(self.high < 0)
 
+    @property
+    def predicts(self) -> bool:
+        """Whether success surely goes with a longer horizon; where lengths differ, also with the length kept fixed."""
+        one_length = self.within.lengths + len(self.within.silent) == 1
+        return self.sign > 0 and (one_length or self.within.sign > 0)
+
 
 @dataclass(frozen=True)
 class WithinLengths:
@@ -157,8 +163,8 @@ class WithinLengths:
 class Threshold:
     """The horizon that best parts the settings which learn the task from those which don't.
 
-    It is there where success clearly goes with a longer horizon, and the horizon parts settings well enough. It was
-    chosen on the settings that it is tested on. Horizons are shares of the furthest distance.
+    It is there where the horizon predicts success, and parts settings well enough. It was chosen on the settings that
+    it is tested on. Horizons are shares of the furthest distance.
     """
 
     share: float  # settings with at least this horizon are above

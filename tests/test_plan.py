@@ -8,11 +8,11 @@ from analysis import Plan, plan
 from analysis.jobs import grid
 from analysis.measures import statistics
 from analysis.plan import MOST_ROWS
-from analysis.report.sentences import verdicts
+from analysis.report import wording
 from tests.helpers.data import sequences
 
 
-@pytest.mark.parametrize("module", [plan, grid, statistics, verdicts])
+@pytest.mark.parametrize("module", [plan, grid, statistics, wording])
 def test_the_examples_are_true(module):
     failed, tried = doctest.testmod(module)
     assert tried and not failed

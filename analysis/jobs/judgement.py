@@ -62,7 +62,7 @@ def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
     thresholds = {
         phase: threshold
         for phase in PHASES
-        if correlations[phase].sign > 0 and (threshold := _threshold(finished, phase))
+        if correlations[phase].predicts and (threshold := _threshold(finished, phase))
     }
     comparison = Comparison(
         plan=plan,

@@ -128,11 +128,23 @@ def test_the_horizon_is_tested_against_success():
 
 
 def test_lengths_are_compared_by_the_share_of_the_length():
+    plan = Plan({"forget_bias": [*range(8)], "length": [13, 101]})
+    runs = [run_of(e, 4 * (e.forget_bias > 3), horizons=(e.forget_bias * (e.length - 1) // 12 + 1, 9.0))
+            for e in counted(plan)]  # fmt: skip
+    comparison = judge(plan, runs)
+    within, threshold = comparison.correlations["before"].within, comparison.thresholds["before"]
+    assert within.sign == 1 and (within.settings, within.lengths, within.silent) == (8, 2, ())
+    assert threshold.share == 34 / 100 and np.isnan(threshold.horizon)
+    assert (threshold.below, threshold.above, threshold.above_solved) == (8, 8, 8)
+
+
+def test_lengths_alone_part_nothing():
+    """The same horizon of 5 steps at each length: short sequences are solved, and it is more of them."""
     lengths = [11, 12, 13, 101, 201, 301, 401]
     comparison = judged(Plan({"length": lengths}), [4, 4, 4, 0, 0, 0, 0], horizons=(5.0, 9.0))
-    threshold = comparison.thresholds["before"]
-    assert threshold.share == 5 / 12 and np.isnan(threshold.horizon)
-    assert (threshold.below, threshold.above, threshold.above_solved) == (4, 3, 3)
+    correlation = comparison.correlations["before"]
+    assert correlation.sign == 1 and not correlation.within.sign and not correlation.predicts
+    assert correlation.within.silent == tuple(map(str, lengths)) and not comparison.thresholds
 
 
 def test_a_task_that_is_never_solved_is_compared_by_its_metric():
