@@ -24,6 +24,9 @@ class Crew(Protocol):
     def submit(self, id: str) -> None:
         """Have a run trained."""
 
+    def training(self) -> list[str]:
+        """Return the runs that workers train now."""
+
     def next_ended(self, seconds: float) -> str | None:
         """Wait so long for a run to end; return its id, None where none has ended."""
 
@@ -58,7 +61,8 @@ def train_by_crew(
                     for experiment in under_way.pop(id):
                         yield result_of(history, id, experiment)
             if on_progress:
-                on_progress({each: history.row(id).step for id, named in under_way.items() for each in named[:1]})
+                steps = {id: history.row(id).step for id in crew.training()}
+                on_progress({each: steps.get(id, 0) for id, named in under_way.items() for each in named})
             if under_way:
                 done = crew.next_ended(FOLLOW_SECONDS)
                 ended = [id for id in under_way if id == done or id not in ours]
@@ -104,6 +108,10 @@ class ExecutorCrew:
         future = self._executor.submit(train_apart, settings, *self._history.progress(id))
         self._futures[id] = future
         future.add_done_callback(lambda future: self._done.put(id))
+
+    def training(self) -> list[str]:
+        """Return no run: an executor doesn't tell how far one is."""
+        return []
 
     def next_ended(self, seconds: float) -> str | None:
         """Wait so long for a run to end; return its id, None where none has ended.

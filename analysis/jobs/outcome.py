@@ -10,7 +10,7 @@ from analysis.results import Run
 
 DEATHS = 3  # workers that a run may end before it counts as failed
 
-OnProgress = Callable[[Mapping[Experiment, int]], None]  # gets the updates that each run under way has made
+OnProgress = Callable[[Mapping[Experiment, int]], None]  # gets the updates that each one under way has made
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,16 @@ def _results(
 
 
 def longest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
-    """Return experiments in the order in which workers end together."""
-    return sorted(experiments, key=_seconds, reverse=True)
+    """Return experiments in the order in which workers end together: what can't be trained first."""
+    return sorted(experiments, key=lambda each: expected_seconds(each) or inf, reverse=True)
 
 
-def _seconds(experiment: Experiment) -> float:
-    """Return how long a training will take; infinite for what can't be trained."""
+def expected_seconds(experiment: Experiment) -> float:
+    """Return how long a training will take on this machine; 0 for what can't be trained."""
     try:
         return Forecast(experiment).seconds()
     except (ValueError, ModuleNotFoundError):
-        return inf
+        return 0.0
 
 
 @contextmanager

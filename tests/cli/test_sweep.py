@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from analysis.cli import sweep
 from analysis.cli.main import main
 from analysis.history.store import Store
 from analysis.jobs import executors
+from analysis.jobs.cluster import NoWorkerWarning
 from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -117,20 +119,15 @@ def test_what_cannot_be_trained_is_named_and_others_go_on(grid, thread, capsys, 
     assert "goldfish: RNN, recall, length 6: no room" in err
 
 
-def test_the_bar_shows_rate_and_time_left(monkeypatch):
-    lines, clock = [], iter(range(0, 1000, 30))
-    monkeypatch.setattr(sweep, "show_progress", lines.append)
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: next(clock))
-    progress = sweep.Progress(4)
-    for _ in range(4):
-        progress.count(None)
-    assert lines == [
-        "░░░░░░░░░░░░░░░░░░░░ 0/4 runs",
-        "█████░░░░░░░░░░░░░░░ 1/4 runs, 2 a minute, about 2 min left",
-        "██████████░░░░░░░░░░ 2/4 runs, 2 a minute, about 60 s left",
-        "███████████████░░░░░ 3/4 runs, 2 a minute, about 30 s left",
-        "████████████████████ 4/4 runs",
-    ]
+def test_what_a_cluster_warns_of_is_a_line(grid, capsys, monkeypatch):
+    class Lonely(ThreadPoolExecutor):
+        def submit(self, *arguments):
+            warnings.warn("no worker left", NoWorkerWarning, stacklevel=1)
+            return super().submit(*arguments)
+
+    monkeypatch.setattr(sweep, "connect", lambda engine: Lonely(1))
+    assert main(["sweep", grid, *HERE]) == 0
+    assert capsys.readouterr().err.splitlines().count("goldfish: no worker left") == 4
 
 
 def test_ctrl_c_keeps_what_is_finished(grid, history, thread, capsys):

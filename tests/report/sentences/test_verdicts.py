@@ -169,7 +169,7 @@ def test_what_holds_at_equal_length_is_said_so():
     assert within.startswith(
         "At equal length too, the longer the horizon at start, the more seeds solved the task (rank"
     )
-    assert within.endswith("p < .001, over 8 settings at 3 lengths).")
+    assert within.endswith(", p = .0024, over 8 settings at 3 lengths).")
     assert "learned it" in threshold
 
 
