@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis import Experiment, train
+from analysis import Experiment, compare, train
 from analysis.cli import sweep
 from analysis.cli.main import main
 from analysis.history.store import Store
 from analysis.jobs import executors
 from analysis.jobs.cluster import NoWorkerWarning
+from analysis.jobs.compare import Comparing
+from analysis.jobs.grid import read_grid
+from analysis.jobs.pool import Jobs
+from analysis.report.comparisons import comparison_document
+from analysis.report.documents import to_json
 from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -68,6 +73,12 @@ def test_a_grid_gives_verdicts_and_files(grid, tmp_path, thread, capsys, history
     assert len(list(csv.DictReader((tmp_path / "csv").read_text().splitlines()))) == 8
     assert "cell = [&quot;rnn&quot;, &quot;gru&quot;]" in (tmp_path / "html").read_text()
     kept = {row.id for row in rows(history)}
+    assert document == json.loads(to_json(comparison_document(compare(read_grid(grid), store=history))))  # in code
+    with closing(Jobs(history, workers=0)) as jobs:
+        comparing = Comparing(jobs, read_grid(grid))  # on the page
+        comparing.measure()
+        comparing.campaign.look()
+        assert document == json.loads(to_json(comparison_document(comparing.judge())))
     assert main(["sweep", grid, *HERE]) == 0
     assert capsys.readouterr().out == out
     assert {row.id for row in rows(history)} == kept
