@@ -23,7 +23,7 @@ def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.
         phase: before or after, the training.
         height: in pixels.
     """
-    solvable = all(row.solvable for row in comparison.finished)
+    solvable = all(row.solvable for row in comparison.rows)
     by_cell: dict[str, list[Row]] = {}
     for row in comparison.finished:
         if np.isfinite(getattr(row, f"horizon_{phase}")) and np.isfinite(row.share if solvable else row.gain):

@@ -120,7 +120,7 @@ def _horizons(rows: Sequence[Row], phase: str) -> np.ndarray:
 def _correlation(plan: Plan, rows: Sequence[Row], phase: str) -> Correlation:
     """Return how horizon and success go together over the settings: of the share solved, else of the metric."""
     finished = [place for place, row in enumerate(rows) if row.finished]
-    solvable = all(rows[place].solvable for place in finished)
+    solvable = all(row.solvable for row in rows)
     success = np.array([rows[place].share if solvable else rows[place].gain for place in finished])
     horizons = _horizons([rows[place] for place in finished], phase)
     known = np.isfinite(horizons) & np.isfinite(success)

@@ -26,6 +26,7 @@ from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences import comparing as sentences
 from pages.ui import compare_plan, controls, export, layout, sources, training
+from pages.ui.server import comparisons, jobs
 
 KEPT = 100  # comparisons in the server's memory
 LOOK = 2.0  # seconds between two looks at what is trained
@@ -35,30 +36,26 @@ COMMAND = "python -m analysis sweep grid.toml"
 
 def find(plan: Plan) -> Comparing:
     """Return the comparison of a plan, the same one for every visitor."""
-    return next((each for each in _started() if each.asked == plan), None) or _kept(plan)
+    return next((each for each in comparisons() if each.asked == plan), None) or _kept(plan)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
 def _kept(plan: Plan) -> Comparing:
-    return Comparing(training.jobs(), plan)
-
-
-@st.cache_resource(show_spinner=False)
-def _started() -> list[Comparing]:
-    """Return the server's list of the comparisons that are under way, and some that have ended."""
-    return []
+    return Comparing(jobs(), plan)
 
 
 def _start(comparing: Comparing) -> None:
-    _started()[:] = [each for each in _started() if each.campaign.under_way and each is not comparing] + [comparing]
+    comparisons()[:] = [each for each in comparisons() if each.campaign.under_way and each is not comparing] + [
+        comparing
+    ]
     comparing.campaign.start()
 
 
 def forget_all() -> None:
     """Cancel every comparison of this server, and forget it; the history keeps what was trained."""
-    for each in _started():
+    for each in comparisons():
         each.campaign.cancel()
-    _started.clear()
+    comparisons.clear()
     _kept.clear()
 
 
@@ -91,7 +88,7 @@ def draw_row(comparing: Comparing) -> bool:
 
 def _mention_others(comparing: Comparing) -> None:
     """Say how far other comparisons are, as after a setting was moved, and offer to cancel them."""
-    others = [each for each in _started() if each is not comparing and each.campaign.under_way]
+    others = [each for each in comparisons() if each is not comparing and each.campaign.under_way]
     for place, each in enumerate(others):
         with st.container(horizontal=True, vertical_alignment="center"):
             every = each.expected()
@@ -151,7 +148,7 @@ def preview(plan: Plan) -> Comparison | None:
 
 
 def _find_finished(experiment: Experiment) -> str | None:
-    row = training.jobs().find(experiment)
+    row = jobs().find(experiment)
     return row.id if row and row.status == "finished" else find_shipped(experiment)
 
 

@@ -144,7 +144,7 @@ def preview_sentence(comparison: Comparison) -> str:
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
     found = comparison.correlations["before"]
-    solvable = all(row.solvable for row in comparison.finished)
+    solvable = all(row.solvable for row in comparison.rows)
     success = (
         "how many of its seeds solve the task, with Wilson's 95 % interval"
         if solvable

@@ -23,7 +23,7 @@ def _phase_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
     correlation = comparison.correlations[phase]
     if correlation.settings < 3:
         return
-    solvable = all(row.solvable for row in comparison.finished)
+    solvable = all(row.solvable for row in comparison.rows)
     several = "length" in comparison.axes
     sentence = _correlation_sentence(correlation, HORIZONS[phase], solvable)
     yield f"Over all lengths, {sentence[0].lower()}{sentence[1:]}" if several else sentence
