@@ -10,6 +10,7 @@ from analysis.plan import Plan
 from analysis.results import Result, axes, finite_median
 
 PHASES = ("before", "after")  # training
+FEWEST_SEEDS = 4  # each, with which an exact test of two samples can be clear
 FEWEST_RANKED = 6  # settings from which a rank correlation may be clear
 FEWEST_SHUFFLED = 5  # settings whose shuffling can show anything: of four, one order of twelve is as clear by chance
 LEVEL = 0.05  # a difference that chance gives more rarely is clear

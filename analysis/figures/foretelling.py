@@ -36,7 +36,7 @@ def foretelling(comparison: Comparison, phase: str, *, height: int = 380) -> go.
     success = "share of seeds<br>that solve it" if solvable else "metric, on the way<br>from chance to perfect"
     axes = {
         "xaxis": {"range": [-0.04, 1.06], "tickformat": ".0%", "title": title},
-        "yaxis": {"tickformat": ".0%", "title": {"text": success}} | ({"range": [-0.03, 1.06]} if solvable else {}),
+        "yaxis": {"tickformat": ".3~%", "title": {"text": success}} | ({"range": [-0.03, 1.06]} if solvable else {}),
         "hovermode": "closest",
         "margin": {"b": 90},
     }
@@ -56,7 +56,7 @@ def _marks(cell: str, rows: list[Row], phase: str, axes: tuple[str, ...], solvab
         x=horizons / [row.furthest for row in rows], y=success, mode="markers", name=cell.upper(), cliponaxis=False,
         marker=style.mark(cell, 0.75), text=said,
         error_y=style.bars(success, low, high, color=style.faded(style.colour_of(cell), 0.5)) if solvable else None,
-        hovertemplate=f"%{{text}}, {'solved by' if solvable else 'got there'} %{{y:.0%}}<extra></extra>",
+        hovertemplate=f"%{{text}}, {'solved by' if solvable else 'got there'} %{{y:.3~%}}<extra></extra>",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.comparison import Comparison
 from analysis.experiment import Experiment
 from analysis.jobs.campaign import Campaign
-from analysis.jobs.fairness import counted, measure_pace, pilots
+from analysis.jobs.fairness import counted, known_pace, measure_pace, pilots
 from analysis.jobs.judgement import judge
 from analysis.jobs.outcome import Failed, OnProgress
 from analysis.jobs.pool import Jobs
@@ -94,6 +94,14 @@ class Comparing:
     def _settled_plan(self) -> Plan:
         """Return the plan; where times are to be equal and aren't measured yet, with equally many updates instead."""
         return self.plan if self.measured else replace(self.plan, equal="hidden_size")
+
+    def look(self) -> None:
+        """Take over what the history holds of it; train nothing.
+
+        Raises ValueError for a file that can't be learned from.
+        """
+        self.plan = known_pace(self.plan, self._jobs.history)
+        self.campaign.look()
 
     def measure(self, stop: Event | None = None) -> None:
         """Measure the milliseconds of an update of each setting, one at a time; those of the history stay."""

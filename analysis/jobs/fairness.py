@@ -38,20 +38,34 @@ def measure_pace(plan: Plan, history: FallbackStore | None = None, stopped: Call
     Raises:
         ValueError: for an experiment that would not fit in memory, or whose text can't be used.
     """
+    plan = known_pace(plan, history) if history else plan
     if plan.ms_per_step:
         return plan
-    plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
-    timed = [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
+    timed, ms = _timed(plan), list[float]()
     different = [*dict.fromkeys(timed)]
-    ms = history.find_paces(different) if history else None
-    if ms is None:
-        ms = []
-        for experiment in different:
-            if stopped():
-                return plan
-            ms.append(_update_ms(experiment))
-        ms = history.keep_paces(different, ms) if history else ms
-    paces = dict(zip(different, ms, strict=True))
+    for experiment in different:
+        if stopped():
+            return plan
+        ms.append(_update_ms(experiment))
+    return _with_ms(plan, timed, history.keep_paces(different, ms) if history else ms)
+
+
+def known_pace(plan: Plan, history: FallbackStore) -> Plan:
+    """Return the plan with the milliseconds that a history holds of it; the plan as it is where there are none."""
+    timed = [] if plan.ms_per_step else _timed(plan)
+    ms = history.find_paces([*dict.fromkeys(timed)]) if timed else None
+    return _with_ms(plan, timed, ms) if ms else plan
+
+
+def _timed(plan: Plan) -> list[Experiment]:
+    """Return an experiment for each of a plan's, the same for those of which an update costs the same."""
+    plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
+    return [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
+
+
+def _with_ms(plan: Plan, timed: Sequence[Experiment], ms: Sequence[float]) -> Plan:
+    """Return a plan with the milliseconds of what was timed, each different experiment once."""
+    paces = dict(zip(dict.fromkeys(timed), ms, strict=True))
     return replace(plan, ms_per_step=[paces[experiment] for experiment in timed])
 
 

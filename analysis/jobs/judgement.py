@@ -10,6 +10,7 @@ from math import inf, nan
 import numpy as np
 
 from analysis.comparison import (
+    FEWEST_SEEDS,
     PHASES,
     Comparison,
     Contest,
@@ -41,7 +42,6 @@ from analysis.tasks.registry import build_task
 PARTS = 0.5  # Youden's index from which a threshold parts settings
 FEWEST_PARTED = 2  # settings on each side of it
 NOT_CONTESTED = ("length", "task", "seed", "seeds")  # settings of which none is to be the best
-FEWEST_SEEDS = 4  # each, with which an exact test of two samples can show anything
 
 
 def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:

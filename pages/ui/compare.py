@@ -65,7 +65,7 @@ def draw_row(comparing: Comparing) -> bool:
     under_way, cost = campaign.under_way, ""
     with sources.saying_why(comparing.plan.experiments()[0]):
         if not under_way:
-            campaign.look()
+            comparing.look()
         missing = [each for each in comparing.expected() if each not in campaign.runs]
         if missing and not under_way:
             cost = _describe_cost(comparing, missing)
@@ -170,7 +170,7 @@ class View:
         elif not said:
             st.info("Nothing of this is trained yet. Press Compare: results are drawn here as they come.")
         self._show_success()
-        st.markdown(_list(said[0 if earlier else 1 :]))
+        st.container(key="points").markdown(_list(said[0 if earlier else 1 :]))
         self._show_details()
 
     def _show_success(self) -> None:

@@ -76,8 +76,7 @@ def test_a_grid_gives_verdicts_and_files(grid, tmp_path, thread, capsys, history
     assert document == json.loads(to_json(comparison_document(compare(read_grid(grid), store=history))))  # in code
     with closing(Jobs(history, workers=0)) as jobs:
         comparing = Comparing(jobs, read_grid(grid))  # on the page
-        comparing.measure()
-        comparing.campaign.look()
+        comparing.look()
         assert document == json.loads(to_json(comparison_document(comparing.judge())))
     assert main(["sweep", grid, *HERE]) == 0
     assert capsys.readouterr().out == out

@@ -71,6 +71,20 @@ def test_far_apart_lengths_stand_on_a_logarithmic_axis():
     assert figure.layout.xaxis.type == "log" and [*figure.layout.xaxis.tickvals] == [10, 100]
 
 
+def test_where_chance_is_far_above_the_picture_shows_what_differs():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "length": [20, 50]})
+    runs = [replace(run_of(e, metric=[m] * 4, threshold=None, name="mse"), chance=3.0)
+            for e, m in zip(plan.experiments(), (0.2, 0.3, 0.25, 0.35), strict=True)]  # fmt: skip
+    runs = [replace(run, memory=replace(run.memory, repeating=0.8)) for run in runs]
+    figure = metric(judge(plan, runs))
+    assert figure.layout.yaxis.range == (0, pytest.approx(1.15 * 0.8)) and "chance" not in by_name(figure)
+    assert [*by_name(figure)["repeating the last value"].y] == [0.8, 0.8]
+    assert {"chance 3, above", "repeating the last value"} == {note.text for note in figure.layout.annotations}
+    cost = metric_against_cost(judge(plan, runs), "parameters")
+    assert cost.layout.yaxis.range == figure.layout.yaxis.range and cost.layout.annotations[0].text == "chance 3, above"
+    assert not metric(judge(plan, [])).layout.yaxis.range
+
+
 @pytest.mark.parametrize("cost", COSTS.values())
 def test_costs_are_those_of_the_rows(cost):
     comparison = judged(PLAN, [4, 1, 4, 4])

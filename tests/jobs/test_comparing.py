@@ -45,7 +45,7 @@ def test_a_new_one_takes_over_what_is_trained_and_judges_what_is_there(jobs):
     assert len(first.expected()) == 8
     done(first)
     again = Comparing(jobs, plan)
-    again.campaign.look()
+    again.look()
     assert not [each for each in again.expected() if each not in again.campaign.runs]
     assert [row.metric.tolist() for row in again.judge().rows] == [row.metric.tolist() for row in first.judge().rows]
 

@@ -50,8 +50,9 @@ def method_sentences(comparison: Comparison) -> list[str]:
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
         interval_sentence(comparison),
-        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
+    if any(row.solvable for row in comparison.rows):
+        said.append("A seed that does not solve it counts as taking more updates than it was given.")
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
     return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
@@ -66,9 +67,10 @@ def _task_sentence(task: str, rows: Sequence[Row]) -> str:
         if rows[0].solvable
         else "nothing counts as solved"
     )
+    scaled = " Numbers are scaled: what is trained on has mean 0 and variance 1." if task == "series" else ""
     return (
         f"Task {task}: {_count(len(rows), 'setting')} × {seeds}. The {rows[0].metric_name} is measured on sequences "
-        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}."
+        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}.{scaled}"
     )
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.comparison import FEWEST_SHUFFLED, PHASES, Comparison, Correlation, Threshold, WithinLengths
+from analysis.comparison import (
+    FEWEST_RANKED,
+    FEWEST_SHUFFLED,
+    PHASES,
+    Comparison,
+    Correlation,
+    Threshold,
+    WithinLengths,
+)
 from analysis.report.wording import format_number, format_p, format_percent, join_words
 
 HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
@@ -24,6 +32,10 @@ def _phase_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
     if correlation.settings < 3:
         return
     solvable = all(row.solvable for row in comparison.rows)
+    if correlation.settings < FEWEST_RANKED:
+        few = f"{correlation.settings} settings are too few to tell whether the horizon predicts success"
+        yield f"{few}: {FEWEST_RANKED} or more can."
+        return
     several = "length" in comparison.axes
     sentence = _correlation_sentence(correlation, HORIZONS[phase], solvable)
     yield f"Over all lengths, {sentence[0].lower()}{sentence[1:]}" if several else sentence

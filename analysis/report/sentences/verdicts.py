@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from analysis.comparison import LEVEL, Comparison, Contest, Row
+from analysis.comparison import FEWEST_SEEDS, LEVEL, Comparison, Contest, Row
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.sentences.foretelling import claim_sentences
 from analysis.report.wording import format_ends, format_number, format_p, format_range, join_words
@@ -20,10 +20,10 @@ MANY = 5  # tests from which it is said that some look clear by chance
 def verdicts(comparison: Comparison) -> list[str]:
     """Return what a comparison shows so far, a sentence or two each; nothing where no training has ended.
 
-    Where there are several groups to choose a winner in, the first sentence sums them up.
+    Where there are several contests, the first sentence sums them up.
     """
     groups = list(_by_group(comparison.contests))
-    said = [_summary(comparison)] if len(groups) > 1 else []
+    said = [_summary(comparison)] if len(comparison.contests) > 1 else []
     said += [_contest_sentence(comparison, contests) for contests in groups]
     said += _repeating_sentences(comparison)
     return said + claim_sentences(comparison)
@@ -76,9 +76,11 @@ def _no_winner(comparison: Comparison) -> str:
     if all(contest.by == "chance" for contest in contests):
         return f"No clear winner in any of {len(contests)} tests: none does better than guessing."
     among = f" among {join_words(cells)}" if cells else ""
-    said = f"No clear winner{among} in any of {len(contests)} tests"
     best = {comparison.rows[each.rows[0]].experiment.cell.upper() for each in _of_cells(comparison)}
-    return f"{said}: {best.pop()} did best each time, which may be chance." if len(best) == 1 else f"{said}."
+    also = f": {best.pop()} did best each time, which may be chance" if len(best) == 1 else ""
+    seeds = max(comparison.rows[place].metric.size for each in contests for place in each.rows)
+    few = f" With fewer than {FEWEST_SEEDS} seeds each no test can be clear." if seeds < FEWEST_SEEDS else ""
+    return f"No clear winner{among} in any of {len(contests)} tests{also}.{few}"
 
 
 def _by_group(contests: Sequence[Contest]) -> Iterator[list[Contest]]:

@@ -35,7 +35,8 @@ def test_what_may_be_chance_is_said_so_with_the_seeds_that_would_settle_it():
 
 
 def test_three_cells_are_told_apart_one_by_one():
-    (verdict,) = judged(Plan({"cell": ["rnn", "lstm", "gru"], "task": "order"}), [0, 3, 4]).verdicts[:1]
+    headline, verdict = judged(Plan({"cell": ["rnn", "lstm", "gru"], "task": "order"}), [0, 3, 4]).verdicts[:2]
+    assert headline == "LSTM or GRU, not RNN; clear in 1 of 2 tests: GRU over RNN. No clear winner in the others."
     assert verdict == (
         "GRU solves order at length 50 in 4 of 4 seeds, LSTM in 3 of 4, RNN in 0 of 4: against LSTM with 4 seeds this "
         "may be chance (Fisher p = 1), no clear winner; about 31 seeds each would settle it; against RNN more than "
@@ -44,7 +45,7 @@ def test_three_cells_are_told_apart_one_by_one():
 
 
 def test_what_holds_against_several_is_said_once():
-    (verdict,) = judged(Plan({"cell": ["rnn", "lstm", "gru"], "length": 50}), [2, 0, 0]).verdicts[:1]
+    verdict = judged(Plan({"cell": ["rnn", "lstm", "gru"], "length": 50}), [2, 0, 0]).verdicts[1]
     assert verdict.endswith(
         "LSTM in 0 of 4, GRU in 0 of 4: against LSTM and GRU with 4 seeds this may be chance (Fisher p = .43), "
         "no clear winner; about 12 seeds each would settle it."
@@ -75,7 +76,8 @@ def test_nobody_wins_who_only_guesses(metrics):
             for e, m in zip(counted(plan), metrics, strict=True)]  # fmt: skip
     comparison = judge(plan, runs)
     assert not any(contest.clear for contest in comparison.contests)
-    assert comparison.verdicts[0].endswith("no seed solves it: against LSTM and GRU neither does better than guessing.")
+    assert comparison.verdicts[0] == "No clear winner in any of 2 tests: none does better than guessing."
+    assert comparison.verdicts[1].endswith("no seed solves it: against LSTM and GRU neither does better than guessing.")
 
 
 def test_settings_beside_the_cell_are_named():
@@ -196,9 +198,15 @@ def test_a_horizon_that_does_not_predict_is_said_not_to():
 def test_few_settings_prove_nothing_however_well_they_are_ordered():
     """Chance orders 4 settings in 1 of 12 comparisons, 5 in 1 of 60 and nearly so in more."""
     for solved in ((0, 1, 3, 4), (0, 1, 2, 3, 4)):
-        unclear, _ = claim(solved, range(1, len(solved) + 1))
-        assert unclear.startswith("The horizon at start does not clearly predict success here (Spearman's rho 1")
+        assert claim(solved, range(1, len(solved) + 1)) == [
+            f"{len(solved)} settings are too few to tell whether the horizon predicts success: 6 or more can."
+        ]
     assert claim((0, 0, 1, 2, 3, 4), range(1, 7))[0].startswith("The longer the horizon at start")
+
+
+def test_with_three_seeds_no_test_can_be_clear():
+    plan = Plan({"cell": ["rnn", "lstm", "gru"], "seeds": 3})
+    assert judged(plan, [0, 3, 3], step=100).verdicts[0].endswith(" With fewer than 4 seeds each no test can be clear.")
 
 
 def test_forecasts_that_do_not_beat_repeating_the_last_value_are_named():
