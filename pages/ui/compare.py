@@ -168,7 +168,7 @@ class View:
         if earlier:
             layout.says(escape_markdown(sentences.preview_sentence(earlier)))
         elif not said:
-            st.info("Nothing of this is trained yet. Press Compare: results are drawn here as they come.")
+            st.info(sentences.nothing_yet(self.under_way))
         self._show_success()
         st.container(key="points").markdown(_list(said[0 if earlier else 1 :]))
         self._show_details()
@@ -204,7 +204,7 @@ class View:
                 self._show_horizons()
         if how.open:
             with how:
-                st.markdown(_list(sentences.method_sentences(self.comparison)))
+                st.container(key="points-how").markdown(_list(sentences.method_sentences(self.comparison)))
 
     def _show_cost(self) -> None:
         """Draw the metric against a cost; where its milliseconds are of a busy machine, offer to measure them anew."""

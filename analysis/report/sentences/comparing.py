@@ -143,6 +143,15 @@ def preview_sentence(comparison: Comparison) -> str:
     )
 
 
+def nothing_yet(under_way: bool) -> str:
+    """Say that there is no result to show, and what to do."""
+    return (
+        "No result yet: they are drawn here as they come, once learning rates are chosen where that is asked for."
+        if under_way
+        else "Nothing of this is trained yet. Press Compare: results are drawn here as they come."
+    )
+
+
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
     found = comparison.correlations["before"]

@@ -36,11 +36,14 @@ def _phase_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
         few = f"{correlation.settings} settings are too few to tell whether the horizon predicts success"
         yield f"{few}: {FEWEST_RANKED} or more can."
         return
-    several = "length" in comparison.axes
     sentence = _correlation_sentence(correlation, HORIZONS[phase], solvable)
-    yield f"Over all lengths, {sentence[0].lower()}{sentence[1:]}" if several else sentence
-    if several and not np.isnan(correlation.rho):
-        yield _within_sentence(correlation, HORIZONS[phase], solvable)
+    if "length" in comparison.axes:
+        alone = " The lengths alone may explain it." if correlation.sign and not correlation.within.enough else ""
+        yield f"Over all lengths, {sentence[0].lower()}{sentence[1:]}{alone}"
+        if not np.isnan(correlation.rho):
+            yield _within_sentence(correlation, HORIZONS[phase], solvable)
+    else:
+        yield sentence
     if phase in comparison.thresholds:
         yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
     elif solvable and correlation.predicts:
@@ -67,8 +70,7 @@ def _within_sentence(correlation: Correlation, horizon: str, solvable: bool) -> 
     """Say how they go together among settings of the same length: longer sequences are harder by themselves."""
     within = correlation.within
     if not within.enough:
-        alone = " The lengths alone may explain what all show together." if correlation.sign else ""
-        return f"At equal length nothing can be told: {_why_nothing(within)}.{alone}"
+        return f"At equal length nothing can be told: {_why_nothing(within)}."
     numbers = f"rank correlation within lengths {format_number(within.rho)}, p {format_p(within.p)}"
     rests_on = f"over {within.settings} settings at {within.lengths} length{'s' * (within.lengths != 1)}"
     return f"{_within_claim(correlation, horizon, solvable)} ({numbers}, {rests_on}).{_silent(within.silent)}"
