@@ -23,6 +23,7 @@ TIGHT = """<style>
 :is([data-testid=stCaptionContainer], [data-selected=true], [data-testid=stSliderThumbValue]) p
 { color: color-mix(in srgb, currentColor 50%, CanvasText); }
 .stMainBlockContainer .stMarkdown ul { margin: 0 0 .6rem; padding-left: 0; list-style: none; }
+.stMainBlockContainer [class*=st-key-points] .stMarkdown ul { padding-left: 1.1rem; list-style: disc; }
 .stMainBlockContainer .stMarkdown li { margin: 0; padding: 0; line-height: 1.5; font-size: .9rem; }
 .js-plotly-plot .plotly :is(:is([class*=tick], [class*=title], .annotation, .shape-label) text, .legendtitletext)
 { fill: currentColor !important; }
