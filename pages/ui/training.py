@@ -86,7 +86,7 @@ def _guessing_of(row: Row) -> tuple[float, str]:
         return float("nan"), names[0] if len(names) == 1 else "metric"
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs={Experiment: repr})
 def guessing(experiment: Experiment) -> tuple[float, str]:
     """Return what a model that guesses gets, and by which metric; ValueError where the task can't be built."""
     task = build_task(experiment)
