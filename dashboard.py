@@ -77,9 +77,10 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import compare_plan, history, links, presets, session, sidebar, training
+    from pages.ui import compare_plan, history, links, presets, server, session, sidebar, training
 
     waiting.empty()
+    server.send_at_once()
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
@@ -89,7 +90,7 @@ def main():  # its imports are here because every worker imports this file too, 
     sidebar.draw()
     page.run()
     training.jobs()  # workers warm up behind the first page
-    training.spare_what_is_loaded()
+    server.spare_what_is_loaded()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Workers train; a page only asks how far they are. The same settings are the same run for every visitor.
 """
 
-import gc
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,16 +36,6 @@ STARTS = {"chrono": {"init": "chrono", "forget_bias": None}, "forget bias 1": {"
 def jobs() -> Jobs:
     """Return the server's workers and its history; they start at the first call."""
     return Jobs()
-
-
-@st.cache_resource(show_spinner=False)
-def spare_what_is_loaded() -> None:
-    """Leave what the server has loaded out of garbage collections.
-
-    A full one stops every thread, for 0.14 s where it looks through all that torch, pandas and plotly have loaded.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @st.cache_resource(show_spinner=False, max_entries=LOADED)
