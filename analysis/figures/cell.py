@@ -68,9 +68,9 @@ def cell(
     return go.Figure(
         [*_arrows_and_signs(drawing), *patches, *_targets(drawing, folded, reading.cell)],
         {
-            "height": height, "font": {"size": 14}, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "hovermode": "closest",
-            "hoverdistance": 10, "showlegend": False, "dragmode": False, "paper_bgcolor": style.CLEAR,
-            "plot_bgcolor": style.CLEAR,
+            "height": height, "template": "none", "font": {"size": 14}, "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
+            "hovermode": "closest", "hoverdistance": 10, "showlegend": False, "dragmode": False,
+            "paper_bgcolor": style.CLEAR, "plot_bgcolor": style.CLEAR,
             "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             **_colour_axes(reading, drawing, vectors), "shapes": _shapes(drawing, chosen),
             "annotations": [*_labels(drawing, reading, height < SMALL, on_loop), *_word_labels(drawing, reading, word)],

@@ -87,6 +87,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
     }  # fmt: skip
     common = {
         "height": height,
+        "template": "none",  # nothing of it is used: the page's theme and all exports bring their own
         "font": {"size": size},
         # Wide enough for titles, labels and a line of legend: where these need more, plotly draws everything twice.
         "margin": {"l": 4 * size + 30, "r": 50, "t": 56, "b": 2 * size + 42},

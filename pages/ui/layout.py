@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -73,6 +74,18 @@ def says(sentence: str) -> None:
     st.markdown(f"## {sentence}" if sentence else "")
 
 
+class Kept(go.Figure):
+    """A figure that nothing changes any more: what the browser gets of it is made once."""
+
+    _sent: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figure as a dictionary, whose parts callers must not change."""
+        if self._sent is None:
+            self._sent = super().to_dict()
+        return dict(self._sent)
+
+
 def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
     """Return the figure of a subject in the page's language, which the server draws once.
 
@@ -83,7 +96,7 @@ def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Figure:
-    return _draw()
+    return Kept(_draw())
 
 
 def chart(
