@@ -40,6 +40,15 @@ class Reading(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class Alone(Result):
+    """What one model expects after each of T words if it reads that word alone, with an empty memory."""
+
+    words: tuple[str, ...]
+    predicted: tuple[str, ...]  # the most likely next word
+    probability: np.ndarray  # (T,) of it
+
+
+@dataclass(frozen=True, eq=False)
 class Held(Result):
     """A sentence of T words read with one gate of all H units held at a value, or as it is: states and gradient.
 

@@ -9,22 +9,13 @@ from pages.ui import goldfish as ui
 
 stops.head("goldfish")
 words = readers.ask_sentence()
-picture = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    st.markdown(_("Gates"), width="content")
     networks = ui.choose_networks()
     log = st.toggle(
         _("log axis"), key="fading_log", bind="query-params",
         help=_("Each line of the grid is a tenth, or a hundredth, of the one above: what is small can be told apart."),
     )  # fmt: skip
 traces = ui.trace(words, networks)
-
-
-def show():
-    ui.show_word(traces, networks, log)
-
-
-with picture:
-    player.moving(cell.WORD, show, beat=cell.BEAT)
+player.moving(cell.WORD, lambda: ui.show_word(traces, networks, log), beat=cell.BEAT)
 st.caption(f"{half_sentence(traces)} {learning_sentences(traces)}")
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

@@ -40,7 +40,7 @@ def show_word():
     left, right = st.columns([3, 1], gap="medium")
     with left:
         place = st.container()
-        word = player.draw_track(cell.word_track(reading.words))
+        word = player.draw_track(readers.word_track(reading.words))
         st.html(cell.place_html(reading, word))
     figure = layout.kept(f"loop {chosen} {reading.words} {word}", lambda: loop(reading, word, height=HEIGHT))
     with place:
@@ -53,8 +53,7 @@ def show_word():
     with right:
         st.markdown(sentences.handed_on_sentences(reading))
         st.caption(_(BOXES["rnn" if chosen == "rnn" else "gated"]))
-    alone = readers.read(chosen, [reading.words[word]])
-    layout.says(sentences.brought_sentence(reading, alone, word))
+    layout.says(sentences.brought_sentence(reading, readers.read_alone(chosen, reading.words), word))
 
 
 player.moving(cell.WORD, show_word, beat=cell.BEAT)

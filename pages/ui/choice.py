@@ -90,7 +90,7 @@ def sum_up() -> None:
     """Sum the lesson up, with the numbers that its stops show first for the sentence that was read last."""
     words = readers.last_sentence()
     traces = goldfish.trace(words, goldfish.KEEPS)
-    word = cell.word_track(traces["rnn"].words).first
+    word = readers.word_track(traces["rnn"].words).first
     if word:
         costs = {name: cell.cell_cost(each)["parameters"] for name, each in readers.experiments(words).items()}
         kept = {name: each.per_turn(word) for name, each in traces.items()}

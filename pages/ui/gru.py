@@ -36,7 +36,7 @@ WHERE = mark("With Goldfish's own code on one core of this machine, reading alon
 def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experiment], words: list[str]) -> None:
     """Draw both cells at one word, side by side, the row that chooses the word, and what they cost."""
     places = st.columns(2)
-    word = player.draw_track(cell.word_track(readings["lstm"].words))
+    word = player.draw_track(readers.word_track(readings["lstm"].words))
     picked = session.GRU_PART.get()
     for name, place in zip(CELLS, places, strict=True):
         view = picked[1] if picked and picked[0] == name else None

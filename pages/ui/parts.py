@@ -44,6 +44,7 @@ class Explained:
     held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
     read_held: Callable[[str, float], Reading]  # the same words with a gate held at a value
     below: Callable[[Reading, str, int], None]  # draws what stands below the slider over words, of a part at a word
+    track: player.Track | None = None  # over words; None starts in mid sentence
     unit: int | None = None  # the unit that is written out; None lets the reader choose it where a view shows one
     pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
@@ -55,7 +56,7 @@ def show_word(explained: Explained, height: int) -> int:
     left, right = st.columns([1.75, 1], gap="small")
     with left:
         place = st.container()
-        word = player.draw_track(cell.word_track(reading.words))
+        word = player.draw_track(explained.track or cell.word_track(reading.words))
         view = choose(reading.cell)
         below = st.container()
     beside = right.container(key="part", gap="xsmall")

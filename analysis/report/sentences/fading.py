@@ -2,37 +2,45 @@
 
 from collections.abc import Mapping
 
+from analysis.experiment import GATED
+from analysis.language import mark, translate_count
 from analysis.language import translate as _
-from analysis.language import translate_count
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import count_unknown
 from analysis.report.sentences.choice import name_cells
-from analysis.report.wording import PER_CENT, RAISED, format_number
+from analysis.report.wording import PER_CENT, format_number
 
 LEAST = 1e-4  # the smallest share that is written out
 HALVES = (0.4, 0.6)  # gates that halve the memory, about
 KEEPS = 0.9  # gates that keep nearly all
 BEYOND = 0.01  # how much more than its gates a turn must keep for that to be explained
+WHO = {  # set the gates
+    "keeps": mark("We set these gates to {lstm} and {gru}"),
+    "starts": mark("Nobody has set these gates, they are at {lstm} and {gru}"),
+    "trained": mark("Training has set these gates to {lstm} and {gru} on average"),
+}
 LOST = 0.1  # a share that is as good as forgotten
 
 
-def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
-    """Say how much of the first word is left in each cell after another one."""
-    first = traces["rnn"]
-    if len(first.words) == 1:
+def why_sentence(traces: Mapping[str, Trace], word: int) -> str:
+    """Say why the RNN forgets the first word: what each turn of its loop does to a change, and what that leaves."""
+    rnn = traces["rnn"]
+    if len(rnn.words) == 1:
         return _("One word alone can't be forgotten. Write a second one.")
     if not word:
         return _("The first word has just been read: all of it is there.")
-    shares = {cell: describe_share(trace.own[word]) for cell, trace in traces.items()}
     text = translate_count(
-        "At {word}, {count} turn of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
-        "{gru}.",
-        "At {word}, {count} turns of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
-        "{gru}.",
+        "Each turn multiplies a change by the weights and by tanh's slope: in the RNN ×{kept} on average. {count} turn "
+        "later, at {word}, {left} of {first} is left.",
+        "Each turn multiplies a change by the weights and by tanh's slope: in the RNN ×{kept} on average. {count} "
+        "turns later, at {word}, {left} of {first} is left.",
         word,
     )
-    return text.format(word=quote_word(first.words[word]), first=quote_word(first.words[0]), count=word, **shares)
+    return text.format(
+        kept=format_number(rnn.per_turn(word)), count=word, word=quote_word(rnn.words[word]),
+        left=describe_share(rnn.own[word]), first=quote_word(rnn.words[0]),
+    )  # fmt: skip
 
 
 def others_sentence(traces: Mapping[str, Trace], word: int) -> str:
@@ -96,41 +104,30 @@ def _describe_half(trace: Trace) -> str:
     return translate_count("{count} turn", "{count} turns", trace.half - 1).format(count=trace.half - 1)
 
 
-def reason_sentences(traces: Mapping[str, Trace], word: int) -> str:
-    """Explain what is left after a word by what a turn of the loop keeps, and by where the gates stand.
+def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> str:
+    """Say what is left in the cells with gates, and explain it by where these stand; "" at the first word.
 
-    Return "" at the first word.
+    `networks` says who set the gates, one of `WHO`.
     """
     if not word:
         return ""
-    kept = {cell: f"×{format_number(trace.per_turn(word))}" for cell, trace in traces.items()}
-    power = f"{kept['rnn']}{str(word).translate(RAISED)}"
-    turns = _(
-        "In the RNN each turn multiplies that change by the weights U and by tanh's slope (almost 0 on its flat ends): "
-        "{rnn} on average, and {power} = {left}."
-    )
-    turns = turns.format(rnn=kept["rnn"], power=power, left=describe_share(traces["rnn"].own[word]))
-    forget, update = (_mean_gate(traces[cell]) for cell in ("lstm", "gru"))
-    numbers = kept | {"forget": f"{forget:.2f}", "update": f"{update:.2f}"}
-    if all(HALVES[0] <= gate <= HALVES[1] for gate in (forget, update)):
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. Nobody has "
-            "set these: they stand near ½ ({forget} and {update}) and halve it at each word."
-        )
-    elif all(gate >= KEEPS for gate in (forget, update)):
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
-            "at {forget} and {update}: it passes nearly as it is."
-        )
+    gates = {cell: _mean_gate(traces[cell]) for cell in GATED}
+    left = {cell: describe_share(traces[cell].own[word]) for cell in GATED}
+    said = [
+        _("The LSTM has **{lstm}** left and the GRU **{gru}**.").format(**left),
+        _("They multiply the change by **gates**, numbers from 0, forget, to 1, keep, and add to it what is new."),
+    ]
+    if all(HALVES[0] <= gate <= HALVES[1] for gate in gates.values()):
+        effect = _("that is near ½, so the change is halved at each word.")
+    elif all(gate >= KEEPS for gate in gates.values()):
+        effect = _("the change passes nearly as it is.")
     else:
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
-            "at {forget} and {update} on average, but each unit has its own: some keep what others replace."
-        )
-    more = ""
-    if any(traces[cell].per_turn(word) > gate + BEYOND for cell, gate in (("lstm", forget), ("gru", update))):
-        more = " " + _("Where more is kept than the gates keep, the rest comes through the weights.")
-    return f"{turns} {text.format(**numbers)}{more}"
+        effect = _("but each number of the memory has a gate of its own: some keep what others replace.")
+    means = {cell: f"{gate:.2f}" for cell, gate in gates.items()}
+    said.append(_("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect))
+    if any(traces[cell].per_turn(word) > gate + BEYOND for cell, gate in gates.items()):
+        said.append(_("What is left beyond that came through the weights."))
+    return " ".join(said)
 
 
 def learning_sentences(traces: Mapping[str, Trace]) -> str:

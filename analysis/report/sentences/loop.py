@@ -2,7 +2,7 @@
 
 from analysis.language import mark
 from analysis.language import translate as _
-from analysis.reading import Reading
+from analysis.reading import Alone, Reading
 from analysis.report.markdown import escape_markdown, quote_word
 from analysis.report.predicted import name_predicted
 from analysis.report.wording import format_share
@@ -28,19 +28,19 @@ def handed_on_sentences(reading: Reading) -> str:
     return _(HANDED_ON[reading.cell]).format(count=reading.parts["hidden"].shape[1])
 
 
-def brought_sentence(reading: Reading, alone: Reading, word: int) -> str:
+def brought_sentence(reading: Reading, alone: Alone, word: int) -> str:
     """Say what the memory changes at a word: what is expected next with it, and with an empty one.
 
     Args:
         reading: of the sentence.
-        alone: of that word alone, which the same network reads with an empty memory.
+        alone: each of its words alone, which the same network reads with an empty memory.
         word: its place in the sentence.
     """
     read = quote_word(reading.words[word])
     if not word:
         return _("{word} is the first word: the memory is empty, and nothing comes back yet.").format(word=read)
-    shares = {"share": format_share(reading.probability[word, 0]), "without": format_share(alone.probability[0, 0])}
-    expected, other = reading.predicted[word], alone.predicted[0]
+    shares = {"share": format_share(reading.probability[word, 0]), "without": format_share(alone.probability[word])}
+    expected, other = reading.predicted[word], alone.predicted[word]
     if expected == other:
         text = _(
             "Having read all up to {word}, it expects {expected} next at {share}; had it read {word} alone, the same, "
