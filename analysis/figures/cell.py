@@ -31,6 +31,8 @@ ACROSS = 8  # units side by side in a patch
 ABOVE = 14  # room above the loop for its name and the colour scales, at a height of 400 pixels
 DECIMALS = 4  # of the numbers drawn
 NAME_SIZE = 12  # pixels of the smallest letters
+ARROW, SIGN = 2.1, 3  # a wire's last part has room for an arrow; so much of it a circle hides
+HIGH = 40  # above it, a patch lies near the loop
 SMALL = 300  # pixels of height; a lower drawing has room for one line in a box, and none for notes
 LINEAR = {"from_word": "W", "from_memory": "U"}  # boxes that only multiply by weights
 SQUASHED = ("candidate", "squashed", "hidden")  # boxes through tanh; the others are σ
@@ -66,7 +68,7 @@ def cell(
     patches = [_patch(part, folded[part], place, reading.cell) for part, place in drawing.patches.items()]
     axis = {"visible": False, "fixedrange": True}
     return go.Figure(
-        [*_arrows_and_signs(drawing), *patches, *_targets(drawing, folded, reading.cell)],
+        [*_arrows_and_signs(drawing, 17 if height < SMALL else 21), *patches, *_targets(drawing, folded, reading.cell)],
         {
             "height": height, "font": {"size": 14}, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "hovermode": "closest",
             "hoverdistance": 10, "showlegend": False, "dragmode": False, "paper_bgcolor": style.CLEAR,
@@ -147,29 +149,38 @@ def _outline(chosen: bool, fill: str) -> style.Layout:
     return _style_of(style.CHOSEN, 5, fill) if chosen else _style_of(style.NEUTRAL, 2, fill)
 
 
-def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
-    """Return the traces above the wires: their arrowheads, and the signs in circles."""
+def _arrows_and_signs(drawing: Drawing, sign: int) -> list[go.Scatter]:
+    """Return the traces above the wires: their arrowheads, whose tips touch what they lead to, and signs in circles.
+
+    `sign` is the circles' diameter in pixels.
+    """
+    around = {(x, y) for _, x, y in drawing.signs}
     ends = [wire[-2:] for wire in (*drawing.wires, *drawing.flows, *drawing.loops)]
+    ends = [(a, b) for a, b in ends if abs(a[0] - b[0]) + abs(a[1] - b[1]) >= ARROW + SIGN * (b in around)]
+    sizes = [11 if b[0] < 0 else 13 for _, b in ends]
     arrows = go.Scatter(
         x=[b[0] for _, b in ends], y=[b[1] for _, b in ends], mode="markers", hoverinfo="skip", name="arrows",
-        marker={"symbol": [_arrowhead(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL, "opacity": 1},
+        marker={
+            "symbol": "arrow", "angle": [_pointing(a, b) for a, b in ends], "size": sizes, "color": style.NEUTRAL,
+            "opacity": 1, "standoff": [sign / 2 if b in around else 0 for _, b in ends],
+        },
     )  # fmt: skip
     signs = go.Scatter(
         x=[x for _, x, _ in drawing.signs], y=[y for *_, y in drawing.signs], text=[sign for sign, *_ in drawing.signs],
-        mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": 15, "color": "#202020"},
-        marker={"size": 21, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
+        mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": sign - 5, "color": "#202020"},
+        marker={"size": sign, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
     )  # fmt: skip
     arrows.unselected = {"marker": {"opacity": 1}}  # a click on a target leaves them as they are
     signs.unselected = {"marker": {"opacity": 1}, "textfont": {"color": "#202020"}}
     return [arrows, signs]
 
 
-def _arrowhead(start: Point, end: Point) -> str:
-    """Return the marker that points along the last part of a wire."""
+def _pointing(start: Point, end: Point) -> int:
+    """Return the angle, clockwise from upwards, of an arrow along the last part of a wire."""
     (x0, y0), (x1, y1) = start, end
     if x0 == x1:
-        return "triangle-up" if y1 > y0 else "triangle-down"
-    return "triangle-right" if x1 > x0 else "triangle-left"
+        return 0 if y1 > y0 else 180
+    return 90 if x1 > x0 else 270
 
 
 def _labels(drawing: Drawing, reading: Reading, small: bool, on_loop: str | None) -> list[style.Layout]:
@@ -182,6 +193,8 @@ def _labels(drawing: Drawing, reading: Reading, small: bool, on_loop: str | None
         place: style.Layout = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
         if part in drawing.below:
             place = {"x": drawing.below[part], "y": y - PATCH[1] / 2, "yanchor": "top"}
+        elif x in (LEFT_END, RIGHT_END) and y > HIGH:  # too near the loop for a symbol above it
+            place = {"x": x, "y": y - PATCH[1] / 2, "yanchor": "top"} | ({} if x == LEFT_END else {"x": x - 2})
         elif x in (LEFT_END, RIGHT_END):  # at both ends the symbol is above its patch
             place = {"x": x + 1 if x == LEFT_END else x - 1, "y": y + PATCH[1] / 2, "yanchor": "bottom"}
         symbol = symbol_of(part, reading.cell)

@@ -9,7 +9,7 @@ from pages.ui import goldfish as ui
 
 stops.head("goldfish")
 words = readers.ask_sentence()
-with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
     networks = ui.choose_networks()
     log = st.toggle(
         _("log axis"), key="fading_log", bind="query-params",

@@ -36,10 +36,15 @@ def ask_sentence() -> list[str]:
     return words or split_words(example)
 
 
+def example() -> list[str]:
+    """Return the words of the example."""
+    return split_words(EXAMPLES[current_language()])
+
+
 def last_sentence() -> list[str]:
     """Return the words of the sentence that was read last in this session, or stands in the URL; or of the example."""
     text = session.SENTENCE.get() or st.query_params.get(session.SENTENCE.name, "")
-    return split_words(text) or split_words(EXAMPLES[current_language()])
+    return split_words(text) or example()
 
 
 def experiments(words: list[str]) -> dict[str, Experiment]:

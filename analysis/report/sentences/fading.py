@@ -31,10 +31,10 @@ def why_sentence(traces: Mapping[str, Trace], word: int) -> str:
     if not word:
         return _("The first word has just been read: all of it is there.")
     text = translate_count(
-        "Each turn multiplies a change by the weights and by tanh's slope: in the RNN ×{kept} on average. {count} turn "
-        "later, at {word}, {left} of {first} is left.",
-        "Each turn multiplies a change by the weights and by tanh's slope: in the RNN ×{kept} on average. {count} "
-        "turns later, at {word}, {left} of {first} is left.",
+        "Each turn of the loop multiplies a change by the weights and by tanh's slope: ×{kept} on average in the RNN. "
+        "{count} turn later, at {word}, {left} of {first} is left.",
+        "Each turn of the loop multiplies a change by the weights and by tanh's slope: ×{kept} on average in the RNN. "
+        "{count} turns later, at {word}, {left} of {first} is left.",
         word,
     )
     return text.format(
