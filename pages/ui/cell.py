@@ -59,8 +59,9 @@ def choose_cell() -> str:
 
 
 def word_track(words: Sequence[str], first: int | None = None) -> player.Track:
-    """Return what the slider over words runs over; it starts at the word `first`, or where that is None in mid sentence,
-    where the cell remembers something.
+    """Return what the slider over words runs over.
+
+    It starts at the word `first`; where that is None in mid sentence, where the cell remembers something.
     """
     if first is None:
         middle = len(words) // 2

@@ -11,11 +11,17 @@ from analysis.history.database import StoreError
 from analysis.history.shipped import find_shipped
 from analysis.language import mark
 from analysis.language import translate as _
-from analysis.report.sentences.choice import choice_sentence, describe_group, recap_sentence, rule_sentences
+from analysis.report.sentences.choice import (
+    choice_sentence,
+    describe_group,
+    recap_sentence,
+    rule_sentences,
+    task_sentence,
+)
 from analysis.report.wording import describe_span, format_number, format_range
 from analysis.results import Run
 from analysis.sources import FILE_SETTINGS
-from pages.ui import cell, goldfish, layout, readers, session, training
+from pages.ui import cell, compare_plan, goldfish, layout, readers, session, training
 
 LEGEND = mark(
     "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
@@ -63,6 +69,7 @@ def load(group: Group) -> dict[str, Run]:
 
 def show(group: Group, runs: Mapping[str, Run]) -> None:
     """Show runs of one task: their answers by distance, which did best, and a table."""
+    st.caption(task_sentence(group.first))
     picture, said = st.columns([3, 2], vertical_alignment="center")
     with picture:
         subject = f"choice {group.ids}"
@@ -70,7 +77,7 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
         layout.chart(layout.kept(subject, lambda: memory(memories, height=206)), "choice", _("Answers by distance"))
     with said:
         layout.says(choice_sentence(runs))
-        st.caption(f"{_(ONLY_HERE)} {rule_sentences(runs)}")
+        st.caption(f"{rule_sentences(runs)} {_(ONLY_HERE)}")
     first = next(iter(runs.values()))
     metric = _("{metric} (chance {chance})").format(metric=_(first.metric_name), chance=format_number(first.chance))
     rows = {
@@ -106,6 +113,16 @@ def show_links(group: Group) -> None:
     st.page_link(
         "pages/measure/model.py", label=_("Measure a model of your own"), icon=":material/upload_file:"
     )  # fmt: skip
+
+
+def compare_settings(experiment: Experiment) -> dict[str, str]:
+    """Return what a link to Compare says of an experiment: its settings, and its length where that page offers others.
+
+    Compare asks for lengths itself.
+    """
+    named = link_settings(experiment)
+    length = named.pop("length", str(experiment.task_length))
+    return named | ({} if length in compare_plan.LENGTHS.split(", ") else {"lengths": length})
 
 
 def link_settings(experiment: Experiment) -> dict[str, str]:

@@ -13,7 +13,7 @@ from analysis.lesson.trace import everyday_sentences, trace_first_word
 from analysis.reading import Trace
 from analysis.report.sentences.fading import gates_sentences, others_sentence, unknown_sentence, why_sentence
 from analysis.results import Run
-from pages.ui import cell, layout, player, readers
+from pages.ui import layout, player, readers
 
 KEEPS, STARTS, TRAINED = "keeps", "starts", "trained"
 NETWORKS = {

@@ -23,6 +23,24 @@ TASKS = {
     "series": mark("Series: data of one's own"),
 }
 TEXT_NAMES = {"english": mark("English prose"), "chinese": mark("Chinese prose")}
+STORIES = {
+    "recall": mark(
+        "In {length} steps one symbol is shown, anywhere; at the end the network must say which one it was. So it has "
+        "to remember it, up to {back} steps long."
+    ),
+    "adding": mark(
+        "{length} numbers are read, two of them marked; at the end the network must say the sum of these two."
+    ),
+    "order": mark("In {length} steps an X or a Y is shown twice; at the end the network must say in which order."),
+    "copy": mark("Ten symbols are read; {length} steps later the network must repeat them in the same order."),
+    "text": mark("Prose is read letter by letter; each time the network must say which letter comes next."),
+    "words": mark("Prose is read word by word; each time the network must say which word comes next."),
+    "digits": mark(
+        "A written digit is read, one of its {length} pixels a step; at the end the network must say which."
+    ),
+    "series": mark("Sequences of one's own are read, and what belongs to them must be said."),
+}
+ALIKE = 0.1  # of what was gained over guessing: networks that are nearer hardly differ
 # Settings that a group's name leaves out or says first.
 NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
 
@@ -66,29 +84,33 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
     first = next(iter(runs.values()))
     seeds = min(map(len, metrics.values()))
     tied, worse = rank_cells(metrics, higher_is_better(first.metric_name))
+    if seeds == 1:
+        medians = [float(metric[0]) for metric in metrics.values()]
+        if max(medians) - min(medians) < ALIKE * max(abs(median - first.chance) for median in medians):
+            tied, worse = [*metrics], []
     if len(tied) == 1 and seeds == 1:
-        return _("The {best} did best here, but one seed each says little.").format(best=name_cells(tied))
+        return _("The {best} did best here, but one network of each kind says little.").format(best=name_cells(tied))
     if len(tied) == 1:
         text = translate_count(
-            "On this task the {best} did best: its {count} seed beat every seed of the {worse}.",
-            "On this task the {best} did best: each of its {count} seeds beat every seed of the {worse}.",
+            "Take the {best} for this task: its {count} network beat every one of the {worse}.",
+            "Take the {best} for this task: each of its {count} networks beat every one of the {worse}.",
             seeds,
         )
         return text.format(best=name_cells(tied), count=seeds, worse=name_cells(worse))
-    place = {"tied": name_cells(tied), "best": name_cells(tied[:1]), "count": seeds}
-    if worse:
-        text = translate_count(
-            "On this task {count} seed each can't tell the {tied} apart; the {worse} did worse than the {best}.",
-            "On this task {count} seeds each can't tell the {tied} apart; the {worse} did worse than the {best}.",
-            seeds,
-        )
-        return text.format(**place, worse=name_cells(worse))
-    text = translate_count(
-        "On this task {count} seed each can't tell the {tied} apart.",
-        "On this task {count} seeds each can't tell the {tied} apart.",
-        seeds,
+    small = min(tied, key=lambda cell: runs[cell].timing["parameters"])
+    others = [cell for cell in tied if cell != small]
+    said = _("Take the {small} for this task: it does as well as the {others}, and has fewer numbers to learn.").format(
+        small=name_cells([small]), others=name_cells(others)
     )
-    return text.format(**place)
+    if worse:
+        said += " " + _("The {worse} did worse.").format(worse=name_cells(worse))
+    return said
+
+
+def task_sentence(experiment: Experiment) -> str:
+    """Describe a task in everyday words: what is read, and what must be said."""
+    length = experiment.task_length
+    return _("**The task.** {story}").format(story=_(STORIES[experiment.task]).format(length=length, back=length - 1))
 
 
 def rule_sentences(runs: Mapping[str, Run]) -> str:
@@ -99,15 +121,18 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
     reach = format_steps(spans["rnn"])
     if max(spans[cell] for cell in gated) > spans["rnn"]:
-        rule = _("What lies farther back than an RNN remembers, here {reach}, needs gates.")
+        rule = _(
+            "Where what matters lies farther back than an RNN remembers (here {reach}), you need an LSTM or a GRU."
+        )
     else:
         rule = _(
-            "Here cells with gates remember no farther back than the RNN ({reach}): memory isn't what they differ in."
+            "Here LSTM and GRU remember no farther back than the RNN ({reach}): where memory isn't needed, the plain "
+            "RNN is enough."
         )
     said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
-        fewer = _("Of LSTM and GRU, try the smaller first: the GRU has {gru} parameters, the LSTM {lstm}.")
+        fewer = _("Of these two try the smaller first, the GRU: {gru} numbers to learn, the LSTM has {lstm}.")
         parameters = {cell: f"{runs[cell].timing['parameters']:,.0f}" for cell in ("gru", "lstm")}
         said.append(fewer.format(**parameters))
     return " ".join(said)
