@@ -52,7 +52,7 @@ def choose(found: list[Group]) -> Group:
     """Ask for a group; the newest at first."""
     by_name = {describe_group(group.first, [*group.ids]): group for group in reversed(found)}
     names = [*by_name][::-1]
-    chosen = st.selectbox(_("Experiment"), names, key="comparable", help=_("Same task, same settings, another cell."))
+    chosen = st.selectbox(_("Experiment"), names, key="comparable", label_visibility="collapsed")
     return by_name[chosen or names[0]]
 
 
@@ -70,7 +70,7 @@ def load(group: Group) -> dict[str, Run]:
 def show(group: Group, runs: Mapping[str, Run]) -> None:
     """Show runs of one task: their answers by distance, which did best, and a table."""
     st.caption(task_sentence(group.first))
-    picture, said = st.columns([3, 2], vertical_alignment="center")
+    picture, said = st.columns([6, 5], vertical_alignment="center")
     with picture:
         subject = f"choice {group.ids}"
         memories = {cell: run.memory for cell, run in runs.items()}

@@ -38,11 +38,10 @@ SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates
 
 def choose_networks() -> str:
     """Ask which networks read the sentence; those whose gates keep at first."""
-    st.markdown(_("Networks"), width="content")
+    st.markdown(_("Networks"), width="content", help=_(NETWORKS_HELP))
     return st.segmented_control(
         _("Networks"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
-        format_func=lambda name: _(NETWORKS[name]), help=_(NETWORKS_HELP),
-        label_visibility="collapsed",
+        format_func=lambda name: _(NETWORKS[name]), label_visibility="collapsed",
     )  # fmt: skip
 
 

@@ -38,8 +38,9 @@ def show_first() -> go.Figure:
         layout.says(sentences.kept_sentence(traces, readers.word_track(words).first))
         st.caption(
             _(
-                "Untrained networks, gates set to keep: they decide how much of its memory an LSTM or a GRU keeps, and "
-                "here we have set them so that it keeps nearly all. A plain RNN has no gates."
+                "How much of a small change in the memory, made at the first word, is still there at each later one. "
+                "Networks: untrained, gates set to keep. A gate decides how much of its memory an LSTM or a GRU keeps: "
+                "here we set it near all. A plain RNN has no gates."
             )
         )
         with st.container(key="begin"):

@@ -14,7 +14,7 @@ TIGHT = """<style>
 .stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.5rem; }
-  .stMainBlockContainer:not(:has(.st-key-stops)) .st-key-line { display: none; }
+  .stMainBlockContainer:not(:has(.st-key-stops, .st-key-begin)) .st-key-line { display: none; }
   [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
@@ -50,10 +50,18 @@ KEPT = 300  # figures in the server's memory
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 
 
-def title(question: str, line: str = "", *words: str) -> None:
-    """Head a page with the question it answers, one line for who meets it first, and the terms it uses, explained."""
+def title(question: str, line: str = "", *words: str, tag: str = "") -> None:
+    """Head a page with the question it answers, one line for who meets it first, and the terms it uses, explained.
+
+    A tag beside the question says what is shown.
+    """
     st.html(TIGHT)
-    st.title(question, anchor=False)
+    if tag:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.title(question, anchor=False, width="content")
+            st.badge(tag, color="gray", width="content")
+    else:
+        st.title(question, anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
         if line:
             with st.container(key="line", width="content"):

@@ -25,8 +25,8 @@ TASKS = {
 TEXT_NAMES = {"english": mark("English prose"), "chinese": mark("Chinese prose")}
 STORIES = {
     "recall": mark(
-        "In {length} steps one symbol is shown, anywhere; at the end the network must say which one it was. So it has "
-        "to remember it, up to {back} steps long."
+        "In {length} steps one symbol is shown; at the end the network must name it. So it has to remember it for up "
+        "to {back} steps."
     ),
     "adding": mark(
         "{length} numbers are read, two of them marked; at the end the network must say the sum of these two."

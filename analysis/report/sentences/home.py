@@ -22,9 +22,9 @@ def kept_sentence(traces: Mapping[str, Trace], word: int) -> str:
     """Say how much of a sentence's first word is left in each cell at a later one."""
     words = traces["rnn"].words
     shares = {cell: describe_share(trace.own[word]) for cell, trace in traces.items()}
-    return _(
-        "At {word}, {count} words after {first}, the RNN has {rnn} of it left, the LSTM {lstm} and the GRU {gru}."
-    ).format(word=quote_word(words[word]), first=quote_word(words[0]), count=word, **shares)
+    return _("At {word} the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU {gru}.").format(
+        word=quote_word(words[word]), first=quote_word(words[0]), **shares
+    )
 
 
 def alike_sentence(decays: Mapping[str, Decay]) -> str:
