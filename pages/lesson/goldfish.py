@@ -17,5 +17,5 @@ with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
     )  # fmt: skip
 traces = ui.trace(words, networks)
 player.moving(cell.WORD, lambda: ui.show_word(traces, networks, log), beat=cell.BEAT)
-st.caption(f"{half_sentence(traces)} {learning_sentences(traces)}")
+st.caption(f"{half_sentence(traces)} {learning_sentences(traces, networks)}")
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

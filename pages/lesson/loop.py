@@ -13,19 +13,18 @@ from pages.ui import cell, layout, player, readers, stops
 HEIGHT = 325  # pixels of the drawing
 BOXES = {
     "rnn": mark(
-        "**W** and **U** hold **weights**, learned in training and the same at every word: they make new numbers of "
-        "the word's and of the memory's. **+** adds these and **b**, the **bias**, fixed numbers learned too; "
-        "**tanh**, the next stop, keeps the sum small. To compare, it reads this "
-        "word alone, all of **h** set to 0."
+        "**W** makes new numbers of the word's, **U** of the old memory's (t−1: one word before). **+** adds both and "
+        "**b**. W, U and b are **weights**: learned in training, the same at every word. **tanh**, the next stop, "
+        "keeps the sum small. This network is tiny: watch what it carries, not how clever it is."
     ),
     "gated": mark(
         "Each coloured box holds **weights**, learned in training and the same at every word; what these boxes decide "
-        "comes later. To compare, it reads this word alone, all of its memory set to 0."
+        "comes later. This network is tiny: watch what it carries, not how clever it is."
     ),
 }
 
 stops.head("loop")
-with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+with st.container(horizontal=True, vertical_alignment="top", gap="small"):
     words = readers.ask_sentence()
     chosen = st.segmented_control(
         _("Cell"), CELLS, default="rnn", required=True, key="loop_cell", format_func=str.upper, bind="query-params",

@@ -78,7 +78,7 @@ def explain(traces: Mapping[str, Trace], networks: str) -> str:
 
 def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
     """Draw what is left by word, the row that moves its mark, and the sentences about the marked word."""
-    picture, said = st.columns([6, 5], vertical_alignment="center")
+    picture, said = st.columns(2, vertical_alignment="center")
     read = traces["rnn"].words
     word = player.draw_track(readers.word_track(read))
     figure = partial(

@@ -12,9 +12,17 @@ from analysis.results import SMALLEST, Decay, Measured
 NEAR_ONE = 0.9  # a size above it is called near 1
 
 
-def multiplied_sentences(repeated: Repeated) -> str:
-    """Say what multiplying made of a vector's largest and smallest size but 0, and what it made of them with tanh."""
-    start, plain, bounded = (np.abs(row) for row in (repeated.plain[0], repeated.plain[-1], repeated.bounded[-1]))
+def multiplied_sentences(repeated: Repeated, step: int = -1) -> str:
+    """Say what multiplying made of a vector's largest and smallest size but 0, and what it made of them with tanh.
+
+    Both up to a time step, the last one where none is given.
+    """
+    count = step % len(repeated.plain)
+    start, plain, bounded = (
+        np.abs(row) for row in (repeated.plain[0], repeated.plain[count], repeated.bounded[count])
+    )
+    if not count:
+        return _("Nothing is multiplied yet. Press Play, or choose a later time step.")
     if not start.any():
         return _("Zero stays zero, with tanh and without.")
     large, small = int(start.argmax()), int(np.where(start > 0, start, np.inf).argmin())
@@ -22,24 +30,24 @@ def multiplied_sentences(repeated: Repeated) -> str:
     if start[large] == start[small]:
         first, second = _first_of_one(growth), _second_of_one(bounded[large])
     else:
-        first, second = _first_of_two(growth), _second_of_two(bounded[large], bounded[small])
+        first, second = _first_of_two(growth), _second_of_two(bounded[large], bounded[small], growth)
     numbers = {
         "factor": repeated.factor, "ratio": start[large] / start[small],
         "large": start[large], "large_end": plain[large], "large_bounded": bounded[large],
         "small": start[small], "small_end": plain[small], "small_bounded": bounded[small],
     }  # fmt: skip
     written = {name: raise_power(format_number(number)) for name, number in numbers.items()}
-    return f"{first} {second}".format(count=len(repeated.plain) - 1, **written)
+    return f"{first} {second}".format(count=count, **written)
 
 
 def _first_of_one(growth: int) -> str:
     """Return the sentence on one size without tanh, which grows (1), stays (0) or fades (−1)."""
     return {
         1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: nothing holds the size."
+            "After {count} time steps, each ×{factor}, {large} became {large_end}: nothing holds the size."
         ),
-        0: _("Multiplied by {factor} at each of {count} time steps, {large} stayed {large_end}."),
-        -1: _("Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: it fades."),
+        0: _("After {count} time steps, each ×{factor}, {large} stayed {large_end}."),
+        -1: _("After {count} time steps, each ×{factor}, {large} became {large_end}: it fades."),
     }[growth]
 
 
@@ -56,20 +64,24 @@ def _first_of_two(growth: int) -> str:
     """Return the sentence on two sizes without tanh, as `_first_of_one`."""
     return {
         1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
-            "{small_end}: still {ratio} to 1, but nothing holds the size."
+            "After {count} time steps, each ×{factor}, {large} became {large_end} and {small} became {small_end}: "
+            "still {ratio} to 1, but nothing holds the size."
         ),
-        0: _("Multiplied by {factor} at each of {count} time steps, {large} and {small} stayed as they were."),
+        0: _("After {count} time steps, each ×{factor}, {large} and {small} stayed as they were."),
         -1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
-            "{small_end}: still {ratio} to 1, but both fade."
+            "After {count} time steps, each ×{factor}, {large} became {large_end} and {small} became {small_end}: "
+            "still {ratio} to 1, but both fade."
         ),
     }[growth]
 
 
-def _second_of_two(large: float, small: float) -> str:
+def _second_of_two(large: float, small: float, growth: int) -> str:
     """Return the sentence on two sizes with tanh, given what they end at."""
+    if growth < 0:
+        return _("With tanh they end at {large_bounded} and {small_bounded}: it can't stop them fading.")
     if format_number(large) != format_number(small):
+        if small > NEAR_ONE:
+            return _("With tanh they end at {large_bounded} and {small_bounded}: held within ±1, and almost the same.")
         return _("With tanh they end at {large_bounded} and {small_bounded}.")
     if large > NEAR_ONE:
         return _("With tanh both end at {large_bounded}: held within ±1, though their difference is lost.")

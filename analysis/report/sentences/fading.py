@@ -14,11 +14,12 @@ from analysis.report.wording import PER_CENT, format_number
 LEAST = 1e-4  # the smallest share that is written out
 HALVES = (0.4, 0.6)  # gates that halve the memory, about
 KEEPS = 0.9  # gates that keep nearly all
-BEYOND = 0.01  # how much more than its gates a turn must keep for that to be explained
+MORE = 1.005  # a share that is written as more than 100 %
+FLAT = 0.5  # a mean slope of tanh below it means that most numbers sit on its flat ends
 WHO = {  # set the gates
-    "keeps": mark("We set these gates to {lstm} and {gru}"),
-    "starts": mark("Nobody has set these gates, they are at {lstm} and {gru}"),
-    "trained": mark("Training has set these gates to {lstm} and {gru} on average"),
+    "keeps": mark("We set these gates to {lstm} (LSTM) and {gru} (GRU)"),
+    "starts": mark("Nobody has set these gates, they are at {lstm} (LSTM) and {gru} (GRU)"),
+    "trained": mark("Training has set these gates to {lstm} (LSTM) and {gru} (GRU) on average"),
 }
 LOST = 0.1  # a share that is as good as forgotten
 
@@ -31,16 +32,14 @@ def why_sentence(traces: Mapping[str, Trace], word: int) -> str:
     if not word:
         return _("The first word has just been read: all of it is there.")
     text = translate_count(
-        "Each turn of the loop multiplies a change by the weights and by tanh's slope: ×{kept} on average in the RNN. "
-        "{count} turn later, at {word}, {left} of {first} is left.",
-        "Each turn of the loop multiplies a change by the weights and by tanh's slope: ×{kept} on average in the RNN. "
-        "{count} turns later, at {word}, {left} of {first} is left.",
+        "Each turn of the loop multiplies a change by the RNN's weights and by tanh's slope: together ×{kept}. "
+        "{count} turn later, at {word}, {left} is left.",
+        "Each turn of the loop multiplies a change by the RNN's weights and by tanh's slope: together ×{kept}. "
+        "{count} turns later, at {word}, {left} is left.",
         word,
     )
-    return text.format(
-        kept=format_number(rnn.per_turn(word)), count=word, word=quote_word(rnn.words[word]),
-        left=describe_share(rnn.own[word]), first=quote_word(rnn.words[0]),
-    )  # fmt: skip
+    kept, left = format_number(rnn.per_turn(word)), describe_share(rnn.own[word])
+    return text.format(kept=kept, count=word, word=quote_word(rnn.words[word]), left=left)
 
 
 def others_sentence(traces: Mapping[str, Trace], word: int) -> str:
@@ -105,32 +104,49 @@ def _describe_half(trace: Trace) -> str:
 
 
 def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> str:
-    """Say what is left in the cells with gates, and explain it by where these stand; "" at the first word.
+    """Say of what the RNN's factor is made, what the cells with gates keep, and why; "" at the first word.
 
     `networks` says who set the gates, one of `WHO`.
     """
     if not word:
         return ""
-    gates = {cell: _mean_gate(traces[cell]) for cell in GATED}
     left = {cell: describe_share(traces[cell].own[word]) for cell in GATED}
     said = [
-        _("The LSTM has **{lstm}** left and the GRU **{gru}**.").format(**left),
-        _("They multiply the change by **gates**, numbers from 0, forget, to 1, keep, and add to it what is new."),
+        _slope_sentence(traces["rnn"], networks),
+        _("The LSTM has **{lstm}** left, the GRU **{gru}**.").format(**left),
+        _("They pass the old memory by the weights, times a **gate** (0 forgets, 1 keeps), and add what is new."),
+        _gates_sentence({cell: _mean(traces[cell]) for cell in GATED}, networks),
     ]
-    if all(HALVES[0] <= gate <= HALVES[1] for gate in gates.values()):
-        effect = _("that is near ½, so the change is halved at each word.")
-    elif all(gate >= KEEPS for gate in gates.values()):
-        effect = _("the change passes nearly as it is.")
-    else:
-        effect = _("but each number of the memory has a gate of its own: some keep what others replace.")
-    means = {cell: f"{gate:.2f}" for cell, gate in gates.items()}
-    said.append(_("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect))
-    if any(traces[cell].per_turn(word) > gate + BEYOND for cell, gate in gates.items()):
-        said.append(_("What is left beyond that came through the weights."))
+    if any(traces[cell].own[word] > MORE for cell in GATED):
+        said.append(_("More than 100 %: the change has grown on its way."))
     return " ".join(said)
 
 
-def learning_sentences(traces: Mapping[str, Trace]) -> str:
+def _slope_sentence(rnn: Trace, networks: str) -> str:
+    """Say how much of what a turn of an RNN does is the slope of tanh."""
+    slope = _mean(rnn)
+    if slope < FLAT:
+        text = _("The slope is only {slope} on average: most numbers of this RNN sit on tanh's flat ends.")
+    elif networks == "trained":
+        text = _("The slope is {slope} on average, the rest is the weights.")
+    else:
+        text = _("The slope is {slope} on average, the rest is the weights, which start small.")
+    return text.format(slope=f"{slope:.2f}")
+
+
+def _gates_sentence(gates: Mapping[str, float], networks: str) -> str:
+    """Say who set the gates, to what on average, and what follows."""
+    if all(HALVES[0] <= gate <= HALVES[1] for gate in gates.values()):
+        effect = _("that is near ½, so the change is halved at each word.")
+    elif all(gate >= KEEPS for gate in gates.values()):
+        effect = _("nearly all of the change passes.")
+    else:
+        effect = _("but each number of the memory has a gate of its own, and those near 1 do the keeping.")
+    means = {cell: f"{gate:.2f}" for cell, gate in gates.items()}
+    return _("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect)
+
+
+def learning_sentences(traces: Mapping[str, Trace], networks: str) -> str:
     """Say that the learning signal fades like the first word, and in which cells that is as good as forgotten."""
     said = _(
         "The learning signal, the gradient, comes back by the same turns and fades alike, the **vanishing gradient**."
@@ -138,11 +154,13 @@ def learning_sentences(traces: Mapping[str, Trace]) -> str:
     lost = [cell for cell, trace in traces.items() if trace.own[-1] < LOST]
     if not lost:
         return said
-    text = _("So it is hard to learn to keep the first word in the {cells}: the memory of a **goldfish**.")
+    if networks == "trained":
+        text = _("Guessing the next word didn't teach the {cells} to keep the first one: the memory of a **goldfish**.")
+    else:
+        text = _("So it is hard to teach the {cells} to keep the first word: the memory of a **goldfish**.")
     return f"{said} {text.format(cells=name_cells(lost))}"
 
 
-def _mean_gate(trace: Trace) -> float:
-    """Return the mean over words and units of a cell's gate that keeps."""
-    assert trace.gate is not None, f"{trace.cell} has no gate"
-    return float(trace.gate.mean())
+def _mean(trace: Trace) -> float:
+    """Return the mean over words of a trace's mean over units."""
+    return float(trace.mean.mean())

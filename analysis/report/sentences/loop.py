@@ -9,8 +9,8 @@ from analysis.report.wording import format_share
 
 HANDED_ON = {
     "rnn": mark(
-        "The loop hands on its **hidden state** h, the whole memory: {count} numbers. A plain RNN makes all of them "
-        "anew at every word."
+        "The loop hands on its **hidden state** h, the whole memory: {count} numbers. At every word a plain RNN makes "
+        "all of them anew, from the old ones and the word."
     ),
     "lstm": mark(
         "The loop hands on two lists of {count} numbers: the **cell state** c, the long memory, and the **hidden "
@@ -43,13 +43,13 @@ def brought_sentence(reading: Reading, alone: Alone, word: int) -> str:
     expected, other = reading.predicted[word], alone.predicted[word]
     if expected == other:
         text = _(
-            "Having read all up to {word}, it expects {expected} next at {share}; had it read {word} alone, the same, "
-            "but at {without}. The loop changed how sure it is."
+            "After all words up to {word} it guesses {expected} next ({share}). Shown {word} with an empty memory, it "
+            "guesses the same, less or more sure ({without}): that much is due to the loop."
         )
     else:
         text = _(
-            "Having read all up to {word}, it expects {expected} next ({share}); had it read {word} alone, {other} "
-            "({without}). The difference comes from the loop."
+            "After all words up to {word} it guesses {expected} next ({share}). Shown {word} with an empty memory, it "
+            "guesses {other} ({without}). The difference is what the loop carried."
         )
     return text.format(word=read, expected=_expected(expected), other=_expected(other), **shares)
 
