@@ -96,8 +96,7 @@ def _colour_axes(reading: Reading, drawing: Drawing, vectors: dict[str, np.ndarr
     for place, name in enumerate(shown):
         bar = style.small_bar(0.84 * (place + 0.5) / len(shown), 0.46 / len(shown), _(SCALES[name][reading.cell]))
         if name == "gates":
-            low, high = (_("0 shut"), _("1 open")) if reading.cell == "lstm" else ("0", "1")
-            ends = {"tickvals": [0, 1], "ticktext": [low, high]}
+            ends = {"tickvals": [0, 1], "ticktext": [_("0 shut"), _("1 open")]}
             axes[AXES[name]] = {"cmin": 0, "cmax": 1, "colorscale": style.GATE_SCALE, "colorbar": bar | ends}
         else:
             bounded = name == "hidden" and reading.activation == "tanh"

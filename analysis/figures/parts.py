@@ -33,7 +33,7 @@ def part(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
 def _mean_gate(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
     """Draw a gate's mean over units by word."""
     mean = _line(reading.parts[view].mean(1), _("mean over units"), style.GATE_COLOURS[view])
-    axis = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1]}
+    axis = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "title": {"text": _("mean over units")}}
     return _by_word([mean], reading, word, axis)
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.report.sentences.fading import half_sentence, learning_sentences
 from pages.ui import cell, player, readers, stops
@@ -17,5 +18,5 @@ with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
     )  # fmt: skip
 traces = ui.trace(words, networks)
 player.moving(cell.WORD, lambda: ui.show_word(traces, networks, log), beat=cell.BEAT)
-st.caption(f"{half_sentence(traces)} {learning_sentences(traces, networks)}")
+st.caption(join_sentences(half_sentence(traces), learning_sentences(traces, networks)))
 stops.foot("goldfish", "pages/measure/decay.py", "Gradient decay", **ui.link_settings(networks))

@@ -9,7 +9,7 @@ from analysis.figures.memory import memory
 from analysis.history.comparable import Group, group_comparable
 from analysis.history.database import StoreError
 from analysis.history.shipped import find_shipped
-from analysis.language import mark
+from analysis.language import join_sentences, mark
 from analysis.language import translate as _
 from analysis.report.sentences.choice import (
     choice_sentence,
@@ -24,15 +24,14 @@ from analysis.sources import FILE_SETTINGS
 from pages.ui import cell, compare_plan, goldfish, layout, readers, session, training
 
 LEGEND = mark(
-    "Lines: medians over seeds, each a network with random numbers of its own; bands: from the lowest to the highest. "
-    "Chance: what guessing gets. Memory span: how far back the answers still depend on what was read; 0: on the last "
-    "alone."
+    "Lines: the median of several networks; bands: from the lowest to the highest. Chance: what guessing gets. Memory "
+    "span: up to how many steps back the answers stay better than halfway between guessing and their best."
 )
 LESS = {
     "mse": mark("mse: the mean squared error, the less the better."),
     "nats": mark("Nats: a unit of surprise, the less the better."),
 }  # by the first word of a metric's name
-ONLY_HERE = mark("Another task, size or start can rank them otherwise.")
+ONLY_HERE = mark("Another task can rank them otherwise.")
 
 
 def groups() -> list[Group]:
@@ -77,20 +76,20 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
         layout.chart(layout.kept(subject, lambda: memory(memories, height=206)), "choice", _("Answers by distance"))
     with said:
         layout.says(choice_sentence(runs))
-        st.caption(f"{rule_sentences(runs)} {_(ONLY_HERE)}")
+        st.markdown(join_sentences(rule_sentences(runs), _(ONLY_HERE)))
     first = next(iter(runs.values()))
     metric = _("{metric} (chance {chance})").format(metric=_(first.metric_name), chance=format_number(first.chance))
     rows = {
         metric: [format_range(run.metric) for run in runs.values()],
         _("memory span"): [describe_span(run.memory) for run in runs.values()],
-        _("parameters, in all"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
+        _("numbers to learn (sizes not as at stop 6)"): [f"{run.timing['parameters']:,.0f}" for run in runs.values()],
     }
     columns = dict(zip((cell.upper() for cell in runs), zip(*rows.values(), strict=True), strict=True))
     st.table(
         {_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal"
     )
     less = LESS.get(first.metric_name.split()[0])
-    st.caption(" ".join(map(_, filter(None, (LEGEND, less)))))
+    st.caption(join_sentences(*map(_, filter(None, (LEGEND, less)))))
 
 
 def sum_up() -> None:
@@ -100,7 +99,7 @@ def sum_up() -> None:
     word = readers.word_track(traces["rnn"].words).first
     if word:
         costs = {name: cell.cell_cost(each)["parameters"] for name, each in readers.experiments(words).items()}
-        kept = {name: each.per_turn(word) for name, each in traces.items()}
+        kept = traces["rnn"].per_turn(word)
         st.markdown(recap_sentence(kept, 1 - costs["gru"] / costs["lstm"]))
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from analysis.experiment import GATED, Experiment
 from analysis.figures.fading import fading
-from analysis.language import mark
+from analysis.language import join_sentences, mark
 from analysis.language import translate as _
 from analysis.lesson.trace import everyday_sentences, trace_first_word
 from analysis.reading import Trace
@@ -95,4 +95,4 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
         else:
             layout.says(why_sentence(traces, word))
             st.markdown(gates_sentences(traces, word, networks))
-    st.caption(f"{explain(traces, networks)} {others_sentence(traces, word)}")
+    st.caption(join_sentences(explain(traces, networks), others_sentence(traces, word)))

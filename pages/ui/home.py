@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.experiment import Experiment
 from analysis.figures.fading import fading
-from analysis.language import mark
+from analysis.language import join_sentences, mark
 from analysis.language import translate as _
 from analysis.report.sentences import home as sentences
 from analysis.results import Decay
@@ -75,8 +75,6 @@ def show_gradient(
     st.markdown(f"**{head}**")
     layout.chart(figure, name, head)
     st.markdown(f"**{sentences.left_sentence(decays)}**")
-    said = (
-        sentences.alike_sentence(decays), sentences.gate_sentence(gates), sentences.more_sentence(decays, gates)
-    )  # fmt: skip
-    st.caption(" ".join(filter(None, said)))
+    more = sentences.more_sentence(decays, gates)
+    st.caption(join_sentences(sentences.alike_sentence(decays), sentences.gate_sentence(gates), more))
     return figure

@@ -41,11 +41,11 @@ STOPS = {
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
              mark("Change the memory a little at the first word. How much of that change is there later? 100 %: all; "
                   "0 %: nothing, it is forgotten."), networks=""),
-        Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
-             mark("Above long memory, below what is shown now; each of their numbers is a **unit**. σ gives 0 … 1. "
-                  "Click a box.")),
+        Stop("lstm", mark("The LSTM"), mark("Two memories, three gates: what does each decide?"),
+             mark("Upper line: the long memory c. Lower: h, what is shown of it. A gate σ gives each number (**unit**) "
+                  "a share, 0 to 1.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
-             mark("One state instead of two, two gates instead of three. Click a box to read what it decides.")),
+             mark("One memory instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),
              mark("No cell wins everywhere. Compare them on the task that is yours.")),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.experiment import CELLS, GATED, SETTINGS, Experiment, higher_is_better
-from analysis.language import mark, translate_count
+from analysis.language import join_sentences, mark, translate_count
 from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
 from analysis.report.wording import PER_CENT, format_number, format_steps
@@ -102,9 +102,7 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
     said = _("Take the {small} for this task: it does as well as the {others}, and has fewer numbers to learn.").format(
         small=name_cells([small]), others=name_cells(others)
     )
-    if worse:
-        said += " " + _("The {worse} did worse.").format(worse=name_cells(worse))
-    return said
+    return join_sentences(said, _("The {worse} did worse.").format(worse=name_cells(worse)) if worse else "")
 
 
 def task_sentence(experiment: Experiment) -> str:
@@ -121,34 +119,34 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
     reach = format_steps(spans["rnn"])
     if max(spans[cell] for cell in gated) > spans["rnn"]:
+        rule = _("If what matters lies farther back than an RNN remembers (here {reach}), take an LSTM or a GRU.")
+    elif max(spans.values()) == 0:
         rule = _(
-            "Where what matters lies farther back than an RNN remembers (here {reach}), you need an LSTM or a GRU."
+            "All three carry earlier words (stops 2 and 4), but here nearly all hangs on the last one: where memory "
+            "doesn't help, the plain RNN is enough."
         )
     else:
         rule = _(
             "Here LSTM and GRU remember no farther back than the RNN ({reach}): where memory isn't needed, the plain "
             "RNN is enough."
         )
-    said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
+    said = [rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
-        fewer = _("Of these two try the smaller first, the GRU: {gru} numbers to learn, the LSTM has {lstm}.")
-        parameters = {cell: f"{runs[cell].timing['parameters']:,.0f}" for cell in ("gru", "lstm")}
-        said.append(fewer.format(**parameters))
-    return " ".join(said)
+        said.append(_("Of these two try the smaller first, the GRU."))
+    return join_sentences(*said)
 
 
-def recap_sentence(kept: Mapping[str, float], fewer: float) -> str:
+def recap_sentence(kept: float, fewer: float) -> str:
     """Sum the lesson up, a half-sentence for each stop.
 
     Args:
-        kept: by cell, the share of a first word that a turn of the loop keeps, with gates that are set to keep.
+        kept: the share of a first word that a turn of the loop of an untrained RNN keeps.
         fewer: the share of an LSTM's parameters that a GRU saves.
     """
-    shares = {cell: f"×{format_number(share)}" for cell, share in kept.items()}
     return _(
-        "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2), and tanh holds it "
-        "within ±1 (3). At each turn an untrained RNN keeps only {rnn} of the first word (4). Gates that we set to "
-        "keep hold {lstm} in the LSTM (5), and {gru} in the GRU, with {fewer} fewer parameters in each layer (6). "
-        "Which is best, a try on your own task tells (7)."
-    ).format(**shares, fewer=f"{100 * fewer:.0f}{PER_CENT}")
+        "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2); tanh holds what "
+        "it shows within ±1 (3). Each turn of an untrained RNN keeps only ×{kept} of what is old: it forgets (4). The "
+        "LSTM's gates decide what to forget, to store and to show (5); the GRU does with two gates and {fewer} fewer "
+        "numbers to learn (6). Near memory: RNN; far: GRU or LSTM; then try (7)."
+    ).format(kept=format_number(kept), fewer=f"{100 * fewer:.0f}{PER_CENT}")

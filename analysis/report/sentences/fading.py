@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from analysis.experiment import GATED
-from analysis.language import mark, translate_count
+from analysis.language import join_sentences, mark, translate_count
 from analysis.language import translate as _
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
@@ -89,7 +89,7 @@ def half_sentence(traces: Mapping[str, Trace]) -> str:
     spans = {cell: _describe_half(trace) for cell, trace in traces.items()}
     said = _("More than half is left for {rnn} in the RNN, {lstm} in the LSTM and {gru} in the GRU.").format(**spans)
     if any(trace.half is None for trace in traces.values()):
-        said += " " + _("“At least”: the sentence ends first.")
+        return join_sentences(said, _("“At least”: the sentence ends first."))
     return said
 
 
@@ -119,7 +119,7 @@ def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> st
     ]
     if any(traces[cell].own[word] > MORE for cell in GATED):
         said.append(_("More than 100 %: the change has grown on its way."))
-    return " ".join(said)
+    return join_sentences(*said)
 
 
 def _slope_sentence(rnn: Trace, networks: str) -> str:
@@ -158,7 +158,7 @@ def learning_sentences(traces: Mapping[str, Trace], networks: str) -> str:
         text = _("Guessing the next word didn't teach the {cells} to keep the first one: the memory of a **goldfish**.")
     else:
         text = _("So it is hard to teach the {cells} to keep the first word: the memory of a **goldfish**.")
-    return f"{said} {text.format(cells=name_cells(lost))}"
+    return join_sentences(said, text.format(cells=name_cells(lost)))
 
 
 def _mean(trace: Trace) -> float:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.reading import Reading
 from analysis.report.markdown import quote_word
@@ -18,7 +19,7 @@ def frequency_sentence(place: int, known: int) -> str:
         found = _("This one is number {place}: under that number its list is looked up.").format(place=place)
     else:
         found = _("This one is not among them: all unknown words share one list.")
-    return f"{vocabulary.format(known=known)} {found}"
+    return join_sentences(vocabulary.format(known=known), found)
 
 
 def numbers_sentence(reading: Reading, word: int) -> str:
@@ -39,7 +40,7 @@ def columns_sentence(reading: Reading) -> str:
     if count < 2:
         return said
     again = _("{word} comes {count} times, always with the same numbers.")
-    return f"{said} {again.format(word=quote_word(word), count=count)}"
+    return join_sentences(said, again.format(word=quote_word(word), count=count))
 
 
 def strange_words_warning(reading: Reading) -> str:
