@@ -23,8 +23,8 @@ SIZES = {
     "gru": mark("One state h, two gates r and z: **{formula}**"),
 }
 LEFT_OUT = mark(
-    "**Left out:** the cell state (h is memory and message in one) and the output gate. Forget and input gate became "
-    "one **update gate** z: it **keeps** the share z of the old memory and **replaces** the share 1 − z by the "
+    "**Left out:** the cell state (h is memory and message in one) and the output gate. One **update gate** z takes the "
+    "place of forget and input gate: it **keeps** the share z of the old memory and **replaces** the share 1 − z by the "
     "proposal n. New: the **reset gate** r, how much of the past enters that proposal (“recalled”)."
 )
 HEIGHT = 240  # pixels of each drawing
@@ -76,11 +76,9 @@ def _explain(reading: Reading, view: str, word: int) -> str:
 def _show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None:
     """Draw and say what both cells cost; a button measures their time too."""
     counts = {name: cell.cell_cost(experiments[name]) for name in CELLS}
-    picture, beside = st.columns([2, 3], vertical_alignment="center")
-    with beside:
-        said = st.container()
-        if st.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
-            session.RACE.set(_race(experiments, words))
+    picture, said, button = st.columns([4, 5, 2], vertical_alignment="center")
+    if button.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
+        session.RACE.set(_race(experiments, words))
     last = session.RACE.get()
     timed = last if last and last.words == tuple(words) else None
     with said:

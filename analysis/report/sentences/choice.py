@@ -145,8 +145,8 @@ def recap_sentence(kept: float, fewer: float) -> str:
         fewer: the share of an LSTM's parameters that a GRU saves.
     """
     return _(
-        "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2); tanh holds what "
-        "it shows within ±1 (3). Each turn of an untrained RNN keeps only ×{kept} of what is old: it forgets (4). The "
-        "LSTM's gates decide what to forget, to store and to show (5); the GRU does with two gates and {fewer} fewer "
-        "numbers to learn (6). Near memory: RNN; far: GRU or LSTM; then try (7)."
+        "**In short.** Words become numbers (1). The loop hands the memory on (2); tanh holds what is shown within ±1 "
+        "(3). Each turn of an untrained RNN keeps only ×{kept} of what is old: it forgets (4). The LSTM's gates decide "
+        "what to forget, store and show (5); the GRU does with two gates and {fewer} fewer numbers (6). Short memory: "
+        "RNN. Long: GRU or LSTM; try (7)."
     ).format(kept=format_number(kept), fewer=f"{100 * fewer:.0f}{PER_CENT}")

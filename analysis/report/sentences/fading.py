@@ -114,7 +114,7 @@ def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> st
     said = [
         _slope_sentence(traces["rnn"], networks),
         _("The LSTM has **{lstm}** left, the GRU **{gru}**.").format(**left),
-        _("They pass the old memory by the weights, times a **gate** (0 forgets, 1 keeps), and add what is new."),
+        _("They carry the old memory past the weights, times a **gate** (0 forgets, 1 keeps), and add what is new."),
         _gates_sentence({cell: _mean(traces[cell]) for cell in GATED}, networks),
     ]
     if any(traces[cell].own[word] > MORE for cell in GATED):
