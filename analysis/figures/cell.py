@@ -76,7 +76,7 @@ def cell(
             "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             **_colour_axes(reading, drawing, vectors), "shapes": _shapes(drawing, chosen),
             "annotations": [*_labels(drawing, reading, height < SMALL, on_loop), *_word_labels(drawing, reading, word)],
-            "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE * 400 / height]},
+            "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-9.5, drawing.top + ABOVE * 400 / height]},
         },
     )  # fmt: skip
 
@@ -275,6 +275,8 @@ def _word_labels(drawing: Drawing, reading: Reading, word: int) -> list[style.La
     predicted = _("predicts {word}: {share}").format(
         word=name_predicted(guess, f"<b>{shortened(guess)}</b>"), share=format_percent(reading.probability[word, 0])
     )
-    at_numbers = {"x": drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, "y": -5.5, "xanchor": "left", "text": read}
+    x, y = drawing.patches["embedded"]
+    below = {"y": y - PATCH[1] / 2, "yanchor": "top"}
+    at_numbers = {"x": x - PATCH[0] / 2 - 1, "xanchor": "left", "text": read} | below
     at_end = {"x": 102, "y": -0.5, "xanchor": "right", "text": predicted}
     return [each | {"font": {"size": 15}, "showarrow": False} for each in (at_numbers, at_end)]

@@ -39,7 +39,7 @@ TIGHT = """<style>
 .st-key-part pre { padding: .45rem .6rem; font-size: .8rem; line-height: 1.35; }
 .stApp:has(.st-key-stops) [data-testid=stSidebarNavLink][href*="/words"]
 { background: color-mix(in srgb, currentColor 12%, transparent); font-weight: 600; }
-.st-key-explained { min-height: 4.6rem; }
+.st-key-explained { min-height: 4.4rem; margin: -.6rem 0; }
 .st-key-stops p { font-size: .875rem; padding: 0 .25rem; }
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }

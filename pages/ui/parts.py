@@ -135,7 +135,7 @@ def _explain(explained: Explained, view: str, word: int) -> None:
     if view not in BY_UNIT:
         numbers[0] = f"{_('unit {unit}').format(unit=unit + 1)}: {numbers[0]}"
     st.code("\n".join(numbers), language=None, wrap_lines=True)
-    terms = _(lesson.THREE_TERMS) if "σ(" in numbers[0] else ""
+    terms = _(lesson.THREE_TERMS) if len(numbers) == 1 and "σ(" in numbers[0] else ""
     st.caption(join_sentences(_(lesson.MEANINGS[reading.cell, view]), terms))
     if explained.readable:
         st.markdown(part_sentence(reading, view, word, unit))
