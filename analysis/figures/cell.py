@@ -32,6 +32,7 @@ ABOVE = 14  # room above the loop for its name and the colour scales, at a heigh
 DECIMALS = 4  # of the numbers drawn
 NAME_SIZE = 12  # pixels of the smallest letters
 ARROW, SIGN = 2.1, 3  # a wire's last part has room for an arrow; so much of it a circle hides
+MIDDLE = 40  # from it on, a patch has room for a word to its left
 HIGH = 40  # above it, a patch lies near the loop
 SMALL = 300  # pixels of height; a lower drawing has room for one line in a box, and none for notes
 LINEAR = {"from_word": "W", "from_memory": "U"}  # boxes that only multiply by weights
@@ -276,7 +277,10 @@ def _word_labels(drawing: Drawing, reading: Reading, word: int) -> list[style.La
         word=name_predicted(guess, f"<b>{shortened(guess)}</b>"), share=format_percent(reading.probability[word, 0])
     )
     x, y = drawing.patches["embedded"]
-    below = {"y": y - PATCH[1] / 2, "yanchor": "top"}
-    at_numbers = {"x": x - PATCH[0] / 2 - 1, "xanchor": "left", "text": read} | below
-    at_end = {"x": 102, "y": -0.5, "xanchor": "right", "text": predicted}
+    left = x - PATCH[0] / 2 - 1
+    at_numbers: style.Layout = {"x": left, "y": y, "xanchor": "right", "text": read}
+    if left < MIDDLE:  # no room to the left of the patch
+        at_numbers |= {"y": y - PATCH[1] / 2, "xanchor": "left", "yanchor": "top"}
+    _x, end = drawing.wires[-1][-1]
+    at_end = {"x": 102, "y": end - 3.5, "xanchor": "right", "text": predicted}
     return [each | {"font": {"size": 15}, "showarrow": False} for each in (at_numbers, at_end)]

@@ -116,7 +116,7 @@ RNN = Drawing(
            ((86.3, 30), (91.5, 30))),
     loops=(((100.5, 30), (103, 30), (103, 61), (-3, 61), (-3, 30), (-0.5, 30)),),
     wires=(((50, 1.7), (50, 5)), ((50, 15), (50, 16.8)), ((50, 22.2), (50, 30)), ((50, 40.3), (50, 30)),
-           ((96, 27.3), (96, 3))),
+           ((96, 27.3), (96, -3))),
     boxes={"from_memory": (20, 30), "from_word": (50, 10), "hidden": (79, 30)},
     signs=(("+", 50, 30),),
     patches={
@@ -124,7 +124,7 @@ RNN = Drawing(
         "bias": (50, 43), "sum": (63, 30), "hidden": (96, 30),
     },
     frame=(10, 4, 91, 54),
-    notes=((mark("hidden state: all memory, at every word made anew from the old"), 50, 51.5),),
+    notes=((mark("h: all memory, made anew from the old at every word"), 50, 51.5),),
     top=61,
     below={"from_memory": 36, "sum": 63},
 )  # fmt: skip

@@ -15,6 +15,8 @@ TIGHT = """<style>
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.5rem; }
   .stMainBlockContainer:not(:has(.st-key-stops, .st-key-begin)) .st-key-line { display: none; }
+  .stApp:has(.st-key-stops) .st-key-sentence { min-width: 100%; }
+  [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap; overflow: visible; }
   [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
