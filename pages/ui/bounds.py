@@ -33,14 +33,14 @@ PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 def show_vector(log: bool) -> None:
     """Show a vector, multiplied by one number again and again; sizes on a log axis with `log`."""
     repeated = choose_vector()
-    pictures = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
+    pictures, _step = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
     layout.says(multiplied_sentences(repeated))
     st.markdown(ratio_sentences(repeated) + overflow_sentence(repeated))
     export.row("bounds", pictures, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
 
 
-def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> dict[str, go.Figure]:
-    """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures."""
+def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> tuple[dict[str, go.Figure], int]:
+    """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures and the step."""
     columns = st.columns([2, 3])
     last = len(repeated.plain) - 1
     step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, _("Time step")))
@@ -56,7 +56,7 @@ def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> 
     for column, (name, alt) in zip(columns, alts.items(), strict=True):
         with column:
             layout.chart(pictures[name], name, alt, moves=True)
-    return pictures
+    return pictures, step
 
 
 def choose_vector() -> Repeated:

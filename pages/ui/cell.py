@@ -58,10 +58,14 @@ def choose_cell() -> str:
     )  # fmt: skip
 
 
-def word_track(words: Sequence[str]) -> player.Track:
-    """Return what the slider over words runs over; it starts in mid sentence, where the cell remembers something."""
-    middle = len(words) // 2
-    first = next((t for t in range(middle, len(words)) if any(map(str.isalnum, words[t]))), middle)
+def word_track(words: Sequence[str], first: int | None = None) -> player.Track:
+    """Return what the slider over words runs over.
+
+    It starts at the word `first`; where that is None in mid sentence, where the cell remembers something.
+    """
+    if first is None:
+        middle = len(words) // 2
+        first = next((t for t in range(middle, len(words)) if any(map(str.isalnum, words[t]))), middle)
 
     def name(t: int) -> str:
         word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
