@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.answers import bias_for_half_life
-    from analysis.comparison import Plan
     from analysis.experiment import Experiment
     from analysis.jobs.compare import compare
     from analysis.jobs.sweep import sweep
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from analysis.models.steps import record_steps
     from analysis.models.watching import watch
     from analysis.models.whole import record
+    from analysis.plan import Plan
     from analysis.training.trainer import train
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the importing program sets up logging
@@ -62,7 +62,7 @@ __all__ = [
 ]
 _MODULES = {
     "Experiment": "experiment",
-    "Plan": "comparison",
+    "Plan": "plan",
     "activation_bounds": "measures.bounds",
     "bias_for_half_life": "answers",
     "carry_decay": "measures.decay",

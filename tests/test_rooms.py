@@ -16,12 +16,12 @@ NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 # Floors, the lowest first: a room imports rooms of lower floors, and its own files.
 FLOORS = [
     {"language", "files"}, {"experiment"}, {"results", "sources"},
-    {"span", "reading", "reasons", "answers", "comparison"}, {"history", "report"}, {"figures"}, {"tasks"}, {"engine"},
-    {"measures", "lesson"}, {"training"}, {"models", "jobs"}, {"cli"},
+    {"span", "reading", "reasons", "answers", "plan"}, {"comparison"}, {"history", "report"}, {"figures"}, {"tasks"},
+    {"engine"}, {"measures", "lesson"}, {"training"}, {"models", "jobs"}, {"cli"},
 ]  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TOP = (  # no room's files
-    "experiment", "language", "results", "sources", "reading", "span", "reasons", "answers", "comparison",
+    "experiment", "language", "results", "sources", "reading", "span", "reasons", "answers", "plan", "comparison",
 )  # fmt: skip
 FREE_OF_TORCH = (*TOP, "files", "history", "report", "figures")
 LONGEST = {"function": 50, "file": 350, "page": 100}  # lines

@@ -1,9 +1,9 @@
 """The command that trains a grid of settings and compares them: sweep."""
 
 import logging
-import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 from analysis.cli.output import (
@@ -16,22 +16,17 @@ from analysis.cli.output import (
     writable_targets,
     write_result,
 )
+from analysis.cli.progress import Progress
 from analysis.cli.summary import experiment_title
 from analysis.comparison import Comparison, Row
 from analysis.history.database import MEMORY, StoreError
 from analysis.history.store import Store
-from analysis.jobs.cluster import Cluster, ClusterError, connect
-from analysis.jobs.compare import compare
-from analysis.jobs.fairness import measure_pace, pilots
+from analysis.jobs.cluster import Cluster, ClusterError, NoWorkerWarning, connect
+from analysis.jobs.compare import compare, with_pace
+from analysis.jobs.fairness import counted, pilots
 from analysis.jobs.grid import read_grid, to_toml
-from analysis.jobs.outcome import Failed
 from analysis.report import comparisons, documents, wording
 from analysis.report.comparison_page import varying
-from analysis.report.sentences.estimate import describe_duration
-from analysis.results import Run
-
-BAR = 20  # characters of the progress bar
-HISTORY_SECONDS = 1.0  # results that come this soon were in the history
 
 
 def sweep_grid(arguments: Mapping[str, Any]) -> int:
@@ -40,11 +35,11 @@ def sweep_grid(arguments: Mapping[str, Any]) -> int:
     targets = writable_targets(arguments)
     store = _usable_store(arguments)
     try:
-        with _engine(arguments["engine"]) as cluster:
+        with _engine(arguments["engine"]) as cluster, _warnings_as_notes():
             show_progress("measuring how long an update takes")
-            plan = measure_pace(plan)
-            progress = Progress(len(pilots(plan)) + len(plan.experiments()))
-            comparison = compare(plan, cluster, store, progress.count)
+            plan = with_pace(plan, store)
+            progress = Progress([*pilots(plan), *counted(plan)])
+            comparison = compare(plan, cluster, store, progress.count, progress.follow)
     except ClusterError as error:
         return report_failure(str(error))
     except KeyboardInterrupt:
@@ -81,32 +76,13 @@ def _engine(address: str | None) -> AbstractContextManager[Cluster | None]:
     return connect(address)
 
 
-class Progress:
-    """The bar that shows how many runs are done, at which rate, and how long the others take."""
-
-    def __init__(self, runs: int) -> None:
-        self._runs, self._done, self._there = runs, 0, 0
-        self._began = time.monotonic()
-        show_progress(self._line(0.0))
-
-    def count(self, result: Run | Failed) -> None:
-        """Count a result; print a note where there is none."""
-        seconds = time.monotonic() - self._began
-        self._done += 1
-        self._there += seconds < HISTORY_SECONDS
-        if isinstance(result, Failed):
-            print_note(f"{experiment_title(result.experiment)}: {result.reason}")
-        show_progress(self._line(seconds))
-
-    def _line(self, seconds: float) -> str:
-        """Return the bar, so many seconds after the start."""
-        filled = round(BAR * min(1.0, self._done / self._runs))
-        line = f"{'█' * filled}{'░' * (BAR - filled)} {self._done}/{self._runs} runs"
-        trained, left = self._done - self._there, self._runs - self._done
-        if not trained or left <= 0:
-            return line
-        rate = trained / seconds
-        return f"{line}, {wording.format_number(60 * rate)} a minute, about {describe_duration(left / rate)} left"
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print the warnings of a cluster as notes, each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NoWorkerWarning)
+        warnings.showwarning = lambda message, *_: print_note(str(message))
+        yield
 
 
 def describe_comparison(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from analysis.comparison import Comparison, Row
 from analysis.experiment import SETTINGS
 from analysis.figures import style
-from analysis.figures.success import metric_ranges
+from analysis.figures.success import chance_label, metric_ranges, metric_room
 from analysis.figures.timeline import metric_axis
 from analysis.report.wording import format_setting
 
@@ -34,10 +34,12 @@ def metric_against_cost(comparison: Comparison, cost: str = "ms_per_step", *, he
     axes: style.Layout = {"xaxis": {"title": {"text": TITLES[cost]}, "rangemode": "tozero"}, "hovermode": "closest"}
     if by_cell:
         every = [row for rows in by_cell.values() for row in rows]
-        axes["yaxis"] = metric_axis(every[0].metric_name)
-        axes["annotations"] = [style.label(every[0].chance, "chance", 13)]
-        most = 1.05 * max(getattr(row, cost) for row in every)
-        traces.append(style.level((0, most), every[0].chance, "chance"))
+        room = metric_room(every)
+        axes["yaxis"] = metric_axis(every[0].metric_name) | room
+        axes["annotations"] = [chance_label(every, every[0].chance)]
+        if not room:
+            most = 1.05 * max(getattr(row, cost) for row in every)
+            traces.append(style.level((0, most), every[0].chance, "chance"))
     return style.figure(traces, axes, height=height)
 
 

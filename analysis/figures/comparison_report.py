@@ -22,7 +22,7 @@ def comparison_pictures(comparison: Comparison) -> dict[str, Callable[[], go.Fig
         **({"success": partial(solved_share, comparison)} if solvable else {}),
         "metric": partial(metric, comparison),
         **costs,
-        **(horizons if solvable else {}),
+        **horizons,
     }
 
 

@@ -10,10 +10,12 @@ from analysis.comparison import Comparison, Row
 from analysis.experiment import SETTINGS
 from analysis.figures import style
 from analysis.figures.timeline import metric_axis
-from analysis.report.wording import format_setting
+from analysis.report.wording import format_number, format_setting
 
 APART = 0.02  # of the axis, between marks at a single length
 WIDE = 8  # times that the longest length is of the shortest, from which on the axis is logarithmic
+
+LEVELS = {"chance": "chance", "solved": "solved_from", "repeating the last value": "repeating"}  # fields of a row
 
 Panels = dict[tuple[str | float | None, ...], list[Row]]  # rows by their values of the axes besides cell and length
 
@@ -36,7 +38,10 @@ def solved_share(comparison: Comparison, *, height: int = 380) -> go.Figure:
 
 
 def metric(comparison: Comparison, *, height: int = 380) -> go.Figure:
-    """Draw the metric against length, a line per cell: median and range over seeds, chance, and where it is solved."""
+    """Draw the metric against length, a line per cell: median and range over seeds, and what it is compared with.
+
+    That is chance, where the task counts as solved, and in forecasts repeating the last value.
+    """
     panels = by_further_axes(comparison)
     traces: list[go.Scatter] = []
     for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
@@ -45,7 +50,7 @@ def metric(comparison: Comparison, *, height: int = 380) -> go.Figure:
             traces += _curve(cell, own, metric_ranges(own), panel, moved)
         traces += _levels(rows, comparison, panel)
     _name_once(traces)
-    axes = [metric_axis(rows[0].metric_name) for rows in panels.values()]
+    axes = [metric_axis(rows[0].metric_name) | metric_room(rows) for rows in panels.values()]
     layout = _layout(comparison, panels, axes, _level_labels(panels))
     return style.figure(traces, *layout, height=_height(len(panels), height))
 
@@ -65,6 +70,21 @@ def metric_ranges(rows: Sequence[Row]) -> np.ndarray:
     return np.array([[np.median(each), each.min(), each.max()] for each in finite]).reshape(-1, 3).T
 
 
+def metric_room(rows: Sequence[Row]) -> style.Layout:
+    """Return the range of a metric's axis where chance lies so far above all that is drawn that it would be flat."""
+    top = 1.15 * max((high for high in [*metric_ranges(_trained(rows))[2], *_baselines(rows)]), default=0.0)
+    return {"range": [0, top]} if 0 < 2 * top < min(row.chance for row in rows) else {}
+
+
+def _trained(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.finished and np.isfinite(row.metric).any()]
+
+
+def _baselines(rows: Iterable[Row]) -> list[float]:
+    """Return the errors of repeating the last value; none where that is no forecast."""
+    return [row.repeating for row in rows if np.isfinite(row.repeating)]
+
+
 def _further(comparison: Comparison) -> list[str]:
     return [name for name in comparison.axes if name not in ("cell", "length")]
 
@@ -72,9 +92,8 @@ def _further(comparison: Comparison) -> list[str]:
 def _by_cell(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Return by cell the rows whose training has ended and which have a metric, the shortest length first."""
     cells: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.experiment.task_length):
-        if row.finished and np.isfinite(row.metric).any():
-            cells.setdefault(row.experiment.cell, []).append(row)
+    for row in sorted(_trained(rows), key=lambda row: row.experiment.task_length):
+        cells.setdefault(row.experiment.cell, []).append(row)
     return cells
 
 
@@ -112,19 +131,16 @@ def _name_once(traces: Sequence[go.Scatter]) -> None:
 
 
 def _levels(rows: Sequence[Row], comparison: Comparison, panel: str) -> list[go.Scatter]:
-    """Return dashed lines at chance, which may differ by length, and where the task counts as solved."""
-    ordered = sorted({row.experiment.task_length: row for row in rows}.items())
-    x = [length for length, _row in ordered]
+    """Return dashed lines at what the metric is compared with, which may differ by length."""
+    by_length = sorted({row.experiment.task_length: row for row in rows}.items())
+    x = [length for length, _row in by_length]
     ends = (min(x), max(x)) if len(x) > 1 else _room(comparison)
-    chance = [row.chance for _length, row in ordered]
-    lines = [style.level(ends, chance[0], "chance", panel)]
-    if len(x) > 1:
-        lines[0].update(x=x, y=chance)
-    if rows[0].solvable:
-        solved = [row.solved_from for _length, row in ordered]
-        lines.append(style.level(ends, solved[0], "solved", panel))
-        if len(x) > 1:
-            lines[1].update(x=x, y=solved)
+    lines = []
+    for name, at in LEVELS.items():
+        y = [getattr(row, at) for _length, row in by_length]
+        if np.isfinite(y).all() and not (at == "chance" and metric_room(rows)):
+            line = style.level(ends, y[0], name, panel)
+            lines.append(line.update(x=x, y=y) if len(x) > 1 else line)
     return lines
 
 
@@ -166,15 +182,24 @@ def _describe(names: Sequence[str], values: tuple[str | float | None, ...]) -> s
 
 
 def _level_labels(panels: Panels) -> list[style.Layout]:
-    """Return the labels of chance, in the margin, and of where the task is solved, inside below its line."""
+    """Return the labels of the levels: chance in the margin, the others inside, below their lines."""
     labels = []
     for panel, rows in zip(style.numbers(len(panels)), panels.values(), strict=True):
         longest = max(rows, key=lambda row: row.experiment.task_length)
-        labels.append(style.label(longest.chance, "chance", 13, panel))
-        if longest.solvable:
-            inside = {"xanchor": "right", "xshift": -8, "yanchor": "top"}
-            labels.append(style.label(longest.solved_from, "solved", 13, panel) | inside)
+        labels.append(chance_label(rows, longest.chance, panel))
+        inside = {"xanchor": "right", "xshift": -8, "yanchor": "top"}
+        for name, at in LEVELS.items():
+            if at != "chance" and np.isfinite(getattr(longest, at)):
+                labels.append(style.label(getattr(longest, at), name, 13, panel) | inside)
     return labels
+
+
+def chance_label(rows: Sequence[Row], chance: float, panel: str = "") -> style.Layout:
+    """Return the label of chance, with its value at the top inside where its line lies above the picture."""
+    if not (room := metric_room(rows)):
+        return style.label(chance, "chance", 13, panel)
+    inside = {"xanchor": "right", "xshift": -8, "yanchor": "top"}
+    return style.label(room["range"][1], f"chance {format_number(chance)}, above", 13, panel) | inside
 
 
 def _height(panels: int, height: int) -> int:

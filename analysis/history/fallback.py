@@ -6,7 +6,7 @@ stays in memory, and is saved once the file can be written again.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,6 +105,14 @@ class FallbackStore:
     def export(self, id: str) -> bytes:
         """Return a run as one file."""
         return self._read(id, lambda store: store.export(id))
+
+    def find_paces(self, experiments: Sequence[Experiment]) -> list[float] | None:
+        """Return the milliseconds of an update of each of these experiments, if they were measured together."""
+        return self._memory.find_paces(experiments) or self._either(lambda store: store.find_paces(experiments))
+
+    def keep_paces(self, experiments: Sequence[Experiment], ms: Sequence[float]) -> list[float]:
+        """Keep milliseconds that were measured together; return them, or what another process has kept by now."""
+        return self._either(lambda store: store.keep_paces(experiments, ms))
 
     # Training
 
@@ -240,6 +248,15 @@ class FallbackStore:
             if self.file is None:
                 raise
         return read(self.file)
+
+    def _either(self, use: Callable[[Store], R]) -> R:
+        """Use the file, or where that fails memory."""
+        if self.file:
+            try:
+                return use(self.file)
+            except StoreError as error:
+                self._note_trouble(error)
+        return use(self._memory)
 
     def _change(self, id: str, change: Callable[[Store], None]) -> None:
         """Change a run in memory and in the file, wherever it is."""

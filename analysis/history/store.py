@@ -22,6 +22,7 @@ from analysis.experiment import Experiment
 from analysis.history.database import Database, NoRunError, StoreError, TextError
 from analysis.history.entry import LIVE, NAME_LENGTH, Blob, Record, Row, reports_end
 from analysis.history.locks import lives
+from analysis.history.paces import Paces
 from analysis.history.queries import (
     INSERT_BLOB,
     insert_run,
@@ -66,6 +67,8 @@ class Store:
         models = WatchedModels(self._file)
         self.keep_watched, self.watched, self.load_watched = models.keep_watched, models.watched, models.load_watched
         self.rename_watched, self.delete_watched = models.rename_watched, models.delete_watched
+        paces = Paces(self._file)
+        self.find_paces, self.keep_paces = paces.find_paces, paces.keep_paces
         self.owners = self.path.with_name(self.path.name + ".owners")
 
     def _interrupt_orphans(self) -> set[str | None]:

@@ -1,21 +1,24 @@
 """A campaign: trainings that belong together, submitted to a pool as it has room; later ones may depend on earlier.
 
-It knows nothing of what the runs are for.
+Sweeps, and comparisons on a page, train on a pool through it. It knows nothing of what the runs are for.
 """
 
 import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 
 from analysis.experiment import Experiment
 from analysis.history.database import NoRunError, StoreError
 from analysis.history.entry import Row
-from analysis.jobs.outcome import DEATHS, result_of
+from analysis.jobs.outcome import DEATHS, Failed, OnProgress, fail_after_deaths, result_of
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.results import Run
 
 TURN = 0.3  # seconds between two looks at what trains
+SHORT_TURN = 0.05  # where a caller waits for it
 AHEAD = 2  # runs per core that are under way at a time: trainings of others get their turns in between
 
 Wanted = Callable[[Mapping[Experiment, Run]], Sequence[Experiment]]
@@ -24,15 +27,16 @@ Wanted = Callable[[Mapping[Experiment, Run]], Sequence[Experiment]]
 class Campaign:
     """Train what is wanted, and keep the results. Several threads may use it.
 
-    A run that is in the history is not trained again, one that stopped is resumed. One that others have begun is waited
-    for: this campaign doesn't cancel it, and goes on with it where they do. What can't be trained, kills its
-    worker again and again, or is cancelled from elsewhere, is given up until the next `start`.
+    `start` trains in a thread of its own, `train` in that of the caller. A run that is in the history is not trained
+    again, one that stopped is resumed. One that others have begun is waited for: this campaign doesn't cancel it, and
+    goes on with it where they do. What can't be trained, kills its worker again and again, or is cancelled from
+    elsewhere, is given up until the next `start`.
 
     Args:
         jobs: the pool that trains.
         wanted: returns every experiment that is known to be wanted, given the finished runs; called again as they come.
-        prepare: called in the campaign's thread before anything trains, never twice at a time, with an event that is
-            set where it is to stop; a ValueError of it ends the campaign.
+        prepare: called by `start` before anything trains, never twice at a time, with an event that is set where it is
+            to stop; a ValueError of it ends the campaign.
         slim: returns what is to be kept of a run.
     """
 
@@ -57,7 +61,7 @@ class Campaign:
 
     @property
     def under_way(self) -> bool:
-        """Whether it trains."""
+        """Whether it trains in a thread of its own."""
         return self._thread is not None and self._thread.is_alive()
 
     def wanted(self) -> list[Experiment]:
@@ -98,16 +102,43 @@ class Campaign:
             self._thread.start()
 
     def cancel(self) -> None:
-        """Stop all that is under way; `start` goes on with it."""
+        """Stop all that is under way; `start` goes on with it. Runs that have not begun are deleted."""
         self._stop.set()
         with self._lock:
-            for id in [id for experiment, id in self._ids.items() if experiment not in self._joined]:
-                try:
+            self._delete_waiting()
+            for id in self._own():
+                with suppress(StoreError):  # another process trains it, or it was deleted
                     self._jobs.cancel(id)
-                except StoreError:  # another process trains it, or it was deleted
-                    continue
             self._ids.clear()
             self._thread = None
+
+    def train(self, on_progress: OnProgress | None = None) -> Generator[Run | Failed]:
+        """Train what is missing here and now; yield each result as it comes.
+
+        Where it is stopped early, runs that have not begun are deleted, and others stay under way in the pool.
+        """
+        try:
+            while (ended := self._turn()) is not None:
+                for each in ended:
+                    yield self.runs[each] if each in self.runs else Failed(each, self.given_up[each])
+                if on_progress:
+                    on_progress({experiment: row.step for experiment, row in self.rows().items()})
+                time.sleep(SHORT_TURN)
+        finally:
+            self._delete_waiting()
+
+    def _delete_waiting(self) -> None:
+        """Delete the runs that wait for a worker and have never begun."""
+        for id in self._own():
+            with suppress(StoreError):  # another process is to train it
+                row = self._jobs.row(id)
+                if row.status == "queued" and not row.step:
+                    self._jobs.cancel(id)
+                    self._jobs.delete(id)
+
+    def _own(self) -> list[str]:
+        """Return the runs under way that others had not begun."""
+        return [id for experiment, id in self._ids.items() if experiment not in self._joined]
 
     def _work(self, stop: threading.Event) -> None:
         self.preparing, self.trouble = True, ""
@@ -117,7 +148,7 @@ class Campaign:
             self.preparing = False
             while not stop.is_set():
                 with self._lock:
-                    if stop.is_set() or not self._turn():
+                    if stop.is_set() or self._turn() is None:
                         return
                 stop.wait(TURN)
         except (ValueError, ModuleNotFoundError, StoreError) as error:  # it can't be prepared, or the history be read
@@ -126,37 +157,50 @@ class Campaign:
             if stop is self._stop:  # it was not started anew
                 self.preparing = False
 
-    def _turn(self) -> bool:
-        """Keep what has finished, and submit more where there is room; return whether anything is left to do."""
-        for experiment, id in [*self._ids.items()]:
-            row = self._row(experiment)
-            if row is None or row.live:
-                continue
-            del self._ids[experiment]
-            if row.status == "cancelled" and experiment in self._joined:
-                continue
-            self._deaths[experiment] += row.status == "interrupted"
-            if row.status != "interrupted" or self._deaths[experiment] >= DEATHS:
-                self._keep(experiment, id)
-        waiting = [each for each in self.missing() if each not in self._ids and each not in self.given_up]
-        for experiment in waiting:
-            if len(self._ids) >= AHEAD * (os.cpu_count() or 1) or not self._submit(experiment):
-                break
-        return bool(waiting or self._ids)
+    def _turn(self) -> list[Experiment] | None:
+        """Keep what has ended, and submit more where there is room.
 
-    def _submit(self, experiment: Experiment) -> bool:
-        """Submit an experiment, or give it up; return False where the pool has no room."""
-        self._joined.discard(experiment)
-        try:
-            row = self._jobs.find(experiment)
-            if row and row.live:
-                self._joined.add(experiment)
-            self._ids[experiment] = self._jobs.submit(experiment)
-        except QueueFullError:
+        Returns what has its result now, or was given up; None where nothing is left to do.
+        """
+        ended = [experiment for experiment, id in [*self._ids.items()] if self._has_ended(experiment, id)]
+        room = AHEAD * (os.cpu_count() or 1) - len(self._ids)
+        if room <= 0:
+            return ended
+        waiting = [each for each in self.missing() if each not in self._ids and each not in self.given_up]
+        for experiment in waiting[:room]:
+            try:
+                self._submit(experiment)
+            except QueueFullError:
+                break
+            except (ValueError, StoreError) as error:
+                self.given_up[experiment] = str(error)
+                ended.append(experiment)
+        return ended if ended or waiting or self._ids else None
+
+    def _has_ended(self, experiment: Experiment, id: str) -> bool:
+        """Return whether a run under way has ended for good, and keep its result; one that stopped is missing again."""
+        row = self._row(experiment)
+        if row is None or row.live:
             return False
-        except (ValueError, StoreError) as error:
-            self.given_up[experiment] = str(error)
+        del self._ids[experiment]
+        if row.status == "cancelled" and experiment in self._joined:
+            return False
+        if row.status == "interrupted":  # with its worker
+            self._deaths[experiment] += 1
+            if self._deaths[experiment] < DEATHS:
+                return False
+            if self._jobs.history.take(id):
+                fail_after_deaths(self._jobs.history, id, row.reason or "")
+        self._keep(experiment, id)
         return True
+
+    def _submit(self, experiment: Experiment) -> None:
+        """Submit an experiment. Raises what the pool raises: QueueFullError, or an error where it can't be trained."""
+        row = self._jobs.find(experiment)
+        self._joined.discard(experiment)
+        if row and row.live:
+            self._joined.add(experiment)
+        self._ids[experiment] = self._jobs.submit(experiment)
 
     def _row(self, experiment: Experiment) -> Row | None:
         """Return the row of a run under way; None where it was deleted, which makes it missing again."""

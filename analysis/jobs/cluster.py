@@ -9,6 +9,8 @@ import contextlib
 import logging
 import re
 import threading
+import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 ENGINE = re.compile(r"(dask|tls)://[^/:@\s]+:\d{1,5}|(dask|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
 REACH_SECONDS = 5.0  # for a cluster to answer, and for its first worker to join
 CLOSE_SECONDS = 2.0
+LOOK_SECONDS, LONELY_SECONDS = 2.0, 20.0  # between two looks for workers; without any before a warning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +38,10 @@ R = TypeVar("R")
 
 class ClusterError(ConnectionError):
     """A cluster that can't be reached, is lost, or has other versions."""
+
+
+class NoWorkerWarning(RuntimeWarning):
+    """A cluster has lost all its workers; the sweep waits for another."""
 
 
 class Cluster(Executor):
@@ -60,6 +67,16 @@ class Cluster(Executor):
         """Have the cluster call a function; its future is one of `concurrent.futures`."""
         future: Future[R] = self._executor.submit(fn, *args, **kwargs)
         return future
+
+    def has_workers(self) -> bool:
+        """Return whether any worker is there; True where the scheduler doesn't answer: that is noticed elsewhere."""
+        if (scheduler := self.client.scheduler) is None:
+            return True
+        try:
+            found = self.client.sync(scheduler.identity, n_workers=1, callback_timeout=CLOSE_SECONDS)
+        except Exception:  # it is closing, or lost
+            return True
+        return bool(found["workers"])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; what it still does for this process is cancelled."""
@@ -131,6 +148,31 @@ async def _greet(address: str) -> None:
         await scheduler.identity()
 
 
+class Loneliness:
+    """Warns, once each time, where a cluster has had no worker for a while: a sweep would wait for one in silence."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._looked = self._seen = time.monotonic()  # when last, and when a worker was there
+        self._said = False
+
+    def look(self) -> None:
+        """Look for workers, at most every two seconds; warn with a `NoWorkerWarning` where there are none for long."""
+        now = time.monotonic()
+        if now < self._looked + LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._cluster.has_workers():
+            self._seen, self._said = now, False
+        elif not self._said and now > self._seen + LONELY_SECONDS:
+            self._said, where = True, self._cluster.address
+            text = (
+                f"the cluster at {where} has no worker left: the sweep goes on once one joins, by "
+                f"`dask worker {where}`; what is finished is kept, also if you stop here"
+            )
+            warnings.warn(text, NoWorkerWarning, stacklevel=2)
+
+
 class ClusterCrew:
     """The workers of a cluster: they report progress and checkpoints, which a thread writes into the history."""
 
@@ -147,6 +189,7 @@ class ClusterCrew:
         self._starts, self._retries = Counter[str](), Counter[str]()
         self._news = SimpleQueue[tuple[str, Future[None] | None] | Exception]()
         self._lost = False
+        self._loneliness = Loneliness(cluster)
         self._thread = threading.Thread(target=self._listen, name="cluster", daemon=True)
         self._thread.start()
 
@@ -156,14 +199,20 @@ class ClusterCrew:
         self._futures[id] = future = self._cluster.submit(train_reporting, self._channel, id)
         future.add_done_callback(lambda future: self._news.put((id, future)))
 
+    def training(self) -> list[str]:
+        """Return the runs that workers train now."""
+        with self._lock:
+            return [id for id in self._under_way if self._starts[id]]
+
     def next_ended(self, seconds: float) -> str | None:
         """Wait so long for a run to end; return its id, None where none has ended.
 
-        Raises ClusterError where the cluster is lost.
+        Warns where no worker is left. Raises ClusterError where the cluster is lost.
         """
         try:
             news = self._news.get(timeout=seconds)
         except Empty:
+            self._loneliness.look()
             return None
         if isinstance(news, Exception):
             raise news

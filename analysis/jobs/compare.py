@@ -1,28 +1,22 @@
-"""Compare cells fairly: train what a plan asks for, and judge what came out, also while trainings still go on."""
+"""Compare cells fairly: train what a plan asks for, here and now or on a page's workers, and judge what came out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
-from math import nan
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-import numpy as np
-
-from analysis.comparison import PHASES, Comparison, Correlation, Plan, Row, Threshold
-from analysis.engine.cost import count_cost
+from analysis.comparison import Comparison
 from analysis.experiment import Experiment
-from analysis.jobs.contests import find_contests, gain
-from analysis.jobs.fairness import counted, describe_fairness, measure_pace, pilots, solved_models, steps_to_solve
-from analysis.jobs.outcome import Failed
-from analysis.jobs.sweep import sweep
-from analysis.measures.statistics import best_threshold, median_time, rank_correlation, wilson_interval
-from analysis.report.sentences.verdicts import verdicts
-from analysis.results import Run
-from analysis.tasks.registry import build_task
-
-PARTS = 0.5  # Youden's index from which a threshold parts settings
-FEWEST = 2  # settings on each side of it
+from analysis.jobs.campaign import Campaign
+from analysis.jobs.fairness import counted, known_pace, measure_pace, pilots
+from analysis.jobs.judgement import judge
+from analysis.jobs.outcome import Failed, OnProgress
+from analysis.jobs.pool import Jobs
+from analysis.jobs.sweep import open_pool, sweep
+from analysis.plan import Plan
+from analysis.results import Measured, Run
 
 
 def compare(
@@ -30,6 +24,7 @@ def compare(
     executor: Executor | None = None,
     store: str | Path | None = None,
     on_result: Callable[[Run | Failed], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Comparison:
     """Train what a plan asks for, and return what came out.
 
@@ -38,126 +33,101 @@ def compare(
 
     Args:
         plan: what is compared on which terms; a mapping is the settings of one.
-        executor, store, on_result: as those of `sweep`; `on_result` also gets the runs that choose learning rates.
+        executor, store, on_result, on_progress: as those of `sweep`; the last two also get the runs that choose
+            learning rates.
 
     Raises:
         ValueError: where the plan can't be used, and as `sweep`.
 
     For example `compare({"cell": ["lstm", "gru"], "length": [10, 20], "steps": 80}).verdicts`.
     """
-    plan = plan if isinstance(plan, Plan) else Plan(plan)
-    plan = measure_pace(plan)
-    tried = sweep(pilots(plan), executor, store, on_result)
+    plan = with_pace(plan if isinstance(plan, Plan) else Plan(plan), store)
+    tried = sweep(pilots(plan), executor, store, on_result, on_progress)
     runs = [run for run in tried if isinstance(run, Run)]
-    return judge(plan, [*tried, *sweep(counted(plan, runs), executor, store, on_result)])
+    return judge(plan, [*tried, *sweep(counted(plan, runs), executor, store, on_result, on_progress)])
 
 
-def judge(plan: Plan, results: Iterable[Run | Failed]) -> Comparison:
-    """Return what a plan's results show so far; those of other experiments don't count.
+def with_pace(plan: Plan, store: str | Path | None = None) -> Plan:
+    """Return a plan with the milliseconds of an update of each setting: the history's, else measured now and kept."""
+    with open_pool(store, workers=0) as jobs:
+        return measure_pace(plan, jobs.history)
 
-    While learning rates are still being chosen, all rows are missing.
+
+class Comparing:
+    """A comparison that a pool trains in a thread, for a page that asks how far it is; it finds what `compare` does.
+
+    The milliseconds of an update are measured first, one setting at a time.
     """
-    by_experiment = {result.experiment: result for result in results}
-    runs = [result for result in by_experiment.values() if isinstance(result, Run)]
-    fairness = describe_fairness(plan, runs, by_experiment)
-    pace = plan.ms_per_step or [nan] * len(plan.experiments())
-    rows = tuple(
-        _row(experiment, by_experiment.get(experiment) if fairness.settled else None, ms)
-        for experiment, ms in zip(counted(plan, runs), pace, strict=True)
+
+    def __init__(self, jobs: Jobs, plan: Plan) -> None:
+        self._jobs = jobs
+        self.asked = plan
+        self.plan = plan  # with what was measured, once it is
+        self.campaign = Campaign(jobs, self._wanted, self.measure, _slim)
+        self._judged: tuple[object, Comparison] | None = None  # what the last judgement rests on, and the judgement
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is known what is trained: equal times need the pace of every setting."""
+        return self.plan.equal != "time" or bool(self.plan.ms_per_step)
+
+    def pilots(self) -> list[Experiment]:
+        """Return the trainings that choose learning rates, as far as they are known."""
+        return pilots(self.plan) if self.measured else []
+
+    def expected(self) -> list[Experiment]:
+        """Return all trainings, those that pilots settle with the plan's own learning rate until then."""
+        plan, runs = self._settled_plan(), [*self.campaign.runs.values()]
+        return [*dict.fromkeys([*pilots(plan), *counted(plan, runs)])]
+
+    def judge(self) -> Comparison:
+        """Return what came out, as far as it has got."""
+        runs, given_up = [*self.campaign.runs.values()], [*self.campaign.given_up.items()]
+        rests_on = (self.plan, len(runs), len(given_up))
+        if self._judged is None or self._judged[0] != rests_on:
+            failed = [Failed(experiment, reason) for experiment, reason in given_up]
+            judged = judge(self._settled_plan(), [*runs, *failed])
+            fairness = replace(judged.fairness, equal=self.plan.equal)
+            self._judged = rests_on, replace(judged, plan=self.plan, fairness=fairness)
+        return self._judged[1]
+
+    def _settled_plan(self) -> Plan:
+        """Return the plan; where times are to be equal and aren't measured yet, with equally many updates instead."""
+        return self.plan if self.measured else replace(self.plan, equal="hidden_size")
+
+    def look(self) -> None:
+        """Take over what the history holds of it; train nothing.
+
+        Raises ValueError for a file that can't be learned from.
+        """
+        self.plan = known_pace(self.plan, self._jobs.history)
+        self.campaign.look()
+
+    def measure(self, stop: Event | None = None) -> None:
+        """Measure the milliseconds of an update of each setting, one at a time; those of the history stay."""
+        self.plan = measure_pace(self.plan, self._jobs.history, stop.is_set if stop else lambda: False)
+
+    def _wanted(self, runs: Mapping[Experiment, Run]) -> list[Experiment]:
+        """Return the pilots, and once all are trained what is counted too."""
+        if not self.measured:
+            return []
+        first = pilots(self.plan)
+        if not all(experiment in runs or experiment in self.campaign.given_up for experiment in first):
+            return first
+        return [*first, *counted(self.plan, [runs[experiment] for experiment in first if experiment in runs])]
+
+
+def _slim(run: Run) -> Run:
+    """Return a run with only what a judgement reads: of a long sequence that is a small part of it."""
+
+    def slim(measured: Measured) -> Measured:
+        return replace(measured, decays={"memory": measured.decay}, saturation={})
+
+    after = slim(run.measured_after)
+    snapshots = tuple(
+        replace(each, decay=after.decay, saturation={}, bounds=after.bounds)  # these are there once
+        for each in run.snapshots
     )
-    finished = [row for row in rows if row.finished]
-    correlations = {phase: _correlation(finished, phase) for phase in PHASES}
-    thresholds = {
-        phase: threshold
-        for phase in PHASES
-        if correlations[phase].sign > 0 and (threshold := _threshold(finished, phase))
-    }
-    comparison = Comparison(
-        plan=plan,
-        rows=rows,
-        fairness=fairness,
-        correlations=correlations,
-        thresholds=thresholds,
-        contests=tuple(find_contests(plan, rows)),
-    )
-    return replace(comparison, verdicts=tuple(verdicts(comparison)))
-
-
-def _row(experiment: Experiment, result: Run | Failed | None, ms: float) -> Row:
-    """Return the row of an experiment, `ms` milliseconds an update, if that was measured."""
-    task = build_task(experiment)
-    cost = count_cost(experiment, task)
-    if isinstance(result, Run):
-        return _finished_row(experiment, result, ms, cost)
-    unknown = np.full(experiment.seeds, nan)
-    return Row(
-        experiment=experiment, status="missing" if result is None else "failed", metric=unknown,
-        metric_name=task.metric_name, chance=task.chance,
-        repeating=nan if task.repeating is None else task.repeating,
-        solved_from=nan if task.solved is None else task.solved, solved=np.zeros(experiment.seeds, bool),
-        solved_low=nan, solved_high=nan, horizon_before=nan, horizon_after=nan, span=nan,
-        steps_to_solve=unknown.copy(), median_steps=nan, seconds=nan, ms_per_step=ms,
-        reason="" if result is None else result.reason, parameters=cost["parameters"],
-        multiply_adds=cost["multiply_adds"],
-    )  # fmt: skip
-
-
-def _finished_row(experiment: Experiment, run: Run, ms: float, cost: Mapping[str, int]) -> Row:
-    """Return the row of a run."""
-    solved, steps = solved_models(run), steps_to_solve(run)
-    low, high = (nan, nan) if run.solved is None else wilson_interval(int(solved.sum()), len(solved))
-    times = np.where(solved, steps, experiment.steps)
-    return Row(
-        experiment=experiment, status=run.status, metric=run.metric.copy(), metric_name=run.metric_name,
-        chance=run.chance, repeating=nan if run.memory.repeating is None else run.memory.repeating,
-        solved_from=nan if run.solved is None else run.solved, solved=solved,
-        solved_low=low, solved_high=high, horizon_before=run.before.horizon, horizon_after=run.after.horizon,
-        span=run.memory.span, steps_to_solve=steps,
-        median_steps=nan if run.solved is None else median_time(times, ~solved),
-        seconds=run.timing.get("seconds", nan), ms_per_step=run.timing.get("ms_per_step", nan) if np.isnan(ms) else ms,
-        parameters=cost["parameters"],
-        multiply_adds=cost["multiply_adds"],
-    )  # fmt: skip
-
-
-def _horizons(rows: Sequence[Row], phase: str) -> np.ndarray:
-    """Return the rows' horizons as shares of the furthest distance, (rows,)."""
-    return np.array([getattr(row, f"horizon_{phase}") / row.furthest for row in rows])
-
-
-def _correlation(rows: Sequence[Row], phase: str) -> Correlation:
-    """Return how horizon and success go together over the settings: of the share solved, else of the metric."""
-    solvable = all(row.solvable for row in rows)
-    success = np.array([row.share if solvable else gain(row) for row in rows])
-    horizons = _horizons(rows, phase)
-    known = np.isfinite(horizons) & np.isfinite(success)
-    return Correlation(*rank_correlation(horizons[known], success[known]), settings=int(known.sum()))
-
-
-def _threshold(rows: Sequence[Row], phase: str) -> Threshold | None:
-    """Return the horizon that best parts settings most of whose seeds solve the task from the others.
-
-    None where it parts them badly: few on a side, or none above it that solves the task in every seed.
-    """
-    horizons = _horizons(rows, phase)
-    known = [row for row, horizon in zip(rows, horizons, strict=True) if row.solvable and np.isfinite(horizon)]
-    horizons = _horizons(known, phase)
-    share, quality = best_threshold(horizons, np.array([row.share >= 0.5 for row in known], bool))
-    if np.isnan(share) or quality < PARTS:
-        return None
-    below = [row for row, horizon in zip(known, horizons, strict=True) if horizon < share]
-    above = [row for row, horizon in zip(known, horizons, strict=True) if horizon >= share]
-    above_solved = sum(bool(row.solved.all()) for row in above)
-    if min(len(below), len(above)) < FEWEST or not above_solved:
-        return None
-    furthest = known[0].furthest if len({row.furthest for row in known}) == 1 else nan
-    return Threshold(
-        share=share,
-        horizon=min(getattr(row, f"horizon_{phase}") for row in above) if np.isfinite(furthest) else nan,
-        furthest=furthest,
-        below=len(below),
-        below_solved=sum(bool(row.solved.any()) for row in below),
-        above=len(above),
-        above_solved=above_solved,
-        quality=quality,
+    return replace(
+        run, weights={}, snapshots=snapshots, measured_before=slim(run.measured_before), measured_after=after
     )

@@ -10,7 +10,7 @@ from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.entry import Blob, reports_end
 from analysis.history.fallback import FallbackStore
-from analysis.jobs.outcome import Failed, fail, result_of
+from analysis.jobs.outcome import Failed, OnProgress, fail, result_of
 from analysis.jobs.pool import FOLLOW_SECONDS
 from analysis.jobs.worker import perform
 from analysis.results import Run
@@ -24,6 +24,9 @@ class Crew(Protocol):
     def submit(self, id: str) -> None:
         """Have a run trained."""
 
+    def training(self) -> list[str]:
+        """Return the runs that workers train now."""
+
     def next_ended(self, seconds: float) -> str | None:
         """Wait so long for a run to end; return its id, None where none has ended."""
 
@@ -31,7 +34,9 @@ class Crew(Protocol):
         """Stop what is under way."""
 
 
-def train_by_crew(crew: Crew, history: FallbackStore, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
+def train_by_crew(
+    crew: Crew, history: FallbackStore, experiments: Sequence[Experiment], on_progress: OnProgress | None = None
+) -> Generator[Run | Failed]:
     """Train experiments by a crew; yield each result as it comes, at first those that the history holds finished.
 
     A run that another process trains is waited for. Where this stops early, runs that never began are deleted.
@@ -55,6 +60,9 @@ def train_by_crew(crew: Crew, history: FallbackStore, experiments: Sequence[Expe
                 elif not row.live:
                     for experiment in under_way.pop(id):
                         yield result_of(history, id, experiment)
+            if on_progress:
+                steps = {id: history.row(id).step for id in crew.training()}
+                on_progress({each: steps.get(id, 0) for id, named in under_way.items() for each in named})
             if under_way:
                 done = crew.next_ended(FOLLOW_SECONDS)
                 ended = [id for id in under_way if id == done or id not in ours]
@@ -100,6 +108,10 @@ class ExecutorCrew:
         future = self._executor.submit(train_apart, settings, *self._history.progress(id))
         self._futures[id] = future
         future.add_done_callback(lambda future: self._done.put(id))
+
+    def training(self) -> list[str]:
+        """Return no run: an executor doesn't tell how far one is."""
+        return []
 
     def next_ended(self, seconds: float) -> str | None:
         """Wait so long for a run to end; return its id, None where none has ended.

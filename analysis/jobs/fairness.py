@@ -1,16 +1,19 @@
 """What makes a comparison fair: equal sizes or times of the cells, and a learning rate of its own for each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import nan
 from statistics import median
 from time import thread_time
 
 import numpy as np
 
-from analysis.comparison import Fairness, Plan
+from analysis.comparison import Fairness
 from analysis.engine.cost import count_cost, require_memory
 from analysis.engine.unroll import one_thread
 from analysis.experiment import SETTINGS, Experiment, higher_is_better
+from analysis.history.fallback import FallbackStore
+from analysis.plan import Plan
 from analysis.results import Run
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task
@@ -19,29 +22,50 @@ from analysis.training.trainer import Trainer
 PILOT_SEEDS = 2  # on which a learning rate is chosen
 SPREAD = 1.02  # the most parameters that a cell may have, as a multiple of the fewest
 LARGEST = int(SETTINGS["hidden_size"].high or 0)
+EQUAL_TIMES = 1.05  # the longest, as a multiple of the shortest, where nothing limits the updates
 MOST_UPDATES = int(SETTINGS["steps"].high or 0)
 WITHOUT_COST = ("init", "gain", "forget_bias", "seed", "learning_rate", "clip", "steps", "snapshot_every")  # per update
 TIMED_SECONDS, FEWEST_TIMED, MOST_TIMED = 0.3, 5, 50  # updates of one experiment when its pace is measured
 
 
-def measure_pace(plan: Plan, stopped: Callable[[], bool] = lambda: False) -> Plan:
-    """Return the plan with the milliseconds of one update of each experiment, measured one at a time here and now.
+def measure_pace(plan: Plan, history: FallbackStore | None = None, stopped: Callable[[], bool] = lambda: False) -> Plan:
+    """Return the plan with the milliseconds of one update of each experiment, measured one at a time.
 
-    A plan that has them already is returned as it is: the same times give the same numbers of updates again. So is one
-    whose measuring is stopped.
+    A plan that has them already is returned as it is, and what a history holds of them is taken from there: the same
+    times give the same numbers of updates again. What is measured is kept in the history. A plan whose measuring is
+    stopped is returned as it is.
 
     Raises:
         ValueError: for an experiment that would not fit in memory, or whose text can't be used.
     """
+    plan = known_pace(plan, history) if history else plan
     if plan.ms_per_step:
         return plan
-    plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
-    timed = [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
-    paces: dict[Experiment, float] = {}
-    for experiment in dict.fromkeys(timed):
+    timed, ms = _timed(plan), list[float]()
+    different = [*dict.fromkeys(timed)]
+    for experiment in different:
         if stopped():
             return plan
-        paces[experiment] = _update_ms(experiment)
+        ms.append(_update_ms(experiment))
+    return _with_ms(plan, timed, history.keep_paces(different, ms) if history else ms)
+
+
+def known_pace(plan: Plan, history: FallbackStore) -> Plan:
+    """Return the plan with the milliseconds that a history holds of it; the plan as it is where there are none."""
+    timed = [] if plan.ms_per_step else _timed(plan)
+    ms = history.find_paces([*dict.fromkeys(timed)]) if timed else None
+    return _with_ms(plan, timed, ms) if ms else plan
+
+
+def _timed(plan: Plan) -> list[Experiment]:
+    """Return an experiment for each of a plan's, the same for those of which an update costs the same."""
+    plainest = {name: SETTINGS[name].default for name in WITHOUT_COST}
+    return [experiment.replace(**plainest) for experiment in _equal_in_size(plan)]
+
+
+def _with_ms(plan: Plan, timed: Sequence[Experiment], ms: Sequence[float]) -> Plan:
+    """Return a plan with the milliseconds of what was timed, each different experiment once."""
+    paces = dict(zip(dict.fromkeys(timed), ms, strict=True))
     return replace(plan, ms_per_step=[paces[experiment] for experiment in timed])
 
 
@@ -66,6 +90,9 @@ def _update_ms(experiment: Experiment) -> float:
 def equalize(plan: Plan) -> list[Experiment]:
     """Return a plan's experiments, with what its cells get the same of made equal.
 
+    With equal time, a faster cell makes more updates; the slowest cell's stay as they are. Multiples are rounded to a
+    tenth, so that small differences of two measurements don't change them.
+
     Raises:
         ValueError: for equal time where the plan has no `ms_per_step` yet, and equal parameters that can't be had.
     """
@@ -74,25 +101,45 @@ def equalize(plan: Plan) -> list[Experiment]:
         return experiments
     if not plan.ms_per_step:
         raise ValueError("equal=time: expected a plan with ms_per_step, which measure_pace adds")
+    return [
+        experiment.replace(steps=min(MOST_UPDATES, round(experiment.steps * round(slowest / own, 1))))
+        for experiment, (own, slowest) in zip(experiments, _paces(plan, experiments), strict=True)
+    ]
+
+
+def _paces(plan: Plan, experiments: Sequence[Experiment]) -> list[tuple[float, float]]:
+    """Return the milliseconds of an update of each experiment's cell, and of the slowest cell on the same."""
     paces: dict[Experiment, dict[str, list[float]]] = {}  # by what is trained, then by cell
     for experiment, ms in zip(experiments, plan.ms_per_step, strict=True):
         paces.setdefault(_apart_from_cell(experiment), {}).setdefault(experiment.cell, []).append(ms)
-    return [_with_equal_time(experiment, paces[_apart_from_cell(experiment)]) for experiment in experiments]
+    by_cell = {same: {cell: median(every) for cell, every in own.items()} for same, own in paces.items()}
+    found = [(experiment.cell, by_cell[_apart_from_cell(experiment)]) for experiment in experiments]
+    return [(own[cell], max(own.values())) for cell, own in found]
+
+
+def _compare_times(plan: Plan) -> tuple[float, tuple[str, ...]]:
+    """Return by how much the times of cells differ that are to be equal, as a share, and who gets clearly less.
+
+    The latter would need more updates than a training may have. NaN where times aren't equal, or not measured yet.
+    """
+    if plan.equal != "time" or not plan.ms_per_step:
+        return nan, ()
+    planned = _equal_in_size(plan)
+    shares, capped = [1.0], dict[str, float]()
+    for before, after, (own, slowest) in zip(planned, equalize(plan), _paces(plan, planned), strict=True):
+        share = after.steps * own / (before.steps * slowest)
+        if after.steps == MOST_UPDATES:
+            name = f"{after.cell.upper()} at length {after.task_length}"
+            capped[name] = min(share, capped.get(name, 1.0))
+        else:
+            shares.append(share)
+    said = (f"{name} for {100 * share:.0f} % of it" for name, share in capped.items() if share < 1 / EQUAL_TIMES)
+    return max(shares) / min(shares) - 1, tuple(said)
 
 
 def _apart_from_cell(experiment: Experiment) -> Experiment:
     """Return an experiment without its cell, and without settings that only some cells have."""
     return experiment.replace(cell="lstm", init="default", forget_bias=None)
-
-
-def _with_equal_time(experiment: Experiment, paces: Mapping[str, Sequence[float]]) -> Experiment:
-    """Return an experiment with more updates the faster its cell is; the slowest cell's stay as they are.
-
-    Multiples are rounded to a tenth, so that small differences of two measurements don't change them.
-    """
-    slowest = max(median(own) for own in paces.values())
-    multiple = round(slowest / median(paces[experiment.cell]), 1)
-    return experiment.replace(steps=min(MOST_UPDATES, round(experiment.steps * multiple)))
 
 
 def _equal_in_size(plan: Plan) -> list[Experiment]:
@@ -246,6 +293,7 @@ def counted(plan: Plan, pilot_runs: Iterable[Run] = ()) -> list[Experiment]:
 def describe_fairness(plan: Plan, runs: Sequence[Run], tried: Iterable[Experiment]) -> Fairness:
     """Return on which terms a plan compares, as far as runs have settled them; `tried` has also those that failed."""
     planned = pilots(plan)
+    time_spread, capped = _compare_times(plan)
     settled = {*tried} >= {*planned}
     own = {e.cell: e.learning_rate for e in plan.experiments() if "learning_rate" not in plan.axes}
     rates = choose_rates(plan, runs) if planned else own
@@ -258,4 +306,6 @@ def describe_fairness(plan: Plan, runs: Sequence[Run], tried: Iterable[Experimen
         pilot_lengths=tuple(sorted({experiment.task_length for experiment in planned})),
         measured_alone=bool(plan.ms_per_step),
         left_out=plan.left_out,
+        time_spread=time_spread,
+        capped=capped,
     )

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.comparison import EQUAL, Plan, plan_problems
 from analysis.experiment import SETTINGS, setting_type
+from analysis.plan import EQUAL, Plan, plan_problems
 
 TABLES = ("settings", "comparison")
 HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")

@@ -1,5 +1,6 @@
 """What becomes of an experiment in a sweep: its run, or why there is none."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from analysis.experiment import Experiment
@@ -8,6 +9,8 @@ from analysis.history.fallback import FallbackStore
 from analysis.results import Run
 
 DEATHS = 3  # workers that a run may end before it counts as failed
+
+OnProgress = Callable[[Mapping[Experiment, int]], None]  # gets the updates that each one under way has made
 
 
 @dataclass(frozen=True)

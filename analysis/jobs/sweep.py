@@ -1,9 +1,5 @@
 """Train many experiments, on this machine's workers or on any executor; finished runs of the history are reused."""
 
-import contextlib
-import os
-import time
-from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
@@ -13,14 +9,13 @@ from pathlib import Path
 from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.history.transfer import read_key
+from analysis.jobs.campaign import Campaign
 from analysis.jobs.cluster import Cluster, ClusterCrew
 from analysis.jobs.estimate import Forecast
 from analysis.jobs.executors import ExecutorCrew, train_by_crew
-from analysis.jobs.outcome import DEATHS, Failed, fail_after_deaths, result_of
-from analysis.jobs.pool import Jobs, QueueFullError
+from analysis.jobs.outcome import Failed, OnProgress, result_of
+from analysis.jobs.pool import Jobs
 from analysis.results import Run
-
-POLL_SECONDS = 0.05  # between two looks at the runs that train
 
 
 def sweep(
@@ -28,6 +23,7 @@ def sweep(
     executor: Executor | None = None,
     store: str | Path | None = None,
     on_result: Callable[[Run | Failed], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Run | Failed]:
     """Train experiments; return their results in the given order, each equal to that of `analysis.train`.
 
@@ -42,6 +38,8 @@ def sweep(
             whose worker dies goes on from its checkpoint; other executors bring back finished runs alone.
         store: path of the history; None = the user's own, ":memory:" = none.
         on_result: called with each result as it comes.
+        on_progress: called a few times a second with a dictionary of the updates that each experiment under way has
+            made; an executor other than a `Cluster` doesn't tell them.
 
     Raises:
         ValueError: for a text that can't be read, before anything is trained.
@@ -52,7 +50,7 @@ def sweep(
     for experiment in wanted:
         read_key(experiment)
     results: dict[Experiment, Run | Failed] = {}
-    with closing(_results(list(dict.fromkeys(wanted)), executor, store)) as came:
+    with closing(_results(list(dict.fromkeys(wanted)), executor, store, on_progress)) as came:
         for result in came:
             results[result.experiment] = result
             if on_result:
@@ -61,11 +59,14 @@ def sweep(
 
 
 def _results(
-    experiments: Sequence[Experiment], executor: Executor | None, store: str | Path | None
+    experiments: Sequence[Experiment],
+    executor: Executor | None,
+    store: str | Path | None,
+    on_progress: OnProgress | None,
 ) -> Generator[Run | Failed]:
     """Yield the results of different experiments: first those in the history, then others as they come."""
     missing = []
-    with _open_pool(store, workers=0) as jobs:
+    with open_pool(store, workers=0) as jobs:
         for experiment in experiments:
             row = jobs.find(experiment)
             if row and row.status == "finished":
@@ -73,25 +74,25 @@ def _results(
             else:
                 missing.append(experiment)
     if missing:
-        with _open_pool(store, None if executor is None else 0) as jobs:
-            yield from _train(jobs, executor, longest_first(missing))
+        with open_pool(store, None if executor is None else 0) as jobs:
+            yield from _train(jobs, executor, longest_first(missing), on_progress)
 
 
 def longest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
-    """Return experiments in the order in which workers end together."""
-    return sorted(experiments, key=_seconds, reverse=True)
+    """Return experiments in the order in which workers end together: what can't be trained first."""
+    return sorted(experiments, key=lambda each: expected_seconds(each) or inf, reverse=True)
 
 
-def _seconds(experiment: Experiment) -> float:
-    """Return how long a training will take; infinite for what can't be trained."""
+def expected_seconds(experiment: Experiment) -> float:
+    """Return how long a training will take on this machine; 0 for what can't be trained."""
     try:
         return Forecast(experiment).seconds()
     except (ValueError, ModuleNotFoundError):
-        return inf
+        return 0.0
 
 
 @contextmanager
-def _open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
+def open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
     """Open a pool of so many workers with its history, and close it at the end."""
     with Jobs(store, workers) as jobs:
         if store is not None and jobs.trouble:
@@ -99,58 +100,12 @@ def _open_pool(store: str | Path | None, workers: int | None) -> Iterator[Jobs]:
         yield jobs
 
 
-def _train(jobs: Jobs, executor: Executor | None, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
+def _train(
+    jobs: Jobs, executor: Executor | None, experiments: Sequence[Experiment], on_progress: OnProgress | None
+) -> Generator[Run | Failed]:
     """Return a generator that trains experiments on the executor, or where there is none on the pool."""
     if executor is None:
-        return train_in_pool(jobs, experiments)
-    if isinstance(executor, Cluster):
-        return train_by_crew(ClusterCrew(executor, jobs.history), jobs.history, experiments)
-    return train_by_crew(ExecutorCrew(executor, jobs.history), jobs.history, experiments)
-
-
-def train_in_pool(jobs: Jobs, experiments: Sequence[Experiment]) -> Generator[Run | Failed]:
-    """Train experiments on a pool's workers; yield each result as it comes.
-
-    Its queue is kept short: where this stops early, few runs are in the history that never began. These are deleted.
-    """
-    waiting, under_way = deque(experiments), dict[str, list[Experiment]]()
-    deaths = Counter[str]()
-    try:
-        while waiting or under_way:
-            while waiting and jobs.waiting < (os.cpu_count() or 1):
-                experiment = waiting.popleft()
-                under_way.setdefault(jobs.submit(experiment), []).append(experiment)
-            for id in list(under_way):
-                if _has_ended(jobs, id, deaths):
-                    for experiment in under_way.pop(id):
-                        yield result_of(jobs.history, id, experiment)
-            time.sleep(POLL_SECONDS)
-    finally:
-        for id in under_way:
-            _delete_waiting(jobs, id)
-
-
-def _has_ended(jobs: Jobs, id: str, deaths: Counter[str]) -> bool:
-    """Return whether a run has ended for good; one whose worker died goes on, unless that happened too often."""
-    row = jobs.row(id)
-    if row.live:
-        return False
-    if row.status != "interrupted":
-        return True
-    if deaths[id] + 1 < DEATHS:
-        with contextlib.suppress(QueueFullError):  # then again at the next look
-            jobs.resume(id)
-            deaths[id] += 1
-        return False
-    if jobs.history.take(id):
-        fail_after_deaths(jobs.history, id, row.reason or "")
-    return True
-
-
-def _delete_waiting(jobs: Jobs, id: str) -> None:
-    """Delete a run that waits in a pool and has never begun."""
-    with contextlib.suppress(StoreError):  # another process is to train it
-        row = jobs.row(id)
-        if row.status == "queued" and not row.step:
-            jobs.cancel(id)
-            jobs.delete(id)
+        return Campaign(jobs, lambda runs: experiments).train(on_progress)
+    history = jobs.history
+    crew = ClusterCrew(executor, history) if isinstance(executor, Cluster) else ExecutorCrew(executor, history)
+    return train_by_crew(crew, history, experiments, on_progress)

@@ -53,14 +53,17 @@ def _measured(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
     """Return the columns of what was measured, and how a row fills each."""
     metrics = sorted({row.metric_name for row in rows})
     chance = f" (chance {format_ends(row.chance for row in rows)})" if len(metrics) == 1 else ""
-    return {
+    solved: dict[str, Callable[[Row], str]] = {
         "Solved by": lambda row: f"{int(row.solved.sum())} of {len(row.solved)} seeds" if row.solvable else "–",
-        join_words(metrics) + chance: lambda row: format_range(row.metric),
         "Updates to solve": describe_steps,
-        "Horizon at start → after": lambda row: (
+    }
+    return {
+        **(solved if any(row.solvable for row in rows) else {}),
+        join_words(metrics) + chance: lambda row: format_range(row.metric),
+        "Horizon at start → after, time steps": lambda row: (
             f"{format_number(row.horizon_before)} → {format_number(row.horizon_after)}"
         ),
-        "Memory span": lambda row: format_number(row.span),
+        "Memory span, time steps": lambda row: format_number(row.span),
         "ms per update": lambda row: format_number(row.ms_per_step),
         "Parameters": lambda row: f"{row.parameters:,.0f}",
         "Multiply-adds per time step": lambda row: f"{row.multiply_adds:,.0f}",

@@ -246,3 +246,14 @@ def describe_factor_range(decay: Decay) -> str:
         return "–"
     low, high = format_number(factors.min()), format_number(factors.max())
     return f"×{low}" + (f"–{high}" if low != high else "")
+
+
+def format_p(p: float) -> str:
+    """Return a probability with its sign: "= .14", "< .001".
+
+    >>> format_p(1 / 7), format_p(1e-5), format_p(1.0)
+    ('= .14', '< .001', '= 1')
+    """
+    if p < 0.001:
+        return "< .001"
+    return f"= {p:.2g}".replace("0.", ".", 1)

@@ -8,23 +8,25 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.comparison import PHASES, Comparison, Plan
+from analysis.comparison import PHASES, Comparison
 from analysis.experiment import Experiment
 from analysis.figures.bargain import COSTS
 from analysis.figures.comparison_report import comparison_pictures, comparison_report, cost_name, horizon_name
 from analysis.figures.success import metric, solved_share
 from analysis.history.shipped import find_shipped
-from analysis.jobs.compare import judge
-from analysis.jobs.comparing import Comparing
+from analysis.jobs.compare import Comparing
 from analysis.jobs.estimate import Forecast, estimate_ends
 from analysis.jobs.fairness import counted
 from analysis.jobs.grid import to_toml
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from analysis.report.comparison_page import comparison_table
 from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
 from analysis.report.markdown import escape_markdown
 from analysis.report.sentences import comparing as sentences
 from pages.ui import compare_plan, controls, export, layout, sources, training
+from pages.ui.server import comparisons, jobs
 
 KEPT = 100  # comparisons in the server's memory
 LOOK = 2.0  # seconds between two looks at what is trained
@@ -34,30 +36,26 @@ COMMAND = "python -m analysis sweep grid.toml"
 
 def find(plan: Plan) -> Comparing:
     """Return the comparison of a plan, the same one for every visitor."""
-    return next((each for each in _started() if each.asked == plan), None) or _kept(plan)
+    return next((each for each in comparisons() if each.asked == plan), None) or _kept(plan)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
 def _kept(plan: Plan) -> Comparing:
-    return Comparing(training.jobs(), plan)
-
-
-@st.cache_resource(show_spinner=False)
-def _started() -> list[Comparing]:
-    """Return the server's list of the comparisons that are under way, and some that have ended."""
-    return []
+    return Comparing(jobs(), plan)
 
 
 def _start(comparing: Comparing) -> None:
-    _started()[:] = [each for each in _started() if each.campaign.under_way and each is not comparing] + [comparing]
+    comparisons()[:] = [each for each in comparisons() if each.campaign.under_way and each is not comparing] + [
+        comparing
+    ]
     comparing.campaign.start()
 
 
 def forget_all() -> None:
     """Cancel every comparison of this server, and forget it; the history keeps what was trained."""
-    for each in _started():
+    for each in comparisons():
         each.campaign.cancel()
-    _started.clear()
+    comparisons.clear()
     _kept.clear()
 
 
@@ -67,7 +65,7 @@ def draw_row(comparing: Comparing) -> bool:
     under_way, cost = campaign.under_way, ""
     with sources.saying_why(comparing.plan.experiments()[0]):
         if not under_way:
-            campaign.look()
+            comparing.look()
         missing = [each for each in comparing.expected() if each not in campaign.runs]
         if missing and not under_way:
             cost = _describe_cost(comparing, missing)
@@ -90,7 +88,7 @@ def draw_row(comparing: Comparing) -> bool:
 
 def _mention_others(comparing: Comparing) -> None:
     """Say how far other comparisons are, as after a setting was moved, and offer to cancel them."""
-    others = [each for each in _started() if each is not comparing and each.campaign.under_way]
+    others = [each for each in comparisons() if each is not comparing and each.campaign.under_way]
     for place, each in enumerate(others):
         with st.container(horizontal=True, vertical_alignment="center"):
             every = each.expected()
@@ -144,13 +142,19 @@ def preview(plan: Plan) -> Comparison | None:
     if plan.equal == "time":
         return None
     same = Plan(plan.settings, plan.equal)
-    found = [(each, id) for each in counted(same) if (id := _find_finished(each))]
-    runs = [replace(training.load(id), experiment=each) for each, id in found]
-    return judge(same, runs) if runs else None
+    ids = tuple(_find_finished(each) for each in counted(same))
+    return _judged(same, ids) if any(ids) else None
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
+def _judged(plan: Plan, ids: tuple[str | None, ...]) -> Comparison:
+    """Judge a plan by the finished run of each of its settings, None where there is none."""
+    runs = [replace(training.load(id), experiment=each) for each, id in zip(counted(plan), ids, strict=True) if id]
+    return judge(plan, runs)
 
 
 def _find_finished(experiment: Experiment) -> str | None:
-    row = training.jobs().find(experiment)
+    row = jobs().find(experiment)
     return row.id if row and row.status == "finished" else find_shipped(experiment)
 
 
@@ -170,9 +174,9 @@ class View:
         if earlier:
             layout.says(escape_markdown(sentences.preview_sentence(earlier)))
         elif not said:
-            st.info("Nothing of this is trained yet. Press Compare: results are drawn here as they come.")
+            st.info(sentences.nothing_yet(self.under_way))
         self._show_success()
-        st.markdown(_list(said[0 if earlier else 1 :]))
+        st.container(key="points").markdown(_list(said[0 if earlier else 1 :]))
         self._show_details()
 
     def _show_success(self) -> None:
@@ -206,7 +210,7 @@ class View:
                 self._show_horizons()
         if how.open:
             with how:
-                st.markdown(_list(sentences.method_sentences(self.comparison)))
+                st.container(key="points-how").markdown(_list(sentences.method_sentences(self.comparison)))
 
     def _show_cost(self) -> None:
         """Draw the metric against a cost; where its milliseconds are of a busy machine, offer to measure them anew."""
@@ -222,10 +226,7 @@ class View:
     def _show_horizons(self) -> None:
         """Draw success against the horizon at start and after training, side by side."""
         pictures = comparison_pictures(self.comparison)
-        names = [name for phase in PHASES if (name := horizon_name(phase)) in pictures]
-        if not names:
-            st.caption("Nothing counts as solved in this task, so there is no success to foretell.")
-            return
+        names = [horizon_name(phase) for phase in PHASES]
         for column, name in zip(st.columns(len(names)), names, strict=True):
             with column:
                 self._chart(name, pictures[name], "Success against horizon, of each setting")

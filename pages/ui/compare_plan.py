@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.comparison import EQUAL, Comparison, Plan
+from analysis.comparison import Comparison
 from analysis.experiment import GATED, SETTINGS, accepted_values, setting_type, validated
+from analysis.plan import EQUAL, Plan
 from analysis.report.markdown import escape_markdown
 from analysis.sources import FILE_SETTINGS, is_npz
 from pages.ui import controls, sidebar, sources

@@ -1,9 +1,8 @@
 """What a model learns from: the texts to choose from, and files of the visitor's own, uploaded in the sidebar."""
 
-import hashlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +12,9 @@ from analysis.experiment import SETTINGS, Experiment
 from analysis.report.markdown import escape_markdown
 from analysis.sources import SourceError, file_setting
 from pages.ui import session
+from pages.ui.server import uploads
 from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES
+from pages.ui.uploads import NoRoomError
 
 TEXT_MEGABYTES, DATA_MEGABYTES = 5, 20
 LONGEST_NAME = 60  # characters of a file's name that are kept
@@ -52,9 +53,7 @@ def _uploaded_text() -> str | None:
     except UnicodeDecodeError as error:
         st.error(f"{escape_markdown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8 and try again.")
         return None
-    path = _text_place(content)
-    path.write_bytes(content)
-    return str(path)
+    return _keep(content)
 
 
 def choose_data() -> dict[str, str | None]:
@@ -74,13 +73,19 @@ def choose_data() -> dict[str, str | None]:
     return {"data_file": _keep_data(file) if file else None, "columns": columns or None}
 
 
-def _keep_data(file: UploadedFile) -> str:
-    """Keep data under its user's name, in a folder of its content's hash; return the path."""
-    content, name = file.getvalue(), Path(file.name.replace("\0", ""))
-    path = Path(uploads().name, hashlib.sha256(content).hexdigest(), name.stem[:LONGEST_NAME] + name.suffix)
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(content)
-    return str(path)
+def _keep_data(file: UploadedFile) -> str | None:
+    """Keep data on the server under its user's name; return the path, None where there is no room."""
+    name = Path(file.name.replace("\0", ""))
+    return _keep(file.getvalue(), name.stem[:LONGEST_NAME] + name.suffix)
+
+
+def _keep(content: bytes, name: str = "") -> str | None:
+    """Keep an uploaded file on the server; return its path. Where there is no room, say so and return None."""
+    try:
+        return str(uploads().keep(content, name))
+    except NoRoomError as error:
+        st.error(f"Not uploaded: {error}.")
+        return None
 
 
 def lacks_data(experiment: Experiment) -> bool:
@@ -88,18 +93,13 @@ def lacks_data(experiment: Experiment) -> bool:
     return file_setting(experiment.task) == "data_file" and experiment.data_file is None
 
 
-def _text_place(content: bytes) -> Path:
-    """Return where a text is kept, by the hash of its content."""
-    return Path(uploads().name, hashlib.sha256(content).hexdigest() + ".txt")
-
-
 def with_own_name(experiment: Experiment) -> Experiment:
     """Name an uploaded file as its user does, not by the server's copy."""
     text, data = experiment.text_file, experiment.data_file
-    if data and Path(uploads().name) in Path(data).parents:
+    if data and uploads().holds(data):
         return experiment.replace(data_file=Path(data).name)
     file = session.UPLOAD.get()
-    is_this = file and text and text == str(_text_place(file.getvalue()))
+    is_this = file and text and uploads().holds(text) and Path(text).stem == sha256(file.getvalue()).hexdigest()
     return experiment.replace(text_file=file.name) if is_this else experiment
 
 
@@ -115,9 +115,3 @@ def saying_why(experiment: Experiment) -> Iterator[None]:
         problem = error
     st.error(escape_markdown(problem))
     st.stop()
-
-
-@st.cache_resource(show_spinner=False)
-def uploads() -> tempfile.TemporaryDirectory:
-    """Return the server's folder for uploaded files, which goes when the server ends."""
-    return tempfile.TemporaryDirectory(prefix="goldfish-")

@@ -14,10 +14,11 @@ from statistics import median
 
 from analysis.experiment import CELLS, Experiment
 from analysis.history.database import MEMORY
+from analysis.jobs.campaign import Campaign
 from analysis.jobs.cluster import connect
 from analysis.jobs.outcome import Failed
 from analysis.jobs.pool import Jobs
-from analysis.jobs.sweep import longest_first, sweep, train_in_pool
+from analysis.jobs.sweep import longest_first, sweep
 from analysis.results import Run
 from tests.helpers.cluster import local_cluster
 from tests.helpers.jobs import until
@@ -39,7 +40,7 @@ def timed(train: Sweep, experiments: list[Experiment], workers: int) -> tuple[fl
 def time_here(experiments: list[Experiment], workers: int) -> tuple[float, list[Run | Failed]]:
     """Time a sweep on workers of this machine."""
     with Jobs(MEMORY, workers) as jobs:
-        return timed(lambda wanted: train_in_pool(jobs, longest_first(wanted)), experiments, workers)
+        return timed(lambda wanted: Campaign(jobs, lambda runs: longest_first(wanted)).train(), experiments, workers)
 
 
 def time_on_dask(experiments: list[Experiment], workers: int) -> tuple[float, list[Run | Failed]]:

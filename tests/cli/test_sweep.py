@@ -5,17 +5,24 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from analysis import Experiment, train
+from analysis import Experiment, compare, train
 from analysis.cli import sweep
 from analysis.cli.main import main
 from analysis.history.store import Store
 from analysis.jobs import executors
+from analysis.jobs.cluster import NoWorkerWarning
+from analysis.jobs.compare import Comparing
+from analysis.jobs.grid import read_grid
+from analysis.jobs.pool import Jobs
+from analysis.report.comparisons import comparison_document
+from analysis.report.documents import to_json
 from tests.helpers.jobs import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,6 +73,11 @@ def test_a_grid_gives_verdicts_and_files(grid, tmp_path, thread, capsys, history
     assert len(list(csv.DictReader((tmp_path / "csv").read_text().splitlines()))) == 8
     assert "cell = [&quot;rnn&quot;, &quot;gru&quot;]" in (tmp_path / "html").read_text()
     kept = {row.id for row in rows(history)}
+    assert document == json.loads(to_json(comparison_document(compare(read_grid(grid), store=history))))  # in code
+    with closing(Jobs(history, workers=0)) as jobs:
+        comparing = Comparing(jobs, read_grid(grid))  # on the page
+        comparing.look()
+        assert document == json.loads(to_json(comparison_document(comparing.judge())))
     assert main(["sweep", grid, *HERE]) == 0
     assert capsys.readouterr().out == out
     assert {row.id for row in rows(history)} == kept
@@ -117,20 +129,15 @@ def test_what_cannot_be_trained_is_named_and_others_go_on(grid, thread, capsys, 
     assert "goldfish: RNN, recall, length 6: no room" in err
 
 
-def test_the_bar_shows_rate_and_time_left(monkeypatch):
-    lines, clock = [], iter(range(0, 1000, 30))
-    monkeypatch.setattr(sweep, "show_progress", lines.append)
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: next(clock))
-    progress = sweep.Progress(4)
-    for _ in range(4):
-        progress.count(None)
-    assert lines == [
-        "░░░░░░░░░░░░░░░░░░░░ 0/4 runs",
-        "█████░░░░░░░░░░░░░░░ 1/4 runs, 2 a minute, about 2 min left",
-        "██████████░░░░░░░░░░ 2/4 runs, 2 a minute, about 60 s left",
-        "███████████████░░░░░ 3/4 runs, 2 a minute, about 30 s left",
-        "████████████████████ 4/4 runs",
-    ]
+def test_what_a_cluster_warns_of_is_a_line(grid, capsys, monkeypatch):
+    class Lonely(ThreadPoolExecutor):
+        def submit(self, *arguments):
+            warnings.warn("no worker left", NoWorkerWarning, stacklevel=1)
+            return super().submit(*arguments)
+
+    monkeypatch.setattr(sweep, "connect", lambda engine: Lonely(1))
+    assert main(["sweep", grid, *HERE]) == 0
+    assert capsys.readouterr().err.splitlines().count("goldfish: no worker left") == 4
 
 
 def test_ctrl_c_keeps_what_is_finished(grid, history, thread, capsys):

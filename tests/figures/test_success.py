@@ -1,15 +1,18 @@
 """The pictures of a comparison: what is drawn is what its rows hold."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from analysis.comparison import Plan
 from analysis.figures import style
 from analysis.figures.bargain import COSTS, metric_against_cost
 from analysis.figures.comparison_report import comparison_pictures
 from analysis.figures.foretelling import foretelling
 from analysis.figures.success import metric, solved_share
-from analysis.jobs.compare import judge
+from analysis.jobs.judgement import judge
+from analysis.plan import Plan
 from analysis.report.sentences.comparing import horizon_sentence
 from tests.helpers.comparisons import judged, run_of
 
@@ -68,6 +71,20 @@ def test_far_apart_lengths_stand_on_a_logarithmic_axis():
     assert figure.layout.xaxis.type == "log" and [*figure.layout.xaxis.tickvals] == [10, 100]
 
 
+def test_where_chance_is_far_above_the_picture_shows_what_differs():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "length": [20, 50]})
+    runs = [replace(run_of(e, metric=[m] * 4, threshold=None, name="mse"), chance=3.0)
+            for e, m in zip(plan.experiments(), (0.2, 0.3, 0.25, 0.35), strict=True)]  # fmt: skip
+    runs = [replace(run, memory=replace(run.memory, repeating=0.8)) for run in runs]
+    figure = metric(judge(plan, runs))
+    assert figure.layout.yaxis.range == (0, pytest.approx(1.15 * 0.8)) and "chance" not in by_name(figure)
+    assert [*by_name(figure)["repeating the last value"].y] == [0.8, 0.8]
+    assert {"chance 3, above", "repeating the last value"} == {note.text for note in figure.layout.annotations}
+    cost = metric_against_cost(judge(plan, runs), "parameters")
+    assert cost.layout.yaxis.range == figure.layout.yaxis.range and cost.layout.annotations[0].text == "chance 3, above"
+    assert not metric(judge(plan, [])).layout.yaxis.range
+
+
 @pytest.mark.parametrize("cost", COSTS.values())
 def test_costs_are_those_of_the_rows(cost):
     comparison = judged(PLAN, [4, 1, 4, 4])
@@ -78,19 +95,29 @@ def test_costs_are_those_of_the_rows(cost):
 
 
 def test_horizons_are_shares_of_each_sequence_with_threshold_and_correlation():
-    plan = Plan({**PLAN.settings, "length": [10, 20, 21]})
-    settings = zip(plan.experiments(), (4, 0, 0, 4, 4, 1), (9, 2, 2, 9, 19, 3), strict=True)
-    comparison = judge(plan, [run_of(each, count, horizons=(at, 9.0)) for each, count, at in settings])
+    plan = Plan({"cell": "lstm", "forget_bias": [*range(8)], "length": [10, 20]})
+    runs = [run_of(e, 4 * (e.forget_bias > 3), horizons=(e.forget_bias + 1, 9.0)) for e in plan.experiments()]
+    comparison = judge(plan, runs)
     figure = foretelling(comparison, "before")
     drawn = by_name(figure)
-    assert [*drawn["LSTM"].x] == [1, 2 / 19, 2 / 20] and [*drawn["LSTM"].y] == [1, 0, 0]
-    assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share == 1
-    assert "<br>ρ 0.984 (" in figure.layout.xaxis.title.text
+    assert sorted(drawn["LSTM"].x) == sorted([*np.arange(1, 9) / 9, *np.arange(1, 9) / 19])
+    assert drawn["threshold at start"].x[0] == comparison.thresholds["before"].share == 5 / 19
+    assert re.search(r"<br>ρ 0.\d+ \(.*\); at equal length 0.873, p = .0\d+", figure.layout.xaxis.title.text)
     assert "dashed line" in horizon_sentence(comparison)
-    assert "horizon 2 of 19 time steps" in drawn["LSTM"].text[1]
+    assert "LSTM, Forget bias 1, Length 20: horizon 2 of 19 time steps" in drawn["LSTM"].text
     few = judge(PLAN, [run_of(each, 4 * k, horizons=(9.0 * k, 9.0)) for k, each in enumerate(PLAN.experiments()[:2])])
     assert "threshold at start" not in by_name(foretelling(few, "before"))
     assert "dashed line" not in horizon_sentence(few)
+
+
+def test_where_nothing_counts_as_solved_the_metric_is_drawn():
+    plan = Plan({"cell": ["lstm", "gru"], "task": "adding", "length": 50})
+    runs = [replace(run_of(e, metric=[m] * 4, threshold=None, name="mse"), chance=0.2)
+            for e, m in zip(plan.experiments(), (0.2, 0.05), strict=True)]  # fmt: skip
+    figure = foretelling(judge(plan, runs), "before")
+    drawn = by_name(figure)
+    assert ([*drawn["LSTM"].y], [*drawn["GRU"].y]) == ([0], [pytest.approx(0.75)])
+    assert "from chance" in figure.layout.yaxis.title.text
 
 
 def test_a_threshold_with_one_setting_above_it_is_not_drawn():
@@ -99,10 +126,10 @@ def test_a_threshold_with_one_setting_above_it_is_not_drawn():
     assert "threshold at start" not in by_name(foretelling(comparison, "before"))
 
 
-def test_a_task_that_counts_nothing_as_solved_has_neither_success_nor_horizons():
+def test_a_task_that_counts_nothing_as_solved_has_no_picture_of_success():
     plan = Plan({"task": "text", "cell": ["lstm", "gru"], "seeds": 2, "length": 10})
     runs = [run_of(each, metric=[2.0, 2.5], threshold=None, name="nats per character") for each in plan.experiments()]
     pictures = comparison_pictures(judge(plan, runs))
-    assert "metric" in pictures and not {"success", "horizon-at-start"} & pictures.keys()
+    assert "metric" in pictures and "horizon-at-start" in pictures and "success" not in pictures
     for draw in pictures.values():
         draw().to_json()

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 
 from analysis import Experiment, train
-from analysis.jobs.compare import judge
 from analysis.jobs.fairness import counted
+from analysis.jobs.judgement import judge
 
 
 @cache

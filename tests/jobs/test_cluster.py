@@ -11,7 +11,7 @@ import pytest
 
 from analysis import sweep, train
 from analysis.history.store import Store
-from analysis.jobs.cluster import ClusterError, connect
+from analysis.jobs.cluster import ClusterError, NoWorkerWarning, connect
 from analysis.jobs.outcome import DEATHS
 from analysis.jobs.remote import why_not_trained
 from analysis.sources import source_sha256
@@ -134,6 +134,29 @@ def test_a_run_that_kills_its_workers_fails_and_others_go_on(cluster):
         failed, *others = sweep([SMALL.replace(seed=DEADLY), *EXPERIMENTS], executor, ":memory:")
     assert failed.reason == "it was tried 3 times: its worker was lost each time"
     assert others == [train(experiment) for experiment in EXPERIMENTS]
+
+
+def test_a_cluster_without_workers_says_so_and_goes_on_once_one_joins(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.jobs.cluster.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("analysis.jobs.cluster.LONELY_SECONDS", 0.5)
+    with local_cluster(tmp_path) as cluster, closing(Store(tmp_path / "runs.sqlite")) as store:
+        cluster.hold.write_text("50")
+        executor = connected(cluster, 1)
+        with pytest.warns(NoWorkerWarning) as warned:
+            swept = Background(EXPERIMENTS[:2], executor, store.path)
+            until(lambda: checkpoints(store) == 1)
+            cluster.workers[0].kill()
+            until(lambda: warned)
+        assert str(warned[0].message) == (
+            f"the cluster at {cluster.address} has no worker left: the sweep goes on once one joins, by "
+            f"`dask worker {cluster.address}`; what is finished is kept, also if you stop here"
+        )
+        monkeypatch.undo()
+        cluster.hold.unlink()
+        cluster.need_workers(1)
+        swept.wait()
+        executor.shutdown()
+        assert swept.error is None and swept.results == [train(experiment) for experiment in EXPERIMENTS[:2]]
 
 
 def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path, logged):

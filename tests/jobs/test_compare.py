@@ -1,15 +1,16 @@
 """What a comparison shows: while runs come, of runs that diverged or failed, and of real trainings."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from analysis import Plan, compare
+from analysis.comparison import Row
 from analysis.history.store import Store
-from analysis.jobs.compare import judge
 from analysis.jobs.fairness import counted, pilots
+from analysis.jobs.judgement import judge
 from analysis.jobs.outcome import Failed
 from analysis.report.comparisons import comparison_csv, comparison_document
 from analysis.report.documents import to_json
@@ -128,11 +129,23 @@ def test_the_horizon_is_tested_against_success():
 
 
 def test_lengths_are_compared_by_the_share_of_the_length():
+    plan = Plan({"forget_bias": [*range(8)], "length": [13, 101]})
+    runs = [run_of(e, 4 * (e.forget_bias > 3), horizons=(e.forget_bias * (e.length - 1) // 12 + 1, 9.0))
+            for e in counted(plan)]  # fmt: skip
+    comparison = judge(plan, runs)
+    within, threshold = comparison.correlations["before"].within, comparison.thresholds["before"]
+    assert within.sign == 1 and (within.settings, within.lengths, within.silent) == (8, 2, ())
+    assert threshold.share == 34 / 100 and np.isnan(threshold.horizon)
+    assert (threshold.below, threshold.above, threshold.above_solved) == (8, 8, 8)
+
+
+def test_lengths_alone_part_nothing():
+    """The same horizon of 5 steps at each length: short sequences are solved, and it is more of them."""
     lengths = [11, 12, 13, 101, 201, 301, 401]
     comparison = judged(Plan({"length": lengths}), [4, 4, 4, 0, 0, 0, 0], horizons=(5.0, 9.0))
-    threshold = comparison.thresholds["before"]
-    assert threshold.share == 5 / 12 and np.isnan(threshold.horizon)
-    assert (threshold.below, threshold.above, threshold.above_solved) == (4, 3, 3)
+    correlation = comparison.correlations["before"]
+    assert correlation.sign == 1 and not correlation.within.sign and not correlation.predicts
+    assert correlation.within.silent == tuple(map(str, lengths)) and not comparison.thresholds
 
 
 def test_a_task_that_is_never_solved_is_compared_by_its_metric():
@@ -152,7 +165,8 @@ def test_where_chance_is_perfect_nothing_can_be_gained():
 
 
 KEYS = ["experiment", "status", "metric", "metric_name", "chance", "solved", "seeds", "horizon_before", "horizon_after",
-        "span", "steps_to_solve", "seconds", "ms_per_step", "parameters"]  # fmt: skip
+        "span", "steps_to_solve", "seconds", "ms_per_step", "parameters", "multiply_adds", "repeating", "solved_from",
+        "solved_low", "solved_high", "median_steps", "reason"]  # fmt: skip
 
 
 def test_the_document_is_strict_json_with_whole_counts():
@@ -160,7 +174,7 @@ def test_the_document_is_strict_json_with_whole_counts():
     experiments = counted(plan)
     comparison = judge(plan, [run_of(experiments[0], metric=[1.0, np.nan, 0.5, 1.0], step=120, horizons=(np.nan, 9.0))])
     document = json.loads(to_json(comparison_document(comparison)), parse_constant=pytest.fail)
-    assert [*document] == ["rows", "rank_correlation", "verdicts"]
+    assert [*document][:3] == ["rows", "rank_correlation", "verdicts"]
     assert [*document["rank_correlation"]] == ["before", "after"]
     assert document["rank_correlation"]["before"] == {"rho": None, "low": None, "high": None}
     first, missing = document["rows"]
@@ -171,6 +185,21 @@ def test_the_document_is_strict_json_with_whole_counts():
     assert first["steps_to_solve"] == [120, None, None, 120]
     assert (missing["status"], missing["solved"], missing["seconds"]) == ("missing", None, None)
     assert comparison_csv(comparison).count("\n") == 1 + 8
+
+
+def test_every_number_is_exported_with_its_unit():
+    plan = Plan({"cell": ["lstm", "gru"], "forget_bias": [*range(4)], "length": [13, 101]})
+    runs = [run_of(e, 4 * (e.forget_bias > 1), horizons=(e.forget_bias * (e.length - 1) // 12 + 1, 9.0))
+            for e in counted(plan)]  # fmt: skip
+    comparison = judge(plan, runs)
+    document = comparison_document(comparison)
+    told = {f.name for f in fields(Row)} - {"experiment", "status", "metric_name", "reason"}
+    assert told <= document["rows"][0].keys() and told <= {*comparison_csv(comparison).partition("\n")[0].split(",")}
+    assert all(name in " ".join([*document["units"], *document["units"].values()]) for name in told)
+    assert document["within_lengths"]["before"]["p"] == comparison.correlations["before"].within.p
+    assert document["thresholds"]["before"]["share"] == comparison.thresholds["before"].share
+    assert [contest["p"] for contest in document["contests"]] == [contest.p for contest in comparison.contests]
+    assert document["fairness"]["learning_rates"] == {"lstm": 0.005, "gru": 0.005}
 
 
 @pytest.mark.parametrize("equal", ["parameters", "time"])

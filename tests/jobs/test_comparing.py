@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from analysis import compare
-from analysis.comparison import Plan
-from analysis.jobs.comparing import Comparing
+from analysis.jobs.compare import Comparing
 from analysis.jobs.fairness import pilots
+from analysis.plan import Plan
 from tests.helpers.jobs import PATIENCE, pool, until
 
 SMALL = {"cell": ["rnn", "gru"], "length": [5, 6], "hidden_size": 3, "seeds": 2, "steps": 12, "batch_size": 4}
@@ -45,7 +45,7 @@ def test_a_new_one_takes_over_what_is_trained_and_judges_what_is_there(jobs):
     assert len(first.expected()) == 8
     done(first)
     again = Comparing(jobs, plan)
-    again.campaign.look()
+    again.look()
     assert not [each for each in again.expected() if each not in again.campaign.runs]
     assert [row.metric.tolist() for row in again.judge().rows] == [row.metric.tolist() for row in first.judge().rows]
 
@@ -55,7 +55,9 @@ def test_equal_times_are_known_once_they_are_measured(jobs, monkeypatch):
     assert not comparing.campaign.wanted() and len(comparing.expected()) == 4
     assert comparing.judge().fairness.equal == "time" and not comparing.judge().finished
     ms = [1.0, 1.0, 2.0, 2.0]
-    monkeypatch.setattr("analysis.jobs.comparing.measure_pace", lambda plan, stopped: replace(plan, ms_per_step=ms))
+    monkeypatch.setattr(
+        "analysis.jobs.compare.measure_pace", lambda plan, history, stopped: replace(plan, ms_per_step=ms)
+    )
     done(comparing)
     assert [row.experiment.steps for row in comparing.judge().rows] == [24, 24, 12, 12]
     assert [row.ms_per_step for row in comparing.judge().rows] == ms

@@ -1,10 +1,14 @@
 """Equal parameters, equal time, and learning rates chosen on seeds that aren't counted."""
 
+from contextlib import closing
+
 import pytest
 
 from analysis import Experiment, Plan
 from analysis.engine.cost import count_cost
+from analysis.history.fallback import FallbackStore
 from analysis.jobs.fairness import choose_rates, counted, equal_sizes, equalize, measure_pace, pilots, steps_to_solve
+from analysis.jobs.judgement import judge
 from analysis.tasks.registry import build_task
 from tests.helpers.comparisons import run_of
 
@@ -49,6 +53,32 @@ def test_equal_time_is_made_of_measured_times():
     assert len(timed.ms_per_step) == 3 and min(timed.ms_per_step) > 0
     assert measure_pace(timed) is timed
     assert min(e.steps for e in equalize(timed)) == 500
+
+
+def test_a_comparison_that_goes_on_has_the_times_it_began_with(tmp_path, monkeypatch):
+    plan = Plan({"cell": ["rnn", "gru"], "hidden_size": 4, "length": 5, "steps": 100}, equal="time")
+    with closing(FallbackStore(tmp_path / "runs.sqlite")) as history:
+        began = measure_pace(plan, history)
+    monkeypatch.setattr(
+        "analysis.jobs.fairness._update_ms", lambda experiment: {"rnn": 1.0, "gru": 7.0}[experiment.cell]
+    )
+    with closing(FallbackStore(tmp_path / "runs.sqlite")) as history:
+        assert measure_pace(plan, history) == began
+        more_seeds = Plan(plan.settings | {"seeds": 9}, equal="time")
+        assert equalize(measure_pace(more_seeds, history))[0].steps == 700  # an update of more seeds is another
+    assert equalize(measure_pace(plan))[0].steps == 700
+
+
+def test_equal_times_are_told_as_they_are():
+    def told(ms, steps=500):
+        plan = Plan({"cell": ["rnn", "lstm"], "length": [10, 20], "steps": steps}, equal="time", ms_per_step=ms)
+        fairness = judge(plan, []).fairness
+        return round(fairness.time_spread, 3), fairness.capped
+
+    assert told([1, 1, 2, 2]) == (0, ())
+    assert told([1, 1, 1.04, 2]) == (0.04, ())
+    assert told([1, 1, 1.5, 1.5], steps=1) == (0.333, ())  # half an update can't be made
+    assert told([1, 1, 4, 2], steps=50_000) == (0, ("RNN at length 10 for 50 % of it",))
 
 
 def test_what_costs_the_same_is_timed_once():

@@ -11,6 +11,7 @@ from analysis.measures.statistics import (
     median_interval,
     median_time,
     rank_correlation,
+    rank_correlation_within,
     seeds_to_settle,
     wilson_interval,
 )
@@ -124,6 +125,52 @@ def test_one_pair_that_differs_from_all_others_proves_no_correlation():
 @pytest.mark.parametrize(("x", "y"), [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [0, 0, 0]), ([], [])])
 def test_where_nothing_varies_there_is_no_correlation(x, y):
     assert np.isnan(rank_correlation(np.array(x, float), np.array(y, float))).all()
+
+
+def test_within_one_block_it_is_spearmans_with_the_exact_p():
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=6), np.array([0.0, 0, 0.5, 0.5, 1, 1])
+    rho, p = rank_correlation_within(x, y, [0] * 6, range(6))
+    assert rho == pytest.approx(stats.spearmanr(x, y).statistic)
+    exact = stats.permutation_test((x,), lambda a: stats.spearmanr(a, y).statistic, permutation_type="pairings")
+    assert p == pytest.approx(exact.pvalue)
+
+
+def test_what_differs_between_blocks_alone_is_no_correlation_within():
+    x, y = np.array([1.0, 1, 5, 5, 9, 9]), np.array([0.0, 0, 1, 1, 2, 2])
+    assert np.isnan(rank_correlation_within(x, y, [0, 0, 1, 1, 2, 2], [0, 1] * 3)).all()
+    opposite = rank_correlation_within(
+        np.arange(9.0), np.array([2.0, 1, 0, 5, 4, 3, 8, 7, 6]), [0] * 3 + [1] * 3 + [2] * 3, [0, 1, 2] * 3
+    )
+    assert opposite == pytest.approx((-1, 2 / 6))  # three units have six orders, and one is as far the other way
+
+
+def test_units_trade_places_with_those_in_the_same_blocks_alone():
+    x, y = np.array([1.0, 2, 3, 1, 2]), np.array([1.0, 2, 3, 1, 2])
+    assert rank_correlation_within(x, y, [0, 0, 0, 1, 1], [0, 1, 2, 0, 1])[1] == 1 / 2  # the third stays
+
+
+def simulated(generator, effect, settings=8, lengths=3):
+    """Settings at lengths, the longer the harder; some settings are better at all lengths, by their horizon or not."""
+    strength, luck = generator.normal(size=(2, settings))
+    lengths = np.repeat(np.arange(lengths), settings)
+    units = np.tile(np.arange(settings), 3)
+    horizon = np.exp(2 + 0.7 * strength[units] + 0.1 * generator.normal(size=len(units))) / 2.0**lengths
+    chance = 1 / (1 + np.exp(2 * lengths - 1.5 - luck[units] - effect * strength[units]))
+    return horizon, generator.binomial(4, chance) / 4, lengths, units
+
+
+@pytest.mark.parametrize(("effect", "fewest", "most"), [(0, 0.02, 0.08), (3, 0.85, 1)])
+def test_with_the_length_fixed_no_effect_is_claimed_in_1_of_20_and_a_real_one_found(effect, fewest, most):
+    generator = np.random.default_rng(4)
+    claims = [rank_correlation_within(*simulated(generator, effect))[1] < 0.05 for _ in range(300)]
+    assert fewest <= np.mean(claims) <= most
+
+
+def test_over_all_lengths_the_length_alone_looks_like_an_effect():
+    generator = np.random.default_rng(4)
+    lows = [rank_correlation(*simulated(generator, 0)[:2])[1] for _ in range(20)]
+    assert np.mean(np.array(lows) > 0) > 0.5
 
 
 def test_the_best_threshold_parts_failures_from_successes():

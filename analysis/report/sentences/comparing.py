@@ -1,13 +1,19 @@
 """What a comparison takes, how far it is, and how it was made, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import ceil
 
 import numpy as np
 
 from analysis.comparison import Comparison, Fairness, Row
+from analysis.experiment import SETTINGS
 from analysis.report.sentences.estimate import describe_duration
-from analysis.report.sentences.verdicts import fairness_sentence
 from analysis.report.wording import format_ends, format_number, join_cells, join_words
+
+EQUALLY = {
+    "hidden_size": "All cells have the same hidden size and as many updates",
+    "parameters": "All cells have equally many parameters, within 2 %, and as many updates",
+}
 
 
 def cost_sentence(settings: int, seeds: int, tries: int, trained: int, seconds: float) -> str:
@@ -44,8 +50,9 @@ def method_sentences(comparison: Comparison) -> list[str]:
         "Milliseconds per update were measured "
         + ("one setting at a time, before the trainings." if fair.measured_alone else "while other trainings went on."),
         interval_sentence(comparison),
-        "A seed that does not solve it counts as taking more updates than it was given.",
     ]
+    if any(row.solvable for row in comparison.rows):
+        said.append("A seed that does not solve it counts as taking more updates than it was given.")
     said += _edge_sentences(fair)
     failed = [row for row in comparison.rows if row.status == "failed"]
     return said + ([f"{_count(len(failed), 'setting')} failed: {failed[0].reason}."] if failed else [])
@@ -60,9 +67,10 @@ def _task_sentence(task: str, rows: Sequence[Row]) -> str:
         if rows[0].solvable
         else "nothing counts as solved"
     )
+    scaled = " Numbers are scaled: what is trained on has mean 0 and variance 1." if task == "series" else ""
     return (
         f"Task {task}: {_count(len(rows), 'setting')} × {seeds}. The {rows[0].metric_name} is measured on sequences "
-        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}."
+        f"that no training saw; guessing gets {format_ends(row.chance for row in rows)}, {solved}.{scaled}"
     )
 
 
@@ -75,6 +83,47 @@ def _edge_sentences(fair: Fairness) -> list[str]:
             other = "smaller" if which == "smallest" else "larger"
             said.append(f"{join_cells(cells)} {verb} the {which} learning rate offered: a {other} one may do better.")
     return said
+
+
+def fairness_sentence(fairness: Fairness) -> str:
+    """Say what was equal, which learning rates were taken, and what was left out."""
+    return " ".join([f"{_equal_terms(fairness)}.", *_rate_sentences(fairness), *_left_out_sentences(fairness)])
+
+
+def _rate_sentences(fairness: Fairness) -> Iterator[str]:
+    """Say where the learning rates come from."""
+    rates = [f"{format_number(rate)} for the {cell.upper()}" for cell, rate in fairness.learning_rates.items()]
+    if fairness.offered:
+        lengths = join_words([str(length) for length in fairness.pilot_lengths])
+        how = (
+            f"from {join_words([format_number(rate) for rate in fairness.offered])}, on {fairness.pilot_seeds} seeds "
+            f"that aren't counted, at length {lengths}"
+        )
+        if fairness.settled:
+            yield f"Each cell's learning rate was chosen {how}: {join_words(rates)}."
+        else:
+            yield f"Each cell's learning rate is being chosen {how}."
+    elif len({*fairness.learning_rates.values()}) == 1:
+        yield f"One learning rate for all: {format_number(next(iter(fairness.learning_rates.values())))}."
+
+
+def _left_out_sentences(fairness: Fairness) -> Iterator[str]:
+    if fairness.left_out:
+        yield f"Left out: {'; '.join(fairness.left_out)}."
+
+
+def _equal_terms(fairness: Fairness) -> str:
+    """Say what all cells have the same of, and how nearly."""
+    if fairness.equal != "time":
+        return EQUALLY[fairness.equal]
+    if np.isnan(fairness.time_spread):
+        return "All cells are to train for the same time, which is measured first"
+    within = f"within {max(1, ceil(round(100 * fairness.time_spread, 6)))} %, by what an update of each takes alone"
+    same = f"All cells train for the same time, {within}"
+    if not fairness.capped:
+        return same
+    most = f"{SETTINGS['steps'].high:,.0f}"
+    return f"{same}; but none may make more than {most} updates, so some train for less: {join_words(fairness.capped)}"
 
 
 def interval_sentence(comparison: Comparison) -> str:
@@ -94,14 +143,34 @@ def preview_sentence(comparison: Comparison) -> str:
     )
 
 
+def nothing_yet(under_way: bool) -> str:
+    """Say that there is no result to show, and what to do."""
+    return (
+        "No result yet: they are drawn here as they come, once learning rates are chosen where that is asked for."
+        if under_way
+        else "Nothing of this is trained yet. Press Compare: results are drawn here as they come."
+    )
+
+
 def horizon_sentence(comparison: Comparison) -> str:
     """Say what the picture of horizons shows, and how many settings it rests on."""
-    known = [row for row in comparison.finished if row.solvable and np.isfinite(row.horizon_before)]
+    found = comparison.correlations["before"]
+    solvable = all(row.solvable for row in comparison.rows)
+    success = (
+        "how many of its seeds solve the task, with Wilson's 95 % interval"
+        if solvable
+        else "how far its median metric is from chance, on the way to perfect"
+    )
     line = "; the dashed line parts best those that learn from those that don't" if comparison.thresholds else ""
+    within = (
+        " At equal length: ranks within each length, with the p of shuffling settings (Taylor 1987)."
+        if "length" in comparison.axes
+        else ""
+    )
     return (
-        f"Each mark is a setting, {_count(len(known), 'setting')} in all: how much of its sequence 1 % of the gradient "
-        "comes back through, and how many of its seeds solve the task, with Wilson's 95 % interval. ρ is Spearman's "
-        f"rank correlation with a bootstrap interval{line}."
+        f"Each mark is a setting, {_count(found.settings, 'setting')} in all: how much of its sequence 1 % of the "
+        f"gradient comes back through, and {success}. ρ is Spearman's rank correlation with a bootstrap "
+        f"interval{line}.{within}"
     )
 
 

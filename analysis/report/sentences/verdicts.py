@@ -1,6 +1,6 @@
-"""Sentences on a comparison: on which terms it was made, which setting did better, and whether the horizon tells.
+"""Verdicts on a comparison: which setting did better, and which are not told apart.
 
-Each verdict follows from intervals and exact tests alone, which the comparison holds.
+Each follows from intervals and exact tests alone, which the comparison holds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,37 +8,29 @@ from itertools import groupby
 
 import numpy as np
 
-from analysis.comparison import LEVEL, PHASES, Comparison, Contest, Correlation, Fairness, Row, Threshold
+from analysis.comparison import FEWEST_SEEDS, LEVEL, Comparison, Contest, Row
 from analysis.experiment import SETTINGS, Experiment
-from analysis.report.wording import format_ends, format_number, format_percent, format_range, join_words
+from analysis.report.sentences.foretelling import claim_sentences
+from analysis.report.wording import format_ends, format_number, format_p, format_range, join_words
 from analysis.results import finite_median
 
 MANY = 5  # tests from which it is said that some look clear by chance
-LENGTH_ALONE = "Part of that may be length alone: longer sequences are harder, and the same horizon is less of them."
-HORIZONS = {"before": "horizon at start", "after": "horizon after training"}
-EQUALLY = {
-    "hidden_size": "All cells have the same hidden size and as many updates",
-    "parameters": "All cells have equally many parameters, within 2 %, and as many updates",
-    "time": "All cells train for the same time, within 5 %",
-}
 
 
 def verdicts(comparison: Comparison) -> list[str]:
     """Return what a comparison shows so far, a sentence or two each; nothing where no training has ended.
 
-    Where there are several groups to choose a winner in, the first sentence sums them up.
+    Where there are several contests, the first sentence sums them up.
     """
     groups = list(_by_group(comparison.contests))
-    said = [_summary(comparison)] if len(groups) > 1 else []
+    said = [_summary(comparison)] if len(comparison.contests) > 1 else []
     said += [_contest_sentence(comparison, contests) for contests in groups]
     said += _repeating_sentences(comparison)
-    for phase in PHASES:
-        said += _claim_sentences(comparison, phase)
-    return said
+    return said + claim_sentences(comparison)
 
 
 def _summary(comparison: Comparison) -> str:
-    """Say who won clearly where: "Clear in 2 of 8 tests: GRU over RNN at length 50 and at length 100"."""
+    """Say which cell to take, and on what that rests: "LSTM or GRU, not RNN; clear in 2 of 8 tests: GRU over …"."""
     count, wins = len(comparison.contests), dict[str, list[str]]()
     for contest in comparison.contests:
         if contest.clear:
@@ -46,39 +38,49 @@ def _summary(comparison: Comparison) -> str:
             who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
             wins.setdefault(who, []).append(_short_place(best, contest.axis, comparison))
     if not wins:
-        return f"No clear winner in any of {count} tests."
+        return _no_winner(comparison)
     clear = sum(map(len, wins.values()))
     won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
     by_chance = " Where nothing differs, up to about 1 test in 20 still looks clear." if count >= MANY else ""
     rest = " No clear winner in the others." if clear < count else ""
-    return f"Clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
+    found = f"clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
+    answer = _answer(comparison)
+    return f"{answer}; {found}" if answer else f"C{found[1:]}"
 
 
-def fairness_sentence(fairness: Fairness) -> str:
-    """Say what was equal, which learning rates were taken, and what was left out."""
-    return " ".join([f"{EQUALLY[fairness.equal]}.", *_rate_sentences(fairness), *_left_out_sentences(fairness)])
+def _cells(comparison: Comparison) -> list[str]:
+    """Return the cells that were tried against each other, in the order of the plan."""
+    tried = {comparison.rows[place].experiment.cell for each in _of_cells(comparison) for place in each.rows}
+    return [cell for cell in comparison.plan.cells if cell in tried]
 
 
-def _rate_sentences(fairness: Fairness) -> Iterator[str]:
-    """Say where the learning rates come from."""
-    rates = [f"{format_number(rate)} for the {cell.upper()}" for cell, rate in fairness.learning_rates.items()]
-    if fairness.offered:
-        lengths = join_words([str(length) for length in fairness.pilot_lengths])
-        how = (
-            f"from {join_words([format_number(rate) for rate in fairness.offered])}, on {fairness.pilot_seeds} seeds "
-            f"that aren't counted, at length {lengths}"
-        )
-        if fairness.settled:
-            yield f"Each cell's learning rate was chosen {how}: {join_words(rates)}."
-        else:
-            yield f"Each cell's learning rate is being chosen {how}."
-    elif len({*fairness.learning_rates.values()}) == 1:
-        yield f"One learning rate for all: {format_number(next(iter(fairness.learning_rates.values())))}."
+def _of_cells(comparison: Comparison) -> list[Contest]:
+    return [contest for contest in comparison.contests if contest.axis == "cell"]
 
 
-def _left_out_sentences(fairness: Fairness) -> Iterator[str]:
-    if fairness.left_out:
-        yield f"Left out: {'; '.join(fairness.left_out)}."
+def _answer(comparison: Comparison) -> str:
+    """Name the cells that no other clearly beats, and those that one does; "" where cells aren't told apart."""
+    beaten = {comparison.rows[each.rows[1]].experiment.cell for each in _of_cells(comparison) if each.clear}
+    if not beaten:
+        return ""
+    unbeaten = [cell.upper() for cell in _cells(comparison) if cell not in beaten]
+    if not unbeaten:
+        return "It depends"
+    losers = [cell.upper() for cell in _cells(comparison) if cell in beaten]
+    return f"{join_words(unbeaten, 'or')}, not {join_words(losers, 'or')}"
+
+
+def _no_winner(comparison: Comparison) -> str:
+    """Say that no test is clear, and who did best all the same."""
+    contests, cells = comparison.contests, [cell.upper() for cell in _cells(comparison)]
+    if all(contest.by == "chance" for contest in contests):
+        return f"No clear winner in any of {len(contests)} tests: none does better than guessing."
+    among = f" among {join_words(cells)}" if cells else ""
+    best = {comparison.rows[each.rows[0]].experiment.cell.upper() for each in _of_cells(comparison)}
+    also = f": {best.pop()} did best each time, which may be chance" if len(best) == 1 else ""
+    seeds = max(comparison.rows[place].metric.size for each in contests for place in each.rows)
+    few = f" With fewer than {FEWEST_SEEDS} seeds each no test can be clear." if seeds < FEWEST_SEEDS else ""
+    return f"No clear winner{among} in any of {len(contests)} tests{also}.{few}"
 
 
 def _by_group(contests: Sequence[Contest]) -> Iterator[list[Contest]]:
@@ -132,14 +134,14 @@ def _judgement(contest: Contest, best: Row, other: Row) -> str:
     unclear = f"no clear winner with {seeds}" + (", whose intervals overlap" if contest.p < LEVEL else "")
     if contest.by == "solved":
         if contest.clear:
-            return f"more than chance gives (Fisher p {_p(contest.p)})"
-        return f"with {seeds} this may be chance (Fisher p {_p(contest.p)}), no clear winner{_settled(contest)}"
+            return f"more than chance gives (Fisher p {format_p(contest.p)})"
+        return f"with {seeds} this may be chance (Fisher p {format_p(contest.p)}), no clear winner{_settled(contest)}"
     if contest.by == "chance":
         return "neither does better than guessing"
     if contest.by == "metric":
         won = "the difference is more than chance gives" if contest.clear else unclear
-        return f"{won} (p {_p(contest.p)}){_settled(contest)}"
-    medians = f"median {_time(contest.by, best)} against {_time(contest.by, other)} (p {_p(contest.p)})"
+        return f"{won} (p {format_p(contest.p)}){_settled(contest)}"
+    medians = f"median {_time(contest.by, best)} against {_time(contest.by, other)} (p {format_p(contest.p)})"
     which, unit = ("fewer", "updates") if contest.by == "updates" else ("less", "time")
     if contest.clear:
         return f"it needs {which} {unit}, {medians}"
@@ -170,17 +172,6 @@ def _settled(contest: Contest) -> str:
         if np.isinf(contest.seeds)
         else f"; about {format_number(contest.seeds)} seeds each would settle it"
     )
-
-
-def _p(p: float) -> str:
-    """Return a probability with its sign: "= .14", "< .001".
-
-    >>> _p(1 / 7), _p(1e-5), _p(1.0)
-    ('= .14', '< .001', '= 1')
-    """
-    if p < 0.001:
-        return "< .001"
-    return f"= {p:.2g}".replace("0.", ".", 1)
 
 
 def describe_setting(experiment: Experiment, axes: Sequence[str]) -> str:
@@ -250,46 +241,3 @@ def _repeating_sentences(comparison: Comparison) -> Iterator[str]:
     else:
         named = "; ".join(describe_setting(row.experiment, comparison.axes) for row in lost)
         yield f"{len(lost)} of {len(forecasts)} settings forecast no better than {repeating}: {named}."
-
-
-def _claim_sentences(comparison: Comparison, phase: str) -> Iterator[str]:
-    """Say whether the horizon goes with success over the settings, and which horizon parts them."""
-    correlation = comparison.correlations[phase]
-    if correlation.settings < 3:
-        return
-    solvable = all(row.solvable for row in comparison.finished)
-    yield _correlation_sentence(correlation, HORIZONS[phase], solvable)
-    if correlation.sign > 0 and "length" in comparison.axes:
-        yield LENGTH_ALONE
-    if phase in comparison.thresholds:
-        yield _threshold_sentence(comparison.thresholds[phase], HORIZONS[phase])
-    elif solvable and correlation.sign > 0:
-        yield f"No {HORIZONS[phase]} clearly parts the settings that solved the task from the others."
-
-
-def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool) -> str:
-    """Say how a horizon, as a share of the length, and success go together."""
-    success = "the more seeds solved the task" if solvable else "the better the metric"
-    if np.isnan(correlation.rho):
-        return f"Whether the {horizon} predicts success can't be told: all {correlation.settings} settings are alike."
-    low, high = format_number(correlation.low), format_number(correlation.high)
-    numbers = f"Spearman's rho {format_number(correlation.rho)}, {low} to {high}, over {correlation.settings} settings"
-    if correlation.sign > 0:
-        return f"The longer the {horizon}, as a share of the length, {success} ({numbers})."
-    if correlation.sign < 0:
-        return f"The shorter the {horizon}, as a share of the length, {success} ({numbers})."
-    return f"The {horizon} does not clearly predict success here ({numbers})."
-
-
-def _threshold_sentence(threshold: Threshold, horizon: str) -> str:
-    """Say how settings below and above a horizon did."""
-    if np.isfinite(threshold.horizon):
-        where = f"{format_number(threshold.horizon)} of {format_number(threshold.furthest)} steps"
-    else:
-        where = f"{format_percent(threshold.share)} of the furthest distance"
-    above = f"of the {threshold.above} from there on, {threshold.above_solved} did in every seed"
-    chosen = "The value was chosen on these same settings."
-    if not threshold.below_solved:
-        return f"No setting whose {horizon} was below {where} learned it; {above}. {chosen}"
-    below = f"Of the {threshold.below} settings whose {horizon} was below {where}, {threshold.below_solved} learned it"
-    return f"{below} in some seed; {above}. {chosen}"

@@ -4,15 +4,15 @@ import re
 import numpy as np
 import pytest
 
-from analysis import Plan, comparison
-from analysis.comparison import MOST_ROWS
+from analysis import Plan, plan
 from analysis.jobs import grid
 from analysis.measures import statistics
-from analysis.report.sentences import verdicts
+from analysis.plan import MOST_ROWS
+from analysis.report import wording
 from tests.helpers.data import sequences
 
 
-@pytest.mark.parametrize("module", [comparison, grid, statistics, verdicts])
+@pytest.mark.parametrize("module", [plan, grid, statistics, wording])
 def test_the_examples_are_true(module):
     failed, tried = doctest.testmod(module)
     assert tried and not failed
