@@ -99,9 +99,9 @@ def _describe_row(row: Row, names: list[str]) -> str:
     title = ", ".join([experiment_title(row.experiment), *settings])
     if not row.finished:
         return f"{title}: {row.status}"
-    chance = f"{row.metric_name} {wording.format_range(row.metric)} by chance {wording.format_number(row.chance)}"
+    metric = f"{row.metric_name} {wording.format_range(row.metric)}, chance {wording.format_number(row.chance)}"
     solved = f"solved by {int(row.solved.sum())} of {len(row.solved)} seeds, " if row.solvable else ""
-    return f"{title}: {solved}{chance}"
+    return f"{title}: {solved}{metric}"
 
 
 def _as_text(comparison: Comparison, format_: str) -> str:
