@@ -22,9 +22,10 @@ def verdicts(comparison: Comparison) -> list[str]:
 
     Where there are several contests, the first sentence sums them up.
     """
-    groups = list(_by_group(comparison.contests))
     said = [_summary(comparison)] if len(comparison.contests) > 1 else []
-    said += [_contest_sentence(comparison, contests) for contests in groups]
+    if len(comparison.contests) >= MANY and any(contest.clear for contest in comparison.contests):
+        said.append("Where nothing differs, up to about 1 test in 20 still looks clear.")
+    said += [_contest_sentence(comparison, contests) for contests in _by_group(comparison.contests)]
     said += _repeating_sentences(comparison)
     return said + claim_sentences(comparison)
 
@@ -37,13 +38,14 @@ def _summary(comparison: Comparison) -> str:
             best, other = (comparison.rows[place].experiment for place in contest.rows)
             who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
             wins.setdefault(who, []).append(_short_place(best, contest.axis, comparison))
+    unsolved = all(row.solvable and not row.solved.any() for row in comparison.finished)
+    none = " No seed of any solved the task." if unsolved else ""
     if not wins:
-        return _no_winner(comparison)
+        return _no_winner(comparison) + none
     clear = sum(map(len, wins.values()))
     won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
-    by_chance = " Where nothing differs, up to about 1 test in 20 still looks clear." if count >= MANY else ""
     rest = " No clear winner in the others." if clear < count else ""
-    found = f"clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
+    found = f"clear in {clear} of {count} tests: {won}.{rest}{none}"
     answer = _answer(comparison)
     return f"{answer}; {found}" if answer else f"C{found[1:]}"
 
