@@ -113,6 +113,14 @@ def test_the_first_sentence_says_who_won_where():
     )
 
 
+def test_many_clear_tests_are_counted_in_the_headline():
+    plan = Plan({"cell": ["gru", "rnn"], "forget_bias": [None, 1.0], "length": [10, 20, 30, 40]})
+    runs = [run_of(e, 4 * (e.cell == "gru" and e.forget_bias is None)) for e in counted(plan)]
+    assert said(plan, runs)[0] == (
+        "GRU, not RNN; clear in 8 of 8 tests: GRU over RNN in 4, between values of forget bias in 4."
+    )
+
+
 def claim(solved, horizons, length=50):
     plan = Plan({"gain": [*np.linspace(0.5, 1.5, len(solved)).round(2)], "length": length})
     runs = [run_of(e, count, horizons=(float(horizon), 49.0))
