@@ -1,7 +1,6 @@
 """The router: pages by section, the sidebar they share, the chosen page."""
 
 import sys
-from pathlib import Path
 
 LESSON = ("words", "loop", "tanh", "goldfish", "lstm", "gru", "choice")  # its stops, of which the menu shows the first
 # Widgets whose values pages have in common.
@@ -54,7 +53,6 @@ def main():  # its imports are here because every worker imports this file too, 
 
     st.set_page_config(page_title="Goldfish", page_icon="🐠", layout="wide")
     st.logo(LOGO, size="large")
-    here = Path(__file__).parent
     with in_language(language.known()):
         page = st.navigation(
             {
@@ -67,7 +65,6 @@ def main():  # its imports are here because every worker imports this file too, 
                         visibility="visible" if icon else "hidden",
                     )
                     for path, title, icon in entries
-                    if (here / path).exists()
                 ]
                 for section, entries in PAGES.items()
             }
@@ -80,9 +77,10 @@ def main():  # its imports are here because every worker imports this file too, 
             st.caption("Loading PyTorch, once …")
             st.plotly_chart(Figure(), height=1)  # the browser loads what draws while this loads what computes
 
-    from pages.ui import compare_plan, history, links, presets, session, sidebar, training
+    from pages.ui import answering, compare_plan, history, links, presets, session, sidebar, training
 
     waiting.empty()
+    answering.send_at_once()
     session.PAGE.set(page)
     presets.open_preset()
     history.open_run()
@@ -92,7 +90,7 @@ def main():  # its imports are here because every worker imports this file too, 
     sidebar.draw()
     page.run()
     training.jobs()  # workers warm up behind the first page
-    training.spare_what_is_loaded()
+    answering.spare_what_is_loaded()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, Self, get_args
 
@@ -195,7 +196,7 @@ class Experiment:
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return all settings by name, ready for JSON."""
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in SETTINGS}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
@@ -210,6 +211,7 @@ SETTINGS: dict[str, Setting] = {field.name: field.metadata["setting"] for field 
 _TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}
 
 
+@cache
 def setting_type(name: str) -> tuple[type, bool]:
     """Return the type of a setting (str, int or float), and whether None is accepted too."""
     accepted = get_args(_TYPES[name]) or (_TYPES[name],)

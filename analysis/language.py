@@ -53,6 +53,11 @@ def translate_count(one: str, many: str, count: int) -> str:
     return _catalogue(current_language()).ngettext(one, many, count)
 
 
+def join_sentences(*sentences: str) -> str:
+    """Join those sentences that are not empty, with a space between them where the current language has one."""
+    return ("" if current_language() == "zh" else " ").join(filter(None, sentences))
+
+
 def mark(text: str) -> str:
     """Return a text unchanged: it belongs into the catalogue, and is translated where it is shown."""
     return text

@@ -40,6 +40,15 @@ class Reading(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class Alone(Result):
+    """What one model expects after each of T words if it reads that word alone, with an empty memory."""
+
+    words: tuple[str, ...]
+    predicted: tuple[str, ...]  # the most likely next word
+    probability: np.ndarray  # (T,) of it
+
+
+@dataclass(frozen=True, eq=False)
 class Held(Result):
     """A sentence of T words read with one gate of all H units held at a value, or as it is: states and gradient.
 
@@ -97,7 +106,7 @@ class Trace(Result):
     relative: np.ndarray  # (K,) median over the other sentences and models; low and high: 5th and 95th percentile
     low: np.ndarray
     high: np.ndarray
-    gate: np.ndarray | None  # (T,) mean over units of the gate that keeps, in the reader's sentence; median over models
+    mean: np.ndarray  # (T,) over units, of the gate that keeps, in an RNN of the slope of tanh; median over models
 
     def per_turn(self, distance: int) -> float:
         """What each of the first turns of the loop, up to a distance above 0, keeps on average: the geometric mean."""

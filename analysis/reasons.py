@@ -50,6 +50,12 @@ class Change(Result):
     answer: np.ndarray = field(metadata=axes("N"))  # median over models
     right: np.ndarray = field(metadata=axes("N"))  # share answered right, both of them; NaN where that isn't known
     chance: float  # of being right; NaN where that isn't known
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """The tiny change as far back as training's gradient reaches, (N,); NaN from where truncation cuts it."""
+        return self.tiny if self.cut is None else np.where(self.distance < self.cut, self.tiny, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +79,24 @@ class Spectrum(Result):
 class GradientMatrix(Result):
     """How much of the gradient of each time step's loss is left at each earlier memory state, in one model.
 
-    The loss of a time step is that of the answer given there.
+    The loss of a time step is that of the answer given there. What is left by distance is there of S models, this one
+    first.
     """
 
     first: int  # number of the first of T time steps: above 0 where only the last ones of a sequence are measured
     # [t, s] median over sequences of ‖∂ℓ_t/∂m_s‖ / ‖∂ℓ_t/∂m_t‖; 0 where s > t
     relative: np.ndarray = field(metadata=axes("T T"))
-    left: np.ndarray = field(metadata=axes("T"))  # by distance: the geometric mean of a diagonal
+    lefts: np.ndarray = field(metadata=axes("S T"))  # by distance: the geometric mean of a diagonal
+
+    @property
+    def left(self) -> np.ndarray:
+        """What is left by distance, (T,): the median over models that are finite there."""
+        return finite_median(self.lefts.T)
 
     @property
     def positions(self) -> np.ndarray:
         """The time steps of rows and columns, (T,)."""
-        return np.arange(self.first, self.first + len(self.left))
+        return np.arange(self.first, self.first + len(self.relative))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +141,7 @@ class SingularValues(Result):
 
     distance: np.ndarray = field(metadata=axes("D", whole=True))
     values: np.ndarray = field(metadata=axes("D H"))  # median over sequences
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +158,7 @@ class StepFactors(Result):
     gates: np.ndarray = field(metadata=axes("N"))
     weights: np.ndarray = field(metadata=axes("N"))
     reads: dict[str, np.ndarray]  # steps at which it reads what is to be remembered, and the cue
+    cut: int | None = None  # distance from which truncated backpropagation leaves no gradient; None = it cuts none
 
     @property
     def lost(self) -> int | None:

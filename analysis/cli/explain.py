@@ -4,25 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.cli import summary
-from analysis.cli.arguments import experiment_from
-from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, show_progress, writable_targets, write_outcome
-from analysis.engine.cost import require_memory
+from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, show_progress, write_outcome
+from analysis.cli.requests import read_request
 from analysis.experiment import Experiment
 from analysis.measures.advice import advise
 from analysis.reasons import Advice, Trial
 from analysis.report import documents, export
 from analysis.report.commands import repeat_command
-from analysis.report.sentences.advice import advice_sentence, best_sentence, trial_lines
+from analysis.report.sentences.advice import CUT_ADVICE, advice_sentence, best_sentence, trial_lines
 from analysis.results import versions
-from analysis.sources import with_own_length
-from analysis.tasks.registry import build_task
 
 
 def explain_experiment(arguments: Mapping[str, Any]) -> int:
     """Measure what would make untrained models remember; write the advice and return the exit status."""
-    experiment = with_own_length(experiment_from(arguments))
-    targets = writable_targets(arguments)
-    require_memory(experiment, build_task(experiment), training=False)
+    experiment, targets = read_request(arguments)
     return write_outcome(explained_outcome(experiment), targets, repeat_command(experiment, "explain"))
 
 
@@ -30,7 +25,8 @@ def explained_outcome(experiment: Experiment) -> Outcome:
     """Measure an experiment with one setting changed at a time, showing progress; return the advice."""
     advice = advise(experiment, lambda done: show_progress(f"measured {done:.0%}"))
     cell = experiment.cell
-    said = [best_sentence({cell: advice}), advice_sentence(cell, advice, {}), "Horizons in time steps, and prices:"]
+    said = [best_sentence({cell: advice}), advice_sentence(cell, advice, {})]
+    said += [CUT_ADVICE] * (experiment.truncate is not None) + ["Horizons in time steps, and prices:"]
     return Outcome(
         status=ALL_DIVERGED if advice.now.decay.excluded == len(advice.now.price) else FINISHED,
         summary="\n".join(

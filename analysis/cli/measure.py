@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.answers import Answers
 from analysis.cli import summary
-from analysis.cli.arguments import experiment_from, parse_threshold
+from analysis.cli.arguments import parse_threshold
 from analysis.cli.output import (
     ALL_DIVERGED,
     FINISHED,
@@ -18,8 +18,8 @@ from analysis.cli.output import (
     writable_targets,
     write_outcome,
 )
+from analysis.cli.requests import read_request
 from analysis.cli.runs import require_existing_history
-from analysis.engine.cost import require_memory
 from analysis.experiment import Experiment
 from analysis.history.database import StoreError
 from analysis.jobs.pool import Jobs
@@ -30,7 +30,6 @@ from analysis.report import documents, export, tables, wording
 from analysis.report.commands import repeat_command
 from analysis.report.sentences.training import time_columns_sentence
 from analysis.results import THRESHOLD, Measured, Run, Snapshot
-from analysis.sources import with_own_length
 from analysis.tasks.registry import build_task
 from analysis.tasks.series import time_columns
 from analysis.training import trainer
@@ -42,10 +41,8 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
     """Train or resume a run, or measure untrained models; write the result and return the exit status."""
     if verb == "resume":
         return _resume(arguments)
-    experiment = with_own_length(experiment_from(arguments))
     threshold = parse_threshold(arguments["threshold"]) if verb == "decay" else THRESHOLD
-    targets = writable_targets(arguments)
-    require_memory(experiment, build_task(experiment), training=verb == "train")
+    experiment, targets = read_request(arguments, training=verb == "train")
     print_time_columns(experiment)
     if verb == "decay":
         outcome = untrained_outcome(experiment, threshold, theory=arguments["theory"])

@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 
 from analysis.cli import summary
-from analysis.cli.arguments import experiment_from
-from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, writable_targets, write_outcome
-from analysis.engine.cost import require_memory
+from analysis.cli.output import ALL_DIVERGED, FINISHED, Outcome, write_outcome
+from analysis.cli.requests import read_request
 from analysis.experiment import Experiment
 from analysis.measures.why import measure_exponents, measure_singular_values
 from analysis.reasons import SingularValues, Spectrum
 from analysis.report import documents, export
 from analysis.report.commands import repeat_command
-from analysis.report.sentences.why import directions_sentence, exponents_sentence, left_out_of_spectrum
+from analysis.report.sentences.why import (
+    CUT_DIRECTIONS,
+    directions_sentence,
+    exponents_sentence,
+    left_out_of_spectrum,
+)
 from analysis.results import versions
-from analysis.sources import with_own_length
-from analysis.tasks.registry import build_task
 
 
 def measure_spectrum(arguments: Mapping[str, Any]) -> int:
     """Measure the spectrum of an experiment's untrained models; write the result and return the exit status."""
-    experiment = with_own_length(experiment_from(arguments))
-    targets = writable_targets(arguments)
-    require_memory(experiment, build_task(experiment), training=False)
+    experiment, targets = read_request(arguments)
     return write_outcome(spectrum_outcome(experiment), targets, repeat_command(experiment, "spectrum"))
 
 
@@ -46,6 +46,7 @@ def _describe(experiment: Experiment, exponents: Spectrum, values: SingularValue
     cell, title = experiment.cell, f"{summary.experiment_title(experiment)}, untrained"
     said = [exponents_sentence({cell: exponents}), directions_sentence(cell, values)]
     lines = [line for line in said if line] or ["The states or gradients leave the finite range."]
+    lines += [CUT_DIRECTIONS] * (values.cut is not None)
     if left_out := left_out_of_spectrum(experiment, exponents, values):
         lines.append(f"Measured: {left_out}.")
     return "\n".join([f"{title}:", *lines])
@@ -55,4 +56,5 @@ def _draw(cell: str, exponents: Spectrum, values: SingularValues) -> dict[str, e
     """Draw a spectrum."""
     from analysis.figures import exponents as figures
 
-    return {"exponents": figures.exponents({cell: exponents}), "directions": figures.fan({cell: values})}
+    drawn = {"exponents": figures.exponents({cell: exponents})}
+    return drawn | ({"directions": figures.fan({cell: values})} if len(values.distance) > 1 else {})

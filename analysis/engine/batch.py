@@ -59,7 +59,8 @@ def read_batch(
     axes = "batch, time" if module.batch_first else "time, batch"
     dims = (2,) if layout.packed is not None else (2, 3)
     if values.dim() not in dims or values.shape[-1] != module.input_size or not values.numel():
-        raise ValueError(f"inputs of shape {tuple(values.shape)}: expected ({axes}, {module.input_size})")
+        some = "" if values.numel() else ", one of each at least"
+        raise ValueError(f"inputs of shape {tuple(values.shape)}: expected ({axes}, {module.input_size}){some}")
     x = layout.to_engine(inputs).detach().to("cpu", dtype)
     T, B, _ = x.shape
     if layout.packed is not None:

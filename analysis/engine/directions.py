@@ -42,11 +42,16 @@ class Directions:
             buffer[0] = value
 
     @torch.inference_mode()
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Run over inputs (T, 1, D, N); return the top layer's states of all directions, (T, S, directions·P, N)."""
+    def forward(self, inputs: Tensor, top: int | None = None) -> Tensor:
+        """Run over inputs (T, 1, D, N); return the top layer's states of all directions, (T, S, directions·P, N).
+
+        Where one direction of the `top` layer is named, the other isn't run there: its states are zero.
+        """
         read = [inputs]
         for layers in self.layers:
             for direction, layer in enumerate(layers):
+                if layers is self.layers[-1] and top not in (None, direction):
+                    continue
                 self._join(layer.x, read, direction)
                 layer.forward()
             read = [layer.h[1:] for layer in layers]
@@ -63,8 +68,9 @@ class Directions:
             for direction, layer in enumerate(layers):
                 own = slice(direction * layer.P, (direction + 1) * layer.P)
                 self._add(layer.dh[1:], [grad[:, :, own] for grad in above], direction)
-            for layer in layers:
-                layer.backward(by_weights=False)
+            for layer in layers:  # a loss that reads one direction's last step leaves the other without a gradient
+                reached = layer.dh[1:].ne(0).any(3).any(2).any(1).nonzero()
+                layer.backward(by_weights=False, stop=int(reached[-1]) + 1 if len(reached) else 0)
             above = [layer.dx for layer in layers]
 
     @torch.inference_mode()

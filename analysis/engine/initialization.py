@@ -11,9 +11,9 @@ Weights = dict[str, Tensor]  # torch's parameter names, readout.weight, readout.
 
 
 def initial_weights(
-    experiment: Experiment, inputs: int, outputs: int, vocabulary: int | None = None
+    experiment: Experiment, inputs: int, outputs: int, vocabulary: int | None = None, models: range | None = None
 ) -> tuple[Weights, list[Generator]]:
-    """Draw the weights of every model; return them and the generators, which draw each model's data next.
+    """Draw the weights of the models; return them and the generators, which draw each model's data next.
 
     Each model has a generator of its own, seeded seed, seed + 1, …. The default is exactly what
     `torch.manual_seed(seed)`, then `nn.LSTM(D, H, L)`, `nn.Linear(H, O)` and, for words, `nn.Embedding(V, D)` give.
@@ -23,14 +23,15 @@ def initial_weights(
         inputs: D, the size of an input.
         outputs: O, the size of an answer.
         vocabulary: V, the number of word classes; None where the inputs are numbers, not words.
+        models: which of the S models, from 0; None = all.
     """
-    generators = [Generator().manual_seed(experiment.seed + k) for k in range(experiment.seeds)]
-    models = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]
+    generators = [Generator().manual_seed(experiment.seed + k) for k in models or range(experiment.seeds)]
+    drawn = [_draw_model(experiment, inputs, outputs, generator) for generator in generators]
     if vocabulary:
-        for model, generator in zip(models, generators, strict=True):
+        for model, generator in zip(drawn, generators, strict=True):
             table = torch.empty(vocabulary, inputs, dtype=torch.float32)
             model["embedding.weight"] = table.normal_(generator=generator)
-    return {name: torch.stack([model[name] for model in models]) for name in models[0]}, generators
+    return {name: torch.stack([model[name] for model in drawn]) for name in drawn[0]}, generators
 
 
 def _draw_model(experiment: Experiment, inputs: int, outputs: int, generator: Generator) -> Weights:

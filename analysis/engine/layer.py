@@ -24,7 +24,7 @@ from torch import Tensor
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # torch's names, before the layer's "_l0"
 Memory = tuple[Tensor, ...]  # what one step hands to the next, (h,) or (h, c), or its gradients; each (S, H, B)
-Step = TypeVar("Step")
+Step = TypeVar("Step", bound=NamedTuple)
 
 
 class Activation(NamedTuple):
@@ -125,13 +125,17 @@ class Layer(ABC):
     def compute_local_derivatives(self) -> None:
         """Fill `delta` with the derivatives of each step's memory by its own pre-activations."""
 
-    def backward(self, by_weights: bool = True, cuts: Sequence[int] = ()) -> None:
+    def backward(self, by_weights: bool = True, cuts: Sequence[int] = (), stop: int | None = None) -> None:
         """Complete `grad`, which holds the loss's own gradient by each state; add to `weight_grad` if asked.
 
-        Nothing is handed back from the steps in `cuts`, in ascending order, to those before them.
+        Nothing is handed back from the steps in `cuts`, in ascending order, to those before them. From step `stop` on,
+        where one is given, no gradient comes: it is zero there.
         """
-        self.compute_local_derivatives()
-        for first, end in reversed([*pairwise(sorted({0, *cuts, self.T}))]):
+        stop = self.T if stop is None else stop
+        if stop:
+            self.compute_local_derivatives()
+        self.delta[stop:] = 0
+        for first, end in reversed([*pairwise(sorted({0, *cuts, stop}))]):
             own = self.dh[first].clone()  # of the loss itself; it reads no cell state
             self.go_back(first, end, by_weights)
             if first in cuts:
@@ -172,7 +176,6 @@ def zero_buffer(like: Tensor, *shape: int) -> Tensor:
     return like.new_zeros(*outer, block)[..., : rows * columns].unflatten(-1, (rows, columns))
 
 
-def views_by_step(kind: Callable[..., Step], **buffers: Iterable[Tensor | np.ndarray]) -> list[Step]:
+def views_by_step(kind: type[Step], **buffers: Iterable[Tensor | np.ndarray]) -> list[Step]:
     """Return for each time step a `kind` that holds the step's view of every buffer, by the buffer's name."""
-    names = list(buffers)
-    return [kind(**dict(zip(names, views, strict=True))) for views in zip(*buffers.values(), strict=True)]
+    return [kind._make(views) for views in zip(*(buffers[name] for name in kind._fields), strict=True)]

@@ -14,7 +14,10 @@ from analysis.engine.layout import Module
 MODULES: dict[str, type[Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: dict[type[nn.RNNCellBase], str] = {nn.RNNCell: "rnn", nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
 QUANTISED = ("torch.ao.nn.quant", "torch.nn.quant", "torchao.")
-EXPECTED = "expected nn.RNN, nn.LSTM or nn.GRU, one of their cells, or a list of one of them"
+EXPECTED = (
+    "expected nn.RNN, nn.LSTM or nn.GRU, one of their cells, a list of one of them, or a model that holds some; "
+    "analysis.record_steps takes a cell of your own"
+)
 
 
 def unwrapped(module: object) -> object:
@@ -37,7 +40,8 @@ def cell_name(module: object) -> str:
         raise TypeError(
             f"{type(module).__name__} is quantised: expected the module of floating-point weights that it was made from"
         )
-    raise TypeError(f"{type(module).__name__}: {EXPECTED}")
+    name = f"the class {module.__name__} itself" if isinstance(module, type) else type(module).__name__
+    raise TypeError(f"{name}: {EXPECTED}")
 
 
 def plain_module(module: object) -> Module:
@@ -68,7 +72,7 @@ def plain_module(module: object) -> Module:
         for hook in hooks:
             hook(module, ())
         weights = [weight.detach().clone() for weight in _read_weights(module, names)]
-    return _of_weights(module, name, weights, as_layer=bool(cell))
+    return of_weights(module, name, weights, as_layer=bool(cell))
 
 
 def _read_weights(module: nn.Module, names: list[str]) -> list[Tensor]:
@@ -99,8 +103,8 @@ def _undisturbed(module: nn.Module, names: list[str]) -> Iterator[None]:
                 setattr(module, name, value)
 
 
-def _of_weights(like: nn.Module, name: str, weights: list[Tensor], *, as_layer: bool) -> Module:
-    """Return a new module like another, or of a cell as one layer, with these weights; it draws no random numbers."""
+def of_weights(like: nn.Module, name: str, weights: list[Tensor], *, as_layer: bool = False) -> Module:
+    """Return a new module like another, or of a cell as one layer, with weights in torch's order; nothing is drawn."""
     settings = {"bias": like.bias, "device": "meta", "dtype": weights[0].dtype}
     if name == "rnn":
         settings["nonlinearity"] = like.nonlinearity

@@ -90,7 +90,7 @@ def _record_batch(
     seed: int,
 ) -> Tape:
     """Run modules over a batch and back; return the tape of the forward or the `reverse` direction."""
-    run, top = _run_batch(modules, batch, state)
+    run, top = _run_batch(modules, batch, state, int(reverse) if loss is None else None)
     require_finite(batch.given(), "inputs", batch.layout.axes)
     kept = None if at is None else _steps_at(at, batch, reverse)
     if loss is None:
@@ -123,30 +123,53 @@ def _projection_grad(top: Tensor, module: Module, batch: Batch, reverse: bool, s
 
 
 def run_forward(
-    modules: Sequence[nn.Module], inputs: Inputs, state: State | None, dtype: torch.dtype
+    modules: Sequence[nn.Module],
+    inputs: Inputs,
+    state: State | None,
+    dtype: torch.dtype,
+    direction: str = "forward",
 ) -> tuple[Unroll, Tensor]:
-    """Unroll modules of one direction over inputs of one length; return the unroll and the top layer's states.
+    """Unroll one direction of modules over inputs of one length; return the unroll and the top layer's states.
 
-    The states are (T, S, B, H). It raises what `record` does, and a ValueError for modules and inputs that only
-    `record` takes.
+    The states are (T, S, B, H), in the order in which the direction reads. It raises what `record` does, and a
+    ValueError for modules and inputs that only `record` takes.
     """
     plain = plain_modules(modules)
     first = plain[0]
-    if first.bidirectional:
-        raise ValueError("bidirectional=True: not supported here, expected one direction of time; record takes both")
+    reverse = _is_reverse(direction, first)
+    if first.bidirectional and first.num_layers > 1:
+        raise ValueError(
+            f"bidirectional=True with num_layers={first.num_layers}: not supported here, where upper layers read both "
+            "directions: expected one layer; record takes more"
+        )
     if first.proj_size:
         raise ValueError(f"proj_size={first.proj_size}: not supported here, expected 0; record takes projections")
     if isinstance(inputs, PackedSequence):
         raise ValueError(
             "inputs=PackedSequence: expected a tensor; packed sequences are not supported here, record takes them"
         )
-    run, top = _run_batch(plain, read_batch(first, inputs, None, None, _checked_dtype(dtype)), state)
-    assert isinstance(run, Unroll)
-    return run, top
+    batch = read_batch(first, inputs, None, None, _checked_dtype(dtype))
+    suffix = "_reverse" * reverse
+    weights = {
+        name.removesuffix(suffix): weight
+        for name, weight in stacked_weights(plain, dtype).items()
+        if name.endswith("_reverse") == reverse
+    }
+    T, B, _ = batch.x.shape
+    run = Unroll(cell_name(first), getattr(first, "nonlinearity", "tanh"), weights, T, B)
+    if state is not None:
+        parts = _initial_state(state, first, len(plain), batch)
+        run.start(parts[reverse:][:1] if first.bidirectional else parts)
+    return run, run.forward(batch.x.flip(0) if reverse else batch.x).mT
 
 
-def _run_batch(modules: Sequence[Module], batch: Batch, state: State | None) -> tuple[Unroll | Sequences, Tensor]:
-    """Run modules over a batch; return the run, and the top layer's states of all directions, (T, S, B, ·)."""
+def _run_batch(
+    modules: Sequence[Module], batch: Batch, state: State | None, direction: int | None = None
+) -> tuple[Unroll | Sequences, Tensor]:
+    """Run modules over a batch; return the run, and the top layer's states of all directions, (T, S, B, ·).
+
+    Where a direction is named, the top layer's other one may not be run: nothing reads it.
+    """
     first = modules[0]
     weights = stacked_weights(modules, batch.x.dtype)
     kind = cell_name(first), getattr(first, "nonlinearity", "tanh")
@@ -159,7 +182,7 @@ def _run_batch(modules: Sequence[Module], batch: Batch, state: State | None) -> 
     if state is not None:
         parts = _initial_state(state, first, len(modules), batch)
         run.start(parts)
-    return run, run.forward(batch.x).mT
+    return run, (run.forward(batch.x) if isinstance(run, Unroll) else run.forward(batch.x, direction)).mT
 
 
 def _checked_dtype(dtype: torch.dtype) -> torch.dtype:

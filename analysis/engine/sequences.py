@@ -84,10 +84,13 @@ class Sequences:
                 run.start(layer, direction, tuple(part[:, :, group.samples] * first for part in parts))
 
     @torch.inference_mode()
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Run over inputs (T, B, D); return the top layer's states, (T, S, directions·P, B), zero in padding."""
+    def forward(self, inputs: Tensor, top: int | None = None) -> Tensor:
+        """Run over inputs (T, B, D); return the top layer's states, (T, S, directions·P, B), zero in padding.
+
+        Where one direction of the `top` layer is named, the other isn't run there.
+        """
         read = inputs.mT.unsqueeze(1)  # (T, 1, D, B)
-        tops = [run.forward(_take(read, group)) for group, run in zip(self.groups, self.runs, strict=True)]
+        tops = [run.forward(_take(read, group), top) for group, run in zip(self.groups, self.runs, strict=True)]
         return self._joined(tops, self.groups, 0.0)
 
     @torch.inference_mode()

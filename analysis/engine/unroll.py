@@ -29,6 +29,15 @@ def cuts(truncate: int | None, first: int, end: int) -> list[int]:
     return [t - first for t in range(first, end) if t % truncate == 0 and t] if truncate else []
 
 
+def cut_distance(truncate: int | None, T: int) -> int | None:
+    """Return from which distance on truncation leaves no gradient of the last of T steps; None = it cuts none.
+
+    >>> cut_distance(4, 10), cut_distance(4, 8), cut_distance(10, 10)
+    (2, 4, None)
+    """
+    return (T - 1) % truncate + 1 if truncate and truncate < T else None
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: with more, small work is slower and batched products differ in the last bits.

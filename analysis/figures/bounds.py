@@ -37,7 +37,7 @@ def repeated(result: Repeated, step: int, log: bool = False, height: int = 370) 
         {
             "xaxis": steps,
             "xaxis2": steps,
-            "yaxis": plain | {"title": {"text": _("size of the entry") if log else _("value of the entry")}},
+            "yaxis": plain | {"title": {"text": _("size of the number") if log else _("value of the number")}},
             "yaxis2": bounded | {"side": "right"},  # or its labels lie in the left panel on a phone
             "hovermode": "closest",
             "margin": {"t": 74},
@@ -72,7 +72,7 @@ def squash(result: Repeated, step: int, height: int = 370) -> go.Figure:
         [*curves, *way, now],
         {
             "xaxis": {
-                "title": {"text": _("{factor} × the entry before").format(factor=f"{result.factor:g}")},
+                "title": {"text": _("{factor} × the number before").format(factor=f"{result.factor:g}")},
                 "range": [-widest, widest],
             },
             "yaxis": {"range": [-1.6, 1.6], "tickvals": [-1, 0, 1]},

@@ -31,6 +31,9 @@ ACROSS = 8  # units side by side in a patch
 ABOVE = 14  # room above the loop for its name and the colour scales, at a height of 400 pixels
 DECIMALS = 4  # of the numbers drawn
 NAME_SIZE = 12  # pixels of the smallest letters
+ARROW, SIGN = 2.1, 3  # a wire's last part has room for an arrow; so much of it a circle hides
+MIDDLE = 40  # from it on, a patch has room for a word to its left
+HIGH = 40  # above it, a patch lies near the loop
 SMALL = 300  # pixels of height; a lower drawing has room for one line in a box, and none for notes
 LINEAR = {"from_word": "W", "from_memory": "U"}  # boxes that only multiply by weights
 SQUASHED = ("candidate", "squashed", "hidden")  # boxes through tanh; the others are σ
@@ -66,15 +69,15 @@ def cell(
     patches = [_patch(part, folded[part], place, reading.cell) for part, place in drawing.patches.items()]
     axis = {"visible": False, "fixedrange": True}
     return go.Figure(
-        [*_arrows_and_signs(drawing), *patches, *_targets(drawing, folded, reading.cell)],
+        [*_arrows_and_signs(drawing, 17 if height < SMALL else 21), *patches, *_targets(drawing, folded, reading.cell)],
         {
-            "height": height, "font": {"size": 14}, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "hovermode": "closest",
-            "hoverdistance": 10, "showlegend": False, "dragmode": False, "paper_bgcolor": style.CLEAR,
-            "plot_bgcolor": style.CLEAR,
+            "height": height, "template": "none", "font": {"size": 14}, "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
+            "hovermode": "closest", "hoverdistance": 10, "showlegend": False, "dragmode": False,
+            "paper_bgcolor": style.CLEAR, "plot_bgcolor": style.CLEAR,
             "modebar": {"bgcolor": style.CLEAR, "color": style.NEUTRAL, "activecolor": style.NEUTRAL},
             **_colour_axes(reading, drawing, vectors), "shapes": _shapes(drawing, chosen),
             "annotations": [*_labels(drawing, reading, height < SMALL, on_loop), *_word_labels(drawing, reading, word)],
-            "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-8, drawing.top + ABOVE * 400 / height]},
+            "xaxis": axis | {"range": [-4, 104]}, "yaxis": axis | {"range": [-9.5, drawing.top + ABOVE * 400 / height]},
         },
     )  # fmt: skip
 
@@ -94,8 +97,7 @@ def _colour_axes(reading: Reading, drawing: Drawing, vectors: dict[str, np.ndarr
     for place, name in enumerate(shown):
         bar = style.small_bar(0.84 * (place + 0.5) / len(shown), 0.46 / len(shown), _(SCALES[name][reading.cell]))
         if name == "gates":
-            low, high = (_("0 shut"), _("1 open")) if reading.cell == "lstm" else ("0", "1")
-            ends = {"tickvals": [0, 1], "ticktext": [low, high]}
+            ends = {"tickvals": [0, 1], "ticktext": [_("0 shut"), _("1 open")]}
             axes[AXES[name]] = {"cmin": 0, "cmax": 1, "colorscale": style.GATE_SCALE, "colorbar": bar | ends}
         else:
             bounded = name == "hidden" and reading.activation == "tanh"
@@ -147,29 +149,38 @@ def _outline(chosen: bool, fill: str) -> style.Layout:
     return _style_of(style.CHOSEN, 5, fill) if chosen else _style_of(style.NEUTRAL, 2, fill)
 
 
-def _arrows_and_signs(drawing: Drawing) -> list[go.Scatter]:
-    """Return the traces above the wires: their arrowheads, and the signs in circles."""
+def _arrows_and_signs(drawing: Drawing, sign: int) -> list[go.Scatter]:
+    """Return the traces above the wires: their arrowheads, whose tips touch what they lead to, and signs in circles.
+
+    `sign` is the circles' diameter in pixels.
+    """
+    around = {(x, y) for _, x, y in drawing.signs}
     ends = [wire[-2:] for wire in (*drawing.wires, *drawing.flows, *drawing.loops)]
+    ends = [(a, b) for a, b in ends if abs(a[0] - b[0]) + abs(a[1] - b[1]) >= ARROW + SIGN * (b in around)]
+    sizes = [11 if b[0] < 0 else 13 for _, b in ends]
     arrows = go.Scatter(
         x=[b[0] for _, b in ends], y=[b[1] for _, b in ends], mode="markers", hoverinfo="skip", name="arrows",
-        marker={"symbol": [_arrowhead(a, b) for a, b in ends], "size": 9, "color": style.NEUTRAL, "opacity": 1},
+        marker={
+            "symbol": "arrow", "angle": [_pointing(a, b) for a, b in ends], "size": sizes, "color": style.NEUTRAL,
+            "opacity": 1, "standoff": [sign / 2 if b in around else 0 for _, b in ends],
+        },
     )  # fmt: skip
     signs = go.Scatter(
         x=[x for _, x, _ in drawing.signs], y=[y for *_, y in drawing.signs], text=[sign for sign, *_ in drawing.signs],
-        mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": 15, "color": "#202020"},
-        marker={"size": 21, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
+        mode="markers+text", hoverinfo="skip", name="signs", textfont={"size": sign - 5, "color": "#202020"},
+        marker={"size": sign, "color": "#F3DCE8", "line": {"color": style.NEUTRAL, "width": 1.5}, "opacity": 1},
     )  # fmt: skip
     arrows.unselected = {"marker": {"opacity": 1}}  # a click on a target leaves them as they are
     signs.unselected = {"marker": {"opacity": 1}, "textfont": {"color": "#202020"}}
     return [arrows, signs]
 
 
-def _arrowhead(start: Point, end: Point) -> str:
-    """Return the marker that points along the last part of a wire."""
+def _pointing(start: Point, end: Point) -> int:
+    """Return the angle, clockwise from upwards, of an arrow along the last part of a wire."""
     (x0, y0), (x1, y1) = start, end
     if x0 == x1:
-        return "triangle-up" if y1 > y0 else "triangle-down"
-    return "triangle-right" if x1 > x0 else "triangle-left"
+        return 0 if y1 > y0 else 180
+    return 90 if x1 > x0 else 270
 
 
 def _labels(drawing: Drawing, reading: Reading, small: bool, on_loop: str | None) -> list[style.Layout]:
@@ -182,6 +193,8 @@ def _labels(drawing: Drawing, reading: Reading, small: bool, on_loop: str | None
         place: style.Layout = {"x": x + PATCH[0] / 2, "y": y, "xanchor": "left"}
         if part in drawing.below:
             place = {"x": drawing.below[part], "y": y - PATCH[1] / 2, "yanchor": "top"}
+        elif x in (LEFT_END, RIGHT_END) and y > HIGH:  # too near the loop for a symbol above it
+            place = {"x": x, "y": y - PATCH[1] / 2, "yanchor": "top"} | ({} if x == LEFT_END else {"x": x - 2})
         elif x in (LEFT_END, RIGHT_END):  # at both ends the symbol is above its patch
             place = {"x": x + 1 if x == LEFT_END else x - 1, "y": y + PATCH[1] / 2, "yanchor": "bottom"}
         symbol = symbol_of(part, reading.cell)
@@ -263,6 +276,11 @@ def _word_labels(drawing: Drawing, reading: Reading, word: int) -> list[style.La
     predicted = _("predicts {word}: {share}").format(
         word=name_predicted(guess, f"<b>{shortened(guess)}</b>"), share=format_percent(reading.probability[word, 0])
     )
-    at_numbers = {"x": drawing.patches["embedded"][0] - PATCH[0] / 2 - 1, "y": -5.5, "xanchor": "left", "text": read}
-    at_end = {"x": 102, "y": -0.5, "xanchor": "right", "text": predicted}
+    x, y = drawing.patches["embedded"]
+    left = x - PATCH[0] / 2 - 1
+    at_numbers: style.Layout = {"x": left, "y": y, "xanchor": "right", "text": read}
+    if left < MIDDLE:  # no room to the left of the patch
+        at_numbers |= {"y": y - PATCH[1] / 2, "xanchor": "left", "yanchor": "top"}
+    _x, end = drawing.wires[-1][-1]
+    at_end = {"x": 102, "y": end - 3.5, "xanchor": "right", "text": predicted}
     return [each | {"font": {"size": 15}, "showarrow": False} for each in (at_numbers, at_end)]

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.reasons import SingularValues, Spectrum
+from analysis.report.wording import cell_with_state
 from analysis.results import THRESHOLD
 
 MOST = 32  # directions that a fan draws; of more, evenly spaced ones
@@ -22,20 +23,18 @@ def exponents(
     """Draw the Lyapunov exponents of each cell, the largest first; below 0 a change fades, above 0 it grows.
 
     Args:
-        now: by cell; the line is the median over models.
+        now: by cell; the line is the median over models, the area their range.
         before: by cell, the same before training, drawn faint.
         states: by cell, a word for the legend, such as "untrained".
         height: in pixels.
     """
     traces: list[go.Scatter] = []
     for cell, found in (before or {}).items():
-        line = {"color": style.faded(style.colour_of(cell), 0.55), "dash": style.dash_of(cell), "width": 1.5}
-        traces.append(_exponents(f"{cell.upper()} before", found, line, shown=False))
+        traces.append(_exponents(f"{cell.upper()} before", found, style.line_before(cell), shown=False))
     for cell, found in now.items():
-        name = cell.upper() + (f" ({states[cell]})" if states and cell in states else "")
-        traces.append(_exponents(name, found, style.line(cell, 3), shown=True))
-    if before:
-        traces.append(style.key("before training", width=1.5, opacity=0.6))
+        name = cell_with_state(cell, states or {})
+        traces += [_seeds(cell, found), _exponents(name, found, style.line(cell, 3), shown=True)]
+    traces += style.keys_before(before)
     longest = max((found.exponents.shape[1] for found in now.values()), default=1)
     traces.append(style.level((1, longest), 0, "neither fades nor grows"))
     return style.figure(
@@ -47,6 +46,13 @@ def exponents(
         },
         height=height,
     )
+
+
+def _seeds(cell: str, found: Spectrum) -> go.Scatter:
+    """Return the area from the lowest to the highest of the models whose states stay finite."""
+    known = found.exponents[~np.isnan(found.exponents).any(1)]
+    low, high = (known.min(0), known.max(0)) if len(known) else (found.median, found.median)
+    return style.band(np.arange(1, len(low) + 1), low, high, style.colour_of(cell), f"{cell.upper()} lowest to highest")
 
 
 def _exponents(name: str, found: Spectrum, line: style.Layout, shown: bool) -> go.Scatter:

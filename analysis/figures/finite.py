@@ -22,7 +22,7 @@ def changes(
     """Draw moves of the last memory state by the distance of the changed input, over what answers make of it.
 
     Args:
-        now: by cell; thick lines and bands are real changes, thin lines tiny ones.
+        now: by cell; thick lines and bands are real changes, thin lines tiny ones, up to where truncation cuts.
         before: by cell, real changes before training, drawn faint.
         states: by cell, a word for the legend, such as "untrained".
         height: in pixels.
@@ -56,16 +56,16 @@ def _moves(now: Mapping[str, Change], before: Mapping[str, Change], states: Mapp
         colour = style.colour_of(cell)
         traces.append(style.band(change.distance, low, high, colour, f"{cell.upper()} 5th to 95th percentile"))
     for cell, change in before.items():
-        line = {"color": style.faded(style.colour_of(cell), 0.55), "dash": style.dash_of(cell), "width": 1.5}
-        traces.append(_curve(cell, f"{cell.upper()} before", change, change.state, line))
+        traces.append(_curve(cell, f"{cell.upper()} before", change, change.state, style.line_before(cell)))
     for cell, change in now.items():
-        traces.append(_curve(cell, f"{cell.upper()} tiny", change, change.tiny, style.line(cell, 1.5, dash="dashdot")))
+        line = style.line(cell, 1.5, dash="dashdot")
+        traces.append(_curve(cell, f"{cell.upper()} tiny", change, change.gradient, line))
     what = next(iter(now.values())).what if now else "input"
     for cell, change in now.items():
         name = f"{cell_with_state(cell, states)}: another {what}"
         traces.append(_curve(cell, name, change, change.state, style.line(cell, 3), shown=True))
     traces.append(style.key(TINY, "dashdot", 1.5))
-    return traces + ([style.key("before training", width=1.5, opacity=0.6)] if before else [])
+    return traces + style.keys_before(before)
 
 
 def _curve(

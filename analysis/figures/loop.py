@@ -33,12 +33,14 @@ def loop(reading: Reading, word: int, *, height: int = 400) -> go.Figure:
                 type="rect", x0=x - width / 2, x1=x + width / 2, y0=y - height_of_patch / 2, y1=y + height_of_patch / 2,
                 line={"color": colour, "width": 3}, name=state,
             )  # fmt: skip
-    arrows: list[tuple[float, float, str]] = [(x, drawing.top, "triangle-left") for x in (12, 88)]
-    arrows += [(*corners[-1], "triangle-right") for corners in drawing.loops]
-    xs, ys, symbols = zip(*arrows, strict=True)
+    arrows = [(float(x), drawing.top, "triangle-left", 0, 15) for x in (12, 88)]
+    arrows += [(*corners[-1], "arrow", 90, 13) for corners in drawing.loops]
+    xs, ys, symbols, angles, sizes = zip(*arrows, strict=True)
     figure.add_scatter(
         x=xs, y=ys, name="loop", mode="markers", hoverinfo="skip",
-        marker={"symbol": symbols, "size": 15, "color": colour, "opacity": 1, "line": {"width": 0}},
+        marker={
+            "symbol": symbols, "angle": angles, "size": sizes, "color": colour, "opacity": 1, "line": {"width": 0},
+        },
     )  # fmt: skip
     return figure
 

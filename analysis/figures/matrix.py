@@ -16,9 +16,10 @@ FEW = {"tickvals": [-4, 0, 4], "ticktext": ["≤ 1e-4", "1", "≥ 1e4"]}  # so t
 def matrices(
     now: Mapping[str, GradientMatrix], before: Mapping[str, GradientMatrix] | None = None, *, height: int = 520
 ) -> go.Figure:
-    """Draw the matrix of each cell, loss step by state step, and below it the mean of its diagonals.
+    """Draw the matrix of each cell, loss step by state step, and below it the means of diagonals.
 
-    A diagonal holds what is left at one distance; its mean stands below the state at that distance from the last step.
+    A diagonal holds what is left at one distance; its mean stands below the state at that distance from the last step:
+    the median over models, and the area of their range.
 
     Args:
         now: by cell.
@@ -33,9 +34,9 @@ def matrices(
     for (cell, matrix), above, below in zip(now.items(), numbers[:count], numbers[count:], strict=True):
         traces.append(matrix_map(matrix.relative, matrix.positions, above))
         if before and cell in before:
-            colour = style.faded(style.colour_of(cell), 0.55)
-            traces.append(_curve(f"{cell.upper()} before", before[cell], {"color": colour, "width": 1.5}, below))
-        traces.append(_curve(cell.upper(), matrix, style.line(cell, 3), below))
+            line = style.line_before(cell) | {"dash": "solid"}
+            traces.append(_curve(f"{cell.upper()} before", before[cell], line, below))
+        traces += [_seeds(cell, matrix, below), _curve(cell.upper(), matrix, style.line(cell, 3), below)]
         ends = [matrix.positions[0] - 0.5, matrix.positions[-1] + 0.5]
         layout[f"xaxis{above}"] = {"range": ends, "showgrid": False, "showticklabels": False}
         own_steps = not above or not np.array_equal(matrix.positions, next(iter(now.values())).positions)
@@ -44,8 +45,7 @@ def matrices(
         layout[f"yaxis{below}"] = style.decades(bottom, top) | {"showticklabels": below == numbers[count]}
     layout["yaxis"] |= {"title": {"text": "loss at time step"}}
     layout[f"yaxis{numbers[count]}"] |= {"title": {"text": "gradient left"}}
-    if before:
-        traces.append(style.key("before training", width=1.5, opacity=0.6))
+    traces += style.keys_before(before)
     return style.figure(traces, _around(now), layout, height=height)
 
 
@@ -75,6 +75,14 @@ def _curve_range(found: list[GradientMatrix]) -> list[float]:
     curves = [style.drawable(each.left) for each in found]
     highest = max((float(np.nanmax(curve)) for curve in curves if np.isfinite(curve).any()), default=1.0)
     return style.log_range(highest, style.LOWEST)
+
+
+def _seeds(cell: str, matrix: GradientMatrix, panel: str) -> go.Scatter:
+    """Return the area from the lowest to the highest model, where it can be drawn."""
+    lefts, name = style.drawable(matrix.lefts), f"{cell.upper()} lowest to highest"
+    return style.band(matrix.positions[::-1], lefts.min(0), lefts.max(0), style.colour_of(cell), name).update(
+        xaxis=f"x{panel}", yaxis=f"y{panel}"
+    )
 
 
 def _curve(name: str, matrix: GradientMatrix, line: style.Layout, panel: str) -> go.Scatter:

@@ -33,7 +33,7 @@ def part(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
 def _mean_gate(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
     """Draw a gate's mean over units by word."""
     mean = _line(reading.parts[view].mean(1), _("mean over units"), style.GATE_COLOURS[view])
-    axis = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1]}
+    axis = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "title": {"text": _("mean over units")}}
     return _by_word([mean], reading, word, axis)
 
 
@@ -63,8 +63,8 @@ def _output(reading: Reading, view: str, word: int, unit: int) -> go.Figure:
     lines = [
         _line(reading.parts["cell"][:, unit], "c", style.NEUTRAL, dash="dot"),
         _line(reading.parts["squashed"][:, unit], squashed, style.COLOURS["lstm"], dash="dash"),
-        _line(reading.parts["output"][:, unit], "o", style.GATE_COLOURS["output"]),
-        _line(reading.parts["hidden"][:, unit], "h", style.POSITIVE, width=4),
+        _line(reading.parts["hidden"][:, unit], "h", style.POSITIVE, width=6),
+        _line(reading.parts["output"][:, unit], "o", style.GATE_COLOURS["output"], width=2),  # where tanh(c) is 1, on h
     ]
     return _by_word(lines, reading, word, {"title": {"text": _("unit {unit}").format(unit=unit + 1)}}, legend=True)
 

@@ -64,6 +64,11 @@ def line(cell: str, width: float = 2.5, **changes: str) -> Layout:
     return {"color": colour_of(cell), "dash": dash_of(cell), "width": width} | changes
 
 
+def line_before(cell: str) -> Layout:
+    """Return the faint thin line of a cell before its training, beside the one after it."""
+    return line(cell, 1.5, color=faded(colour_of(cell), 0.55))
+
+
 def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int = 14) -> go.Figure:
     """Return a figure with the margins, letters, legend and axes that all figures have in common.
 
@@ -82,6 +87,7 @@ def figure(traces: Iterable[Any], *layouts: Layout, height: int = 420, size: int
     }  # fmt: skip
     common = {
         "height": height,
+        "template": "none",  # nothing of it is used: the page's theme and all exports bring their own
         "font": {"size": size},
         # Wide enough for titles, labels and a line of legend: where these need more, plotly draws everything twice.
         "margin": {"l": 4 * size + 30, "r": 50, "t": 56, "b": 2 * size + 42},
@@ -207,6 +213,11 @@ def key(name: str, dash: str = "solid", width: float = 2.5, opacity: float = 1.0
         mode="lines",
         line={"color": faded(NEUTRAL, opacity), "dash": dash, "width": width},
     )
+
+
+def keys_before(before: object) -> list[go.Scatter]:
+    """Return the legend's entry of what was before training, where there is anything of it."""
+    return [key("before training", width=1.5, opacity=0.6)] if before else []
 
 
 def label(y: float, text: str, size: int, panel: str = "", log: bool = False) -> Layout:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import style
 from analysis.reasons import UpdateShares
+from analysis.report.wording import cell_with_state
 from analysis.results import finite_median
 
 
@@ -33,14 +34,11 @@ def updates(
             colour = style.colour_of(cell)
             traces.append(style.band(_counts(found), cumulated.min(0), cumulated.max(0), colour, name))
     for cell, found in (before or {}).items():
-        line = {"color": style.faded(style.colour_of(cell), 0.55), "dash": style.dash_of(cell), "width": 1.5}
-        traces.append(_curve(cell, f"{cell.upper()} before", found, line, shown=False))
+        traces.append(_curve(cell, f"{cell.upper()} before", found, style.line_before(cell), shown=False))
     for cell, found in now.items():
-        name = cell.upper() + (f" ({states[cell]})" if states and cell in states else "")
-        traces.append(_curve(cell, name, found, style.line(cell, 3), shown=True))
+        traces.append(_curve(cell, cell_with_state(cell, states or {}), found, style.line(cell, 3), shown=True))
     longest = max((len(_counts(found)) for found in now.values()), default=1)
-    if before:
-        traces.append(style.key("before training", width=1.5, opacity=0.6))
+    traces += style.keys_before(before)
     traces.append(style.level((1, longest), 0.5, "half"))
     for cell, found in now.items():
         median = finite_median(found.cumulated.T)

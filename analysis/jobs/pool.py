@@ -102,8 +102,10 @@ class Jobs:
 
     @property
     def under_way(self) -> list[str]:
-        """The runs that train or wait here."""
-        return [*(worker.run for worker in self._workers if worker.run), *self._queue]
+        """The runs that train or wait here, in the order of their turns."""
+        queued = [*self._queue]  # read first: a run that is given to a worker meanwhile is found there
+        training = [run for worker in [*self._workers] if (run := worker.run)]
+        return [*dict.fromkeys([*training, *queued])]
 
     # Training
 
@@ -246,8 +248,9 @@ class Jobs:
         """Send a waiting run to each idle worker."""
         for worker in self._workers:
             if self._queue and worker.idle:
-                id = self._queue.popleft()
+                id = self._queue[0]
                 worker.run, worker.begun, worker.cancelled = id, False, None
+                self._queue.popleft()  # now that `under_way` finds it with the worker
                 settings = self.row(id).experiment.as_dict()
                 with contextlib.suppress(OSError):  # it has just died: `_listen` will notice
                     worker.pipe.send((id, settings, *self.history.progress(id)))
@@ -305,7 +308,6 @@ class Jobs:
         ending = worker.end(END_SECONDS)
         logger.warning("the worker of run %s %s", worker.run, ending)
         with self._lock:
-            self._workers.remove(worker)
             if worker.run and worker.cancelled:
                 self.history.write(worker.run, {"status": "cancelled"})
             elif worker.run and not (worker.begun or worker.run in self._requeued):
@@ -313,6 +315,7 @@ class Jobs:
                 self._queue.appendleft(worker.run)
             elif worker.run:
                 self.history.write(worker.run, {"status": "interrupted", "reason": f"its worker {ending}"})
+            self._workers.remove(worker)
             if not worker.ready:
                 self._count_failed_start(f"it {ending}")
 

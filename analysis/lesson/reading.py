@@ -13,7 +13,7 @@ from analysis.engine.network import embed, readout
 from analysis.engine.norms import norm
 from analysis.engine.unroll import Unroll, one_thread
 from analysis.experiment import Experiment
-from analysis.reading import Reading
+from analysis.reading import Alone, Reading
 from analysis.results import Tape
 from analysis.sources import read_text
 from analysis.tasks.registry import build_task
@@ -88,6 +88,32 @@ def read_with_model(
         ValueError: as `read_sentence`, and where the experiment's text cannot be used.
     """
     return read_sentence(experiment, model_weights(experiment, trained), words)
+
+
+@torch.no_grad()
+def read_each_alone(experiment: Experiment, words: list[str], trained: Mapping[str, np.ndarray] | None = None) -> Alone:
+    """Read each of the first words of a sentence alone, with an empty memory; otherwise as `read_with_model`."""
+    vocabulary, weights, codes = encode_for_first(experiment, model_weights(experiment, trained), words)
+    T = len(codes)
+    with one_thread():  # a batch of T sentences of one word
+        unroll = Unroll(experiment.cell, experiment.activation, weights, 1, T, backward=False)
+        unroll.start()
+        chances = readout(weights, unroll.forward(embed(weights, codes.unsqueeze(0))))[0, 0].softmax(-1)  # (T, V)
+    probability, likely = chances.max(-1)
+    predicted = tuple(vocabulary.word(code) for code in likely.tolist())
+    return Alone(words=tuple(words[:T]), predicted=predicted, probability=probability.numpy().copy())
+
+
+def find_changed_guess(reading: Reading, alone: Alone) -> int | None:
+    """Return the place of the word nearest the middle of a sentence after which memory changes the first guess.
+
+    Both guesses are best named: those of which the memory's is a word that the model knows go first, then all others.
+    None where memory changes none.
+    """
+    changed = [t for t in range(1, len(reading.words)) if reading.predicted[t] != alone.predicted[t]]
+    named = [t for t in changed if reading.words[t].isalnum() and reading.predicted[t].isalnum()]
+    middle = len(reading.words) // 2
+    return min(named or changed, key=lambda t: (abs(t - middle), -t), default=None)
 
 
 def model_weights(experiment: Experiment, trained: Mapping[str, np.ndarray] | None = None) -> Weights:

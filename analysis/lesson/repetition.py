@@ -18,7 +18,7 @@ def parse_vector(text: str) -> np.ndarray:
     Raises:
         ValueError: for anything but 1 to 8 numbers from -1e6 to 1e6, in the language in use.
     """
-    words = [word for word in re.split(r"[\s,;]+", text.strip()) if word]
+    words = [word for word in re.split(r"[\s,;，、；]+", text.strip()) if word]
     if not 1 <= len(words) <= ENTRIES:
         text = _("{count} numbers: expected 1 to {most} numbers, such as 0.5, -1, 2")
         raise ValueError(text.format(count=len(words), most=ENTRIES))

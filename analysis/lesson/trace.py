@@ -67,7 +67,7 @@ def trace_first_word(
     weights = model_weights(experiment, trained)
     vocabulary = encode_words(read_text(experiment.text_file)[0]).vocabulary
     codes = [vocabulary.encode(sentence) for sentence in sentences]
-    left, gate = _run(experiment, weights, torch.nn.utils.rnn.pad_sequence(codes))
+    left, mean = _run(experiment, weights, torch.nn.utils.rnn.pad_sequence(codes))
     T, reach = len(codes[0]), min(map(len, codes[1:]))
     rest = left[:, 1:, :reach].reshape(-1, reach)  # (S (N-1), K)
     low, relative, high = np.percentile(rest, (LOW, 50, HIGH), axis=0)
@@ -82,7 +82,7 @@ def trace_first_word(
         relative=relative,
         low=low,
         high=high,
-        gate=None if gate is None else np.median(gate[:, 0, :T], axis=0),
+        mean=np.median(mean[:, 0, :T], axis=0),
     )
 
 
@@ -91,8 +91,8 @@ def everyday_sentences(text: str) -> list[list[str]]:
     return [split_words(sentence) for sentence in EVERYDAY[text]]
 
 
-def _run(experiment: Experiment, weights: Weights, codes: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read words (T, N) with S models; return what is left of the first, and the mean of the gate that keeps.
+def _run(experiment: Experiment, weights: Weights, codes: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Read words (T, N) with S models; return what is left of the first, and the mean that `Trace.mean` holds.
 
     Both are (S, N, T). What stands after a sentence's end does not act on what stands before it.
     """
@@ -104,9 +104,9 @@ def _run(experiment: Experiment, weights: Weights, codes: Tensor) -> tuple[np.nd
         unroll.forward(embed(weights, codes))
         layer = unroll.layers[0]
         left = _left(layer)
-    if (keeps := KEEP_GATE.get(experiment.cell)) is None:
-        return left, None
-    return left, layer.rows(layer.gate, keeps).mean(2).permute(1, 2, 0).numpy()
+    keeps = KEEP_GATE.get(experiment.cell)
+    averaged = layer.rows(layer.gate, keeps) if keeps else layer.rows(layer.delta, "state")
+    return left, averaged.mean(2).permute(1, 2, 0).numpy()
 
 
 def _left(layer: Layer) -> np.ndarray:

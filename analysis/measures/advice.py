@@ -1,10 +1,11 @@
 """What would make it remember? The untrained horizon with one setting changed at a time, and what that costs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 from analysis.experiment import SETTINGS, Experiment, why_not_applicable
-from analysis.measures.preview import preview_meter, preview_sizes, without_training
+from analysis.measures.preview import preview_meter, preview_seconds, preview_sizes, without_training
 from analysis.measures.price import weight_sensitivity
 from analysis.reasons import Advice, Trial, Value
 from analysis.tasks.task import Batch
@@ -17,6 +18,7 @@ VALUES: dict[str, tuple[Value, ...]] = {  # tried of each setting, besides the p
     "hidden_size": (8, 16, 32, 64, 128),
     "activation": ("tanh", "relu", "identity"),
     "length": (10, 30, 60, 100),
+    "truncate": (None,),  # where it is set
 }
 
 
@@ -24,14 +26,15 @@ def variations(experiment: Experiment, setting: str) -> dict[Value, Experiment]:
     """Return the experiment with other values of one setting, by value in order, the present one among them.
 
     Values that don't apply to its cell or task, or beside its other settings, are left out. It is empty where only the
-    present value is left. A forget bias that is unset stands first.
+    present value is left. A forget bias that is unset stands first, truncation that is unset last.
     """
     present = experiment.task_length if setting == "length" else getattr(experiment, setting)
     values = {*VALUES[setting], present}
     if setting == "length":
         values = {value for value in values if isinstance(value, int)}
     choices = SETTINGS[setting].choices
-    ordered = sorted(values, key=choices.index if choices else _number)
+    unset = float("inf" if setting == "truncate" else "-inf")
+    ordered = sorted(values, key=choices.index if choices else lambda value: unset if value is None else float(value))
     found = {}
     for value in ordered:
         if value != present and why_not_applicable(setting, value, experiment.cell, experiment.task):
@@ -41,11 +44,6 @@ def variations(experiment: Experiment, setting: str) -> dict[Value, Experiment]:
         except ValueError:  # chrono beside a forget bias
             continue
     return found if len(found) > 1 else {}
-
-
-def _number(value: Value) -> float:
-    """Return a number to sort by; what is unset comes first."""
-    return float("-inf") if value is None else float(value)
 
 
 def measure_trial(experiment: Experiment) -> Trial:
@@ -62,6 +60,16 @@ def measure_trial(experiment: Experiment) -> Trial:
     inputs = Batch(meter.inputs, meter.targets, meter.lengths).longest().inputs[:, :sequences]
     price = weight_sensitivity(start, weights, inputs, columns // inputs.shape[1])
     return Trial(experiment, meter.decays(weights)["memory"], price)
+
+
+def advice_seconds(experiment: Experiment) -> float:
+    """Estimate the seconds that `advise` takes. ValueError if the present task can't be built."""
+    seconds = preview_seconds(experiment)
+    for setting in VALUES:
+        for each in variations(experiment, setting).values():
+            with suppress(ValueError):  # a text that is too short for the length
+                seconds += 2 * preview_seconds(each)  # a price takes about as long as a decay
+    return seconds
 
 
 def try_setting(

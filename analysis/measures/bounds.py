@@ -59,5 +59,5 @@ def _quantiles(sizes: np.ndarray) -> np.ndarray:
     flat = sizes.transpose(1, 0, 3, 2).reshape(sizes.shape[1], -1)  # the engine's order in memory: no copy
     flat[np.isnan(flat)] = np.inf
     positions = np.rint(LEVELS * (flat.shape[1] - 1)).astype(int)
-    flat.partition(positions, axis=1)
+    flat.sort(axis=1)  # which numpy does several times faster than a partition
     return flat[:, positions].T

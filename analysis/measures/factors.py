@@ -1,13 +1,16 @@
 """Where a gradient is lost: what each time step leaves of it, split into the gates' part and the weights' part."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from analysis.engine.norms import norm
+from analysis.engine.unroll import cut_distance
 from analysis.experiment import Experiment
 from analysis.measures.decay import loss_step_by_sample
 from analysis.measures.gate_reading import record_examples
+from analysis.measures.weights import Trained
 from analysis.reasons import StepFactors
 from analysis.results import SMALLEST, Tape
 
@@ -69,15 +72,15 @@ def _measurable(sizes: np.ndarray) -> np.ndarray:
     return np.where((sizes >= SMALLEST) & np.isfinite(sizes), sizes, np.nan)
 
 
-def measure_factors(
-    experiment: Experiment, number: int, trained: Mapping[str, np.ndarray] | None = None
-) -> StepFactors:
-    """Split what each time step leaves of the gradient while the first model reads a sequence of its task.
+def measure_factors(experiment: Experiment, number: int, trained: Trained = None, model: int = 0) -> StepFactors:
+    """Split what each time step leaves of the gradient while a model reads a sequence of its task.
 
     Args:
         experiment: whose model.
         number: which sequence, from 1; the last one where there are fewer.
         trained: the weights (S, ...) of the experiment's run; None reads with the initial weights.
+        model: which of its models, from 0.
     """
-    tape, reads = record_examples(experiment, trained)
-    return step_factors(tape, sample=min(number, tape.hidden.shape[3]) - 1, reads=reads)
+    tape, reads = record_examples(experiment, trained, model)
+    found = step_factors(tape, sample=min(number, tape.hidden.shape[3]) - 1, reads=reads)
+    return replace(found, cut=cut_distance(experiment.truncate, tape.hidden.shape[2]))

@@ -4,20 +4,21 @@ What is stored robustly no longer moves with small changes: latching implies a v
 Frasconi 1994). So a network can remember what its gradient no longer reaches.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.engine.initialization import Weights, initial_weights
+from analysis.engine.initialization import Weights
 from analysis.engine.network import embed, pieces, readout
 from analysis.engine.norms import norm
-from analysis.engine.unroll import Unroll, one_thread
+from analysis.engine.unroll import Unroll, cut_distance, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.lyapunov import push_forward
 from analysis.measures.preview import preview_sizes
+from analysis.measures.weights import Trained, weights_of
 from analysis.reasons import Change
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task, seeded
@@ -88,10 +89,11 @@ def finite_change(
         answer=_medians([each.answer[used] for each in moved]),
         right=_medians([each.right[used] for each in moved]),
         chance=task.chance if task.draw_at is not None else np.nan,
+        cut=cut_distance(experiment.truncate, T),
     )
 
 
-def measure_changes(experiment: Experiment, trained: Mapping[str, np.ndarray] | None = None) -> Change:
+def measure_changes(experiment: Experiment, trained: Trained = None) -> Change:
     """Measure the finite changes of an experiment's models, on fewer models and sequences if it is large.
 
     Args:
@@ -103,11 +105,7 @@ def measure_changes(experiment: Experiment, trained: Mapping[str, np.ndarray] | 
     """
     task = build_task(experiment)
     models, samples = preview_sizes(experiment)
-    if trained is None:
-        start = experiment.replace(seeds=models)
-        weights, _ = initial_weights(start, task.inputs, task.outputs, task.vocabulary)
-    else:
-        weights = {name: torch.from_numpy(np.array(weight[:models])) for name, weight in trained.items()}
+    weights = weights_of(experiment, task, trained, range(models))
     return finite_change(experiment, task, weights, pairs=min(PAIRS, samples // 2))
 
 

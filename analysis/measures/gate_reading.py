@@ -1,14 +1,11 @@
 """The gates of an experiment's first model while it reads a few sequences."""
 
-from collections.abc import Mapping
-
 import numpy as np
-import torch
 
-from analysis.engine.initialization import initial_weights
 from analysis.experiment import Experiment
 from analysis.measures.gates import example_batch, gate_moments, gate_sample, steps_read
 from analysis.measures.meter import Meter
+from analysis.measures.weights import Trained, weights_of
 from analysis.results import GateMoments, GateSample, Tape
 from analysis.tasks.registry import build_task
 
@@ -17,13 +14,14 @@ MOST_VALUES = 4e6  # of one gate in a recording; a large model reads fewer seque
 
 
 def record_examples(
-    experiment: Experiment, trained: Mapping[str, np.ndarray] | None = None
+    experiment: Experiment, trained: Trained = None, model: int = 0
 ) -> tuple[Tape, dict[str, np.ndarray]]:
-    """Record the first model while it reads a few sequences; return the tape, and what is read at which step.
+    """Record a model while it reads a few sequences; return the tape, and what is read at which step.
 
     Args:
         experiment: whose model.
         trained: the weights (S, ...) of the experiment's run; None reads with the initial weights.
+        model: which of its models, from 0.
 
     Returns:
         The tape, and what `steps_read` returns for its inputs.
@@ -31,16 +29,11 @@ def record_examples(
     task = build_task(experiment)
     size = task.length * experiment.hidden_size * experiment.layers
     batch = example_batch(experiment, task, max(1, min(SEQUENCES, int(MOST_VALUES / size))))
-    if trained is None:
-        weights, _ = initial_weights(experiment.replace(seeds=1), task.inputs, task.outputs, task.vocabulary)
-    else:
-        weights = {name: torch.from_numpy(weight[:1]) for name, weight in trained.items()}
+    weights = weights_of(experiment, task, trained, range(model, model + 1))
     return Meter(experiment, task, batch).tape(weights), steps_read(task, batch.inputs)
 
 
-def read_gates(
-    experiment: Experiment, number: int, trained: Mapping[str, np.ndarray] | None = None
-) -> tuple[GateSample, GateMoments]:
+def read_gates(experiment: Experiment, number: int, trained: Trained = None) -> tuple[GateSample, GateMoments]:
     """Read a few sequences; return the gates of one of them, and their means over all of them by moment.
 
     Args:

@@ -25,6 +25,7 @@ def lyapunov_exponents(
     *,
     warmup: int = 0,
     state: State | None = None,
+    direction: str = "forward",
 ) -> Spectrum:
     """Return the Lyapunov exponents of a network along the states it really goes through, in nats per time step.
 
@@ -40,6 +41,8 @@ def lyapunov_exponents(
         count: n, how many of the largest; None = all.
         warmup: time steps at the start that turn the directions and aren't counted.
         state: the initial state, as `record` takes it.
+        direction: of a bidirectional module of one layer, forward or backward: that direction alone is run, and time
+            steps count in the order in which it reads.
 
     Returns:
         A `Spectrum` of (S, n) exponents; NaN for a model whose states leave the finite range.
@@ -52,7 +55,7 @@ def lyapunov_exponents(
     """
     modules = _as_list(module)
     with one_thread(), torch.no_grad(), torch.inference_mode():
-        unroll, _ = run_forward(modules, inputs, state, torch.float64)
+        unroll, _ = run_forward(modules, inputs, state, torch.float64, direction)
         return exponents_of_run(unroll, count, warmup)
 
 
@@ -76,7 +79,12 @@ def exponents_of_run(unroll: Unroll, count: int | None = None, warmup: int = 0) 
 
 
 def jacobian_spectrum(
-    module: Module | Sequence[Module], inputs: Tensor, distances: Sequence[int], *, state: State | None = None
+    module: Module | Sequence[Module],
+    inputs: Tensor,
+    distances: Sequence[int],
+    *,
+    state: State | None = None,
+    direction: str = "forward",
 ) -> np.ndarray:
     """Return the singular values of ∂(memory state)_T/∂(memory state)_{T-k} of the top layer, (S, distances, H).
 
@@ -90,6 +98,8 @@ def jacobian_spectrum(
         inputs: as `record` takes them, of T time steps.
         distances: k, from 0 to T - 1, in any order.
         state: the initial state, as `record` takes it.
+        direction: of a bidirectional module of one layer, forward or backward: that direction alone is run, and time
+            steps count in the order in which it reads.
 
     Returns:
         NaN for a model whose states, or whose product of Jacobians, leave the finite range.
@@ -98,7 +108,7 @@ def jacobian_spectrum(
         TypeError, ValueError: as `record`, and for a distance out of range.
     """
     with one_thread(), torch.no_grad(), torch.inference_mode():
-        runs = (run_forward([each], inputs, state, torch.float64)[0] for each in _as_list(module))
+        runs = (run_forward([each], inputs, state, torch.float64, direction)[0] for each in _as_list(module))
         return np.stack([singular_values_of_run(run, distances) for run in runs])
 
 
@@ -219,16 +229,18 @@ def singular_values_of_run(unroll: Unroll, distances: Sequence[int]) -> np.ndarr
         if not len(distances) or not _finite(unroll.layers).all():
             return found
         layer.compute_local_derivatives()
-        for k, (memory, product) in enumerate(_walk_back(layer, max(distances))):
+        found[np.equal(distances, 0)] = 1
+        for k, (memory, product) in enumerate(_walk_back(layer, max(distances)), 1):
             if k in distances:
-                factors = torch.linalg.qr(memory, mode="r").R @ product
+                # Where the memory state is all that is handed on, `memory` is orthonormal.
+                factors = torch.linalg.qr(memory, mode="r").R @ product if isinstance(layer, LSTM) else product
                 values = np.array([_singular_values(factor) for factor in factors])  # (B, H)
                 found[np.equal(distances, k)] = np.median(values, 0)
         return found
 
 
 def _walk_back(layer: Layer, furthest: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield for distances 0 to `furthest` two factors, (B, H, H), of the transposed Jacobian of the memory states.
+    """Yield for distances 1 to `furthest` two factors, (B, H, H), of the transposed Jacobian of the memory states.
 
     The second is upper triangular, with rows whose sizes may differ by many orders of magnitude.
     """
@@ -238,12 +250,12 @@ def _walk_back(layer: Layer, furthest: int) -> Iterator[tuple[Tensor, Tensor]]:
     grads = [*(torch.zeros_like(at_memory) for _ in layer.memories[1:]), at_memory]  # (H, H, B) each
     product = unit.expand(B, -1, -1)
     delta = unit.new_empty(layer.weight[0, layer.hidden_rows].shape[0], H, B)
-    for t in range(layer.T - 1, layer.T - 2 - furthest, -1):
+    for t in range(layer.T - 2, layer.T - 2 - furthest, -1):
+        layer.pull_back(t + 1, grads, delta)
         Q, R = torch.linalg.qr(torch.cat(grads).permute(2, 0, 1))
         product = R @ product
         grads = [part.permute(1, 2, 0).contiguous() for part in Q.split(H, 1)]
         yield layer.total_memory_grad(t, grads).permute(2, 0, 1), product
-        layer.pull_back(t, grads, delta)
 
 
 def _singular_values(factor: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from analysis.engine.initialization import Weights, initial_weights
 from analysis.engine.layer import Memory
 from analysis.engine.network import embed, pieces, readout
 from analysis.engine.unlike import at_last_steps, last_states, without_padding
-from analysis.engine.unroll import Unroll, cuts, one_thread
+from analysis.engine.unroll import Unroll, cut_distance, cuts, one_thread
 from analysis.experiment import Experiment
 from analysis.measures.bounds import activation_bounds
 from analysis.measures.decay import carry_norms, decay_of_norms, distances_present, gradient_norms, with_shares
@@ -145,8 +145,7 @@ class Meter:
 
         `present` says by kind which distances each sequence has, (T, B); None = all.
         """
-        T = len(self.inputs)
-        cut = next((T - t for t in cuts(self.experiment.truncate, 0, T)[::-1]), None)
+        cut = cut_distance(self.experiment.truncate, len(self.inputs))
         decays = {}
         for kind in parts[0]:
             norms = np.concatenate([part[kind] for part in parts], axis=1)

@@ -22,7 +22,12 @@ JUMPS = {  # by cell: the row blocks through which h, and c, depend on the hidde
 
 
 def gradient_matrix(
-    module: Module, inputs: Tensor, loss: Callable[[Tensor], Tensor] | None = None, *, seed: int = 0
+    module: Module,
+    inputs: Tensor,
+    loss: Callable[[Tensor], Tensor] | None = None,
+    *,
+    direction: str = "forward",
+    seed: int = 0,
 ) -> np.ndarray:
     """Return [t, s] = the median over samples of ‖∂ℓ_t/∂(memory state)_s‖ of the top layer, 0 for s > t.
 
@@ -34,13 +39,15 @@ def gradient_matrix(
         inputs: as `record` takes them.
         loss: maps one step's output of the top layer (B, H) to a loss per sample (B,); None projects it on one
             fixed random unit vector.
+        direction: of a bidirectional module of one layer, forward or backward: that direction alone is run, and time
+            steps count in the order in which it reads.
         seed: of that vector.
 
     Raises:
         TypeError, ValueError: as `record`.
     """
     with one_thread(), torch.no_grad():
-        unroll, top = run_forward([module], inputs, None, torch.float64)
+        unroll, top = run_forward([module], inputs, None, torch.float64, direction)
         return matrix_of_run(unroll, _loss_grads(loss, top[:, 0], seed))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from analysis.engine.initialization import initial_weights
+from analysis.engine.unroll import cut_distance
 from analysis.experiment import KEEP_GATE, Experiment, validated
 from analysis.measures.mean_field import GATES, UNITS, Drive, growth_rate, mean_square_curve, sample_moments
 from analysis.reasons import Prediction
@@ -95,8 +96,8 @@ def predicted_decay(experiment: Experiment) -> Prediction:
     else:
         name, assumption, curve = _predict_gated(experiment, task)
     distance = np.arange(task.length)
-    if experiment.truncate:  # the last window is left as it was
-        curve = np.where(distance <= distance[-1] % experiment.truncate, curve, -np.inf)
+    if cut := cut_distance(experiment.truncate, task.length):  # the last window is left as it was
+        curve = np.where(distance < cut, curve, -np.inf)
     shown = curve / 2 >= log(SMALLEST)  # the distances over which a measured curve is fitted
     rate = float(np.polyfit(distance[shown], curve[shown] / 2, 1)[0]) if shown.sum() > 1 else np.nan
     with np.errstate(over="ignore"):

@@ -1,30 +1,30 @@
 """Why a gradient fades, measured on one experiment: gradient matrix, update by distance, exponents, singular values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.engine.initialization import Weights, initial_weights
+from analysis.engine.initialization import Weights
 from analysis.engine.network import embed, pieces, readout
-from analysis.engine.unroll import Unroll, cuts, one_thread
+from analysis.engine.unroll import Unroll, cut_distance, cuts, one_thread
 from analysis.experiment import GATES, Experiment
 from analysis.measures.lyapunov import exponents_of_run, singular_values_of_run
 from analysis.measures.preview import preview_sizes
 from analysis.measures.spectrum import matrix_of_run
+from analysis.measures.weights import Trained, weights_of
 from analysis.reasons import GradientMatrix, SingularValues, Spectrum, UpdateShares
 from analysis.results import SMALLEST
 from analysis.tasks.registry import build_task
 from analysis.tasks.task import Task
 
-Trained = Mapping[str, np.ndarray] | None  # the weights (S, ...) of an experiment's run; None: those it starts with
 SEQUENCES = 16
 ROWS, SHORTEST = 200, 10  # time steps of a matrix: at most, and at least where a model is large
+FEWEST_STEPS = 8  # time steps over which singular values are measured at least
 LONGEST = 1000  # time steps at the end of a sequence over which a spectrum is measured
 DISTANCES = 25  # at which singular values are measured
-MATRIX_WORK = 1e9  # multiply-adds that a picture comes after at once
+MATRIX_WORK = 1e9  # multiply-adds that a picture comes after at once; of the matrices of all seeds, twice as many
 SPECTRUM_WORK = 3e8  # the same of small products and their QR, which cost more
 
 
@@ -48,8 +48,8 @@ class Window:
             return torch.autograd.grad(steps * losses.sum(), top)[0]
 
 
-def run_window(experiment: Experiment, trained: Trained, steps: int | None, models: int, samples: int) -> Window:
-    """Run an experiment's first models over the first of the measuring sequences, keeping the last time steps, or all.
+def run_window(experiment: Experiment, trained: Trained, steps: int | None, models: range, samples: int) -> Window:
+    """Run some of an experiment's models over the first of the measuring sequences; keep the last time steps, or all.
 
     Of sequences of unlike lengths, the longest alone are read.
 
@@ -58,12 +58,7 @@ def run_window(experiment: Experiment, trained: Trained, steps: int | None, mode
     """
     task = build_task(experiment)
     batch = task.measuring().longest()
-    if trained is None:
-        start = experiment.replace(seeds=models)
-        drawn, _ = initial_weights(start, task.inputs, task.outputs, task.vocabulary)
-    else:
-        drawn = {name: torch.from_numpy(weight[:models]) for name, weight in trained.items()}
-    weights = {name: weight.detach().double() for name, weight in drawn.items()}
+    weights = {name: weight.double() for name, weight in weights_of(experiment, task, trained, models).items()}
     inputs = batch.inputs[:, :samples] if task.vocabulary else batch.inputs[:, :samples].double()
     first = max(len(inputs) - (steps or len(inputs)), 0)
     kind = experiment.cell, experiment.activation, weights
@@ -81,10 +76,11 @@ def run_window(experiment: Experiment, trained: Trained, steps: int | None, mode
     return Window(task, weights, unroll, top, targets[first:] if task.every_step else targets, first)
 
 
-def measure_matrix(experiment: Experiment, trained: Trained = None) -> GradientMatrix:
-    """Measure how much of each time step's gradient is left at each earlier one, in the first model.
+def measure_matrix(experiment: Experiment, trained: Trained = None, model: int = 0) -> GradientMatrix:
+    """Measure how much of each time step's gradient is left at each earlier one, in one model, and its spread.
 
-    A long sequence, or a large model, is measured on its last time steps and fewer sequences.
+    The matrix is that of one model; the means of its diagonals are there of as many seeds as come at once. A long
+    sequence, or a large model, is measured on its last time steps and fewer sequences.
 
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
@@ -93,14 +89,25 @@ def measure_matrix(experiment: Experiment, trained: Trained = None) -> GradientM
     pairs = MATRIX_WORK / (_blocks(experiment) * H * H)  # of two time steps, in one sequence
     steps = max(SHORTEST, min(ROWS, int((2 * pairs / 4) ** 0.5)))
     samples = max(1, min(SEQUENCES, int(2 * pairs / min(steps, experiment.task_length) ** 2)))
-    window = run_window(experiment, trained, steps, 1, samples)
+    fit = int(2 * pairs / (samples * min(steps, experiment.task_length) ** 2 / 2))  # models
+    first, shown = _relative_matrix(experiment, trained, steps, samples, model)
+    others = [k for k in range(min(experiment.seeds, fit)) if k != model]
+    matrices = [shown, *(_relative_matrix(experiment, trained, steps, samples, k)[1] for k in others)]
+    return GradientMatrix(first, shown, np.array([diagonal_means(each) for each in matrices]))
+
+
+def _relative_matrix(
+    experiment: Experiment, trained: Trained, steps: int, samples: int, model: int
+) -> tuple[int, np.ndarray]:
+    """Return the number of the first time step that is measured, and the matrix (T, T) of one model."""
+    window = run_window(experiment, trained, steps, range(model, model + 1), samples)
     with one_thread(), torch.no_grad():
         grads = window.loss_grads()[:, 0].mT  # (T, B, H)
         relative = matrix_of_run(window.unroll, grads, relative=True)
     if experiment.truncate:  # no path from a loss to a state of its window leaves that window
         windows = np.arange(window.first, window.first + len(relative)) // experiment.truncate
         relative = np.where(windows[:, None] == windows, relative, 0)
-    return GradientMatrix(window.first, relative, diagonal_means(relative))
+    return window.first, relative
 
 
 def diagonal_means(relative: np.ndarray) -> np.ndarray:
@@ -129,7 +136,8 @@ def measure_updates(experiment: Experiment, trained: Trained = None) -> UpdateSh
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
-    window = run_window(experiment, trained, None, *preview_sizes(experiment))
+    models, samples = preview_sizes(experiment)
+    window = run_window(experiment, trained, None, range(models), samples)
     with one_thread(), torch.no_grad():
         window.unroll.backward(window.loss_grads()[-1], cuts=cuts(experiment.truncate, 0, window.unroll.T))
         return UpdateShares(update_shares(window.unroll))
@@ -156,7 +164,8 @@ def update_shares(unroll: Unroll) -> np.ndarray:
 def measure_exponents(experiment: Experiment, trained: Trained = None) -> Spectrum:
     """Measure the Lyapunov exponents of the models; of a large model the largest, of one seed, on few sequences.
 
-    A sequence of more than 1,000 time steps is measured on its last ones.
+    A sequence of more than 1,000 time steps is measured on its last ones. Exponents are of what the networks do, which
+    truncated backpropagation doesn't change.
 
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
@@ -166,26 +175,28 @@ def measure_exponents(experiment: Experiment, trained: Trained = None) -> Spectr
     count = max(1, min(N, int((SPECTRUM_WORK / (T * N)) ** 0.5)))
     runs = max(1, int(SPECTRUM_WORK / (T * N * count * count)))
     models = min(experiment.seeds, runs)
-    window = run_window(experiment, trained, LONGEST, models, min(SEQUENCES, max(1, runs // models)))
+    window = run_window(experiment, trained, LONGEST, range(models), min(SEQUENCES, max(1, runs // models)))
     return exponents_of_run(window.unroll, count)
 
 
-def measure_singular_values(experiment: Experiment, trained: Trained = None) -> SingularValues:
-    """Measure the singular values of the memory state's Jacobian by distance, in the first model.
+def measure_singular_values(experiment: Experiment, trained: Trained = None, model: int = 0) -> SingularValues:
+    """Measure the singular values of the memory state's Jacobian by distance, in one model.
 
-    A long sequence, or a large model, is measured on its last time steps and fewer distances and sequences.
+    A long sequence, or a large model, is measured on its last time steps and fewer distances and sequences. Distances
+    end where truncated backpropagation cuts the gradient.
 
     Raises:
         ValueError, ModuleNotFoundError: where the task can't be built.
     """
     cube = experiment.hidden_size**3
     count = max(3, min(DISTANCES, int(SPECTRUM_WORK / 12 / cube)))
-    steps = max(SHORTEST, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / 3 / cube)))
+    cut = cut_distance(experiment.truncate, experiment.task_length)
+    steps = min(cut or LONGEST, max(FEWEST_STEPS, min(LONGEST, experiment.task_length, int(SPECTRUM_WORK / 3 / cube))))
     samples = max(1, min(4, int(SPECTRUM_WORK / (steps + 4 * count) / cube)))
-    window = run_window(experiment, trained, steps, 1, samples)
+    window = run_window(experiment, trained, steps, range(model, model + 1), samples)
     T = window.unroll.T
     distance = np.unique(np.linspace(0, T - 1, min(T, count)).round().astype(int))
-    return SingularValues(distance, singular_values_of_run(window.unroll, distance.tolist()))
+    return SingularValues(distance, singular_values_of_run(window.unroll, distance.tolist()), cut)
 
 
 def _blocks(experiment: Experiment) -> int:

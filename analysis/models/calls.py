@@ -67,9 +67,14 @@ class Call:
         return 1 if self.module.batch_first and _data(self.inputs).dim() == 3 else 0
 
     @property
+    def steps(self) -> int:
+        """The time steps of the longest sequence."""
+        return self.inputs.shape[self.time_axis] if isinstance(self.inputs, Tensor) else len(self.inputs.batch_sizes)
+
+    @property
     def one_step(self) -> bool:
-        """Whether the inputs are of a single time step."""
-        return isinstance(self.inputs, Tensor) and self.inputs.shape[self.time_axis] == 1
+        """Whether the inputs are of a single time step, and not packed."""
+        return isinstance(self.inputs, Tensor) and self.steps == 1
 
     def plain(self) -> Module:
         """Return a layer of torch's own kind that holds the weights of this call; this draws no random numbers."""
@@ -97,33 +102,31 @@ class Call:
                 output = _packed_sequences(self.inputs._replace(data=output), places).data
         return [output, *(None if grad is None else grad.index_select(1, places) for grad in states)]
 
-    def read_at_the_end(self, grads: Gradients) -> Tensor:
-        """Return the places of the sequences whose last time step that is read is the last that is read in any.
+    def before_the_end(self, grads: Gradients, backward: bool = False) -> Tensor:
+        """Return how many time steps before its end each sequence's last one that is read lies, (B,).
 
-        In a masked or weighted loss, nothing goes back from there in the others. In a packed batch, a sequence's time
-        steps count from its own last one. All sequences, where none is read.
+        Steps count in the order of reading of the forward or the `backward` direction, and what is read is that
+        direction's own: final states are read at its end. It is the number of all time steps, where none is read.
         """
         output, *states = grads
-        layout = Layout.of(self.module, _data(self.inputs))
-        if isinstance(self.inputs, Tensor):
+        layout, own = Layout.of(self.module, _data(self.inputs)), self.module.proj_size or self.module.hidden_size
+        packed = self.inputs if isinstance(self.inputs, PackedSequence) else None
+        if packed is None:
             T, B = layout.to_engine(self.inputs).shape[:2]
             lengths = torch.full((B,), T)
         else:
-            padded, lengths = pad_packed_sequence(self.inputs)
+            padded, lengths = pad_packed_sequence(packed)
             T, B = padded.shape[:2]
-        read = torch.zeros(T, B, dtype=torch.bool, device=_data(self.inputs).device)
+        device = _data(self.inputs).device
+        read, steps = torch.zeros(T, B, dtype=torch.bool, device=device), torch.arange(T, device=device).unsqueeze(1)
         if output is not None:
-            if isinstance(self.inputs, Tensor):
-                read |= layout.to_engine(output).ne(0).any(2)
-            else:
-                read |= pad_packed_sequence(self.inputs._replace(data=output))[0].ne(0).any(2)
-        ends = lengths.to(read.device) - 1
-        for grad in states:
-            if grad is not None:
-                read[ends, torch.arange(B, device=read.device)] |= grad.ne(0).any(2).any(0)
-        behind = ends - torch.arange(T, device=read.device).unsqueeze(1)  # (T, B) time steps before the sequence's end
-        nearest = torch.where(read, behind, T).amin(0)
-        return (nearest == nearest.min()).nonzero().flatten()
+            whole = layout.to_engine(output) if packed is None else pad_packed_sequence(packed._replace(data=output))[0]
+            read |= whole[..., own * backward : own * (1 + backward)].ne(0).any(2)
+        ends = torch.zeros(B, dtype=torch.long, device=device) if backward else lengths.to(device) - 1
+        for grad in (grad for grad in states if grad is not None):
+            by_layer = grad.reshape(len(grad), B, -1)[int(backward) :: 1 + self.module.bidirectional]
+            read[ends, torch.arange(B, device=device)] |= by_layer.ne(0).any(2).any(0)
+        return torch.where(read, steps if backward else ends - steps, T).amin(0)
 
 
 def _packed_sequences(packed: PackedSequence, places: Tensor) -> PackedSequence:

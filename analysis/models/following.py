@@ -6,7 +6,7 @@ a function that gives a layer its hook for the time of the call.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeVar, cast
 from weakref import finalize
@@ -21,6 +21,7 @@ Listener = Callable[[nn.Module, tuple, dict[str, Any], Any], None]  # layer or c
 F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS: tuple[type[nn.Module], ...] = (*MODULES.values(), *CELLS)
+NEAR = 200  # nodes of autograd's graph that are looked at
 _listeners: dict[int, list[Listener]] = {}  # by the layer's id
 
 
@@ -62,6 +63,18 @@ def follow(layer: nn.Module, listener: Listener) -> Callable[[], None]:
                 _forget(key)
 
     return stop
+
+
+def depends_on(tensor: object, earlier: Iterable[Tensor]) -> bool:
+    """Return whether autograd goes from a tensor back through one of some earlier ones; near ones are found alone."""
+    wanted = {part.grad_fn for part in earlier if part.grad_fn is not None}
+    nodes = [tensor.grad_fn] if isinstance(tensor, Tensor) else []
+    for node in nodes:  # which grows
+        if node in wanted:
+            return True
+        if node is not None and len(nodes) < NEAR:
+            nodes += [below for below, _ in node.next_functions]
+    return False
 
 
 def _forget(key: int) -> None:

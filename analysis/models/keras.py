@@ -53,8 +53,8 @@ def read_keras_weights(data: bytes) -> Found:
 def _layers(arrays: Arrays, text: str) -> Found:
     """Return the recurrent layers among arrays, with the settings of the model in JSON, empty where unknown."""
     found, settings = Found(), Settings()
-    if text:
-        _collect(json.loads(text), settings, 0)
+    model = json.loads(text) if text else {}
+    _collect(model, settings, 0)
     for path in arrays.arrays:
         if not (match := FIRST.fullmatch(path)):
             continue
@@ -72,7 +72,32 @@ def _layers(arrays: Arrays, text: str) -> Found:
                 found.nonlinearities[prefix] = own["activation"]
         except UnusableError as error:
             found.refused[prefix] = str(error)
+    _stack(found, model)
     return found
+
+
+def _stack(found: Found, model: object) -> None:
+    """Put those layers of a Sequential model into one stack that read one another."""
+    layers: list = []
+    match model:
+        case {"class_name": "Sequential", "config": {"layers": list(given)}}:
+            layers = given
+    prefixes = {prefix.rpartition(".")[2]: prefix for prefix in found.taken}
+    below, hands_on = "", False  # the stack below, and whether the next layer reads all its time steps
+    for layer in layers:
+        match layer:
+            case {"class_name": str(kind), "config": {"name": str(name)} as config} if name in prefixes:
+                both = kind == "Bidirectional"
+                own = config["layer"]["config"] if both else config
+                turned = own.get("go_backwards") is True
+                if not hands_on or turned or not found.put_above(below, prefixes[name]):
+                    below = prefixes[name]
+                hands_on = own.get("return_sequences") is True and not turned
+                hands_on &= not both or config.get("merge_mode") == "concat"
+            case {"class_name": "Dropout" | "SpatialDropout1D"}:
+                pass
+            case _:
+                hands_on = False
 
 
 def _is_recurrent(arrays: Arrays, kernel: str, recurrent: str) -> bool:

@@ -4,18 +4,20 @@ torch stacks the gates of weights (g H, D) and biases (g H) in the order i f g o
 adds an input's and a recurrent bias.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from analysis.files.errors import UnusableError
+from analysis.files.errors import UnusableError, one_line
 
 ONNX_ORDER = {"lstm": "iofg", "gru": "zrn", "rnn": "h"}
 KERAS_ORDER = {"lstm": "ifgo", "gru": "zrn", "rnn": "h"}
 TORCH_ORDER = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}
 CELLS = {1: "rnn", 3: "gru", 4: "lstm"}  # by the number of gates
+ADDED = re.compile(r"(?P<part>\w+?)_l(?P<layer>\d+)(?P<side>|_reverse)")  # the name of a weight that was added
 RESET_BEFORE = "a GRU that resets the state before its recurrent weights ({}), not torch's: expected {}"
 
 
@@ -35,6 +37,36 @@ class Found:
         """Add the weights of one layer and direction."""
         ending = f"_l{layer}{'_reverse' * reverse}"
         self.tensors |= {f"{prefix}.{part}{ending}".lstrip("."): weight for part, weight in weights.items()}
+
+    def put_above(self, lower: str, upper: str) -> bool:
+        """Make a layer that was added the next one of the stack whose outputs it reads; return whether torch has such.
+
+        torch's stacks have the same cell, units, biases and directions in all layers.
+        """
+        below, own = self._shapes(lower), self._shapes(upper)
+        layers = 1 + max((layer for _, layer, _ in below), default=-1)
+        like = {(part, side): shape for (part, layer, side), shape in below.items() if layer == layers - 1}
+        columns = sum(shape[1] for (part, _), shape in like.items() if part == "weight_hh")
+        wanted = {key: (shape[0], columns) if key[0] == "weight_ih" else shape for key, shape in like.items()}
+        alike = self.nonlinearities.get(lower) == self.nonlinearities.get(upper)
+        if not below or not alike or {(part, side): shape for (part, _, side), shape in own.items()} != wanted:
+            return False
+        for part, _, side in own:
+            weight = self.tensors.pop(f"{upper}.{part}_l0{side}".lstrip("."))
+            self.tensors[f"{lower}.{part}_l{layers}{side}".lstrip(".")] = weight
+        self.taken.pop(upper, None)
+        self.nonlinearities.pop(upper, None)
+        self.taken[lower] += f"; {one_line(upper, 60)} is its layer {layers}"
+        return True
+
+    def _shapes(self, prefix: str) -> dict[tuple[str, int, str], tuple[int, ...]]:
+        """Return the shapes of the weights that were added under a prefix, by part, layer, and "_reverse" or ""."""
+        found = {}
+        for name, weight in self.tensors.items():
+            start, _, own = name.rpartition(".")
+            if start == prefix and (match := ADDED.fullmatch(own)):
+                found[match["part"], int(match["layer"]), match["side"]] = tuple(weight.shape)
+        return found
 
 
 def reorder(weight: Tensor, cell: str, order: str) -> Tensor:

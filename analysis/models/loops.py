@@ -107,7 +107,8 @@ class Calls:
         plain = all(isinstance(call.inputs, Tensor) for call in self.calls)
         if layer is None or not self._one_sequence or not plain or layer.bidirectional:
             raise ValueError(
-                f"{said} on these inputs: expected one call, or calls that hand h_n on, as it is, to the next"
+                f"{said} on these inputs: expected one call, or calls that hand h_n on, as it is, to the next; where a "
+                "mask sets states to zero, record(layer, inputs, resets=…) of the layer itself"
             )
         if any(not all(map(is_, call.weights, self.calls[0].weights)) for call in self.calls):
             raise ValueError(f"{said}, which compute their weights anew: expected the same in all of them")

@@ -9,6 +9,7 @@ from torch import Tensor
 from analysis.files.errors import UnusableError, one_line
 from analysis.models.hdf5 import require_package
 from analysis.models.layouts import RESET_BEFORE, TORCH_ORDER, Found, from_onnx
+from analysis.models.onnx_stacks import attributes_of, lower_nodes
 
 MOST_NODES = 20_000
 FLOATS = (1, 10, 11)  # float32, float16, float64
@@ -29,17 +30,25 @@ def read_onnx(data: bytes) -> Found:
     for node in graph.node:
         if node.op_type == "Constant" and len(node.attribute) == 1 and node.attribute[0].HasField("t"):
             weights[node.output[0]] = node.attribute[0].t
-    nodes = [node for node in graph.node if node.op_type.lower() in TORCH_ORDER and node.domain in ("", "ai.onnx")]
-    found = Found()
-    for k, node in enumerate(nodes):
+    nodes = {
+        place: node
+        for place, node in enumerate(graph.node)
+        if node.op_type.lower() in TORCH_ORDER and node.domain in ("", "ai.onnx")
+    }
+    found, lower = Found(), lower_nodes(onnx, graph, weights)
+    names: dict[int, str] = {}  # of the stack that a node is in, by the node's place
+    for k, (place, node) in enumerate(nodes.items()):
         name = _name(node.name, node.op_type, k if len(nodes) > 1 else None)
+        names[place] = name = f"{name}.{k}" if name in names.values() else name
         try:
             for reverse, parts in _directions(onnx, node, weights):
                 found.add(name, parts, reverse=reverse)
             found.taken[name] = f"ONNX's {node.op_type}, with its order of gates"
-            relu = _attributes(onnx, node).get("activations", [b""])[:1] == [b"Relu"]
+            relu = attributes_of(onnx, node).get("activations", [b""])[:1] == [b"Relu"]
             found.nonlinearities[name] = "relu" if relu else "tanh"
             found.taken[name] += "; its nonlinearity is relu" * relu
+            if place in lower and found.put_above(names.get(lower[place], ""), name):
+                names[place] = names[lower[place]]
         except UnusableError as error:
             found.refused[name] = str(error)
     return found
@@ -53,14 +62,9 @@ def _name(name: str, kind: str, number: int | None) -> str:
     return ".".join(parts) or ("" if number is None else f"{kind.lower()}_{number}")
 
 
-def _attributes(onnx: Any, node: Any) -> dict[str, Any]:  # noqa: ANN401 - of a package that may not be installed
-    """Return a node's attributes by name."""
-    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
 def _directions(onnx: Any, node: Any, weights: Weights) -> list[tuple[bool, dict[str, Tensor]]]:  # noqa: ANN401
     """Return for each direction of a node whether it is backward, and its weights."""
-    cell, attributes = node.op_type.lower(), _attributes(onnx, node)
+    cell, attributes = node.op_type.lower(), attributes_of(onnx, node)
     direction = attributes.get("direction", b"forward").decode()
     _require_torchs(cell, attributes, node)
     if direction == "reverse":

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from analysis.engine.modules import CELLS, unwrapped
-from analysis.engine.recording import Layout
+from analysis.engine.recording import Layout, require_finite
 from analysis.models.following import uncompiled
-from analysis.models.whole import recurrent_layers
+from analysis.models.whole import recurrent_layers, run_model
 from analysis.models.windows import States, last_steps, states_of_others
 
 ReplaceInput = Callable[[Tensor | PackedSequence], Tensor | PackedSequence]
@@ -43,6 +43,8 @@ class ModelWindows:
         if not self._read:
             raise ValueError("the model calls none of its recurrent layers on these inputs: expected one call or more")
         self.first, self.given = self._read[0]
+        given = self.given if isinstance(self.given, Tensor) else self.given.data
+        require_finite(given, f"inputs of {type(self.first).__name__}", "in its own layout")
         self.lengths, self.batch_first = self._sizes(self.given)
         lengths = [found for arg in self.args if (found := self._as_lengths(arg)) is not None]
         if lengths and (self.lengths == self.length).all():
@@ -57,7 +59,7 @@ class ModelWindows:
     def run(self, args: tuple, *, reached: bool = False, replace: ReplaceInput | None = None) -> Any:  # noqa: ANN401
         """Run the model; `replace` gets what the layer that is called first reads, and returns what it is to read."""
         self._start, self._ends, self._read, self._replace = self.reached if reached else {}, {}, [], replace
-        return self.model(*args)
+        return run_model(self.model, args)
 
     def predict(self, steps: int, reached: bool) -> np.ndarray:
         """Return the predictions from the last time steps, (B, P)."""
@@ -80,7 +82,7 @@ class ModelWindows:
             shapes = [tuple(arg.shape) if isinstance(arg, Tensor) else type(arg).__name__ for arg in self.args]
             raise ValueError(
                 f"inputs of shape {', '.join(map(str, shapes))}: expected {self.length} time steps along the first or "
-                f"second axis, as many as {type(self.first).__name__} reads"
+                f"second axis, as many as {type(self.first).__name__} reads; of other models, measure that layer itself"
             )
         return tuple(found)
 

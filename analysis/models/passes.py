@@ -18,11 +18,21 @@ from analysis.measures.gates import gate_saturation
 from analysis.models.calls import Call, Gradients, LossGradients, go_back, tape_of_call, unroll_call
 from analysis.models.following import uncompiled
 from analysis.models.shares import shares_by_distance
-from analysis.results import Snapshot
+from analysis.results import Snapshot, Tape
 
 UNKNOWN = np.array([nan])
-ONE_STEP = "a call on one time step: a distance needs a whole sequence in one call"
+ONE_STEP = (
+    "a call on one time step: a distance needs a whole sequence in one call, or in calls that each begin in the very "
+    "state that the one before handed on, untouched by dropout or a mask"
+)
+OWN_ANSWERS = (
+    "calls on one time step that read what earlier ones returned, as a decoder its own answers: the way through these "
+    "inputs isn't known here, analysis.record_steps takes such a loop as one step of its own"
+)
 FIRST_STEP = "the loss reads the first time step of a call alone, and there is no distance before it"
+BACKWARD_FIRST = (
+    "the loss reads the backward direction after its first step alone, as output[-1] does: it ends in output[0] and h_n"
+)
 NOTHING = "the loss reads no time step: its gradient is zero everywhere"
 
 
@@ -43,6 +53,7 @@ class Pass:
     grads: list[list[Tensor | None]] = field(default_factory=list)  # by call, then by what it returned
     squares: list[Tensor] = field(default_factory=list)  # ‖gradient‖² by each weight that got one
     same_weights: bool = True
+    own_answers: bool = False  # whether inputs depend on what earlier calls returned
     gone: bool = False
     _running: bool = False
     _handles: list[RemovableHandle] = field(default_factory=list)
@@ -69,11 +80,14 @@ class Pass:
         Nothing later hands a gradient to it: what autograd found there is the loss's own.
 
         Raises:
-            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew.
+            ValueError: where the calls have weights of their own each, as of weight drop that draws them anew, and
+                where they read their own answers.
         """
         first = self.calls[0]
         if len(self.calls) == 1:
             return first, self.grads[0]
+        if self.own_answers:
+            raise ValueError(OWN_ANSWERS)
         if not self.same_weights:
             raise ValueError("calls on one time step each compute their weights anew: expected the same in all of them")
         read = [k for k, own in enumerate(self.grads) if any(grad is not None and grad.ne(0).any() for grad in own)]
@@ -135,8 +149,8 @@ def _require_finite(call: Call, grads: Gradients) -> None:
     raise ValueError(f"the gradient that came back left the finite range of {dtype}{place}")
 
 
-def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
-    """Measure one call, given the gradients that came back to it.
+def snapshot(gone: Pass, samples: int, dtype: torch.dtype, direction: str = "forward") -> Snapshot:
+    """Measure one call, given the gradients that came back to it, of a direction in which its layer reads.
 
     Raises:
         Exception: of any kind, where it can't be measured; the message says why.
@@ -144,11 +158,13 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
     call, grads = gone.joined()
     _require_finite(call, grads)
     shares: tuple[float, ...] = ()
+    behind = call.before_the_end(grads, direction == "backward")
     if not isinstance(call.inputs, Tensor) or call.inputs.dim() == 3:
-        places = call.read_at_the_end(grads)[:samples]
+        # In a masked or weighted loss, nothing goes back from the last time step that is read in the other sequences.
+        places = (behind == behind.min()).nonzero().flatten()[:samples]
         call, grads = call.sequences(places), call.gradients_of(grads, places)
     if not call.unrolled:
-        tape, layer = tape_of_call(call, grads, -1, dtype), -1
+        tape, layer = _tape_of_the_last(call, grads, int(behind.min()), dtype, direction), -1
     else:
         unroll, top = unroll_call(call, dtype)
         back = LossGradients.of(call.module, grads, top)
@@ -175,3 +191,14 @@ def snapshot(gone: Pass, samples: int, dtype: torch.dtype) -> Snapshot:
         shares=shares,
         layer=layer % call.module.num_layers,
     )
+
+
+def _tape_of_the_last(call: Call, grads: Gradients, behind: int, dtype: torch.dtype, direction: str) -> Tape:
+    """Return the tape of what the loss reads so many time steps before a direction's end."""
+    if behind >= call.steps:
+        raise ValueError(NOTHING)
+    if behind + 1 == call.steps:
+        first = FIRST_STEP if direction == "forward" else BACKWARD_FIRST
+        raise ValueError(ONE_STEP if call.steps == 1 else first)
+    of_layers = {} if direction == "forward" else {"direction": direction}
+    return tape_of_call(call, grads, -1 - behind, dtype, **of_layers)

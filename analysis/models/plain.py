@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from analysis.engine.modules import CELLS
+from analysis.engine.modules import CELLS, of_weights
 from analysis.engine.recording import MODULES, Module, cell_name
 
 
@@ -54,12 +54,4 @@ def plain_layer(module: Module, weights: Sequence[Tensor]) -> Module:
     kind = MODULES[cell_name(module)]
     if type(module).forward is not kind.forward:
         raise TypeError(f"{type(module).__name__} has a forward of its own: expected {kind.__name__}'s")
-    options = {"nonlinearity": module.nonlinearity} if isinstance(module, nn.RNN) else {}
-    options |= {"proj_size": module.proj_size} if module.proj_size else {}  # which torch's RNN and GRU refuse
-    layer = kind(
-        module.input_size, module.hidden_size, module.num_layers, bias=module.bias, batch_first=module.batch_first,
-        bidirectional=module.bidirectional, device="meta", **options,
-    )  # fmt: skip
-    detached = [weight.detach() for weight in weights]
-    layer.load_state_dict(dict(zip(layer.state_dict(), detached, strict=True)), assign=True)
-    return layer
+    return of_weights(module, cell_name(module), [weight.detach() for weight in weights])

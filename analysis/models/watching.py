@@ -7,29 +7,36 @@ from datetime import UTC, datetime
 from numbers import Integral
 from operator import is_
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from weakref import ref
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from analysis.engine.recording import State, cell_name
+from analysis.engine.recording import DIRECTIONS, Module, State, cell_name
 from analysis.history.database import StoreError
 from analysis.history.entry import NAME_LENGTH
 from analysis.history.store import Store
 from analysis.models.calls import Call, require_recordable, returned_tensors
-from analysis.models.following import follow
+from analysis.models.following import depends_on, follow
 from analysis.models.passes import Pass, snapshot
 from analysis.models.plain import layer_of
 from analysis.models.whole import is_whole, recurrent_layers
 from analysis.results import Snapshot, Watched, versions
 
 MOST = 200  # snapshots that are kept at most
+LOOKED_AT = 3  # calls of a loop whose inputs are looked at: whether they depend on the loop's own answers
 AGAIN = "a second backward pass through one call, whose gradients add to what was measured of the first, was left out"
 
 
 def watch(
-    module: nn.Module, every: int = 100, *, samples: int = 8, dtype: torch.dtype = torch.float64
+    module: nn.Module,
+    every: int = 100,
+    *,
+    samples: int = 8,
+    dtype: torch.dtype = torch.float64,
+    direction: str = "forward",
 ) -> "Watch | ModelWatch":
     """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
@@ -46,7 +53,7 @@ def watch(
     The gradient is exact, from the loss's own ∂ℓ/∂output, ∂ℓ/∂h_n and ∂ℓ/∂c_n of that batch, with the weights that the
     call used. Where the loss reads several time steps, only the gradient from the last of them is measured, in the
     sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
-    that the loss reads, forward in time. Dropout between layers is left out. `gradient` is the norm of the whole
+    that the loss reads, in one `direction`. Dropout between layers is left out. `gradient` is the norm of the whole
     batch's gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the
     reason: a call on one time step alone, which has no distances, or what a second pass through a call adds.
 
@@ -55,6 +62,8 @@ def watch(
         every: how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured at most, the first that the loss reads.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
+        direction: forward, or backward of a bidirectional module, whose steps count to the sequence's start; of a whole
+            model its bidirectional layers alone are then watched. Scalars have ".backward" after the layer's name.
 
     Raises:
         TypeError, ValueError: as `record`, for a module it doesn't take; for n or samples below 1.
@@ -72,12 +81,19 @@ def watch(
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    if is_whole(module, cells=True):
-        layers = recurrent_layers(module, cells=True)
-        _require_one_recordable(layers.values(), dtype)
-        return ModelWatch(layers, int(every), int(samples), dtype)
-    require_recordable(module, dtype)
-    return Watch(module, int(every), int(samples), dtype)
+    whole = is_whole(module, cells=True)
+    layers = recurrent_layers(module, cells=True) if whole else {"": module}
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
+    if direction == "backward":
+        layers = {name: layer for name, layer in layers.items() if getattr(layer, "bidirectional", False)}
+        if not layers:
+            raise ValueError("direction='backward': it reads forward alone, expected bidirectional=True in a layer")
+    if not whole:
+        require_recordable(module, dtype)
+        return Watch(module, int(every), int(samples), dtype, direction=direction)
+    _require_one_recordable(layers.values(), dtype)
+    return ModelWatch(layers, int(every), int(samples), dtype, direction)
 
 
 def _require_one_recordable(layers: Iterable[nn.Module], dtype: torch.dtype) -> None:
@@ -100,9 +116,18 @@ class Watch:
     backwards: int  # backward passes so far
     skipped: dict[str, int]  # how many backward passes couldn't be measured, by the reason
 
-    def __init__(self, module: nn.Module, every: int, samples: int, dtype: torch.dtype, part: str = "") -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        every: int,
+        samples: int,
+        dtype: torch.dtype,
+        part: str = "",
+        direction: str = "forward",
+    ) -> None:
         layer = layer_of(module)
-        self._part = part or cell_name(layer)
+        self.direction = direction
+        self.part = (part or cell_name(layer)) + ".backward" * (direction == "backward")
         self._cell = None if layer is module else layer  # a cell's; a layer itself isn't kept alive
         self.history, self.backwards, self.skipped = [], 0, {}
         self.every, self.samples, self.dtype = every, samples, dtype
@@ -123,6 +148,7 @@ class Watch:
         self._name = ""  # the name of the last save; the page may have changed it since
         self._last: ref[Pass] | None = None  # the pass of the last call, and the state that the call handed on
         self._handed: list[ref[Tensor]] = []
+        self._returned: list[ref[Tensor]] = []  # all that the last call returned
         self._stop = follow(module, self._after_call)
 
     def close(self) -> None:
@@ -179,18 +205,24 @@ class Watch:
         try:
             returned = returned_tensors(module, result)
             if any(part is not None and part.requires_grad for part in returned):
-                call = Call.of(module, args, kwargs, self._cell or layer_of(module))
-                self._pass_of(call, (args[1:2] or (kwargs.get("hx"),))[0]).add(call, returned)
+                call = Call.of(module, args, kwargs, self._cell or cast(Module, module))
+                given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+                self._pass_of(call, given["input"], given.get("hx")).add(call, returned)
                 self._handed = [ref(part) for part in returned[1:] if part is not None]
+                self._returned = [ref(part) for part in returned if part is not None]
         except Exception as error:  # as in _measure
             self._skip(str(error))
 
-    def _pass_of(self, call: Call, state: State | None) -> Pass:
+    def _pass_of(self, call: Call, inputs: Tensor | PackedSequence, state: State | None) -> Pass:
         """Return the pass of the call before, where this one goes on with its state for a time step; else a new one."""
         parts = [state] if isinstance(state, Tensor) else list(state or ())
         before = self._last() if self._last else None
         goes_on = call.one_step and bool(parts) and all(map(is_, parts, [each() for each in self._handed]))
         if before is not None and goes_on and not before.gone and before.calls[0].one_step:
+            if len(before.calls) <= LOOKED_AT and not before.own_answers:
+                before.own_answers = depends_on(
+                    inputs, [part for each in self._returned if (part := each()) is not None]
+                )
             return before
         new = Pass(self._begin, self._measure, self._again, self._cell is None)
         self._last = ref(new)
@@ -206,7 +238,7 @@ class Watch:
     def _measure(self, gone: Pass) -> None:
         """Add a snapshot of one call to the history, or count the call as skipped."""
         try:
-            self.history.append(replace(snapshot(gone, self.samples, self.dtype), name=self._part))
+            self.history.append(replace(snapshot(gone, self.samples, self.dtype, self.direction), name=self.part))
         except Exception as error:  # training for hours must not end because a measurement failed
             self._skip(str(error))
         if len(self.history) > MOST:
@@ -227,8 +259,10 @@ class ModelWatch:
 
     layers: dict[str, Watch]  # by the layer's name in the model, such as "encoder.rnn"
 
-    def __init__(self, layers: Mapping[str, nn.Module], every: int, samples: int, dtype: torch.dtype) -> None:
-        self.layers = {name: Watch(layer, every, samples, dtype, name) for name, layer in layers.items()}
+    def __init__(
+        self, layers: Mapping[str, nn.Module], every: int, samples: int, dtype: torch.dtype, direction: str = "forward"
+    ) -> None:
+        self.layers = {name: Watch(layer, every, samples, dtype, name, direction) for name, layer in layers.items()}
 
     @property
     def history(self) -> dict[str, list[Snapshot]]:
@@ -256,11 +290,11 @@ class ModelWatch:
 
     def result(self, name: str = "") -> dict[str, Watched]:
         """Return all that was measured so far, by layer; each has the model's name and its own."""
-        return {part: watched.result(_joined(name, part)) for part, watched in self.layers.items()}
+        return {part: watched.result(_joined(name, watched.part)) for part, watched in self.layers.items()}
 
     def save(self, name: str = "", store: Path | str | None = None) -> dict[str, str]:
         """Save each layer by itself, as `Watch.save`, under the model's name and its own; return the ids by layer."""
-        return {part: watched.save(_joined(name, part), store) for part, watched in self.layers.items()}
+        return {part: watched.save(_joined(name, watched.part), store) for part, watched in self.layers.items()}
 
     def __enter__(self) -> Self:
         return self

@@ -120,7 +120,7 @@ def _record_part(
     with unchanged(model), torch.inference_mode(False), torch.enable_grad():
         model.eval()
         calls.follow()
-        output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        output = run_model(model, inputs if isinstance(inputs, tuple) else (inputs,))
         if loss is None:
             grads_of = partial(_last_projection, calls, seed, of_layers.get("direction") == "backward")
         else:
@@ -132,6 +132,19 @@ def _record_part(
         return tape_of_call(call, grads, at, dtype, **of_layers)
     except (TypeError, ValueError) as error:
         error.add_note(f"raised for {name} of {type(model).__name__}")
+        raise
+
+
+def run_model(model: nn.Module, args: tuple) -> Any:  # noqa: ANN401
+    """Return what a model returns for arguments; its own error says what it was called with."""
+    try:
+        return model(*args)
+    except Exception as error:
+        given = ", ".join(str(tuple(arg.shape)) if isinstance(arg, Tensor) else type(arg).__name__ for arg in args)
+        error.add_note(
+            f"raised by {type(model).__name__} itself, called with {given}: a tuple holds several arguments, and "
+            "arrays and lists are handed on as they are"
+        )
         raise
 
 

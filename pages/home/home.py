@@ -4,61 +4,38 @@ from functools import partial
 
 import streamlit as st
 
-from analysis.figures.fading import fading
 from analysis.language import translate as _
-from analysis.report.sentences import home as sentences
 from analysis.report.tables import decay_csv
 from pages.ui import cards, export, layout, presets, sidebar
-from pages.ui.stops import STOPS
+from pages.ui import home as ui
 from pages.ui.untrained import measure_decays, mention_sizes
-
-KEEPING = 3.0  # the bias of gates that keep
 
 layout.title(
     _("How far back does a recurrent network remember?"),
-    _("It reads step by step and keeps a memory. A plain RNN soon forgets; LSTM and GRU are built to keep it longer."),
+    _("It reads word by word and keeps a memory. A plain RNN soon forgets; LSTM and GRU are built to keep it longer."),
 )
-with st.container(key="begin"):
-    st.page_link(
-        STOPS["words"].page, label=_("Begin the lesson: seven stops, from a sentence to the choice of a network"),
-        icon=":material/school:", width="content",
-    )  # fmt: skip
-st.caption(
-    _(
-        "To learn from an early step, the learning signal, the **gradient**, must come back to it. LSTM and GRU have "
-        "**gates**, from 0, forget, to 1, keep: in the first picture we set them to keep (forget bias {bias}), in the "
-        "second they are as PyTorch, the library that runs them, starts them. Nothing is trained yet."
-    ).format(bias=f"{KEEPING:g}")
-)
-settings = sidebar.settings(sidebar.HOME)
-plain = {"init": "default", "gain": 1.0, "forget_bias": None, "truncate": None}
-starting = {cell: experiment.replace(**plain) for cell, experiment in settings.experiments.items()}
-keeping = {cell: each if cell == "rnn" else each.replace(forget_bias=KEEPING) for cell, each in starting.items()}
-shown = {
-    "keeping": (_("Gradient left, with gates set to keep"), keeping),
-    "as-torch-starts": (_("The same, with gates as they start"), starting),
-}
-experiments = {f"{cell} {name}": each for name, (_head, all) in shown.items() for cell, each in all.items()}
-found = measure_decays(experiments)
-pictures = {}
-for column, (name, (head, each)) in zip(st.columns([3, 2]), shown.items(), strict=True):
-    decays = {cell: found[f"{cell} {name}"]["memory"] for cell in each}
-    gates = {cell: found[f"{cell} {name}"]["carry"] for cell in each if cell != "rnn"}
-    draw = partial(fading, decays, height=235, y_title=_("gradient left"))
-    pictures[name] = layout.kept(f"home {each}", draw)
-    with column:
-        st.markdown(f"**{head}**")
-        layout.chart(pictures[name], name, head)
-        st.markdown(f"**{sentences.left_sentence(decays)}**")
-        said = (sentences.gate_sentence(gates), sentences.more_sentence(decays, gates))
-        st.caption(" ".join(filter(None, said)))
-with st.container():  # always drawn: without it what is below would move up, and a click could open another page
-    mention_sizes(keeping)
+pictures = {"first-word": ui.show_first()}
 layout.says(_("The lesson, in seven stops"))
 cards.show()
+settings = sidebar.settings(sidebar.HOME)
+layout.says(_("What forgetting does to learning"))
+st.caption(
+    _(
+        "To learn from an early step, the learning signal, the **gradient**, must come back to it. This is how much of "
+        "it does, in networks as the sidebar sets them, on sequences of its task: nothing is trained yet."
+    )
+)
+shown = ui.pair(settings.experiments)
+experiments = {f"{cell} {name}": each for name, all in shown.items() for cell, each in all.items()}
+found = measure_decays(experiments)
+tables = {}
+for column, (name, each) in zip(st.columns([3, 2]), shown.items(), strict=True):
+    decays = {cell: found[f"{cell} {name}"]["memory"] for cell in each}
+    gates = {cell: found[f"{cell} {name}"]["carry"] for cell in each if cell != "rnn"}
+    with column:
+        pictures[name] = ui.show_gradient(name, each, decays, gates)
+    tables[name] = partial(decay_csv, *((each[cell], "before", decays[cell]) for cell in each))
+with st.container():  # always drawn: without it what is below would move up, and a click could open another page
+    mention_sizes(shown["keeping"])
 presets.show()
-tables = {
-    name: partial(decay_csv, *((each[cell], "before", found[f"{cell} {name}"]["memory"]) for cell in each))
-    for name, (_head, each) in shown.items()
-}
 export.row("home", pictures, experiments, tables)

@@ -8,4 +8,7 @@ group = ui.choose(ui.groups())
 if runs := ui.load(group):
     ui.show(group, runs)
 ui.sum_up()
-stops.foot("choice", "pages/runs/runs.py", "Runs", more=lambda: ui.show_links(group))
+stops.foot(
+    "choice", "pages/measure/compare.py", "Compare", more=lambda: ui.show_links(group),
+    **ui.compare_settings(group.first),
+)  # fmt: skip

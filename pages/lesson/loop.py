@@ -13,19 +13,18 @@ from pages.ui import cell, layout, player, readers, stops
 HEIGHT = 325  # pixels of the drawing
 BOXES = {
     "rnn": mark(
-        "**W** and **U** hold **weights**, learned in training and the same at every word: they make new numbers of "
-        "the word's and of the memory's. **+** adds these and **b**, the **bias**, fixed numbers learned too; "
-        "**tanh**, the next stop, keeps the sum small. To compare, it reads this "
-        "word alone, all of **h** set to 0."
+        "**W** makes new numbers of the word's, **U** of the old memory's (t−1: one word before). **+** adds both and "
+        "**b**. W, U and b are **weights**: learned in training, the same at every word. **tanh**, the next stop, "
+        "keeps the sum small. This network is tiny: watch what it carries, not how clever it is."
     ),
     "gated": mark(
         "Each coloured box holds **weights**, learned in training and the same at every word; what these boxes decide "
-        "comes later. To compare, it reads this word alone, all of its memory set to 0."
+        "comes later. This network is tiny: watch what it carries, not how clever it is."
     ),
 }
 
 stops.head("loop")
-with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+with st.container(horizontal=True, vertical_alignment="top", gap="small"):
     words = readers.ask_sentence()
     chosen = st.segmented_control(
         _("Cell"), CELLS, default="rnn", required=True, key="loop_cell", format_func=str.upper, bind="query-params",
@@ -40,7 +39,7 @@ def show_word():
     left, right = st.columns([3, 1], gap="medium")
     with left:
         place = st.container()
-        word = player.draw_track(cell.word_track(reading.words))
+        word = player.draw_track(readers.word_track(reading.words))
         st.html(cell.place_html(reading, word))
     figure = layout.kept(f"loop {chosen} {reading.words} {word}", lambda: loop(reading, word, height=HEIGHT))
     with place:
@@ -53,8 +52,7 @@ def show_word():
     with right:
         st.markdown(sentences.handed_on_sentences(reading))
         st.caption(_(BOXES["rnn" if chosen == "rnn" else "gated"]))
-    alone = readers.read(chosen, [reading.words[word]])
-    layout.says(sentences.brought_sentence(reading, alone, word))
+    layout.says(sentences.brought_sentence(reading, readers.read_alone(chosen, reading.words), word))
 
 
 player.moving(cell.WORD, show_word, beat=cell.BEAT)

@@ -18,6 +18,7 @@ explained = parts.Explained(
     reading=reading,
     readable=not warning,
     trained=True,
+    track=readers.word_track(reading.words),
     held=lambda gate: cell.held_reader(experiment, readers.run(experiment), words, True, gate),
     read_held=lambda gate, value: cell.read_held(experiment, readers.run(experiment), words, True, gate, value),
     below=lambda drawn, view, word: layout.says("" if warning else headline_sentence(drawn, view, word)),

@@ -10,13 +10,20 @@ HEIGHT = 295  # pixels of the pictures
 
 stops.head("tanh")
 repeated = bounds.choose_vector()
-player.moving(bounds.VECTOR_STEP, lambda: bounds.show_time_step(repeated, height=HEIGHT), beat=bounds.BEAT)
-layout.says(multiplied_sentences(repeated))
+
+
+def show():
+    """Draw the vector up to a time step, and say what became of it."""
+    _pictures, step = bounds.show_time_step(repeated, height=HEIGHT)
+    layout.says(multiplied_sentences(repeated, step))
+
+
+player.moving(bounds.VECTOR_STEP, show, beat=bounds.BEAT)
 st.markdown(
     _(
         "One time step is one turn of the loop. tanh leaves small numbers almost as they are and holds all within ±1. "
-        "On its flat ends a number is **saturated**: move what comes in a little, and hardly anything moves after it. "
-        "That is one cause of forgetting: the learning signal, the gradient, is weak there."
+        "On its flat ends a number is **saturated**: a small change that arrives there dies. That is one cause of "
+        "forgetting. The other is weights that are small: multiply by 0.5 to see."
     )
 )
 stops.foot("tanh", "pages/measure/bounds.py", "Activation bounds")

@@ -20,7 +20,7 @@ def show_word():
     left, right = st.columns([3, 1], gap="medium")
     with left:
         place = st.container()
-        word = player.draw_track(cell.word_track(reading.words))
+        word = player.draw_track(readers.word_track(reading.words))
     figure = layout.kept(f"embeddings {reading.words} {word}", lambda: embeddings(reading, word))
     with place:
         layout.chart(figure, "embeddings", _("Each word as a column of coloured numbers"), moves=True)

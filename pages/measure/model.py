@@ -50,7 +50,8 @@ for state in states:
 
 def show(name: str, alt: str) -> None:
     """Draw a picture, anew only where it shows something else."""
-    layout.chart(keeping.once(name, (key, look), "picture", drawings[name]), f"model-{name}", alt)
+    picture = keeping.once(name, (key, look), "picture", lambda: layout.Kept(drawings[name]()))
+    layout.chart(picture, f"model-{name}", alt)
 
 
 with finding:

@@ -9,8 +9,8 @@ from analysis.experiment import SETTINGS, Experiment
 from analysis.figures import advice as figures
 from analysis.history.database import StoreError
 from analysis.history.shipped import find_shipped, load_shipped
-from analysis.measures.advice import VALUES, measure_trial, try_setting, variations
-from analysis.measures.preview import preview_seconds, without_training
+from analysis.measures.advice import VALUES, advice_seconds, measure_trial, try_setting, variations
+from analysis.measures.preview import without_training
 from analysis.reasons import Advice, Trial, Value
 from analysis.report.reasons import trials_csv
 from analysis.report.sentences import advice as sentences
@@ -20,7 +20,7 @@ from analysis.tasks.registry import build_task
 from pages.ui import layout, session, sidebar, training
 from pages.ui.why import Subject
 
-PATIENCE = 20  # seconds of measuring, drawn as it comes, before which the page asks
+PATIENCE = 6  # seconds of measuring, drawn as it comes, before which the page asks
 Metric = list[float | None]  # of a run's models
 Trials = dict[str, dict[Value, Trial]]  # by cell and value
 Metrics = dict[str, dict[Value, Metric]]  # by cell and value
@@ -40,10 +40,12 @@ def show_advice(subject: Subject) -> Tables:
     if not _is_soon(subject.experiments):
         return {}
     place, columns = st.container(), st.columns(2)
+    progress = place.empty()
     finished = _finished(subject.experiments)
     tried: dict[str, Trials] = {}
     metrics: dict[str, Metrics] = {}
-    for setting in VALUES:
+    for number, setting in enumerate(VALUES):
+        progress.progress(number / len(VALUES), f"Measuring: {SETTINGS[setting].label.lower()} …")
         trials = {cell: try_setting(each, setting, _measured) for cell, each in subject.experiments.items()}
         if trials := {cell: by_value for cell, by_value in trials.items() if by_value}:
             tried[setting], metrics[setting] = trials, _metrics(subject.experiments, setting, finished)
@@ -53,29 +55,36 @@ def show_advice(subject: Subject) -> Tables:
         cell: Advice(_measured(each), {setting: trials[cell] for setting, trials in tried.items() if cell in trials})
         for cell, each in subject.experiments.items()
     }
+    progress.empty()
+    _known().update(map(without_training, subject.experiments.values()))
     with place:
         layout.says(sentences.best_sentence(advices))
         runs = {cell: {setting: by_cell[cell] for setting, by_cell in metrics.items()} for cell in advices}
         lines = (sentences.advice_sentence(cell, advice, runs[cell]) for cell, advice in advices.items())
         st.markdown(layout.lines(line for line in lines if line))
         st.caption("Press a dot to take its value over.")
-    st.caption(READ_ADVICE)
+    st.caption(READ_ADVICE + f" {sentences.CUT_ADVICE}" * bool(subject.truncate))
     return {"advice": partial(trials_csv, advices)}
 
 
 def _is_soon(experiments: Mapping[str, Experiment]) -> bool:
-    """Return whether measuring takes little time, or was asked for; else offer it, and say how long it takes."""
-    count = {cell: sum(len(variations(each, name)) for name in VALUES) for cell, each in experiments.items()}
-    starts = {cell: without_training(each) for cell, each in experiments.items()}
-    seconds = sum(count[cell] * preview_seconds(start) for cell, start in starts.items())
-    if seconds <= PATIENCE or set(starts.values()) <= session.MEASURE_ANYWAY.get():
+    """Return whether it was measured before, takes little time or was asked for; else offer it, and say how long."""
+    starts = {without_training(each) for each in experiments.values()}
+    seconds = sum(map(advice_seconds, starts - _known()))
+    if seconds <= PATIENCE or starts <= session.MEASURE_ANYWAY.get():
         return True
     st.markdown(f"To measure what would help takes about {describe_duration(seconds)}.")
     st.button(
         "Measure anyway", key="advise_anyway", icon=":material/hourglass_top:",
-        on_click=session.MEASURE_ANYWAY.get().update, args=(set(starts.values()),),
+        on_click=session.MEASURE_ANYWAY.get().update, args=(starts,),
     )  # fmt: skip
     return False
+
+
+@st.cache_resource(show_spinner=False)
+def _known() -> set[Experiment]:
+    """Return whose advice any visitor's page has measured."""
+    return set()
 
 
 def _measured(experiment: Experiment) -> Trial:

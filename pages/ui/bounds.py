@@ -33,14 +33,14 @@ PRESET, SIDEBAR = "orthogonal, gain 1.5", "as in the sidebar"
 def show_vector(log: bool) -> None:
     """Show a vector, multiplied by one number again and again; sizes on a log axis with `log`."""
     repeated = choose_vector()
-    pictures = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
+    pictures, _step = player.moving(VECTOR_STEP, lambda: show_time_step(repeated, log), beat=BEAT)
     layout.says(multiplied_sentences(repeated))
     st.markdown(ratio_sentences(repeated) + overflow_sentence(repeated))
     export.row("bounds", pictures, {}, {"multiplied": lambda: vector_csv(repeated)}, commands=())
 
 
-def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> dict[str, go.Figure]:
-    """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures."""
+def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> tuple[dict[str, go.Figure], int]:
+    """Draw tanh's curve and the vector up to a time step, and what chooses it; return the pictures and the step."""
     columns = st.columns([2, 3])
     last = len(repeated.plain) - 1
     step = player.draw_track(player.Track(VECTOR_STEP, range(last + 1), last, _("Time step")))
@@ -56,7 +56,7 @@ def show_time_step(repeated: Repeated, log: bool = False, height: int = 370) -> 
     for column, (name, alt) in zip(columns, alts.items(), strict=True):
         with column:
             layout.chart(pictures[name], name, alt, moves=True)
-    return pictures
+    return pictures, step
 
 
 def choose_vector() -> Repeated:
@@ -91,9 +91,10 @@ def show_cell(settings: Settings) -> None:
     experiments = {activation: experiment.replace(activation=activation) for activation in ACTIVATIONS}
     measured = measure_untrained(experiments)
     bounds = {activation: result.bounds for activation, result in measured.items()}
+    decays = {activation: result.decay for activation, result in measured.items()}
     pictures = {
-        "state": figures.sizes(bounds),
-        "gradient": figures.growth({activation: result.decay for activation, result in measured.items()}),
+        "state": layout.kept(f"bounds state {experiments}", lambda: figures.sizes(bounds)),
+        "gradient": layout.kept(f"bounds gradient {experiments}", lambda: figures.growth(decays)),
     }
     alts = {"state": "Size of the hidden state over time", "gradient": "Gradient against distance"}
     for column, (name, alt) in zip(st.columns(2), alts.items(), strict=True):
@@ -106,7 +107,7 @@ def show_cell(settings: Settings) -> None:
     sentence, others = tanh_sentences(cell, measured)
     layout.says(sentence)
     st.markdown(others)
-    show_details(cell, bounds, pictures)
+    show_details(experiments, bounds, pictures)
     export.row("bounds", pictures, experiments, bounds_tables(cell, measured))
 
 
@@ -142,13 +143,16 @@ def choose_start(experiment: Experiment) -> Experiment:
     return experiment.replace(init="orthogonal", gain=1.5) if start == PRESET else experiment
 
 
-def show_details(cell: str, bounds: Mapping[str, Bounds], pictures: dict[str, go.Figure]) -> None:
+def show_details(
+    experiments: Mapping[str, Experiment], bounds: Mapping[str, Bounds], pictures: dict[str, go.Figure]
+) -> None:
     """Draw the tabs: the share of the hidden state near its bounds, and an LSTM's cell state. Add to `pictures`."""
-    names = ("Share beyond .99", "Cell state") if cell == "lstm" else ("Share beyond .99",)
+    has_cell_state = any(each.cell is not None for each in bounds.values())
+    names = ("Share beyond .99", "Cell state") if has_cell_state else ("Share beyond .99",)
     saturated_tab, *memory_tab = st.tabs(names, key="bounds_tab", bind="query-params")
     if saturated_tab.open:
         with saturated_tab:
-            pictures["saturated"] = figures.saturated(bounds)
+            pictures["saturated"] = layout.kept(f"bounds saturated {experiments}", lambda: figures.saturated(bounds))
             layout.chart(pictures["saturated"], "saturated", "Share of the hidden state beyond .99 over time")
             st.caption(
                 "How many of the hidden state's numbers lie beyond ±0.99, over units, sequences and seeds. An RNN's "
@@ -157,5 +161,6 @@ def show_details(cell: str, bounds: Mapping[str, Bounds], pictures: dict[str, go
     for tab in memory_tab:
         if tab.open:
             with tab:
-                pictures["cell-state"] = figures.sizes(bounds, "cell")
+                drawn = f"bounds cell {experiments}"
+                pictures["cell-state"] = layout.kept(drawn, lambda: figures.sizes(bounds, "cell"))
                 layout.chart(pictures["cell-state"], "cell-state", "Size of the cell state over time")

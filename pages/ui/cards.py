@@ -34,9 +34,9 @@ PICTURES = {
     "tanh": _box(10, 14, 140, 36, "rgba(128,128,128,.25)") + _line(CURVE, NEGATIVE),
     "goldfish": _line("M10 10 C25 45 40 53 150 54", RNN) + _line("M10 10 C60 18 100 24 150 30", LSTM)
     + _line("M10 10 C60 22 100 30 150 36", GRU),
-    "lstm": _line("M10 14 H150", LSTM, 5) + "".join(_box(25 + 30 * k, 30, 20, 16, LSTM) for k in range(4))
+    "lstm": _line("M10 14 H150", LSTM, 5) + "".join(_box(30 + 40 * k, 30, 20, 16, LSTM) for k in range(3))
     + _line("M10 56 H150"),
-    "gru": _line("M10 14 H150", GRU, 5) + "".join(_box(35 + 35 * k, 30, 20, 16, GRU) for k in range(3)),
+    "gru": _line("M10 14 H150", GRU, 5) + "".join(_box(45 + 50 * k, 30, 20, 16, GRU) for k in range(2)),
     "choice": _box(35, 38, 22, 18, RNN) + _box(69, 14, 22, 42, LSTM) + _box(103, 12, 22, 44, GRU),
 }  # fmt: skip
 

@@ -58,10 +58,14 @@ def choose_cell() -> str:
     )  # fmt: skip
 
 
-def word_track(words: Sequence[str]) -> player.Track:
-    """Return what the slider over words runs over; it starts in mid sentence, where the cell remembers something."""
-    middle = len(words) // 2
-    first = next((t for t in range(middle, len(words)) if any(map(str.isalnum, words[t]))), middle)
+def word_track(words: Sequence[str], first: int | None = None) -> player.Track:
+    """Return what the slider over words runs over.
+
+    It starts at the word `first`; where that is None in mid sentence, where the cell remembers something.
+    """
+    if first is None:
+        middle = len(words) // 2
+        first = next((t for t in range(middle, len(words)) if any(map(str.isalnum, words[t]))), middle)
 
     def name(t: int) -> str:
         word = words[t] if len(words[t]) <= LONGEST else words[t][: LONGEST - 1] + "…"
@@ -85,10 +89,12 @@ def place_html(reading: Reading, word: int) -> str:
     return f'<div dir="auto" style="overflow-wrap:anywhere">{" ".join(shown)}</div>'
 
 
-def untrained_readings(experiments: Mapping[str, Experiment], words: list[str], squashed: bool) -> dict[str, Reading]:
-    """Read the words with every cell's initial weights; where the text can't be used, show why and end the page."""
+def read_with_each(
+    experiments: Mapping[str, Experiment], runs: Mapping[str, Run], words: list[str], squashed: bool
+) -> dict[str, Reading]:
+    """Read the words with every cell, trained where it has a run; where its text can't be used, end the page."""
     try:
-        return {cell: read_words(experiment, None, words, squashed) for cell, experiment in experiments.items()}
+        return {cell: read_words(experiments[cell], runs.get(cell), words, squashed) for cell in CELLS}
     except ValueError as error:
         st.error(escape_markdown(error))
         st.stop()
@@ -100,7 +106,7 @@ def read_words(experiment: Experiment, run: Run | None, words: list[str], squash
     return _read_words(shown, tuple(words), run is not None, run)
 
 
-@st.cache_data(max_entries=60, show_spinner=False)
+@st.cache_resource(max_entries=60, show_spinner=False, hash_funcs={Experiment: repr})
 def _read_words(experiment: Experiment, words: tuple[str, ...], trained: bool, _run: Run | None) -> Reading:
     """Read the words; the cache leaves out the run, as equal settings train equal weights."""
     return read_with_model(experiment, list(words), _run.weights if trained else None)
@@ -122,7 +128,7 @@ def read_held(
     return _read_held(shown, tuple(words), gate, value, run is not None, run)
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
+@st.cache_resource(max_entries=100, show_spinner=False, hash_funcs={Experiment: repr})
 def _read_held(
     experiment: Experiment, words: tuple[str, ...], gate: str, value: float, trained: bool, _run: Run | None
 ) -> Reading:
@@ -130,7 +136,7 @@ def _read_held(
     return read_with_gate_held(experiment, list(words), gate, value, _run.weights if trained else None)
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
+@st.cache_resource(max_entries=100, show_spinner=False, hash_funcs={Experiment: repr})
 def _hold_gate(
     experiment: Experiment, words: tuple[str, ...], gate: str, value: float | None, trained: bool, _run: Run | None
 ) -> Held:
@@ -157,7 +163,7 @@ def sentence_html(reading: Reading, word: int) -> str:
     return f'<div style="display:flex;line-height:2.1">{name}{sentence}</div>'
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs={Experiment: repr})
 def cell_cost(experiment: Experiment) -> dict[str, int]:
     """Return a cell's parameters, and its multiply-adds for one word."""
     return count_cell_cost(experiment, build_task(experiment))

@@ -141,9 +141,15 @@ def preview(plan: Plan) -> Comparison | None:
     if plan.equal == "time":
         return None
     same = Plan(plan.settings, plan.equal)
-    found = [(each, id) for each in counted(same) if (id := _find_finished(each))]
-    runs = [replace(training.load(id), experiment=each) for each, id in found]
-    return judge(same, runs) if runs else None
+    ids = tuple(_find_finished(each) for each in counted(same))
+    return _judged(same, ids) if any(ids) else None
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Plan: repr})
+def _judged(plan: Plan, ids: tuple[str | None, ...]) -> Comparison:
+    """Judge a plan by the finished run of each of its settings, None where there is none."""
+    runs = [replace(training.load(id), experiment=each) for each, id in zip(counted(plan), ids, strict=True) if id]
+    return judge(plan, runs)
 
 
 def _find_finished(experiment: Experiment) -> str | None:

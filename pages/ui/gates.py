@@ -20,7 +20,7 @@ from pages.ui import controls, layout, training
 EVERY_UNIT = "every unit"
 
 
-@st.cache_resource(max_entries=50, show_spinner=False)
+@st.cache_resource(max_entries=50, show_spinner=False, hash_funcs={Experiment: repr})
 def gates_of_sequence(experiment: Experiment, run_id: str | None, number: int) -> tuple[GateSample, GateMoments]:
     """Return the gates of one sequence, and their means by moment; untrained where no run is named."""
     return read_gates(experiment, number, training.load(run_id).weights if run_id else None)

@@ -7,18 +7,18 @@ import streamlit as st
 
 from analysis.experiment import GATED, Experiment
 from analysis.figures.fading import fading
-from analysis.language import mark
+from analysis.language import join_sentences, mark
 from analysis.language import translate as _
 from analysis.lesson.trace import everyday_sentences, trace_first_word
 from analysis.reading import Trace
-from analysis.report.sentences.fading import left_sentence, others_sentence, reason_sentences, unknown_sentence
+from analysis.report.sentences.fading import gates_sentences, others_sentence, unknown_sentence, why_sentence
 from analysis.results import Run
-from pages.ui import cell, layout, player, readers
+from pages.ui import layout, player, readers
 
 KEEPS, STARTS, TRAINED = "keeps", "starts", "trained"
 NETWORKS = {
-    KEEPS: mark("set by us to keep"),
-    STARTS: mark("as they start"),
+    KEEPS: mark("untrained, gates set to keep"),
+    STARTS: mark("untrained, gates as they start"),
     TRAINED: mark("trained"),
 }
 NETWORKS_HELP = mark(
@@ -38,10 +38,10 @@ SEEDS, BIAS = 4, 3.0  # of the untrained networks; the bias of those whose gates
 
 def choose_networks() -> str:
     """Ask which networks read the sentence; those whose gates keep at first."""
+    st.markdown(_("Networks"), width="content", help=_(NETWORKS_HELP))
     return st.segmented_control(
-        _("Gates"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
-        format_func=lambda name: _(NETWORKS[name]), help=_(NETWORKS_HELP),
-        label_visibility="collapsed",
+        _("Networks"), tuple(NETWORKS), default=KEEPS, required=True, key="networks", bind="query-params",
+        format_func=lambda name: _(NETWORKS[name]), label_visibility="collapsed",
     )  # fmt: skip
 
 
@@ -78,9 +78,9 @@ def explain(traces: Mapping[str, Trace], networks: str) -> str:
 
 def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
     """Draw what is left by word, the row that moves its mark, and the sentences about the marked word."""
-    picture, said = st.columns([6, 5], vertical_alignment="center")
+    picture, said = st.columns(2, vertical_alignment="center")
     read = traces["rnn"].words
-    word = player.draw_track(cell.word_track(read))
+    word = player.draw_track(readers.word_track(read))
     figure = partial(
         fading, traces, own={name: each.own for name, each in traces.items()}, words=read, at=word, log=log, height=248,
         x_title="", y_title=_("left of the first word"),
@@ -93,6 +93,6 @@ def show_word(traces: Mapping[str, Trace], networks: str, log: bool) -> None:
         if warning := unknown_sentence(traces["rnn"]):
             st.warning(warning)
         else:
-            layout.says(left_sentence(traces, word))
-            st.caption(reason_sentences(traces, word))
-    st.caption(f"{explain(traces, networks)} {others_sentence(traces, word)}")
+            layout.says(why_sentence(traces, word))
+            st.markdown(gates_sentences(traces, word, networks))
+    st.caption(join_sentences(explain(traces, networks), others_sentence(traces, word)))

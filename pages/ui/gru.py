@@ -8,7 +8,7 @@ import streamlit as st
 from analysis.experiment import Experiment
 from analysis.figures.cell import cell as draw_cell
 from analysis.figures.costs import costs
-from analysis.language import mark
+from analysis.language import join_sentences, mark
 from analysis.language import translate as _
 from analysis.lesson.race import race
 from analysis.reading import Race, Reading
@@ -23,20 +23,20 @@ SIZES = {
     "gru": mark("One state h, two gates r and z: **{formula}**"),
 }
 LEFT_OUT = mark(
-    "**Left out:** the cell state (h is memory and message in one) and the output gate. Forget and input gate became "
-    "one **update gate** z: it **keeps** the share z of the old state and **replaces** the share 1 − z by the proposal "
-    "n. New: the **reset gate** r, how much of the past enters that proposal (“recalled”)."
+    "**Left out:** the cell state (h is memory and message in one) and the output gate. One **update gate** z takes the "
+    "place of forget and input gate: it **keeps** the share z of the old memory and **replaces** the share 1 − z by the "
+    "proposal n. New: the **reset gate** r, how much of the past enters that proposal (“recalled”)."
 )
 HEIGHT = 240  # pixels of each drawing
 TRAINED = mark("These gates are trained; for the goldfish we set them to keep.")
-CLICK_AGAIN = mark("Click it again to read what is left out.")
 WHERE = mark("With Goldfish's own code on one core of this machine, reading alone; larger networks can differ.")
 
 
 def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experiment], words: list[str]) -> None:
     """Draw both cells at one word, side by side, the row that chooses the word, and what they cost."""
     places = st.columns(2)
-    word = player.draw_track(cell.word_track(readings["lstm"].words))
+    explained = st.container(horizontal=True, vertical_alignment="top", key="explained")
+    word = player.draw_track(readers.word_track(readings["lstm"].words))
     picked = session.GRU_PART.get()
     for name, place in zip(CELLS, places, strict=True):
         view = picked[1] if picked and picked[0] == name else None
@@ -48,7 +48,13 @@ def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experim
             alt = _("The {cell} and its numbers at one word").format(cell=name.upper())
             layout.chart(drawing, f"{name}-beside", alt, moves=True, on_pick=partial(_pick, name))
             st.caption(_(SIZES[name]).format(formula=_(", ").join(FORMULAS[name])))
-    _show_costs(experiments, words, _explain(readings[picked[0]], picked[1], word) if picked else _(LEFT_OUT))
+    with explained:
+        if picked:
+            st.caption(_explain(readings[picked[0]], picked[1], word))
+            st.button(_("What is left out"), key="left_out", on_click=session.GRU_PART.set, args=(None,))
+        else:
+            st.caption(_(LEFT_OUT))
+    _show_costs(experiments, words)
 
 
 def _pick(name: str, clicked: str) -> None:
@@ -59,25 +65,26 @@ def _pick(name: str, clicked: str) -> None:
 
 def _explain(reading: Reading, view: str, word: int) -> str:
     """Return what a part of a cell decides, and what it does at a word."""
-    meaning, at_word = _(lesson.MEANINGS[reading.cell, view]), part_sentence(reading, view, word, 0)
-    trained = f" {_(TRAINED)}" if view == "update" else ""
-    return f"**{reading.cell.upper()}, {_(lesson.VIEWS[view])}:** {meaning} {at_word}{trained} {_(CLICK_AGAIN)}"
+    name = _("{cell}, {part}").format(cell=reading.cell.upper(), part=_(lesson.VIEWS[view]))
+    return join_sentences(
+        _("**{name}**: {meaning}").format(name=name, meaning=_(lesson.MEANINGS[reading.cell, view])),
+        part_sentence(reading, view, word, 0),
+        _(TRAINED) if view == "update" else "",
+    )
 
 
-def _show_costs(experiments: Mapping[str, Experiment], words: list[str], explained: str) -> None:
-    """Say and draw what both cells cost, beside an explanation; a button measures their time too."""
+def _show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None:
+    """Draw and say what both cells cost; a button measures their time too."""
     counts = {name: cell.cell_cost(experiments[name]) for name in CELLS}
-    said, button = st.columns([3, 1], vertical_alignment="center")
+    picture, said, button = st.columns([4, 5, 2], vertical_alignment="center")
     if button.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
         session.RACE.set(_race(experiments, words))
     last = session.RACE.get()
     timed = last if last and last.words == tuple(words) else None
     with said:
         layout.says(costs_sentence(counts["lstm"], counts["gru"], timed))
-    picture, beside = st.columns([2, 3], vertical_alignment="center")
     with picture:
         layout.chart(costs(counts, timed), "costs", _("What the GRU costs, the LSTM being 100 %"))
-    beside.caption(explained)
 
 
 def _race(experiments: Mapping[str, Experiment], words: list[str]) -> Race:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -14,7 +15,9 @@ TIGHT = """<style>
 .stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.5rem; }
-  .stMainBlockContainer:not(:has(.st-key-stops)) .st-key-line { display: none; }
+  .stMainBlockContainer:not(:has(.st-key-stops, .st-key-begin)) .st-key-line { display: none; }
+  .stApp:has(.st-key-stops) .st-key-sentence { min-width: 100%; }
+  [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap; overflow: visible; }
   [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
@@ -40,6 +43,8 @@ TIGHT = """<style>
 .st-key-part pre { padding: .45rem .6rem; font-size: .8rem; line-height: 1.35; }
 .stApp:has(.st-key-stops) [data-testid=stSidebarNavLink][href*="/words"]
 { background: color-mix(in srgb, currentColor 12%, transparent); font-weight: 600; }
+.st-key-explained { min-height: 4.4rem; margin: -.6rem 0; }
+.st-key-stops p { font-size: .875rem; padding: 0 .25rem; }
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
@@ -51,10 +56,18 @@ KEPT = 300  # figures in the server's memory
 BUTTONS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # the mouse does these
 
 
-def title(question: str, line: str = "", *words: str) -> None:
-    """Head a page with the question it answers, one line for who meets it first, and the terms it uses, explained."""
+def title(question: str, line: str = "", *words: str, tag: str = "") -> None:
+    """Head a page with the question it answers, one line for who meets it first, and the terms it uses, explained.
+
+    A tag beside the question says what is shown.
+    """
     st.html(TIGHT)
-    st.title(question, anchor=False)
+    if tag:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.title(question, anchor=False, width="content")
+            st.badge(tag, color="gray", width="content")
+    else:
+        st.title(question, anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="head"):
         if line:
             with st.container(key="line", width="content"):
@@ -73,6 +86,18 @@ def says(sentence: str) -> None:
     st.markdown(f"## {sentence}" if sentence else "")
 
 
+class Kept(go.Figure):
+    """A figure that nothing changes any more: what the browser gets of it is made once."""
+
+    _sent: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figure as a dictionary, whose parts callers must not change."""
+        if self._sent is None:
+            self._sent = super().to_dict()
+        return dict(self._sent)
+
+
 def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
     """Return the figure of a subject in the page's language, which the server draws once.
 
@@ -83,7 +108,7 @@ def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Figure:
-    return _draw()
+    return Kept(_draw())
 
 
 def chart(

@@ -28,16 +28,17 @@ MEANINGS = {
         "later, **1** shows all."
     ),
     ("lstm", "cell"): mark(
-        "The long memory: what the forget gate kept and what the input gate stored, added up. Nothing else touches it."
+        "The long memory: what was kept plus what was stored (⊙: number by number). No weights and no tanh touch it, "
+        "so it lasts, and may pass ±1."
     ),
     ("lstm", "hidden"): mark("What of the memory is shown now: the cell state through tanh, times the output gate."),
     ("gru", "reset"): mark(
         "It decides how much of the past enters the proposal. **0** proposes from this word alone, **1** lets all of "
-        "it join in."
+        "it join in. So it can start afresh without touching what z keeps."
     ),
     ("gru", "update"): mark(
-        "It does the work of the LSTM's forget and input gate at once. As PyTorch has it, z is the share that stays: "
-        "**1** keeps the old state, **0** replaces it. Many drawings have it the other way round."
+        "It does the work of the forget and the input gate at once: what isn't kept is replaced, updated. **1** keeps "
+        "the old number, **0** takes the new one. (In many books z is the other way round.)"
     ),
     ("gru", "candidate"): mark(
         "The proposal for a new state, from −1 to 1, also called candidate; 1 − z decides how much of it gets in."
@@ -103,9 +104,10 @@ HELD = mark(
     "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
 OF_ONE_SCORE = mark(
-    "This is about one word's score; the goldfish stop is about the whole memory. As it is, every unit has "
-    "its own gate."
+    "The goldfish stop asked how much of the memory survives; this asks how much this one guess depends on it. As it "
+    "is, every unit has its own gate."
 )
+THREE_TERMS = mark("In the sum: from the word, from the memory, the bias b.")
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"
 _ROUNDED = "Each number is rounded before it is used, as on paper, so the last digit may differ from the drawing's."
 ARITHMETIC = {

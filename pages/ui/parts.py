@@ -11,6 +11,7 @@ from analysis.figures.cell import cell as draw_cell
 from analysis.figures.drawings import GATE_NAMES
 from analysis.figures.held import held as draw_held
 from analysis.figures.parts import VIEWS, part
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.lesson.arithmetic import lines_of_unit
 from analysis.lesson.held import HELD_GATES
@@ -44,6 +45,7 @@ class Explained:
     held: Callable[[str], Callable[[float | None], Held]]  # by gate, as `cell.held_reader` returns it
     read_held: Callable[[str, float], Reading]  # the same words with a gate held at a value
     below: Callable[[Reading, str, int], None]  # draws what stands below the slider over words, of a part at a word
+    track: player.Track | None = None  # over words; None starts in mid sentence
     unit: int | None = None  # the unit that is written out; None lets the reader choose it where a view shows one
     pictures: MutableMapping[str, go.Figure] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
@@ -55,7 +57,7 @@ def show_word(explained: Explained, height: int) -> int:
     left, right = st.columns([1.75, 1], gap="small")
     with left:
         place = st.container()
-        word = player.draw_track(cell.word_track(reading.words))
+        word = player.draw_track(explained.track or cell.word_track(reading.words))
         view = choose(reading.cell)
         below = st.container()
     beside = right.container(key="part", gap="xsmall")
@@ -133,7 +135,8 @@ def _explain(explained: Explained, view: str, word: int) -> None:
     if view not in BY_UNIT:
         numbers[0] = f"{_('unit {unit}').format(unit=unit + 1)}: {numbers[0]}"
     st.code("\n".join(numbers), language=None, wrap_lines=True)
-    st.caption(_(lesson.MEANINGS[reading.cell, view]))
+    terms = _(lesson.THREE_TERMS) if len(numbers) == 1 and "σ(" in numbers[0] else ""
+    st.caption(join_sentences(_(lesson.MEANINGS[reading.cell, view]), terms))
     if explained.readable:
         st.markdown(part_sentence(reading, view, word, unit))
     subject = f"part {explained.subject} {view} {word} {unit}"
@@ -163,4 +166,4 @@ def _show_held(explained: Explained, gate: str, value: float) -> None:
     alt = _("Memory by word and gradient by distance, with the gate held and as it is")
     layout.chart(explained.pictures["held"], "held", alt, moves=True)
     if said := held_sentences(as_it_is, held, explained.trained):
-        st.caption(f"{said} {_(lesson.OF_ONE_SCORE)}")
+        st.caption(join_sentences(said, _(lesson.OF_ONE_SCORE)))

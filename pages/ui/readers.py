@@ -1,6 +1,7 @@
 """The word models that read a sentence in the lesson: shipped trained, one of each cell for each language."""
 
 import re
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -8,10 +9,11 @@ from analysis.experiment import CELLS, Experiment
 from analysis.history.shipped import find_shipped
 from analysis.language import current_language, mark
 from analysis.language import translate as _
-from analysis.reading import Reading
+from analysis.lesson.reading import find_changed_guess, read_each_alone
+from analysis.reading import Alone, Reading
 from analysis.results import Run
 from analysis.tasks.vocabulary import split_words
-from pages.ui import cell, session, training
+from pages.ui import cell, player, session, training
 
 EXAMPLES = {"en": cell.EXAMPLE, "zh": "男孩在法国长大，所以他说一口流利的法语。"}
 CHINESE = re.compile("[\u3400-\u9fff]")
@@ -34,10 +36,15 @@ def ask_sentence() -> list[str]:
     return words or split_words(example)
 
 
+def example() -> list[str]:
+    """Return the words of the example."""
+    return split_words(EXAMPLES[current_language()])
+
+
 def last_sentence() -> list[str]:
     """Return the words of the sentence that was read last in this session, or stands in the URL; or of the example."""
     text = session.SENTENCE.get() or st.query_params.get(session.SENTENCE.name, "")
-    return split_words(text) or split_words(EXAMPLES[current_language()])
+    return split_words(text) or example()
 
 
 def experiments(words: list[str]) -> dict[str, Experiment]:
@@ -66,3 +73,19 @@ def read(cell_name: str, words: list[str], squashed: bool = True) -> Reading:
     """Read words with a cell's shipped model; without tanh unless `squashed`."""
     experiment = experiments(words)[cell_name]
     return cell.read_words(experiment, run(experiment), words, squashed)
+
+
+def read_alone(cell_name: str, words: Sequence[str]) -> Alone:
+    """Read each word alone with a cell's shipped model, its memory empty."""
+    experiment = experiments([*words])[cell_name]
+    return _read_alone(experiment, tuple(words), run(experiment))
+
+
+@st.cache_data(max_entries=60, show_spinner=False)
+def _read_alone(experiment: Experiment, words: tuple[str, ...], _run: Run) -> Alone:
+    return read_each_alone(experiment, list(words), _run.weights)
+
+
+def word_track(words: Sequence[str]) -> player.Track:
+    """Return what the slider over words runs over at every stop; it starts where the RNN's memory changes its guess."""
+    return cell.word_track(words, find_changed_guess(read("rnn", [*words]), read_alone("rnn", words)))

@@ -5,8 +5,10 @@ from typing import Any
 import streamlit as st
 
 from analysis.experiment import CELLS, SETTINGS, TEXTS, Experiment, for_cell, setting_type
+from analysis.language import current_language
 from analysis.language import translate as _
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.choice import TASKS
 from analysis.report.wording import join_words
 from analysis.sources import FILE_SETTINGS, file_setting, with_own_length
 from pages.ui import session, sources
@@ -52,6 +54,7 @@ def show(read: tuple[str, ...] = ()) -> None:
         hidden += () if reads == "text_file" else sources.OF_TEXT
         hidden += () if reads == "data_file" else sources.OF_DATA
     hidden = [session.setting_place(name) if name in STOPS else name for name in hidden]
+    hidden += ["task_said"] * ("task" not in read)
     hidden += ["more"] * (not set(MORE) & set(read)) + ["reset", "undo_reset"] * (not read)
     if hidden:
         keys = ", ".join(f".st-key-{name}" for name in hidden)
@@ -73,6 +76,9 @@ def draw() -> None:
         )  # fmt: skip
         values = {"task": widget("task", "", "")}
         task = values["task"]
+        with st.container(key="task_said"):
+            if current_language() != "en":  # the names of tasks stand in links, and are the same in every language
+                st.caption(_(TASKS[task]))
         text = sources.choose_text()  # drawn at every run: what a visitor chose or uploaded stays
         data = sources.choose_data()
         own_length = _own_length(task, data)

@@ -18,6 +18,7 @@ class Stop:
     short: str  # in the row of stops
     question: str
     line: str  # below the question: what the picture shows
+    networks: str = mark("Networks: trained")  # which are shown; "" where the page itself says it
 
     @property
     def page(self) -> str:
@@ -35,15 +36,16 @@ STOPS = {
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
              mark("The memory is a vector, a list of numbers. Each turn of the loop multiplies it by the weights U, "
-                  "here simplified to one number.")),
+                  "here simplified to one number."),
+             mark("No network: numbers alone")),
         Stop("goldfish", mark("The goldfish"), mark("Why does a plain RNN forget?"),
              mark("Change the memory a little at the first word. How much of that change is there later? 100 %: all; "
-                  "0 %: nothing, it is forgotten.")),
-        Stop("lstm", mark("The LSTM"), mark("Two flows, three gates: what does each decide?"),
-             mark("Above long memory, below what is shown now; each of their numbers is a **unit**. σ gives 0 … 1. "
-                  "Click a box.")),
+                  "0 %: nothing, it is forgotten."), networks=""),
+        Stop("lstm", mark("The LSTM"), mark("Two memories, three gates: what does each decide?"),
+             mark("Upper line: the long memory c. Lower: h, what is shown of it. A gate σ gives each number (**unit**) "
+                  "a share, 0 to 1.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
-             mark("One state instead of two, two gates instead of three. Click a box to read what it decides.")),
+             mark("One memory instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),
              mark("No cell wins everywhere. Compare them on the task that is yours.")),
     )
@@ -60,7 +62,8 @@ def head(name: str) -> None:
                 st.markdown(f"**:red[{label}]**", width="content")
             else:
                 st.page_link(stop.page, label=label)
-    layout.title(_(STOPS[name].question), _(STOPS[name].line))
+    stop = STOPS[name]
+    layout.title(_(stop.question), _(stop.line), tag=_(stop.networks) if stop.networks else "")
 
 
 def foot(name: str, instrument: str, label: str, more: Callable[[], None] | None = None, **settings: str) -> None:

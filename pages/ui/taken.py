@@ -15,6 +15,11 @@ from pages.ui import keeping
 
 LABELS = dict(zip(PARAMETERS, ("Input weights", "Recurrent weights", "Input bias", "Recurrent bias"), strict=True))
 MOST = 500  # tensors that are offered
+ONE = (
+    "This takes one layer that reads forward. Of a stack, or of both directions, save the tensors under torch's names, "
+    "which need no correction: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, of the next layer with "
+    "`_l1`, of the backward direction with `_l0_reverse`, gates in torch's order."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def choose(upload: Any) -> Correction | None:
     if not tensors:
         return None
     with st.popover("Correct", icon=":material/edit:", help="Say which tensor is which, where names mislead."):
-        st.caption("Names and shapes decide what is taken for what. Choose both weights to decide it yourself.")
+        st.caption(f"Names and shapes decide what is taken for what. Choose both weights to decide it yourself. {ONE}")
         names = {}
         for part in PARAMETERS:
             axes = 2 if part.startswith("weight") else 1

@@ -3,7 +3,6 @@
 Workers train; a page only asks how far they are. The same settings are the same run for every visitor.
 """
 
-import gc
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,16 +31,6 @@ POLL = 0.5  # seconds between two looks at what trains
 LOADED = 40  # results in the server's memory
 SHIPPED = "A model that came with Goldfish, trained. Train trains it anew, while you watch, and keeps it."
 STARTS = {"chrono": {"init": "chrono", "forget_bias": None}, "forget bias 1": {"init": "default", "forget_bias": 1.0}}
-
-
-@st.cache_resource(show_spinner=False)
-def spare_what_is_loaded() -> None:
-    """Leave what the server has loaded out of garbage collections.
-
-    A full one stops every thread, for 0.14 s where it looks through all that torch, pandas and plotly have loaded.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @st.cache_resource(show_spinner=False, max_entries=LOADED)
@@ -81,7 +70,7 @@ def _guessing_of(row: Row) -> tuple[float, str]:
         return float("nan"), names[0] if len(names) == 1 else "metric"
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs={Experiment: repr})
 def guessing(experiment: Experiment) -> tuple[float, str]:
     """Return what a model that guesses gets, and by which metric; ValueError where the task can't be built."""
     task = build_task(experiment)

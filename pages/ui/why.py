@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.experiment import Experiment
+from analysis.experiment import SETTINGS, Experiment
 from analysis.figures import exponents as exponent_figures
 from analysis.figures.factors import factors
 from analysis.figures.matrix import matrices
@@ -17,6 +17,7 @@ from analysis.measures import why as measures
 from analysis.measures.factors import measure_factors
 from analysis.measures.finite import measure_changes
 from analysis.measures.gate_reading import SEQUENCES
+from analysis.reasons import GradientMatrix
 from analysis.report import why_tables
 from analysis.report.sentences import why as sentences
 from analysis.report.tables import Tables
@@ -30,23 +31,24 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "exponents": measures.measure_exponents,
     "singular values": measures.measure_singular_values,
     "changes": measure_changes,
-    "factors": lambda experiment, trained, number: measure_factors(experiment, number, trained),
+    "factors": lambda experiment, trained, model, number: measure_factors(experiment, number, trained, model),
 }
 READ_MATRIX = (
     "A row is the loss of the answer given at one time step, a column the memory state at an earlier one; the colour "
     "is what is left there of that row's gradient. A diagonal is one distance: stripes along it mean that the network "
     "forgets the same way at every time step. Below, the mean of each diagonal (of its logarithm), under the state at "
-    "that distance from the last time step."
+    "that distance from the last time step: median over seeds, with their range."
 )
 READ_UPDATES = (
     "What each time step adds to the gradient of the recurrent weights, for the loss at the last time step over the "
     "measuring sequences, counted along the whole: all of them are 100 %, one that works against it is below 0. Median "
     "over seeds, with their range."
 )
+CUT_UPDATES = "Truncated: what lies before the last window adds nothing."
 READ_EXPONENTS = (
     "Lyapunov exponents: a tiny change of the state in one direction fades (below 0) or grows (above 0) at this rate; "
     "0 keeps it, −0.69 leaves ×0.5 and −2.3 leaves ×0.1 per time step. Of an LSTM the state is both hidden and cell "
-    "state. Median over seeds."
+    "state. Median over seeds, with their range."
 )
 READ_FAN = (
     "The same along the way back to one memory state: by what a gradient is multiplied in each direction (the singular "
@@ -59,7 +61,6 @@ READ_FACTORS = (
     "dot is where most is lost. Upright lines: where the network reads what it is to remember, and where it is asked "
     "for it."
 )
-UNCUT = "This is of the whole sequence: truncation cuts the gradient of training, not what the network does."
 SOURCES = (
     "- Exploding and vanishing gradients: Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013)\n"
     "- What each step adds to an update: Cashman, Patterson, Mosca, Watts, Robinson and Chang, *RNNbow* (2018)\n"
@@ -75,6 +76,7 @@ class Subject:
 
     experiments: dict[str, Experiment]
     ids: Mapping[str, str]  # by cell: the finished runs that are shown
+    model: int = 0  # which of the seeds' models is shown where it is one
     pictures: dict[str, go.Figure] = field(default_factory=dict)  # by name, in the order drawn
 
     @property
@@ -88,9 +90,23 @@ class Subject:
         after = {cell: _measured(what, self.experiments[cell], id, *more) for cell, id in self.ids.items()}
         return {**before, **after}, {cell: before[cell] for cell in after}
 
+    @property
+    def truncate(self) -> int | None:
+        """Return after how many time steps backpropagation is truncated."""
+        return self._first.truncate
+
+    @property
+    def model_shown(self) -> str:
+        """Return which model is shown where it is one: "the model with seed 3"."""
+        return f"the model with seed {self._first.seed + self.model}"
+
+    @property
+    def _first(self) -> Experiment:
+        return next(iter(self.experiments.values()))
+
     def show(self, name: str, alt: str, draw: Callable[[], go.Figure], *drawn: object) -> None:
         """Draw a picture of the subject under a name, and keep it; `drawn` tells it from others of that name."""
-        subject = f"why {name} {self.experiments} {dict(self.ids)} {drawn}"
+        subject = f"why {name} {self.experiments} {dict(self.ids)} {self.model} {drawn}"
         self.pictures[name] = layout.kept(subject, draw)
         layout.chart(self.pictures[name], name, alt)
 
@@ -101,19 +117,37 @@ def _measured(what: str, experiment: Experiment, run_id: str | None, *more: int)
     return MEASURES[what](experiment, training.load(run_id).weights if run_id else None, *more)
 
 
+def choose_model(experiments: Mapping[str, Experiment]) -> int:
+    """Choose which seed's model is shown where it is one; return its number, from 0."""
+    first = next(iter(experiments.values()))
+    if first.seeds == 1:
+        return 0
+    number = st.number_input(
+        "Model", 1, int(SETTINGS["seeds"].high or 1), key="why_model", bind="query-params", width=130,
+        help=f"Which of the {first.seeds} seeds’ models is shown where it is one; the last where there are fewer.",
+    )  # fmt: skip
+    return min(number, first.seeds) - 1
+
+
 def show_matrices(subject: Subject) -> Tables:
     """Draw the gradient matrices over the decay of their diagonals; return their tables."""
-    now, before = subject.measure("matrix")
+    now, before = subject.measure("matrix", subject.model)
     layout.says(sentences.matrix_sentence(now, subject.states))
     alt = "Gradient left, by the time step of the loss and of the state, and by distance"
     subject.show("matrix", alt, lambda: matrices(now, before))
-    first = next(iter(subject.experiments.values()))
-    cut = {cell.upper(): len(matrix.left) for cell, matrix in now.items() if matrix.first}
-    shown = "".join(f" {cell}: the last {count} time steps." for cell, count in cut.items())
-    if first.truncate:
-        shown += f" Truncated: no gradient leaves a window of {format_steps(first.truncate)}, counted from the first."
-    st.caption(f"{READ_MATRIX} The model with seed {first.seed}.{shown}")
+    shown = "".join(f" {said}" for cell, found in now.items() if (said := _left_out(cell, found, subject)))
+    if subject.truncate:
+        shown += f" Truncated: no gradient leaves a window of {format_steps(subject.truncate)}, counted from the first."
+    st.caption(f"{READ_MATRIX} Matrix: {subject.model_shown}.{shown}")
     return {"matrix": partial(why_tables.matrix_csv, now, before)}
+
+
+def _left_out(cell: str, found: GradientMatrix, subject: Subject) -> str:
+    """Say of what a large model's matrix was measured, if not of all: "LSTM: the last 100 time steps."."""
+    (seeds, steps), all_seeds = found.lefts.shape, subject.experiments[cell].seeds
+    said = [f"the last {steps} time steps"] * bool(found.first)
+    said += [f"curves of {seeds} of {all_seeds} seeds"] * (seeds < all_seeds)
+    return f"{cell.upper()}: {', '.join(said)}." if said else ""
 
 
 def show_updates(subject: Subject) -> Tables:
@@ -122,7 +156,7 @@ def show_updates(subject: Subject) -> Tables:
     st.markdown(sentences.updates_sentence(now, subject.states))
     alt = "Share of the update by how many of the last time steps are counted"
     subject.show("updates", alt, lambda: updates(now, before, subject.states))
-    st.caption(READ_UPDATES)
+    st.caption(READ_UPDATES + f" {CUT_UPDATES}" * bool(subject.truncate))
     mention_sizes(subject.experiments)
     return {"updates": partial(why_tables.updates_csv, now, before)}
 
@@ -134,17 +168,19 @@ def show_directions(subject: Subject) -> Tables:
     alt = "Lyapunov exponents, the largest first"
     subject.show("exponents", alt, lambda: exponent_figures.exponents(now, before, subject.states))
     st.caption(READ_EXPONENTS)
-    values, values_before = subject.measure("singular values")
+    values, values_before = subject.measure("singular values", subject.model)
     _say_of_each(sentences.directions_sentence, values, subject.states)
     alt = "Singular values of the memory state's Jacobian, by distance"
-    subject.show("directions", alt, lambda: exponent_figures.fan(values))
+    is_fan = any(len(each.distance) > 1 for each in values.values())
+    if is_fan:
+        subject.show("directions", alt, lambda: exponent_figures.fan(values))
     left_out = {
         cell.upper(): sentences.left_out_of_spectrum(each, now[cell], values[cell])
         for cell, each in subject.experiments.items()
     }
     cut = "".join(f" {cell}: {said}." for cell, said in left_out.items() if said)
-    uncut = f" {UNCUT}" * any(each.truncate for each in subject.experiments.values())
-    st.caption(READ_FAN + f" Measured, so that it comes at once:{cut}" * bool(cut) + uncut)
+    said = [READ_FAN, f"Of {subject.model_shown}."] * is_fan + [f"Measured, so that it comes at once:{cut}"] * bool(cut)
+    st.caption(" ".join(said + [sentences.CUT_DIRECTIONS] * bool(subject.truncate)))
     return {
         "exponents": partial(why_tables.exponents_csv, now, before),
         "directions": partial(why_tables.singular_values_csv, values, values_before),
@@ -157,11 +193,12 @@ def show_factors(subject: Subject) -> Tables:
         "Sequence", 1, SEQUENCES, key="sequence", bind="query-params", width=140,
         help=f"Which of {SEQUENCES} sequences is read.",
     )  # fmt: skip
-    now, before = subject.measure("factors", number)
+    now, before = subject.measure("factors", subject.model, number)
     _say_of_each(sentences.factors_sentence, now, subject.states)
-    alt = "What each time step leaves of the gradient, by the gates and by the recurrent weights"
-    subject.show("factors", alt, lambda: factors(now), number)
-    st.caption(READ_FACTORS)
+    if drawn := {cell: found for cell, found in now.items() if found.lost is not None}:
+        alt = "What each time step leaves of the gradient, by the gates and by the recurrent weights"
+        subject.show("factors", alt, lambda: factors(drawn), number)
+        st.caption(f"{READ_FACTORS} Of {subject.model_shown}.")
     return {"factors": partial(why_tables.factors_csv, now, before)}
 
 

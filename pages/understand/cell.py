@@ -26,12 +26,10 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     )
 
 experiments = ui.next_word_experiments(settings, cell)
-untrained = ui.untrained_readings(experiments, words, squashed)
 trainings = training.draw_row(Settings(experiments))
 picture = st.container()
 runs = {name: run for name, run in trainings.runs.items() if weights == "trained"}
-trained = {name: ui.read_words(experiments[name], run, words, squashed) for name, run in runs.items()}
-readings = {name: trained.get(name, untrained[name]) for name in CELLS}
+readings = ui.read_with_each(experiments, runs, words, squashed)
 reading = readings[cell]
 unit = parts.choose_unit(reading)
 warning = sentences.unknown_warning(reading)
@@ -67,7 +65,8 @@ if unit_tab.open:
         st.caption(sentences.place_sentence(reading, word) + " " + lesson.ARITHMETIC[cell])
 if units_tab.open:
     with units_tab:
-        pictures["states"] = figures.states(reading, word)
+        drawn = f"states {explained.subject} {word}"
+        pictures["states"] = layout.kept(drawn, lambda: figures.states(reading, word))
         layout.chart(pictures["states"], "states", "The state of every unit by word")
         st.caption(lesson.STATES)
 if dependence_tab.open:
@@ -75,7 +74,9 @@ if dependence_tab.open:
         sizes = "Its own size, or as a share of each cell's largest."
         size = controls.choice("Dependence", ("absolute", "relative"), "dependence", sizes)
         st.html("".join(ui.sentence_html(each, word) for each in readings.values()))
-        pictures["connectivity"] = figures.connectivity(readings, word, relative=size == "relative")
+        drawn = f"connectivity {experiments} {[*runs]} {words} {squashed} {word} {size}"
+        relative = size == "relative"
+        pictures["connectivity"] = layout.kept(drawn, lambda: figures.connectivity(readings, word, relative=relative))
         layout.chart(pictures["connectivity"], "connectivity", "How strongly the prediction depends on each word")
         layout.says("" if warning else sentences.dependence_sentence(readings, word))
         st.caption(sentences.place_sentence(reading, word) + " " + lesson.DEPENDENCE)

@@ -30,7 +30,9 @@ weights = "untrained"
 if trainings.runs:
     with row:
         weights = controls.choice("Weights", ("trained", "untrained"), "why_weights", "After training, or before.")
-subject = why.Subject(settings.experiments, trainings.ids if weights == "trained" else {})
+with row:
+    model = why.choose_model(settings.experiments)
+subject = why.Subject(settings.experiments, trainings.ids if weights == "trained" else {}, model)
 
 tables = why.show_matrices(subject)
 sidebar.say_left_out(settings)

@@ -4,10 +4,12 @@ Prints milliseconds per model for one forward and backward pass with weight grad
 torch, the fused `torch.nn` layer, recording nothing; usual, a cell loop with `retain_grad` on every state and the
 gates kept; goldfish, S models at once, everything in `Tape`. The three take turns; each figure is a median.
 Then `record_steps` on each cell written as a step, beside a plain loop over the same step with `retain_grad` on every
-state, with weights that get gradients in the loop, and with frozen ones.
+state, with weights that get gradients in the loop, and with frozen ones. Before it, the gradient matrix.
 Then `record` of a bidirectional module and of packed sequences, as ratios to the same module of one direction on
-unpacked ones: packed lengths are drawn from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and
-one of T with all others of T/20 (both against all of T).
+unpacked ones: of both directions with its own loss, which reads one of them, and with a loss on every output (where a
+second layer reads twice as many inputs, the matrix products alone are 2.7 times as many); packed lengths are drawn
+from T/2 to T (against as many time steps in all, unpacked), from 1 to T, and one of T with all others of T/20 (both
+against all of T).
 """
 
 import argparse
@@ -16,6 +18,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -165,10 +168,11 @@ def ratios(cell: str, B: int, T: int, H: int, layers: int) -> list[float]:
         lengths[0] = T
     batches = [nn.utils.rnn.pack_padded_sequence(inputs, lengths, enforce_sorted=False)
                for lengths in (like, any_lengths, alone)]  # fmt: skip
+    every = [(module, inputs, lambda output: output.square().sum()) for module in (one, both)]
     runs = [(one, inputs), (both, inputs), (one, inputs[: round(like.float().mean().item())]),
-            *((one, batch) for batch in batches)]  # fmt: skip
-    plain, twice, same, *packed = in_turns([lambda run=run: record(*run) for run in runs])
-    return [twice / plain, packed[0] / same, packed[1] / plain, packed[2] / plain]
+            *((one, batch) for batch in batches), *every]  # fmt: skip
+    plain, twice, same, *packed, plain_every, twice_every = in_turns([lambda run=run: record(*run) for run in runs])
+    return [twice / plain, twice_every / plain_every, packed[0] / same, packed[1] / plain, packed[2] / plain]
 
 
 def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]:
@@ -183,6 +187,22 @@ def by_calls(cell: str, module: nn.Module, inputs: Tensor) -> Callable[[], None]
         for t in range(len(memory)):
             loss = kept[(t + 1) * per_step - 1].sum()
             torch.autograd.grad(loss, memory[: t + 1], retain_graph=True)
+
+    return run
+
+
+def by_products(cell: str, B: int, T: int, H: int) -> Callable[[], None]:
+    """The products alone that take every loss back through every step: the least that a gradient matrix takes."""
+    width = 2 * H if cell == "lstm" else H
+    grads, jacobians = torch.randn(B, T, width).double(), torch.randn(B, width, H).double()
+    columns, weight = torch.randn(H, T, B).double(), torch.randn(H, H).double()
+
+    def run() -> None:
+        for count in range(1, T):
+            if cell == "rnn":  # samples share the weights
+                torch.mm(weight, columns[:, -count:].flatten(1))
+            else:
+                torch.bmm(grads[:, -count:], jacobians)
 
     return run
 
@@ -216,6 +236,17 @@ def peaks(cell: str, B: int, T: int, H: int) -> list[float]:
     return found
 
 
+def print_matrices() -> None:
+    """Print how much faster a gradient matrix is than a backward pass for each loss, and how much it could be."""
+    print("\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep")
+    for cell, module in MODULES.items():
+        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
+        sweep = partial(gradient_matrix, layer, inputs)
+        calls, ours, least = in_turns([by_calls(cell, layer, inputs), sweep, by_products(cell, 16, 100, 64)], 5)
+        faster = f"{calls / ours:5.1f} times faster; products alone {least:4.0f} ms, so {calls / least:4.1f} at most"
+        print(f"{cell:6}{calls:10.0f} ms{ours:8.0f} ms   {faster}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the first table here too")
@@ -239,11 +270,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
-    print("\ngradient matrix, T = 100, B = 16, H = 64: T calls of torch.autograd.grad against one sweep")
-    for cell, module in MODULES.items():
-        layer, inputs = module(D, 64).double(), torch.randn(100, 16, D, dtype=torch.float64)
-        calls, sweep = in_turns([by_calls(cell, layer, inputs), lambda m=layer, x=inputs: gradient_matrix(m, x)], 5)
-        print(f"{cell:6}{calls:10.0f} ms{sweep:8.0f} ms   {calls / sweep:5.1f} times faster", flush=True)
+    print_matrices()
 
     print("\na cell of one's own, S = 1: plain loop ms, record_steps ms, ratio; then with frozen weights")
     for B, T, H in sizes:
@@ -252,7 +279,8 @@ def main() -> None:
             times = "".join(f"{loop:10.2f}{ours:10.2f}{ours / loop:9.2f}" for loop, ours in pairs)
             print(f"{cell:6}{B:5}{T:5}{H:5}{times}", flush=True)
 
-    print("\nboth directions / one; packed, lengths T/2 to T / same work; 1 to T / all T; one T, others T/20 / all T")
+    print("\nboth directions / one; with a loss on every output; "
+          "packed, lengths T/2 to T / same work; 1 to T / all T; one T, others T/20 / all T")  # fmt: skip
     for B, T, H in sizes:
         for cell in MODULES:
             for layers in (1, 2):

@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.helpers.browser import Server
 
-PAGES = ("", "decay", "gates", "bounds", "model", "cell", "runs")
+PAGES = ("", "decay", "gates", "bounds", "compare", "model", "why", "cell", "runs")
 HIDDEN_SIZES = (8, 16, 32, 64)  # settings from a small set, as a class has them
 PAUSE = 10.0  # seconds between two moves of a session
 PATIENCE = 30  # seconds after which an answer counts as dropped

@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def browser():
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -40,21 +41,31 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(browser):
-    """Open a page as a visitor who was never here; what the page throws fails the test."""
+def blank(browser):
+    """Open empty pages for visitors who were never here; what a page throws fails the test."""
     contexts, thrown = [], []
 
-    def opened(url):
-        contexts.append(browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 1400}))
+    def opened(**options):
+        contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: thrown.append(error))
         page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        page.goto(url)
-        settle(page)
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert not thrown
+
+
+@pytest.fixture
+def visit(blank):
+    """Open a page as a visitor who was never here."""
+
+    def opened(url):
+        page = blank(accept_downloads=True, viewport={"width": 1280, "height": 1400})
+        page.goto(url)
+        settle(page)
+        return page
+
+    return opened

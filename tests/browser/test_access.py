@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import expect
 
-from tests.helpers.browser import button, has_run, settle
+from tests.helpers.browser import at_rest, button, has_run, settle
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 PAGES = (
@@ -21,7 +21,7 @@ STREAMLITS_OWN = {
     "list": "[data-testid=stSidebarNavItems]",  # the menu's sections are divs in a ul
     "listitem": "[data-testid=stSidebarNavItems]",
     "presentation-role-conflict": "[data-testid=stFileUploaderDropzone]",
-    "color-contrast": "button:disabled",  # in a tooltip's target axe does not see that the button is disabled
+    "color-contrast": "button:disabled, .stPageLink [disabled]",  # axe does not see in tooltips what is disabled
 }
 FOUND = """own => axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(rule =>
     rule.nodes.filter(node => {
@@ -37,17 +37,14 @@ READS = f"word => (shown => shown.length === 1 && shown[0] === word)(({SHOWN})()
 INKS = """() => [...document.querySelectorAll(".st-key-layers-cell .annotation-text")].map(text => [
     text.textContent, getComputedStyle(text).fill,
     getComputedStyle(document.querySelector(".stApp")).backgroundColor])"""
-
-
 GROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+FADED = "() => document.getAnimations().every(each => !(each instanceof CSSTransition))"
 
 
 @pytest.fixture(params=["light", "dark"])
-def themed(request, browser):
+def themed(request, blank):
     """A page in each theme, as a visitor's system asks for it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
-    yield context.new_page()
-    context.close()
+    return blank(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
 
 
 def opened(page, server, at):
@@ -61,19 +58,17 @@ def opened(page, server, at):
 
 
 @pytest.mark.parametrize("at", PAGES)
-def test_axe_finds_nothing_that_is_ours(server, browser, at):
+def test_axe_finds_nothing_that_is_ours(server, blank, at):
     """In both themes: a page follows the visitor's system from one to the other."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    page = context.new_page()
+    page = blank(viewport={"width": 1280, "height": 800}, color_scheme="light")
     opened(page, server, at)
     page.evaluate(AXE)
     found = page.evaluate(FOUND, STREAMLITS_OWN)
     light = page.evaluate(GROUND)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"light => {GROUND} !== light", arg=light)
-    page.wait_for_timeout(500)  # until colours no longer fade
+    page.wait_for_function(FADED)
     found += page.evaluate(FOUND, STREAMLITS_OWN)
-    context.close()
     assert not found, "\n".join(found)
 
 
@@ -86,7 +81,7 @@ def luminance(colour):
 
 def test_the_drawings_words_stand_out_in_both_themes(server, themed):
     opened(themed, server, "cell")
-    inks = themed.evaluate(INKS)
+    inks = at_rest(themed, INKS)
     assert {"σforget", "cell state: long memory", "so"} <= {text for text, *_ in inks}
     for text, ink, ground in inks:
         light, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
@@ -96,6 +91,7 @@ def test_the_drawings_words_stand_out_in_both_themes(server, themed):
 def test_the_words_are_reached_stepped_and_played_by_keyboard(server, visit):
     page = visit(server.url("cell", "sentence=she+and+he+sat+down"))
     page.wait_for_function(READS, arg="he")
+    has_run(page)
     page.locator(".st-key-squashed input").focus()
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -125,19 +121,15 @@ def test_who_asks_for_less_motion_steps_and_is_offered_no_playing(server, visit)
 
 
 @pytest.mark.parametrize(("size", "lowest"), [((1280, 800), 800), ((390, 844), None)])
-def test_the_drawing_shows_without_scrolling(server, browser, size, lowest):
-    context = browser.new_context(viewport=dict(zip(("width", "height"), size, strict=True)))
-    try:
-        page = context.new_page()
-        opened(page, server, "cell")
-        drawing = page.locator(DRAWING).first.bounding_box()
-        if lowest:
-            assert drawing["y"] >= 0
-            for part in (page.get_by_role("slider", name="Word"), page.locator(".st-key-sentence-read")):
-                box = part.bounding_box()
-                assert box["y"] + box["height"] <= lowest
-        else:
-            assert drawing["y"] < size[1] / 2
-        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    finally:
-        context.close()
+def test_the_drawing_shows_without_scrolling(server, blank, size, lowest):
+    page = blank(viewport=dict(zip(("width", "height"), size, strict=True)))
+    opened(page, server, "cell")
+    assert at_rest(page, "() => document.documentElement.scrollWidth") <= size[0]
+    drawing = page.locator(DRAWING).first.bounding_box()
+    if lowest:
+        assert drawing["y"] >= 0
+        for part in (page.get_by_role("slider", name="Word"), page.locator(".st-key-sentence-read")):
+            box = part.bounding_box()
+            assert box["y"] + box["height"] <= lowest
+    else:
+        assert drawing["y"] < size[1] / 2

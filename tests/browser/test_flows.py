@@ -14,6 +14,7 @@ from tests.helpers.browser import (
     IN_SIGHT,
     PICTURE,
     Server,
+    at_rest,
     button,
     curve,
     has_run,
@@ -24,8 +25,8 @@ from tests.helpers.browser import (
 )
 
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
-SHORT, PLAYED = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=10"  # played for longer than its test looks
-ENDLESS = SMALL.replace("length=10", "length=500") + "&steps=100000&snapshot_every=50"  # ends long after its test
+SHORT, PLAYED = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=10"  # played for a minute
+ENDLESS = SMALL.replace("length=10", "length=500") + "&steps=100000&snapshot_every=10"  # for half an hour at least
 CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
@@ -62,7 +63,7 @@ def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
     settle(page)
     is_trained(page)
     expect(page.get_by_role("slider", name="Hidden size")).to_have_value("9")
-    drawn = curve(page)
+    drawn = curve(page)  # by then the download is what is drawn
     with page.expect_download() as download:
         button(page, "download-decay").click()
     download.value.save_as(tmp_path / "page.zip")
@@ -76,16 +77,17 @@ def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
 def test_a_preset_shows_its_page_from_the_top(server, visit):
     page = visit(server.url("", SMALL))
     page.set_viewport_size({"width": 1280, "height": 500})
-    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    scrolled = "() => document.querySelector('[data-testid=stMain]').scrollTop"
     for preset, start in (("How a start helps", "orthogonal"), ("All three forget", "default")):
+        expect(page.get_by_role("link", name=preset)).to_be_visible()
+        at_rest(page, scrolled)
         page.get_by_role("link", name=preset).scroll_into_view_if_needed()
         assert page.evaluate(scrolled) > 100
         page.get_by_role("link", name=preset).click()
         expect(page).to_have_url(re.compile("/decay"))
         expect(page.get_by_role("combobox", name="Initialisation")).to_have_value(start)
-        page.wait_for_function(f"{scrolled} === 0")
+        page.wait_for_function(f"({scrolled})() === 0")
         page.get_by_role("link", name="Home", exact=True).click()
-        settle(page)
 
 
 def test_every_change_of_a_picture_is_in_the_url(server, visit):
@@ -120,6 +122,7 @@ def stopped_at(page, said):
     """Return after how many updates the GRU stopped, once the page says so and offers to go on."""
     expect(button(page, "cancel")).to_be_disabled()  # all cells have stopped
     expect(button(page, "train")).to_have_text(re.compile("Resume"))
+    has_run(page)  # until then it may say what it said when but one had stopped
     return int(re.search(r"GRU[a-z: ]* after (\d+)", page.get_by_text(said).inner_text())[1])
 
 
@@ -144,6 +147,8 @@ def test_training_outlives_sliders_reloads_and_is_seen_by_others(server, visit):
     page.get_by_role("slider", name="Hidden size").press("ArrowRight")
     expect(button(page, "train")).to_be_enabled()
     page.get_by_role("slider", name="Hidden size").press("ArrowLeft")
+    expect(button(page, "train")).to_be_disabled()
+    expect(page).to_have_url(re.compile("hidden_size=8"))
     page.reload()
     settle(page)
     expect(page.get_by_text(re.compile("GRU after [1-9]"))).to_be_visible()
@@ -163,6 +168,8 @@ def test_a_trained_run_is_played(server, visit):
     expect(page.get_by_text("horizon after training at 3 %")).to_be_visible()
     page.wait_for_function(NAMED, arg="3 %")
     expect(page).to_have_url(re.compile("threshold=3"))
+    if button(page, "step_play").count():  # all was played meanwhile
+        button(page, "step_play").click()
     between = re.compile(r"^(?!1500$)\d+$")  # whichever step is seen on the way
     expect(page.get_by_role("slider", name="Update")).to_have_attribute("aria-valuetext", between)
     button(page, "step_pause").click()
@@ -205,7 +212,7 @@ def test_runs_are_compared_renamed_and_deleted(server, visit):
     page = visit(server.url("decay", f"{SHORT}&seed=3"))
     train(page)
     is_trained(page)
-    page.get_by_role("link", name="Runs", exact=False).click()
+    page.get_by_role("link", name="Runs", exact=True).click()
     page.get_by_role("textbox", name="Filter").fill("seed 3 finished")
     page.get_by_role("textbox", name="Filter").press("Enter")
     expect(page).to_have_url(re.compile("filter=seed"))

@@ -7,7 +7,7 @@ import zipfile
 
 from playwright.sync_api import expect
 
-from tests.helpers.browser import button
+from tests.helpers.browser import button, has_run
 
 NAMED = """name => [...document.querySelectorAll(".st-key-layers-held .js-plotly-plot")].some(
     each => each._fullData?.some(trace => trace.name === name))"""
@@ -21,6 +21,7 @@ def test_a_gate_moved_by_hand_is_what_is_downloaded(server, visit, tmp_path):
     page.wait_for_function(NAMED, arg="forget gate held at 0.85")
     expect(page.get_by_text("With the forget gate held at 0.85")).to_be_visible()
     expect(page).to_have_url(re.compile("held_at=0.85"))
+    has_run(page)
     with page.expect_download() as download:
         button(page, "download-cell").click()
     download.value.save_as(tmp_path / "page.zip")

@@ -4,12 +4,14 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.helpers.browser import settle
+from tests.helpers.browser import at_rest, settle
 
 PLACE = """part => {
-    const plot = [...document.querySelectorAll(".st-key-layers-DRAWING .js-plotly-plot")].find(
+    const plots = [...document.querySelectorAll(".st-key-layers-DRAWING .js-plotly-plot")].filter(
         each => each.querySelector(".main-svg") && getComputedStyle(each).visibility === "visible");
-    const target = plot._fullData.find(trace => trace.legendgroup === part && trace.x.length === WANTED);
+    if (plots.length !== 1) return null;  // one still lies over the other
+    const [plot] = plots, target = plot._fullData.find(
+        trace => trace.legendgroup === part && trace.x.length === WANTED);
     const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
     return [box.x + xaxis._offset + xaxis.l2p(target.x[0]), box.y + yaxis._offset + yaxis.l2p(target.y[0])];
 }"""
@@ -19,9 +21,7 @@ BESIDE = PLACE.replace("WANTED", "1").replace("DRAWING", "gru-beside")
 
 def click(page, place, part):
     """Click a box, or the first square of a patch."""
-    settle(page)
-    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
-    page.mouse.click(*page.evaluate(place, part))
+    page.mouse.click(*at_rest(page, place, part))
 
 
 def explained(page, text):

@@ -8,33 +8,25 @@ from analysis.language import in_language
 from analysis.language import translate as _
 from pages.ui import lesson
 from pages.ui.stops import STOPS
-from tests.helpers.browser import PATIENCE, has_run, settle
+from tests.helpers.browser import at_rest
 
 HEIGHT = 800
-FOOT = "document.querySelector('.st-key-leads').getBoundingClientRect().bottom"
-SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
+PLACE = """() => [document.querySelector("[data-testid=stMain]").scrollTop,
+    document.querySelector(".st-key-leads").getBoundingClientRect().bottom]"""
 
 
 @pytest.fixture(params=["en", "zh"])
-def words(request, server, browser):
+def words(request, server, blank):
     """The lesson's first stop, in a language that the test writes too."""
-    context = browser.new_context(viewport={"width": 1280, "height": HEIGHT})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
+    page = blank(viewport={"width": 1280, "height": HEIGHT})
     page.goto(server.url("words", f"language={request.param}"))
     with in_language(request.param):
         yield page
-    context.close()
 
 
 def fits(page, what):
-    settle(page)
-    has_run(page)
-    assert page.evaluate(SCROLLED) == 0
-    bottom = page.evaluate(FOOT)
-    print(what, bottom)
-    assert bottom <= HEIGHT, what
+    scrolled, bottom = at_rest(page, PLACE)
+    assert scrolled == 0 and bottom <= HEIGHT, what
 
 
 def test_the_row_that_leads_on_is_in_sight_at_every_stop(words):

@@ -25,7 +25,7 @@ def test_its_document_holds_every_value(capsys, tmp_path):
     assert main(["explain", *SMALL, "--json", "-", "--html", str(html), "--csv", str(csv)]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["experiment"]["hidden_size"] == 4
-    assert document["trials"].keys() == VALUES.keys()
+    assert document["trials"].keys() == VALUES.keys() - {"truncate"}
     values = [trial["value"] for trial in document["trials"]["hidden_size"]]
     assert values == sorted({*VALUES["hidden_size"], 4})
     best = document["best"]
@@ -33,6 +33,13 @@ def test_its_document_holds_every_value(capsys, tmp_path):
     assert best["value"] in [trial["value"] for trial in document["trials"][best["setting"]]]
     assert "Forget bias" in html.read_text()
     assert "forget_bias 1.0" in csv.read_text()
+
+
+def test_truncation_ends_horizons_and_to_unset_it_is_tried(capsys):
+    assert main(["explain", "--cell", "rnn", *SMALL, "--init", "orthogonal", "--truncate", "6"]) == 0
+    out = capsys.readouterr().out
+    assert "truncate unset (horizon" in out and "instead of ≥ 3)" in out
+    assert "a horizon ends with the last window" in out and "truncate: 6 (now) → ≥ 3" in out
 
 
 @pytest.mark.parametrize("words, said", [(["--cell", "elman"], "cell='elman': expected one of rnn, lstm, gru")])

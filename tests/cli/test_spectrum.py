@@ -33,10 +33,21 @@ def test_it_writes_what_is_measured(cell, tmp_path, capsys):
 
 def test_it_says_what_a_large_model_leaves_out(monkeypatch, capsys):
     monkeypatch.setattr(why, "SPECTRUM_WORK", 6 * 8 * 2.0**2)
-    monkeypatch.setattr(why, "SHORTEST", 3)
+    monkeypatch.setattr(why, "FEWEST_STEPS", 3)
     assert main(["spectrum", *SMALL]) == 0
     measured = "Measured: the 2 largest of 8 exponents, 1 of 2 seeds, singular values over the last 3 time steps.\n"
     assert capsys.readouterr().out.endswith(measured)
+
+
+def test_truncation_ends_the_directions_and_is_said(tmp_path, capsys):
+    file, page = tmp_path / "out.json", tmp_path / "out.html"
+    assert main(["spectrum", *SMALL, "--truncate", "4", "--json", str(file), "--html", str(page)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "1 time step back" in out[2] and out[2].endswith("further back truncation leaves nothing.")
+    assert "Directions end where truncation cuts the gradient" in out[3] and "Measured" not in out[-1]
+    assert json.loads(file.read_text())["singular_values"]["distance"] == [0, 1]
+    assert main(["spectrum", *SMALL, "--truncate", "5", "--html", str(page)]) == 0  # the last window is one step long
+    assert "no direction survives" in capsys.readouterr().out and "Directions</h" not in page.read_text()
 
 
 def test_it_fails_where_every_model_leaves_the_finite_range(capsys):

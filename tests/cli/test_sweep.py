@@ -142,7 +142,7 @@ def test_what_a_cluster_warns_of_is_a_line(grid, capsys, monkeypatch):
 
 def test_ctrl_c_keeps_what_is_finished(grid, history, thread, capsys):
     main(["sweep", grid, *HERE])
-    Path(grid).write_text(GRID.replace("steps = 10", "steps = [10, 100000]"))
+    Path(grid).write_text(GRID.replace("[6, 8]", "[6, 8, 500]").replace("steps = 10", "steps = [10, 100000]"))
     command = [sys.executable, "-m", "analysis", "sweep", grid]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: history.exists() and any(row.step > 10 for row in rows(history)))

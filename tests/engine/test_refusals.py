@@ -60,7 +60,9 @@ REFUSED = {  # a module, inputs, further arguments, what is raised and what it s
 
 
 ONLY_RECORD = {  # what record takes and measures of one direction and one length don't
-    "bidirectional": (nn.LSTM(D, H, bidirectional=True), torch.zeros(T, B, D), "bidirectional=True.*record takes both"),
+    "bidirectional": (
+        nn.LSTM(D, H, 2, bidirectional=True), torch.zeros(T, B, D), "with num_layers=2.*one layer; record takes more"
+    ),
     "projections": (nn.LSTM(D, H, proj_size=2), torch.zeros(T, B, D), "proj_size=2.*expected 0; record takes"),
     "packed": (
         nn.LSTM(D, H), nn.utils.rnn.pack_padded_sequence(torch.zeros(T, 2, D), [T, T - 1]),

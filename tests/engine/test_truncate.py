@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.engine.unroll import Unroll, cuts
+from analysis.engine.unroll import Unroll, cut_distance, cuts
 from tests.helpers.modules import CELLS, MODULES
 
 T, B, D, H = 9, 4, 3, 5
@@ -18,6 +18,8 @@ T, B, D, H = 9, 4, 3, 5
 )
 def test_windows_count_from_the_first_step(truncate, first, end, found):
     assert cuts(truncate, first, end) == found
+    if not first:
+        assert cut_distance(truncate, end) == (end - found[-1] if found else None)
 
 
 def by_autograd(module, inputs, output_grad, truncate):

@@ -121,7 +121,7 @@ def test_the_drawing_stays_on_its_canvas(name):
     drawing = DRAWINGS[name]
     points = [p for wire in (*drawing.wires, *drawing.flows) for p in wire] + list(drawing.patches.values())
     points += [*drawing.boxes.values(), *((x, y) for _, x, y in drawing.signs)]
-    assert all(0 <= x <= 100 and -1 <= y <= drawing.top for x, y in points)
+    assert all(0 <= x <= 100 and -4 <= y <= drawing.top for x, y in points)
     assert all(-3 <= x <= 103 and y <= drawing.top for wire in drawing.loops for x, y in wire)
     for wire in (*drawing.wires, *drawing.flows, *drawing.loops):
         assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(wire)), wire

@@ -21,6 +21,13 @@ def test_real_and_tiny_changes_lie_over_right_answers():
     assert "chance" in traces and "before training" in traces
 
 
+def test_tiny_changes_end_where_truncation_cuts():
+    now = {"lstm": measured(truncate=3)}
+    drawn = next(trace for trace in changes(now).data if trace.name == "LSTM tiny").y
+    np.testing.assert_array_equal(drawn, [now["lstm"].tiny[0], *[np.nan] * 6])  # the last window has two steps
+    assert np.isfinite(now["lstm"].tiny).all()
+
+
 def test_where_right_is_not_known_changed_answers_are_drawn():
     now = {"gru": measured(cell="gru", task="order")}
     figure = changes(now)

@@ -42,7 +42,7 @@ def test_the_cell_state_is_what_was_kept_and_what_is_stored():
 
 @pytest.mark.parametrize("activation", ["tanh", "identity"])
 def test_the_output_gate_shows_its_share_of_one_unit(activation):
-    reading, (state, squashed, share, shown) = drawn("lstm", "output", activation=activation)
+    reading, (state, squashed, shown, share) = drawn("lstm", "output", activation=activation)
     np.testing.assert_allclose(state, reading.parts["cell"][:, UNIT], rtol=1e-12)
     np.testing.assert_allclose(squashed, np.tanh(state) if activation == "tanh" else state, rtol=1e-12)
     np.testing.assert_allclose(share * squashed, shown, rtol=1e-12, atol=1e-15)

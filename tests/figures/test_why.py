@@ -38,6 +38,9 @@ def test_matrices_and_the_means_of_their_diagonals_share_an_axis():
         curve = named(figure, cell.upper())
         np.testing.assert_array_equal(curve.x, [6, 5, 4, 3, 2, 1, 0])  # under the states at these distances
         np.testing.assert_array_equal(curve.y, matrix.left)
+        area = named(figure, f"{cell.upper()} lowest to highest")
+        np.testing.assert_array_equal(area.y, [*matrix.lefts.max(0), *matrix.lefts.min(0)[::-1]])
+        assert area.xaxis == curve.xaxis
         above, below = (figure.layout[f"xaxis{trace.xaxis[1:]}"].range for trace in (maps[k], curve))
         assert above == below == (-0.5, 6.5)
     np.testing.assert_array_equal(named(figure, "GRU before").y, before["gru"].left)
@@ -45,8 +48,8 @@ def test_matrices_and_the_means_of_their_diagonals_share_an_axis():
 
 
 def test_a_matrix_that_grows_widens_the_axis_and_what_is_unknown_is_a_gap():
-    matrix = GradientMatrix(5, np.array([[1.0, 0], [1e6, np.nan]]), np.array([1.0, 1e6]))
-    figure = matrices({"rnn": matrix, "lstm": replace(matrix, left=np.array([1.0, np.nan]))})
+    matrix = GradientMatrix(5, np.array([[1.0, 0], [1e6, np.nan]]), np.array([[1.0, 1e6]]))
+    figure = matrices({"rnn": matrix, "lstm": replace(matrix, lefts=np.array([[1.0, np.nan]]))})
     assert figure.layout.yaxis3.range[1] > 6
     assert np.isnan(named(figure, "LSTM").y[1])
     assert list(figure.data[0].x) == [5, 6]

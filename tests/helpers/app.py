@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from base64 import b64decode
 from pathlib import Path
 
@@ -11,14 +10,16 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.measures.preview import preview_meter, without_training
 from pages.ui import training
+from tests.helpers.jobs import PATIENCE, until
 
 DASHBOARD = str(Path(__file__).parents[2] / "dashboard.py")
 SMALL = {"length": 6, "hidden_size": 4, "seeds": 2, "steps": 10, "batch_size": 4}
+ENDLESS = SMALL | {"length": 500, "steps": 100_000, "snapshot_every": 10}  # no test waits for its end: half an hour
 
 
 def app(page="", **settings):
     """Open a page with these values in the URL; Home where none is named."""
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    at = AppTest.from_file(DASHBOARD, default_timeout=PATIENCE)
     for name, value in settings.items():
         at.query_params[name] = value
     if page:
@@ -54,14 +55,6 @@ def values(drawn):
     if isinstance(drawn, dict):
         return np.frombuffer(b64decode(drawn["bdata"]), np.dtype(drawn["dtype"])).astype(float)
     return np.array([np.nan if value is None else value for value in np.ravel(drawn)], float)
-
-
-def until(condition):
-    """Wait until a condition holds, a minute at most."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
 
 
 def trained(at):

@@ -1,6 +1,7 @@
 """A server of the dashboard, and pages of it in a Chromium."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -26,18 +28,29 @@ CURVE = f"""name => {{
     const found = {PICTURE}?._fullData?.find(trace => trace.name === name && trace.x.length > 2);
     return found && Array.from(found.y);
 }}"""
-DRAWN = """() => document.querySelector(".js-plotly-plot .main-svg")
-    && document.querySelector(".js-plotly-plot")._fullData.length"""
+DRAWN = """() => document.querySelector(".js-plotly-plot")?._fullData?.length
+    && [...document.querySelectorAll(".stPlotlyChart")].every(each => each.querySelector(".main-svg"))"""
+FRAMES = 10  # without a change, after which a page is taken to be at rest
+AT_REST = """([arg, frames]) => new Promise((found, failed) => {
+    let before, same = 0, seen = 0;
+    const look = () => {
+        const now = JSON.stringify((LOOK)(arg)) ?? "null";
+        same = now === before && now !== "null" ? same + 1 : 0;
+        before = now;
+        if (same === frames) found(JSON.parse(now));
+        else if (++seen === 1000 * frames) failed(`never at rest, at last ${now}`);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+PORTS = range(10_000, 30_000)  # below those that systems give to whoever asks for any
 
 
 class Server:
     """`streamlit run dashboard.py` in a process group of its own."""
 
     def __init__(self, folder, script="dashboard.py"):
-        self.folder, self.script = folder, script
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.folder, self.script, self.port = folder, script, free_port()
         self.start()
 
     def start(self):
@@ -65,11 +78,19 @@ class Server:
 
     def kill(self, how=signal.SIGKILL):
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(PATIENCE / 1000)
+
+
+def free_port():
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def settle(page):
-    """Wait until a page is drawn; a server's first visit by a deep link covers it with a dialog."""
+    """Wait until a page's pictures are drawn; a server's first visit by a deep link covers it with a dialog."""
     page.wait_for_function(DRAWN)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     if page.get_by_text("Page not found").count():
@@ -82,14 +103,24 @@ def has_run(page):
     expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
 
 
+def at_rest(page, look, arg=None):
+    """Wait until nothing runs and all is drawn; return what a JavaScript function says once it no longer changes.
+
+    Frames are counted, not seconds: a machine that draws slowly shows few of them. Null is waited over.
+    """
+    has_run(page)
+    settle(page)
+    return page.evaluate(AT_REST.replace("LOOK", look), [arg, FRAMES])
+
+
 def button(page, name):
     """Find a button by its key; one with a tooltip is there twice."""
     return page.locator(f".st-key-{name} button").first
 
 
 def curve(page):
-    """Return the GRU's curve, once it is drawn."""
-    return page.wait_for_function(CURVE, arg="GRU").json_value()
+    """Return the GRU's curve, once it is drawn and nothing trains."""
+    return at_rest(page, CURVE, "GRU")
 
 
 def train(page):
@@ -102,5 +133,5 @@ def open_display(page):
 
 
 def is_trained(page):
-    expect(page.get_by_text("Trained.")).to_be_visible()
+    expect(page.get_by_text("Trained.", exact=True)).to_be_visible()
     expect(page.get_by_text(re.compile("GRU.*: accuracy .*; memory span"))).to_be_visible()

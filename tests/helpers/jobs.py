@@ -7,7 +7,7 @@ from analysis import Experiment
 from analysis.jobs.pool import Jobs
 
 SMALL = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
-LONG = SMALL.replace(steps=100_000, snapshot_every=50)
+LONG = SMALL.replace(length=500, steps=100_000, snapshot_every=10)  # no test waits for its end: it takes half an hour
 PATIENCE = 120  # seconds after which a wait is a failure
 
 
@@ -31,7 +31,7 @@ def ended(jobs, id):
 
 @contextmanager
 def pool(path, **settings):
-    jobs = Jobs(path, **{"workers": 1, "checkpoint_seconds": 0.01, **settings})
+    jobs = Jobs(path, **{"workers": 1, "checkpoint_seconds": 0.0, **settings})
     try:
         yield jobs
     finally:

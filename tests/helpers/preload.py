@@ -32,7 +32,7 @@ if "TEST_TORCH" in os.environ:
 from analysis.jobs import remote  # noqa: E402
 from analysis.training.trainer import Trainer  # noqa: E402
 
-remote.perform = partial(remote.perform, checkpoint_seconds=0.01)
+remote.perform = partial(remote.perform, checkpoint_seconds=0.0)
 remote.PROGRESS_SECONDS = 0.01
 hold_training(os.environ["TEST_HOLD"])
 note_restores(os.environ["TEST_HOLD"])

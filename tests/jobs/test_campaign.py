@@ -39,13 +39,14 @@ def test_later_runs_follow_from_earlier_ones_and_none_is_trained_twice(jobs):
     assert len(jobs.rows()) == 3
 
 
-def test_a_cancelled_campaign_goes_on_with_what_is_missing(jobs):
-    short, long = SMALL, LONG.replace(steps=3000, snapshot_every=1000)
+def test_a_cancelled_campaign_goes_on_with_what_is_missing(hold, jobs):
+    short, long = SMALL.replace(steps=40), SMALL  # which is held at 50
     campaign = Campaign(jobs, lambda runs: [short, long])
     campaign.start()
     until(lambda: short in campaign.runs)
     campaign.cancel()
     assert not campaign.under_way and campaign.missing() == [long]
+    hold.unlink()
     until(lambda: not jobs.under_way)
     assert {row.status for row in jobs.rows()} == {"finished", "cancelled"}
     assert [*done(campaign).runs] == [short, long] and len(jobs.rows()) == 2
@@ -65,20 +66,20 @@ def test_a_run_that_is_cancelled_elsewhere_is_not_begun_again(jobs):
     assert campaign.given_up == {LONG: "it was cancelled"}
 
 
-def test_campaigns_that_share_a_run_do_not_end_it_for_each_other(jobs):
-    shared = LONG.replace(steps=3000, snapshot_every=1000)
-    first, second = Campaign(jobs, lambda runs: [shared]), Campaign(jobs, lambda runs: [shared])
+def test_campaigns_that_share_a_run_do_not_end_it_for_each_other(hold, jobs):
+    first, second = Campaign(jobs, lambda runs: [SMALL]), Campaign(jobs, lambda runs: [SMALL])
     first.start()
     until(first.rows)
     second.start()
     until(second.rows)
     second.cancel()
-    assert first.rows()[shared].live
+    assert first.rows()[SMALL].live
     second.start()
     until(second.rows)
     first.cancel()
+    hold.unlink()
     until(lambda: not second.under_way)
-    assert [*second.runs] == [shared] and not second.given_up and len(jobs.rows()) == 1
+    assert [*second.runs] == [SMALL] and not second.given_up and len(jobs.rows()) == 1
 
 
 def test_a_long_queue_leaves_room_for_others(tmp_path, monkeypatch):

@@ -183,9 +183,12 @@ def test_a_killed_scheduler_ends_a_sweep_that_can_go_on(tmp_path, logged):
 
 
 def test_other_versions_are_named_before_anything_runs(tmp_path, monkeypatch):
+    from distributed import Client
+
+    wait = Client.wait_for_workers
     with local_cluster(tmp_path) as cluster:
         with monkeypatch.context() as patch, pytest.raises(ClusterError, match="has no worker"):
-            patch.setattr("analysis.jobs.cluster.REACH_SECONDS", 0.5)
+            patch.setattr(Client, "wait_for_workers", lambda client, count, timeout: wait(client, count, timeout=0.5))
             connect(cluster.engine)
         cluster.add_worker(TEST_TORCH="1.0.0")
         with pytest.raises(ClusterError, match=r"worker tcp://\S+ has torch 1.0.0, here it is torch 2.\S+: exp"):

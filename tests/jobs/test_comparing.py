@@ -10,7 +10,7 @@ from analysis import compare
 from analysis.jobs.compare import Comparing
 from analysis.jobs.fairness import pilots
 from analysis.plan import Plan
-from tests.helpers.jobs import pool, until
+from tests.helpers.jobs import PATIENCE, pool, until
 
 SMALL = {"cell": ["rnn", "gru"], "length": [5, 6], "hidden_size": 3, "seeds": 2, "steps": 12, "batch_size": 4}
 RATES = (0.002, 0.02)
@@ -93,7 +93,7 @@ def test_a_cancelled_measuring_stops_and_is_not_done_twice_at_a_time(jobs, monke
         at_once.append(experiment)
         assert len(at_once) == 1
         timed.append(experiment)
-        hold.wait(30)
+        hold.wait(PATIENCE)
         at_once.remove(experiment)
         return 1.0
 

@@ -80,7 +80,7 @@ def test_a_worker_killed_at_any_moment_costs_nothing(tmp_path, hold, others, who
             hold.write_text("55")  # of 60 steps: no run is finished before it is killed
             experiment = SMALL.replace(seed=100 + k)
             id = jobs.submit(experiment)
-            wait_for_step(jobs, id, draw.randrange(51))
+            wait_for_step(jobs, id, draw.randint(1, 50))
             for pid in worker_pids(others):
                 os.kill(pid, signal.SIGKILL)
             row = ended(jobs, id)
@@ -108,7 +108,7 @@ def until(condition):
 
 def main():
     worker.work = partial(held.work, sys.argv[2])
-    jobs = Jobs(sys.argv[1], workers=2, checkpoint_seconds=0.01)
+    jobs = Jobs(sys.argv[1], workers=2, checkpoint_seconds=0.0)
     small = Experiment(hidden_size=4, length=8, seeds=1, batch_size=4, steps=60)
     done = jobs.submit(small)
     until(lambda: not jobs.row(done).live)

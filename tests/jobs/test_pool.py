@@ -1,5 +1,7 @@
 """Training in workers: submitting, joining, watching, cancelling, resuming."""
 
+from collections import deque
+
 import pytest
 
 from analysis import Experiment, train
@@ -213,3 +215,19 @@ def test_a_run_that_is_followed_stays_cancelled(tmp_path):
         with pytest.raises(StoreError, match=f"run {id} was cancelled at update"):
             here.train_here(LONG, lambda snapshot: server.cancel(id))
         assert ended(server, id).status == "cancelled"
+
+
+def test_a_run_is_under_way_while_it_passes_from_the_queue_to_a_worker(tmp_path):
+    class Queue(deque):
+        def popleft(self):
+            seen.append(jobs.under_way)
+            id = super().popleft()
+            seen.append(jobs.under_way)
+            return id
+
+    seen = []
+    with pool(tmp_path / "runs.sqlite") as jobs:
+        jobs._queue = Queue()
+        id = jobs.submit(SMALL)
+        ended(jobs, id)
+        assert seen == [[id], [id]]

@@ -1,8 +1,9 @@
 """What the server knows of a worker process."""
 
-import time
+from types import SimpleNamespace
 from unittest.mock import Mock
 
+from analysis.jobs import process
 from analysis.jobs.process import CANCEL_SECONDS, WorkerProcess
 
 
@@ -16,10 +17,12 @@ def test_a_worker_is_idle_once_it_is_ready_and_has_no_run():
     assert not worker(ready=True, run="a").idle
 
 
-def test_a_worker_is_overdue_some_time_after_its_run_was_cancelled():
-    long_ago = time.monotonic() - CANCEL_SECONDS - 1
+def test_a_worker_is_overdue_some_time_after_its_run_was_cancelled(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: now))
+    long_ago = now - CANCEL_SECONDS - 1
     assert worker(run="a", cancelled=long_ago).overdue
-    assert not worker(run="a", cancelled=time.monotonic()).overdue
+    assert not worker(run="a", cancelled=now).overdue
     assert not worker(run="a").overdue
     assert not worker(cancelled=long_ago).overdue
 

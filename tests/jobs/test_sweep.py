@@ -73,9 +73,11 @@ def test_a_local_sweep_that_was_interrupted_does_only_what_is_missing(path, trai
     assert finished <= {row.id for row in rows(path)}
 
 
-def test_runs_that_never_began_leave_no_trace(path):
+def test_runs_that_never_began_leave_no_trace(path, hold, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    first = SMALL.replace(steps=45, length=24)  # longer, but held at no step
     with pytest.raises(KeyboardInterrupt):
-        sweep([SMALL.replace(seed=seed) for seed in range(100)], store=path, on_result=stop_after(1))
+        sweep([first, *(SMALL.replace(seed=seed) for seed in range(99))], store=path, on_result=stop_after(1))
     assert {row.status for row in rows(path)} <= {"finished", "interrupted"}
     assert len(rows(path)) < 100
 

@@ -105,7 +105,7 @@ def test_a_history_that_breaks_while_a_run_trains(tmp_path, hold):
 def test_workers_that_do_not_start_fail_what_waits(tmp_path, monkeypatch, whole):
     with monkeypatch.context() as patch:
         patch.setattr("analysis.jobs.worker.work", exit)  # ends at once
-        jobs = Jobs(tmp_path / "runs.sqlite", workers=1, checkpoint_seconds=0.01)
+        jobs = Jobs(tmp_path / "runs.sqlite", workers=1)
         id = jobs.submit(SMALL)
         row = ended(jobs, id)
         assert row.status == "failed"
@@ -140,7 +140,7 @@ def test_a_run_is_filed_under_the_text_it_learned_from(tmp_path):
 
 def test_a_run_whose_text_has_changed_is_not_gone_on_with(tmp_path):
     path = tmp_path / "mine.txt"
-    path.write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    path.write_text("the quick brown fox jumps over the lazy dog. " * 200)
     with pool(tmp_path / "runs.sqlite") as jobs:
         id = jobs.submit(LONG.replace(task="text", text_file=str(path)))
         until(lambda: jobs.row(id).step > 10)

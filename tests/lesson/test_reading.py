@@ -1,12 +1,15 @@
 """A sentence is read: all states are the recording's, the connectivity and the predictions are autograd's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from analysis import Experiment, record, train
 from analysis.engine.initialization import initial_weights
-from analysis.lesson.reading import MOST_WORDS, read_sentence, read_with_model
+from analysis.lesson.reading import MOST_WORDS, find_changed_guess, read_each_alone, read_sentence, read_with_model
+from analysis.reading import Alone
 from analysis.tasks.text import EMBEDDED
 from analysis.tasks.vocabulary import split_words
 from tests.helpers.modules import CELLS, MODULES
@@ -118,3 +121,31 @@ def test_a_runs_weights_read_otherwise_than_initial_ones():
 def test_a_run_without_an_embedding_is_refused():
     with pytest.raises(ValueError, match="embedding"):
         read_with_model(EXPERIMENT, WORDS, {"weight_ih_l0": np.zeros((1, 9, 3))})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_word_read_alone_is_a_sentence_of_that_word(cell):
+    experiment = words_experiment(cell)
+    words = split_words(SENTENCE)
+    alone = read_each_alone(experiment, words)
+    assert alone.words == tuple(words)
+    for t, word in enumerate(words):
+        single = read_with_model(experiment, [word])
+        assert alone.predicted[t] == single.predicted[0]
+        assert alone.probability[t] == pytest.approx(single.probability[0, 0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("with_memory", "alone", "found"),
+    [
+        ("aaaaa", "aaaaa", None),
+        ("abaaa", "aaaaa", 1),
+        ("bbabb", "aaaaa", 3),  # as far from the middle as 1, and later
+        ("baaaa", "aaaaa", None),  # at the first word nothing is remembered
+        ("ab,aa", "aaaaa", 1),  # a word goes before a sign that is nearer the middle
+        ("aa,aa", "aaaaa", 2),
+    ],
+)
+def test_the_word_after_which_memory_changes_the_guess(with_memory, alone, found):
+    reading = replace(reading_of(words_experiment("rnn"), "the value and the zebra"), predicted=tuple(with_memory))
+    assert find_changed_guess(reading, Alone(reading.words, tuple(alone), np.ones(5))) == found

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from analysis.engine.recording import MODULES
-from analysis.experiment import CELLS, TEXTS
-from analysis.lesson.reading import MOST_WORDS
+from analysis.experiment import CELLS, GATED, TEXTS
+from analysis.lesson.reading import MOST_WORDS, read_sentence
 from analysis.lesson.trace import EVERYDAY, everyday_sentences, trace_first_word
 from analysis.sources import read_text
 from analysis.tasks.vocabulary import encode_words, split_words
@@ -73,14 +73,19 @@ def test_what_is_left_is_autograds(cell, seeds, layers):
     assert (found.words, found.seeds, found.sentences) == (tuple(WORDS), seeds, 3)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_gate_is_the_one_that_keeps(cell):
-    experiment = words_experiment(cell, seeds=2, gain=0.1, forget_bias=None if cell == "rnn" else 10.0)
-    found = trace_first_word(experiment, WORDS, OTHERS)
-    assert (found.gate is None) == (cell == "rnn")
-    if found.gate is not None:
-        np.testing.assert_allclose(found.gate, 1, atol=1e-3)
-        assert found.own[-1] == pytest.approx(1, abs=0.05)
+@pytest.mark.parametrize("cell", GATED)
+def test_the_mean_is_of_the_gate_that_keeps(cell):
+    found = trace_first_word(words_experiment(cell, seeds=2, gain=0.1, forget_bias=10.0), WORDS, OTHERS)
+    np.testing.assert_allclose(found.mean, 1, atol=1e-3)
+    assert found.own[-1] == pytest.approx(1, abs=0.05)
+
+
+def test_an_rnns_mean_is_of_tanhs_slope():
+    experiment = words_experiment("rnn", seeds=1)
+    weights = weights_of(experiment)
+    hidden = read_sentence(experiment, weights, WORDS).parts["hidden"]
+    found = trace_first_word(experiment, WORDS, OTHERS, arrays(weights))
+    np.testing.assert_allclose(found.mean, (1 - hidden**2).mean(1), rtol=1e-9)
 
 
 def test_what_follows_a_sentence_and_who_reads_beside_it_change_nothing():

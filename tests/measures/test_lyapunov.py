@@ -11,7 +11,7 @@ from torch import nn
 from analysis import jacobian_spectrum, lyapunov_exponents
 from analysis.measures.lyapunov import _growth
 from tests.benchmarks.recording import cell_loop
-from tests.helpers.modules import CELLS, MODULES
+from tests.helpers.modules import CELLS, MODULES, one_direction
 
 
 def normal(*shape, seed=0):
@@ -165,6 +165,21 @@ def test_singular_values_are_those_of_autograds_jacobian(cell, layers):
         ]
         wanted = torch.linalg.svdvals(torch.stack(rows, 1))  # (B, H)
         np.testing.assert_allclose(found[0, at], np.median(wanted, axis=0), rtol=1e-8)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_a_direction_is_measured_as_a_module_of_its_own(cell, direction):
+    torch.manual_seed(1)
+    module, inputs, state = MODULES[cell](3, 5, bidirectional=True).double(), normal(8, 2, 3), normal(2, 2, 5, seed=1)
+    alone, read = one_direction(cell, module, inputs, direction)
+    own = state[int(direction == "backward")].unsqueeze(0)
+    both, one = ({"state": (start, -start) if cell == "lstm" else start} for start in (state, own))
+    both["direction"] = direction
+    found, wanted = lyapunov_exponents(module, inputs, **both), lyapunov_exponents(alone, read, **one)
+    np.testing.assert_array_equal(found.exponents, wanted.exponents)
+    found, wanted = jacobian_spectrum(module, inputs, [0, 5], **both), jacobian_spectrum(alone, read, [0, 5], **one)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_small_singular_values_hold_beside_large_ones():

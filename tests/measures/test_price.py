@@ -13,9 +13,12 @@ from tests.helpers.modules import MODULES
 H, LENGTH, SEQUENCES = 3, 6, 2
 
 
-def by_autograd(module, cell, inputs, units):
-    """The same, a backward pass for each unit and sequence."""
-    state = module(inputs)[1]
+def by_autograd(module, cell, inputs, units, truncate=LENGTH):
+    """The same, a backward pass for each unit and sequence, through the last window."""
+    state = None
+    for window in inputs.split(truncate):
+        state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state
+        state = module(window, state.detach() if isinstance(state, torch.Tensor) else state)[1]
     last = (state[1] if cell == "lstm" else state)[-1]  # (B, H)
     recurrent = [weight for name, weight in module.named_parameters() if "weight_hh" in name]
     squares = [
@@ -38,6 +41,23 @@ def test_it_equals_autograd(cell, layers, task):
             module.load_state_dict({n: w[model] for n, w in weights.items() if n in dict(module.named_parameters())})
             wanted = by_autograd(module, cell, inputs.double(), range(H) if units == H else (0, 2))
             assert found[model] == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("cell, truncate", list(product(MODULES, (1, 4, 5))))
+@pytest.mark.parametrize("hidden_size", [H, 2 * LENGTH])
+def test_truncation_leaves_what_the_last_window_adds(cell, truncate, hidden_size):
+    """More units than time steps are summed in another way."""
+    experiment = Experiment(
+        cell=cell, hidden_size=hidden_size, length=LENGTH, seeds=1, gain=1.5, truncate=truncate, layers=2
+    )
+    built = build_task(experiment)
+    weights, _ = initial_weights(experiment, built.inputs, built.outputs)
+    inputs = built.measuring().inputs[:, :SEQUENCES]
+    module = MODULES[cell](built.inputs, hidden_size, 2).double()
+    module.load_state_dict({n: w[0] for n, w in weights.items() if n in dict(module.named_parameters())})
+    wanted = by_autograd(module, cell, inputs.double(), range(hidden_size), truncate)
+    assert weight_sensitivity(experiment, weights, inputs, hidden_size)[0] == pytest.approx(wanted, rel=1e-9)
+    assert weight_sensitivity(experiment.replace(truncate=None), weights, inputs, hidden_size)[0] != wanted
 
 
 def test_what_remembers_longer_costs_more():

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from analysis import gradient_matrix, record
+from analysis.engine.recording import unit_vector
 from analysis.measures import spectrum
 from tests.benchmarks.recording import cell_loop
-from tests.helpers.modules import CELLS, MODULES
+from tests.helpers.modules import CELLS, MODULES, one_direction
 
 T, B, D, H = 9, 4, 3, 6
 
@@ -59,6 +60,24 @@ def test_a_row_is_what_record_finds_for_that_step(cell):
         gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
         wanted = np.median(np.linalg.norm(gradient[0, -1], axis=-1), axis=-1)
         np.testing.assert_allclose(found[t, : t + 1], wanted, rtol=1e-8)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_each_direction_is_what_record_finds(cell, direction):
+    """And what a module with that direction's weights alone has, which reads in that order."""
+    module, inputs = case(cell, bidirectional=True)
+    found = gradient_matrix(module, inputs, direction=direction)
+    for t in (3, T - 1):
+        step, units = (t, slice(H)) if direction == "forward" else (T - 1 - t, slice(H, None))
+        tape = record(
+            module, inputs, lambda output, at=(step, ..., units): output[at] @ unit_vector(H, 0), direction=direction
+        )
+        gradient = tape.hidden_grad if tape.cell_grad is None else tape.cell_grad
+        wanted = np.median(np.linalg.norm(gradient[0, 0], axis=-1), axis=-1)
+        np.testing.assert_allclose(found[t], wanted, rtol=1e-8)
+    alone, read = one_direction(cell, module, inputs, direction)
+    np.testing.assert_array_equal(found, gradient_matrix(alone, read))
 
 
 def test_relu_and_batch_first():

@@ -111,6 +111,33 @@ def test_truncation_cuts_a_matrix_into_windows():
     assert (cut.left[:3] > 0).all() and (cut.left[3:] == 0).all()
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_each_seeds_matrix_and_directions_are_those_of_it_alone(cell):
+    experiment = Experiment(cell=cell, **SMALL)
+    alone = [why.measure_matrix(experiment.replace(seed=seed, seeds=1)) for seed in (0, 1)]
+    for model in (0, 1):
+        found = why.measure_matrix(experiment, None, model)
+        np.testing.assert_array_equal(found.relative, alone[model].relative)
+        np.testing.assert_array_equal(found.lefts, [alone[k].left for k in (model, 1 - model)])
+        np.testing.assert_allclose(found.left, np.mean([each.left for each in alone], 0))
+        values = why.measure_singular_values(experiment, None, model).values
+        wanted = why.measure_singular_values(experiment.replace(seed=model, seeds=1)).values
+        np.testing.assert_array_equal(values, wanted)
+
+
+def test_of_a_large_model_fewer_seeds_are_measured(monkeypatch):
+    monkeypatch.setattr(why, "MATRIX_WORK", 10)
+    assert why.measure_matrix(Experiment(**SMALL), None, 1).lefts.shape == (1, 8)
+
+
+@pytest.mark.parametrize("truncate, end", [(3, 2), (7, 1), (8, 8), (None, 8)])
+def test_directions_end_where_truncation_cuts(truncate, end):
+    whole = why.measure_singular_values(Experiment(cell="lstm", **SMALL))
+    cut = why.measure_singular_values(Experiment(cell="lstm", truncate=truncate, **SMALL))
+    assert list(cut.distance) == list(range(end)) and cut.cut == (None if end == 8 else end)
+    np.testing.assert_allclose(cut.values, whole.values[:end], rtol=1e-12)
+
+
 def test_a_diagonal_mean_leaves_out_what_is_zero_or_unknown():
     matrix = np.array([[1.0, 0, 0], [0.1, 1, 0], [0, np.nan, 1]])
     np.testing.assert_allclose(why.diagonal_means(matrix), [1, 0.1, 0])
@@ -236,7 +263,7 @@ def test_of_unlike_lengths_the_longest_are_read(tmp_path):
     experiment = with_own_length(Experiment(task="series", hidden_size=4, seeds=2, data_file=str(file)))
     batch = build_task(experiment).measuring()
     assert (batch.lengths < 6).any()
-    window = why.run_window(experiment, None, None, 1, 64)
+    window = why.run_window(experiment, None, None, range(1), 64)
     read = window.unroll.layers[0].x[:, 0].permute(0, 2, 1)  # (T, B, D)
     assert torch.equal(read, batch.inputs[:, batch.lengths == 6].double())
     assert torch.equal(window.targets, batch.targets[batch.lengths == 6])

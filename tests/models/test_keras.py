@@ -78,6 +78,36 @@ def test_bidirectional_layers_of_keras_are_read(ending, tmp_path):
     assert np.allclose(to_module(stack)(inputs)[0].detach(), layer(inputs).detach()[..., :4], atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_layers_of_a_sequential_model_that_read_one_another_are_a_stack(kind, both, ending, tmp_path):
+    keras = by_keras()
+    made = [getattr(keras.layers, kind)(4, return_sequences=True, bias_initializer="random_normal") for _ in range(2)]
+    layers = [keras.layers.Bidirectional(layer) for layer in made] if both else made
+    last = getattr(keras.layers, kind)(5, name="other")
+    model = keras.Sequential([keras.Input((None, 3)), layers[0], keras.layers.Dropout(0.5), layers[1], last])
+    path = tmp_path / f"a.{ending}"
+    model.save(path)
+    stacks = read_recurrent(path.read_bytes(), path.name)
+    assert [stack.layers for stack in stacks] == [2] * (1 + both) + [1] and "is its layer 1" in stacks[0].taken
+    inputs = torch.randn(2, 7, 3)
+    states = to_module(stacks[0])(inputs)[0].detach()
+    assert np.allclose(states, layers[1](layers[0](inputs)).detach(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("settings", [{"return_sequences": False}, {"go_backwards": True}])
+def test_layers_that_read_less_or_from_the_end_stay_apart(settings, tmp_path):
+    keras = by_keras()
+    lower = keras.layers.GRU(4, **({"return_sequences": True} | settings))
+    between = [] if lower.return_sequences else [keras.layers.RepeatVector(3)]
+    path = tmp_path / "a.keras"
+    keras.Sequential([keras.Input((6, 3)), lower, *between, keras.layers.GRU(4)]).save(path)
+    assert [stack.layers for stack in read_recurrent(path.read_bytes(), path.name)] == [1, 1]
+
+
 def archive(config, weights=None):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as opened:

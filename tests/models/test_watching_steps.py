@@ -136,3 +136,40 @@ def test_cells_that_cant_be_followed():
     nn.utils.parametrizations.weight_norm(cell, "weight_hh")
     with pytest.raises(TypeError, match="parametrized: expected plain ones in a cell"):
         watch(cell)
+
+
+class Decoder(nn.Module):
+    """A decoder that reads its own answers from the `first` step on."""
+
+    def __init__(self, kind, first):
+        super().__init__()
+        self.cell, self.out, self.first = kind(3, 6), nn.Linear(6, 3), first
+
+    def forward(self, inputs):
+        state, read = None, inputs[0]
+        for t in range(len(inputs)):
+            state = self.cell(read, state)
+            answer = self.out(state[0] if isinstance(state, tuple) else state)
+            read = answer if t >= self.first else inputs[(t + 1) % len(inputs)]
+        return answer
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_loop_that_reads_its_own_answers_is_named(cell, first):
+    """The gradient comes back through the answers too, which the engine doesn't know."""
+    model = Decoder(CELL[cell], first)
+    with watch(model, every=1) as watched:
+        model(torch.randn(6, 5, 3)).sum().backward()
+    [(reason, count)] = watched.skipped["cell"].items()
+    assert count == 1 and "analysis.record_steps takes such a loop" in reason and not watched.history["cell"]
+
+
+def test_a_loop_whose_inputs_have_a_graph_of_their_own_is_measured():
+    cell, embedding = nn.GRUCell(3, 6), nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    with watch(cell, every=1) as watched:
+        state = None
+        for x in embedding(torch.randn(7, 5, 3)):
+            state = cell(x, state)
+        state.sum().backward()
+    assert len(watched.history[0].decay.distance) == 7 and not watched.skipped

@@ -17,6 +17,7 @@ from pages.ui import cell as ui
 from pages.ui import lesson, training
 from tests.helpers.app import charts
 from tests.helpers.app import trained as trained_page
+from tests.helpers.jobs import PATIENCE
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -38,7 +39,7 @@ HOSTILE = [
 
 
 def app(tab=TABS[0], **settings):
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    at = AppTest.from_file(DASHBOARD, default_timeout=PATIENCE)
     for name, value in (SMALL | settings).items():
         at.query_params[name] = value
     at.run()
@@ -86,7 +87,7 @@ def test_a_newcomer_sees_a_sentence_run_through_an_lstm():
     assert word_read(at) == "so"  # in mid sentence, the first that is no sign
     patches = {trace["name"] for trace in drawing(at)["data"] if trace["type"] == "heatmap"}
     assert {"forget", "input", "candidate", "output", "cell", "hidden"} <= patches
-    reading = ui.untrained_readings({"lstm": shown(at)["lstm"]}, split_words(ui.EXAMPLE), True)["lstm"]
+    reading = ui.read_words(shown(at)["lstm"], None, split_words(ui.EXAMPLE), True)
     assert sentences.reader_sentences(reading, None, True) in captions(at)
     assert sentences.largest_state_sentence(reading) in headings(at)
     assert lesson.FLOWS["lstm"] in [text.value for text in at.markdown]
@@ -99,7 +100,7 @@ def test_any_sentence_works(sentence):
     words = split_words(sentence[:2000])
     assert len(words_offered(at)) == min(len(words), MOST_WORDS)
     if len(words) > MOST_WORDS:
-        reading = ui.untrained_readings({"lstm": experiment}, words, True)["lstm"]
+        reading = ui.read_words(experiment, None, words, True)
         assert reading.left_out == len(words) - MOST_WORDS
         assert sentences.reader_sentences(reading, None, True) in captions(at)
     place, coloured = (html.proto.body for html in at.get("html") if "<bdi" in html.proto.body)
@@ -181,7 +182,7 @@ def test_one_word_is_shared_and_kept_when_the_cell_or_the_weights_change():
     at.select_slider(key="word").set_value(2)
     fine(at.run())
     assert word_read(at) == "grew" and "At “grew”, 3 of 13." in captions(at)
-    reading = ui.untrained_readings({"lstm": shown(at)["lstm"]}, split_words(ui.EXAMPLE), True)["lstm"]
+    reading = ui.read_words(shown(at)["lstm"], None, split_words(ui.EXAMPLE), True)
     assert arithmetic(at).splitlines() == [str(line) for line in lines_of_unit(reading, 2, 0)]
     at.segmented_control(key="inside_cell").set_value("gru")
     fine(at.run())

@@ -109,7 +109,7 @@ def test_learning_rates_are_chosen_first_and_pilots_are_no_rows(shown):
 
 
 def test_cancel_loses_nothing(shown):
-    endless = TINY | {"steps": "20000", "cells": "GRU", "lengths": "6", "snapshot_every": "100"}
+    endless = TINY | {"steps": "100000", "cells": "GRU", "lengths": "500"}
     at = opened(**endless)
     fine(at.button(key="compare").click().run())
     until(lambda: any(row.step for row in training.jobs().rows()))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.experiment import SETTINGS
-from analysis.report.sentences.home import gate_sentence, left_sentence, more_sentence
+from analysis.report.sentences.home import alike_sentence, gate_sentence, kept_sentence, left_sentence, more_sentence
+from pages.ui import goldfish, readers
 from pages.ui.stops import STOPS
 from tests.helpers.app import SMALL, app, charts, fine, preview, values
 
@@ -27,17 +28,25 @@ def said(found):
     """Return the lines that belong below a picture of these measurements."""
     decays = {cell: each.decay for cell, each in found.items()}
     gates = {cell: each.decays["carry"] for cell, each in found.items() if "carry" in each.decays}
-    return {
-        f"**{left_sentence(decays)}**",
-        " ".join(filter(None, (gate_sentence(gates), more_sentence(decays, gates)))),
-    }
+    why = (alike_sentence(decays), gate_sentence(gates), more_sentence(decays, gates))
+    return {f"**{left_sentence(decays)}**", " ".join(filter(None, why))}
+
+
+def test_home_shows_first_how_much_of_a_first_word_is_left(home):
+    traces = goldfish.trace(readers.example(), goldfish.KEEPS)
+    lines = {trace["name"]: trace for trace in charts(home)[0]["data"] if trace.get("showlegend")}
+    for cell, trace in traces.items():
+        np.testing.assert_allclose(values(lines[cell.upper()]["y"]), trace.own, rtol=1e-12)
+    assert f"## {kept_sentence(traces, 7)}" in [text.value for text in home.markdown]
+    pages = [link.proto.label for link in home.get("page_link")]
+    assert pages[0] == "Begin the lesson"
 
 
 def test_home_shows_cells_that_keep_beside_those_that_torch_starts_and_says_what_is_left(home):
     fine(home)
     assert not home.error
     texts = {text.value for text in (*home.markdown, *home.caption)}
-    for picture, changes in zip(charts(home), ({"forget_bias": 3.0}, {}), strict=True):
+    for picture, changes in zip(charts(home)[1:], ({"forget_bias": 3.0}, {}), strict=True):
         found = measured(home, **changes)
         assert said(found) <= texts
         lines = {trace["name"]: trace for trace in picture["data"] if trace["name"] in ("RNN", "LSTM", "GRU")}
@@ -71,7 +80,7 @@ def test_no_cell_is_a_clear_line(home):
 @pytest.mark.parametrize("cell", ["GRU", "RNN"])
 def test_one_cell_alone(cell):
     at = fine(app(cells=cell, **SMALL))
-    for picture in charts(at):
+    for picture in charts(at)[1:]:
         assert {trace["name"] for trace in picture["data"]} & {"RNN", "LSTM", "GRU"} == {cell}
 
 

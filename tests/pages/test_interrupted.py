@@ -2,7 +2,9 @@
 
 import pytest
 
+from analysis.experiment import Experiment
 from analysis.history.entry import Row
+from analysis.history.serialization import encode
 from analysis.jobs.pool import Jobs, QueueFullError
 from analysis.report.sentences.decay import carry_sentence, update_sentence
 from analysis.report.sentences.gates import saturation_sentence
@@ -10,7 +12,8 @@ from analysis.report.sentences.progress import progress_sentence
 from analysis.report.wording import cell_with_state
 from analysis.tasks.registry import build_task
 from pages.ui import training
-from tests.helpers.app import SMALL, app, charts, fine, trained, until, untrained
+from tests.helpers.app import ENDLESS, SMALL, app, charts, fine, trained, until, untrained
+from tests.helpers.runs import stopped
 
 # Streamlit's test runner leaves its temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
@@ -84,8 +87,8 @@ def test_the_page_of_gates_shows_an_untrained_cell_beside_a_trained_one(without_
     assert any(text.value == "Not trained, and drawn untrained: LSTM." for text in at.caption)
 
 
-def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
-    at = app(PAGE, **{**SMALL, "steps": "2000", "snapshot_every": "20", "cells": "LSTM"})
+def test_a_run_in_its_middle_is_drawn_and_cancelled():
+    at = app(PAGE, **ENDLESS, cells="LSTM")
     at.button(key="train").click().run()
     (experiment,) = at.session_state["settings"].experiments.values()
     id = training.jobs().find(experiment).id
@@ -100,10 +103,21 @@ def test_a_run_in_its_middle_is_drawn_cancelled_and_resumed():
     until(lambda: not training.jobs().row(id).live)
     fine(at.run())
     assert at.button(key="train").label == "Resume"
-    at.button(key="train").click().run()
-    until(lambda: training.jobs().row(id).status == "finished")
-    fine(at.run())
+
+
+def test_a_cancelled_run_is_resumed_to_its_end():
+    experiment, store = Experiment(**SMALL), training.jobs().store
+    checkpoint, snapshots = stopped(experiment, 5)
+    id = store.add(experiment)
+    for snapshot in snapshots:
+        store.write(id, {}, ("snapshot", snapshot.step, encode(snapshot)))
+    store.write(id, {"status": "cancelled", "step": 5}, ("checkpoint", 5, encode(checkpoint)))
+    at = fine(app(PAGE, **SMALL, cells="LSTM"))
+    assert any(text.value.startswith("Cancelled: LSTM after 5 of 10 updates.") for text in at.caption)
+    assert at.button(key="train").label == "Resume"
+    trained(at)
     assert any(text.value == "Trained." for text in at.caption)
+    assert training.jobs().find(experiment).id == id
 
 
 def test_only_followed_runs_are_kept():

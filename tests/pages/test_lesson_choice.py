@@ -5,7 +5,13 @@ import pytest
 
 from analysis.history.database import StoreError
 from analysis.history.shipped import load_shipped
-from analysis.report.sentences.choice import choice_sentence, describe_group, recap_sentence, rule_sentences
+from analysis.report.sentences.choice import (
+    choice_sentence,
+    describe_group,
+    recap_sentence,
+    rule_sentences,
+    task_sentence,
+)
 from analysis.report.wording import describe_span, format_range
 from pages.ui import goldfish, readers, training
 from pages.ui.choice import link_settings
@@ -44,7 +50,9 @@ def shows(at, runs):
         assert list(row)[1:] == [
             format_range(run.metric), describe_span(run.memory), f"{run.timing['parameters']:,.0f}",
         ]  # fmt: skip
-    assert rule_sentences(runs) in " ".join(caption.value for caption in at.caption)
+    assert rule_sentences(runs) in " ".join(text.value for text in at.markdown)
+    first = next(iter(runs.values())).experiment
+    assert task_sentence(first) in [caption.value for caption in at.caption]
 
 
 def test_without_a_history_it_shows_what_is_shipped():
@@ -69,7 +77,7 @@ def test_the_lesson_is_summed_up_by_what_its_stops_show_first():
     at = fine(app(PAGE))
     words = readers.last_sentence()
     traces = goldfish.trace(words, goldfish.KEEPS)
-    kept = {cell: trace.own[7] ** (1 / 7) for cell, trace in traces.items()}
+    kept = traces["rnn"].own[7] ** (1 / 7)
     assert recap_sentence(kept, 0.25) in [text.value for text in at.markdown]
     other = fine(app(PAGE, sentence="The cat sleeps in the house, and the dog sleeps too."))
     assert recap_sentence(kept, 0.25) not in [text.value for text in other.markdown]
@@ -95,7 +103,7 @@ def test_a_cell_alone_is_not_compared():
 
 
 def test_a_run_that_is_not_finished_is_left_out():
-    id = training.jobs().submit(tiny(steps=100_000))
+    id = training.jobs().submit(tiny(steps=100_000, length=500))
     training.jobs().cancel(id)
     until(lambda: not training.jobs().under_way)
     shows(fine(app(PAGE)), SHIPPED)

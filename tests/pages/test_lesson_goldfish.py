@@ -44,7 +44,7 @@ def captions(at):
     return " ".join(caption.value for caption in at.caption)
 
 
-def shows(at, found, word):
+def shows(at, found, word, networks="keeps"):
     """Check that picture and sentences show these traces, with the mark at a word."""
     (figure,) = charts(at)
     for cell, trace in found.items():
@@ -55,8 +55,8 @@ def shows(at, found, word):
         (dot,) = (each for each in figure["data"] if each["name"] == f"{cell.upper()} {word}")
         assert values(dot["y"])[0] == pytest.approx(trace.own[word])
     assert figure["layout"]["shapes"][0]["x0"] == word
-    assert says(at) == sentences.left_sentence(found, word)
-    assert sentences.reason_sentences(found, word) in captions(at)
+    assert says(at) == sentences.why_sentence(found, word)
+    assert sentences.gates_sentences(found, word, networks) in [text.value for text in at.markdown]
     assert sentences.half_sentence(found) in captions(at)
     assert sentences.others_sentence(found, word) in captions(at)
 
@@ -80,9 +80,9 @@ def test_the_rnn_fades_and_the_gates_keep():
 def test_other_networks(networks):
     at = fine(app(PAGE))
     fine(at.segmented_control(key="networks").set_value(networks).run())
-    shows(at, traced(networks=networks), 7)
+    shows(at, traced(networks=networks), 7, networks)
     if networks == "starts":
-        assert "keep the first word in the RNN, LSTM and GRU" in captions(at)
+        assert "teach the RNN, LSTM and GRU to keep the first word" in captions(at)
     assert ("one alone says little" in captions(at)) == (networks == "trained")
 
 
@@ -92,7 +92,7 @@ def test_the_mark_follows_the_word():
         fine(at.select_slider(key="word").set_value(word).run())
         figure = charts(at)[0]
         assert figure["layout"]["shapes"][0]["x0"] == word
-        assert says(at) == sentences.left_sentence(traced(), word)
+        assert says(at) == sentences.why_sentence(traced(), word)
     fine(at.button(key="word_back").click().run())
     shows(at, traced(), 11)
 
@@ -124,16 +124,21 @@ def test_a_long_sentence_is_cut_and_has_no_range_at_its_end():
     assert "as many turns later" not in captions(at)
 
 
+def test_the_word_it_opens_at_is_one_where_memory_changes_the_guess():
+    for language, word in (("English", 7), ("中文", 9)):
+        assert fine(app(PAGE, language=language)).select_slider(key="word").value == word
+
+
 def test_a_chinese_sentence_is_read_by_models_that_learned_chinese():
     at = fine(app(PAGE, sentence=readers.EXAMPLES["zh"]))
-    shows(at, traced(readers.EXAMPLES["zh"], text="chinese"), 10)
+    shows(at, traced(readers.EXAMPLES["zh"], text="chinese"), 9)
 
 
 def test_a_warning_takes_the_sentences_place_where_words_are_unknown():
     at = fine(app(PAGE, sentence="Quantum chromodynamics confines quarks."))
     assert at.warning[0].value == sentences.unknown_sentence(traced("Quantum chromodynamics confines quarks.")["rnn"])
     assert not any(text.value.startswith("## ") for text in at.markdown)
-    assert "In the RNN each turn" not in captions(at)
+    assert not any("The slope is" in text.value for text in at.markdown)
 
 
 @pytest.mark.parametrize("sentence", HOSTILE)
@@ -152,11 +157,11 @@ def test_the_choice_of_networks_stays_where_the_language_changes():
     at = fine(app(PAGE, language="中文"))
     with in_language("zh"):  # the test runner writes a choice as this thread would label it
         fine(at.segmented_control(key="networks").set_value("starts").run())
-        shows(at, traced(readers.EXAMPLES["zh"], "starts", "chinese"), 10)
+        shows(at, traced(readers.EXAMPLES["zh"], "starts", "chinese"), 9, "starts")
     fine(at.segmented_control(key="language").set_value("English").run())
     assert at.segmented_control(key="networks").value == "starts"
-    assert at.query_params["networks"] == "as they start"
-    shows(at, traced(networks="starts"), 10)
+    assert at.query_params["networks"] == "untrained, gates as they start"
+    shows(at, traced(networks="starts"), 9, "starts")
 
 
 def test_the_instrument_opens_with_the_same_start():

@@ -24,7 +24,7 @@ def check(at, cell, sentence, word):
     drawn = next(trace for trace in picture["data"] if trace.get("name") == "hidden_before")
     np.testing.assert_allclose(values(drawn["z"]), reading.parts["hidden_before"][word], atol=1e-4)
     texts = {element.value for element in at.markdown}
-    alone = readers.read(cell, [reading.words[word]])
+    alone = readers.read_alone(cell, reading.words)
     assert {handed_on_sentences(reading), f"## {brought_sentence(reading, alone, word)}"} <= texts
     assert at.select_slider(key="word").value == word
 

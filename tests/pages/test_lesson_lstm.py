@@ -34,7 +34,8 @@ def texts(at):
 def test_each_part_is_explained_in_the_readers_word(reading, view):
     at = fine(opened(PAGE, word="6 · France"))
     fine(at.segmented_control(key="lstm_gate").set_value(view).run())
-    assert {part_sentence(reading, view, 5, 0), lesson.MEANINGS["lstm", view]} <= {*texts(at)}
+    assert part_sentence(reading, view, 5, 0) in texts(at)
+    assert any(text.startswith(lesson.MEANINGS["lstm", view]) for text in texts(at))
     assert f"## {headline_sentence(reading, view, 5)}" in texts(at)
     assert at.latex[0].value.strip("$\n ") == lesson.FORMULAS["lstm", view]
     of_unit = {str(line) for line in lines_of_unit(reading, 5, 0)}
@@ -53,7 +54,7 @@ def test_pictures_hold_the_readings_numbers(reading):
         "forget": [reading.parts["forget"].mean(1)],
         "input": [reading.parts[part][5] for part in ("candidate", "input", "stored")],
         "cell": [reading.parts[part][5] for part in ("kept", "stored", "cell")],
-        "output": [reading.parts[part][:, 3] for part in ("cell", "squashed", "output", "hidden")],
+        "output": [reading.parts[part][:, 3] for part in ("cell", "squashed", "hidden", "output")],
         "hidden": [np.abs(reading.parts["hidden"]).mean(1)],
     }
     for view, rows in wanted.items():

@@ -12,8 +12,8 @@ PAGE = "pages/lesson/tanh.py"
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-def check(at, vector, factor, step):
-    """Compare what the page shows with a vector multiplied up to a time step."""
+def check(at, vector, factor, step, said=None):
+    """Compare what the page shows with a vector multiplied up to a time step, and what it says with that at `said`."""
     repeated = repeat(parse_vector(vector), factor)
     curve, entries = charts(at)
     dots = next(trace for trace in curve["data"] if trace["name"] == "entries")
@@ -22,7 +22,8 @@ def check(at, vector, factor, step):
     expected = [side[: step + 1, n] for side in (repeated.plain, repeated.bounded) for n in range(len(side[0]))]
     for line, wanted in zip(drawn, expected, strict=True):
         np.testing.assert_array_equal(line, wanted)
-    assert f"## {multiplied_sentences(repeated)}" in [text.value for text in at.markdown]
+    sentences = multiplied_sentences(repeated, step if said is None else said)
+    assert f"## {sentences}" in [text.value for text in at.markdown]
 
 
 def test_it_opens_with_the_notes_numbers():
@@ -44,7 +45,11 @@ def test_vector_factor_and_time_step_are_chosen():
 def test_the_page_of_the_instrument_shows_the_same_vector():
     at = fine(opened(PAGE, vector="2 1", factor="0.5", time_step="4"))
     at.switch_page("pages/measure/bounds.py")
-    check(fine(at.run()), "2 1", 0.5, 4)
+    check(fine(at.run()), "2 1", 0.5, 4, said=10)
+
+
+def test_numbers_are_parted_by_chinese_signs_too():
+    check(fine(opened(PAGE, vector="0.3，-2、1；4")), "0.3, -2, 1, 4", 3, 10)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1e99", "<b>1</b>"])

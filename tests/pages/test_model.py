@@ -28,13 +28,14 @@ from analysis.report.sentences.model import reach_sentence
 from pages.ui import answers, session
 from tests.helpers.app import DASHBOARD, charts, fine, values
 from tests.helpers.files import DATA, WEIGHTS, npy, saved
+from tests.helpers.jobs import PATIENCE
 
 PAGE = "pages/measure/model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 def opened(**settings):
-    at = AppTest.from_file(DASHBOARD, default_timeout=60)
+    at = AppTest.from_file(DASHBOARD, default_timeout=PATIENCE)
     for name, value in settings.items():
         at.query_params[name] = value
     at.switch_page(PAGE)

@@ -14,7 +14,7 @@ from analysis.report.sentences.runs import gone_sentence
 from analysis.report.sentences.training import training_sentence
 from analysis.report.wording import WHOLE, describe_experiment, describe_horizon_range
 from pages.ui import run_actions, runs_table, sidebar, training
-from tests.helpers.app import SMALL, app, charts, fine, trained, until
+from tests.helpers.app import ENDLESS, SMALL, app, charts, fine, trained, until
 
 PAGE = "pages/runs/runs.py"
 
@@ -188,8 +188,8 @@ def test_a_run_that_is_not_there_changes_nothing(id):
 
 
 def test_a_run_in_its_middle_is_listed_drawn_and_cancelled():
-    id = training.jobs().submit(Experiment(cell="lstm", **SMALL | {"steps": 100_000, "snapshot_every": 50}))
-    until(lambda: training.jobs().row(id).step >= 100)
+    id = training.jobs().submit(Experiment(cell="lstm", **ENDLESS))
+    until(lambda: training.jobs().row(id).step >= 20)
     at = opened(id)
     assert at.dataframe[0].value["Status"][0].startswith("running, ")
     assert len(charts(at)) == 2
@@ -269,9 +269,8 @@ def test_only_where_there_are_two_it_speaks_of_comparing(runs):
 
 def test_a_run_whose_text_is_gone_is_still_shown(tmp_path, monkeypatch):
     text = tmp_path / "mine.txt"
-    text.write_text("the quick brown fox jumps over the lazy dog. " * 20)
-    settings = SMALL | {"task": "text", "text_file": str(text), "steps": 100_000, "snapshot_every": 50}
-    id = training.jobs().submit(Experiment(cell="lstm", **settings))
+    text.write_text("the quick brown fox jumps over the lazy dog. " * 200)
+    id = training.jobs().submit(Experiment(cell="lstm", **ENDLESS, task="text", text_file=str(text)))
     until(lambda: training.jobs().watch(id)[1])
     training.jobs().cancel(id)
     until(lambda: not training.jobs().row(id).live)

@@ -63,7 +63,7 @@ def test_every_cell_init_and_activation():
 def test_hostile_urls_fall_back(name, value):
     small = {key: str(number) for key, number in SMALL.items() if key != name}
     at = fine(app(**small | {name: value}))
-    assert (len(charts(at)), len(at.error)) == (2, 0)
+    assert (len(charts(at)), len(at.error)) == (3, 0)
     if name in SETTINGS and name != "text_file":
         about, now = SETTINGS[name], at.session_state[name]
         assert now is None or about.choices or about.low <= now <= about.high

@@ -67,7 +67,7 @@ def test_a_text_that_is_not_utf_8_leaves_the_chosen_one_and_its_name():
 def test_a_sentence_of_unknown_words_is_warned_of_and_not_interpreted(text, warned):
     at = fine(app(CELL, sentence=CHINESE, text=text, hidden_size=6))
     experiments = ui.next_word_experiments(at.session_state["settings"], "lstm")
-    reading = ui.untrained_readings(experiments, split_words(CHINESE), True)["lstm"]
+    reading = ui.read_words(experiments["lstm"], None, split_words(CHINESE), True)
     assert bool(unknown_warning(reading)) == warned
     assert [text.value for text in at.warning] == [unknown_warning(reading)] * warned
     assert any(toggle.key == "hold" for toggle in at.toggle) != warned

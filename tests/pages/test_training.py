@@ -15,7 +15,8 @@ from analysis.history.entry import Row
 from analysis.jobs import estimate
 from analysis.measures.decay import at_threshold
 from pages.ui import player, training
-from tests.helpers.app import SMALL, app, charts, fine, trained, until
+from tests.helpers.app import ENDLESS, SMALL, app, charts, fine, trained, until
+from tests.helpers.jobs import PATIENCE
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.usefixtures("no_runs")]
 
@@ -41,8 +42,7 @@ def test_a_costly_picture_is_shown_for_a_while_unless_it_is_of_something_else(mo
 
 
 def test_a_training_with_other_settings_is_mentioned_and_a_cancelled_one_told():
-    settings = {**SMALL, "cells": "GRU", "steps": 100_000, "snapshot_every": 50}
-    at = app("pages/measure/decay.py", **settings)
+    at = app("pages/measure/decay.py", **ENDLESS, cells="GRU")
     fine(at.button(key="train").click().run())
     until(lambda: training.jobs().rows()[0].step)
     said = "1 run with other settings under way: see Runs"
@@ -164,7 +164,7 @@ def test_advice_that_was_taken_is_not_given_again():
         stuck = run("gru", [0.125])
         training._advise({"gru": replace(stuck, experiment=stuck.experiment.replace(forget_bias=1.0, steps=100_000))})
 
-    at = AppTest.from_function(page).run()
+    at = AppTest.from_function(page, default_timeout=PATIENCE).run()
     assert not at.exception
     assert [button.label for button in at.button] == ["chrono"]
 
@@ -192,7 +192,7 @@ def test_advice_is_given_where_the_median_has_not_learned(cell, metric, said, of
 
         training._advise({cell: run(cell, np.array(metric))})
 
-    at = AppTest.from_function(page, kwargs={"cell": cell, "metric": metric}).run()
+    at = AppTest.from_function(page, default_timeout=PATIENCE, kwargs={"cell": cell, "metric": metric}).run()
     assert not at.exception
     assert [text.value for text in at.markdown] == said
     assert [button.label for button in at.button] == offered

@@ -86,11 +86,42 @@ def test_what_leaves_the_finite_range_is_left_out():
 def test_what_a_large_model_leaves_out_is_said(monkeypatch):
     monkeypatch.setattr(measures, "SPECTRUM_WORK", 6 * 4 * 2.0**2)
     monkeypatch.setattr(measures, "SHORTEST", 3)
+    monkeypatch.setattr(measures, "FEWEST_STEPS", 3)
     monkeypatch.setattr(measures, "MATRIX_WORK", 10)
     settings = SMALL | {"seed": 7, "seeds": 3}  # measured by no other test
     said = texts(fine(opened(PAGE, **settings, cells="GRU", why_tab="Which directions survive")))
-    assert "GRU: the last 3 time steps." in said
+    assert "GRU: the last 3 time steps, curves of 1 of 3 seeds." in said
     assert "GRU: the 2 largest of 4 exponents, 1 of 3 seeds, singular values over the last 3 time steps." in said
+
+
+def test_the_model_of_another_seed_can_be_shown():
+    at = fine(opened(PAGE, **SMALL | {"seed": 11}, cells="GRU", why_tab="Which directions survive"))
+    assert "the model with seed 11." in texts(at) and "Of the model with seed 11." in texts(at)
+    [experiment] = at.session_state["settings"].experiments.values()
+    fine(at.number_input(key="why_model").set_value(9).run())  # the last where there are fewer
+    assert "the model with seed 12." in texts(at)
+    fan = values(named(charts(at)[2], "GRU largest")["y"])
+    np.testing.assert_allclose(fan, measures.measure_singular_values(experiment, None, 1).values[:, 0])
+    assert not at.number_input(key="why_model").disabled
+    assert "why_model" not in {each.key for each in fine(opened(PAGE, **SMALL | {"seeds": 1})).number_input}
+
+
+TRUNCATED = {
+    "Step by step": "no gradient comes back",
+    "What an update is made of": "before the last window adds nothing",
+    "Which directions survive": "Directions end where truncation cuts",
+    "Memory beyond the gradient": "Thin lines end where truncation cuts",
+    "What would make it remember": "a horizon ends with the last window",
+}
+
+
+@pytest.mark.parametrize("tab", TRUNCATED)
+def test_truncation_is_respected_and_said(tab):
+    """Of 6 time steps, windows of 5 leave a last one of a single step."""
+    at = fine(opened(PAGE, **SMALL | {"truncate": 5}, cells="GRU", why_tab=tab))
+    assert TRUNCATED[tab] in texts(at) and "no gradient leaves a window of 5 time steps" in texts(at)
+    if tab == "Step by step":
+        assert len(charts(at)) == 1  # no empty panel
 
 
 def test_a_task_that_cannot_be_built_says_why(monkeypatch):

@@ -4,9 +4,10 @@ import io
 import os
 import shlex
 import sys
-import time
+import threading
 import zipfile
 from dataclasses import fields, replace
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -289,15 +290,18 @@ def test_drawing_without_kaleido(figures, monkeypatch):
 
 
 def test_drawing_keeps_its_time_limit(figures, monkeypatch):
-    monkeypatch.setattr(export.asyncio, "run", lambda work: (work.close(), time.sleep(0.5)))
+    go_on = threading.Event()
+    monkeypatch.setattr(export.asyncio, "run", lambda work: (work.close(), go_on.wait()))
     drawn, note = export.draw_images(figures, seconds=0.05)
+    go_on.set()
     assert drawn == {}
     assert "not done after 0.05 s" in note
 
 
-def test_archive_with_images(figures):
+def test_archive_with_images(figures, monkeypatch):
     if not Chromium.find_browser(skip_local=False) and not os.environ.get("CI"):
         pytest.skip("no Chrome or Chromium on this machine")
+    monkeypatch.setattr(export, "draw_images", partial(export.draw_images, seconds=600))
     files = unzip(export.archive("decay", figures, {}, [Experiment()]))
     assert "drawn" in files["README.txt"].decode()
     for name in figures:

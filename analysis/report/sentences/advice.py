@@ -6,10 +6,22 @@ import numpy as np
 
 from analysis.experiment import SETTINGS
 from analysis.reasons import Advice, Trial, Value
-from analysis.report.wording import format_horizon, format_number, format_percent, format_range, join_words, the_cells
+from analysis.report.wording import (
+    format_horizon,
+    format_number,
+    format_percent,
+    format_range,
+    format_steps,
+    join_words,
+    the_cells,
+)
 from analysis.results import THRESHOLD, finite_median
 
 DEARER, CHEAPER = 2.0, 0.5  # times the present price: what is worth saying
+CUT_ADVICE = (
+    "Truncated: a horizon ends with the last window, and the price counts what the weights do in that window alone, as "
+    "training does."
+)
 Metrics = Mapping[str, Mapping[Value, Sequence[float | None]]]  # by setting and value: a run's metric, per seed
 
 
@@ -82,8 +94,11 @@ def advice_sentence(cell: str, advice: Advice, metrics: Metrics) -> str:
     setting, value = advice.best
     trial = advice.trials[setting][value]
     than = f" instead of {_share(advice.now.left)}" if np.isfinite(advice.now.left) else ""
+    far, now = trial.decay.furthest, advice.now.decay.furthest
+    at = "at the furthest distance" if far == now else f"{format_steps(far)} back"
+    than += f", {format_steps(now)} back" * bool(far != now and than)
     change = describe_change(setting, value)
-    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient at the furthest distance{than}."]
+    said = [f"{cell.upper()}: {change} leaves {_share(trial.left)} of the gradient {at}{than}."]
     said += [price_sentence(advice, trial), _learned(advice, metrics)]
     return " ".join(filter(None, said))
 

@@ -31,7 +31,8 @@ def needs_sentence(result: LookBack) -> str:
         return "Its output needs nothing but the last time step."
     if half >= result.length > 1:
         return "Its output needs the whole sequence."
-    rest = "the whole sequence" if needed >= result.length else f"the last {format_number(needed)}"
+    rest = f"the last {format_number(needed)}" if needed > 1 else "no more than that one"
+    rest = "the whole sequence" if needed >= result.length else rest
     decide = "decides" if half == 1 else "decide"
     last, within = "time step" if half == 1 else f"{format_steps(half)}", format_percent(result.shares.min())
     return f"The last {last} {decide} half of its output; to give it within {within} takes {rest}."
@@ -47,8 +48,19 @@ def look_back_sentence(result: LookBack) -> str:
     own = _windows(result.reached, result.length).replace(" time steps", "")
     if math.isnan(result.reached.decides_half):
         own = "that can't be measured"
-    sentences = [f"{whole}; from a state of its own {own}.", *_plain(result)]
+    sentences = [f"{whole}; from a state of its own {own}.", *_never(result), *_plain(result)]
     return " ".join(sentences)
+
+
+def _never(result: LookBack) -> list[str]:
+    """Say what it means where not even a whole sequence leads from another one's end to the prediction."""
+    if not np.isinf(result.reached.median).any():
+        return []
+    return [
+        f"More than {result.length}: begun where another sequence ended, not even the whole sequence leads there: "
+        "the network holds on to what it read before. Begin each sequence in its first state, as in training; or train "
+        "on sequences that begin where others ended."
+    ]
 
 
 def _windows(windows: Windows, length: int) -> str:

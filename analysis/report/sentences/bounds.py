@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.reading import Repeated
 from analysis.report.wording import format_number, format_steps, gradient_grows, join_words, raise_power
@@ -12,41 +13,46 @@ from analysis.results import SMALLEST, Decay, Measured
 NEAR_ONE = 0.9  # a size above it is called near 1
 
 
-def multiplied_sentences(repeated: Repeated) -> str:
-    """Say what multiplying made of a vector's largest and smallest size but 0, and what it made of them with tanh."""
-    start, plain, bounded = (np.abs(row) for row in (repeated.plain[0], repeated.plain[-1], repeated.bounded[-1]))
+def multiplied_sentences(repeated: Repeated, step: int = -1) -> str:
+    """Say what multiplying made of a vector's largest and smallest size but 0, and what it made of them with tanh.
+
+    Both up to a time step, the last one where none is given.
+    """
+    count = step % len(repeated.plain)
+    start, plain, bounded = repeated.plain[0], repeated.plain[count], repeated.bounded[count]
     if not start.any():
         return _("Zero stays zero, with tanh and without.")
-    large, small = int(start.argmax()), int(np.where(start > 0, start, np.inf).argmin())
+    if not count:
+        return _("Nothing is multiplied yet. Press Play, or choose a later time step.")
+    sizes = np.abs(start)
+    large, small = int(sizes.argmax()), int(np.where(sizes > 0, sizes, np.inf).argmin())
     growth = int(np.sign(abs(repeated.factor) - 1))
     if start[large] == start[small]:
-        first, second = _first_of_one(growth), _second_of_one(bounded[large])
+        said = [_first_of_one(growth), _second_of_one(abs(bounded[large]))]
     else:
-        first, second = _first_of_two(growth), _second_of_two(bounded[large], bounded[small])
+        said = [_first_of_two(growth), _second_of_two(bounded[large], bounded[small], growth)]
     numbers = {
-        "factor": repeated.factor, "ratio": start[large] / start[small],
+        "factor": repeated.factor, "ratio": sizes[large] / sizes[small],
         "large": start[large], "large_end": plain[large], "large_bounded": bounded[large],
         "small": start[small], "small_end": plain[small], "small_bounded": bounded[small],
     }  # fmt: skip
     written = {name: raise_power(format_number(number)) for name, number in numbers.items()}
-    return f"{first} {second}".format(count=len(repeated.plain) - 1, **written)
+    return join_sentences(*said).format(count=count, **written)
 
 
 def _first_of_one(growth: int) -> str:
     """Return the sentence on one size without tanh, which grows (1), stays (0) or fades (−1)."""
     return {
-        1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: nothing holds the size."
-        ),
-        0: _("Multiplied by {factor} at each of {count} time steps, {large} stayed {large_end}."),
-        -1: _("Multiplied by {factor} at each of {count} time steps, {large} became {large_end}: it fades."),
+        1: _("After {count} time steps, each ×{factor}, {large} became {large_end}: nothing holds the size."),
+        0: _("After {count} time steps, each ×{factor}, {large} stayed {large_end}."),
+        -1: _("After {count} time steps, each ×{factor}, {large} became {large_end}: it fades."),
     }[growth]
 
 
 def _second_of_one(bounded: float) -> str:
     """Return the sentence on one size with tanh, given what it ends at."""
     return (
-        _("With tanh it ends near ±1 ({large_bounded}).")
+        _("With tanh it ends at {large_bounded}: held within ±1.")
         if bounded > NEAR_ONE
         else _("With tanh it ends at {large_bounded}.")
     )
@@ -56,24 +62,31 @@ def _first_of_two(growth: int) -> str:
     """Return the sentence on two sizes without tanh, as `_first_of_one`."""
     return {
         1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
-            "{small_end}: still {ratio} to 1, but nothing holds the size."
+            "After {count} time steps, each ×{factor}, {large} became {large_end} and {small} became {small_end}: "
+            "still {ratio} to 1, but nothing holds the size."
         ),
-        0: _("Multiplied by {factor} at each of {count} time steps, {large} and {small} stayed as they were."),
+        0: _("After {count} time steps, each ×{factor}, {large} and {small} stayed as they were."),
         -1: _(
-            "Multiplied by {factor} at each of {count} time steps, {large} became {large_end} and {small} became "
-            "{small_end}: still {ratio} to 1, but both fade."
+            "After {count} time steps, each ×{factor}, {large} became {large_end} and {small} became {small_end}: "
+            "still {ratio} to 1, but both fade."
         ),
     }[growth]
 
 
-def _second_of_two(large: float, small: float) -> str:
-    """Return the sentence on two sizes with tanh, given what they end at."""
-    if format_number(large) != format_number(small):
-        return _("With tanh they end at {large_bounded} and {small_bounded}.")
-    if large > NEAR_ONE:
+def _second_of_two(large: float, small: float, growth: int) -> str:
+    """Return the sentence on two numbers with tanh, given what they end at."""
+    same, near = format_number(large) == format_number(small), min(abs(large), abs(small)) > NEAR_ONE
+    if growth < 0:
+        return _("With tanh they end at {large_bounded} and {small_bounded}: it can't stop them fading.")
+    if same and near:
         return _("With tanh both end at {large_bounded}: held within ±1, though their difference is lost.")
-    return _("With tanh both end at {large_bounded}.")
+    if near and large * small > 0:
+        return _("With tanh they end at {large_bounded} and {small_bounded}: held within ±1, and almost the same.")
+    if near:
+        return _("With tanh they end at {large_bounded} and {small_bounded}: within ±1, but only their signs differ.")
+    if same:
+        return _("With tanh both end at {large_bounded}.")
+    return _("With tanh they end at {large_bounded} and {small_bounded}.")
 
 
 def ratio_sentences(repeated: Repeated) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.language import mark, translate_count
+from analysis.language import join_sentences, mark, translate_count
 from analysis.language import translate as _
 from analysis.reading import Held, Reading
 from analysis.report.markdown import quote_word
@@ -153,7 +153,7 @@ def held_sentences(as_it_is: Held, held: Held, trained: bool) -> str:
         sentences.append(as_before.format(share=_small_share(before)))
     if not held.memory.any():
         sentences.append(_("But the memory stays empty: no word gets in."))
-    return " ".join(sentences)
+    return join_sentences(*sentences)
 
 
 def _small_share(share: float) -> str:

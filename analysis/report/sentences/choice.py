@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.experiment import CELLS, GATED, SETTINGS, Experiment, higher_is_better
-from analysis.language import mark, translate_count
+from analysis.language import join_sentences, mark, translate_count
 from analysis.language import translate as _
 from analysis.report.sentences.training import rank_cells, stayed_at_chance
 from analysis.report.wording import PER_CENT, format_number, format_steps
@@ -23,6 +23,24 @@ TASKS = {
     "series": mark("Series: data of one's own"),
 }
 TEXT_NAMES = {"english": mark("English prose"), "chinese": mark("Chinese prose")}
+STORIES = {
+    "recall": mark(
+        "In {length} steps one symbol is shown; at the end the network must name it. So it has to remember it for up "
+        "to {back} steps."
+    ),
+    "adding": mark(
+        "{length} numbers are read, two of them marked; at the end the network must say the sum of these two."
+    ),
+    "order": mark("In {length} steps an X or a Y is shown twice; at the end the network must say in which order."),
+    "copy": mark("Ten symbols are read; {length} steps later the network must repeat them in the same order."),
+    "text": mark("Prose is read letter by letter; each time the network must say which letter comes next."),
+    "words": mark("Prose is read word by word; each time the network must say which word comes next."),
+    "digits": mark(
+        "A written digit is read, one of its {length} pixels a step; at the end the network must say which."
+    ),
+    "series": mark("Sequences of one's own are read, and what belongs to them must be said."),
+}
+ALIKE = 0.1  # of what was gained over guessing: networks that are nearer hardly differ
 # Settings that a group's name leaves out or says first.
 NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
 
@@ -66,29 +84,31 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
     first = next(iter(runs.values()))
     seeds = min(map(len, metrics.values()))
     tied, worse = rank_cells(metrics, higher_is_better(first.metric_name))
+    if seeds == 1:
+        medians = [float(metric[0]) for metric in metrics.values()]
+        if max(medians) - min(medians) < ALIKE * max(abs(median - first.chance) for median in medians):
+            tied, worse = [*metrics], []
     if len(tied) == 1 and seeds == 1:
-        return _("The {best} did best here, but one seed each says little.").format(best=name_cells(tied))
+        return _("The {best} did best here, but one network of each kind says little.").format(best=name_cells(tied))
     if len(tied) == 1:
         text = translate_count(
-            "On this task the {best} did best: its {count} seed beat every seed of the {worse}.",
-            "On this task the {best} did best: each of its {count} seeds beat every seed of the {worse}.",
+            "Take the {best} for this task: its {count} network beat every one of the {worse}.",
+            "Take the {best} for this task: each of its {count} networks beat every one of the {worse}.",
             seeds,
         )
         return text.format(best=name_cells(tied), count=seeds, worse=name_cells(worse))
-    place = {"tied": name_cells(tied), "best": name_cells(tied[:1]), "count": seeds}
-    if worse:
-        text = translate_count(
-            "On this task {count} seed each can't tell the {tied} apart; the {worse} did worse than the {best}.",
-            "On this task {count} seeds each can't tell the {tied} apart; the {worse} did worse than the {best}.",
-            seeds,
-        )
-        return text.format(**place, worse=name_cells(worse))
-    text = translate_count(
-        "On this task {count} seed each can't tell the {tied} apart.",
-        "On this task {count} seeds each can't tell the {tied} apart.",
-        seeds,
+    small = min(tied, key=lambda cell: runs[cell].timing["parameters"])
+    others = [cell for cell in tied if cell != small]
+    said = _("Take the {small} for this task: it does as well as the {others}, and has fewer numbers to learn.").format(
+        small=name_cells([small]), others=name_cells(others)
     )
-    return text.format(**place)
+    return join_sentences(said, _("The {worse} did worse.").format(worse=name_cells(worse)) if worse else "")
+
+
+def task_sentence(experiment: Experiment) -> str:
+    """Describe a task in everyday words: what is read, and what must be said."""
+    length = experiment.task_length
+    return _("**The task.** {story}").format(story=_(STORIES[experiment.task]).format(length=length, back=length - 1))
 
 
 def rule_sentences(runs: Mapping[str, Run]) -> str:
@@ -99,31 +119,34 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
     reach = format_steps(spans["rnn"])
     if max(spans[cell] for cell in gated) > spans["rnn"]:
-        rule = _("What lies farther back than an RNN remembers, here {reach}, needs gates.")
+        rule = _("If what matters lies farther back than an RNN remembers (here {reach}), take an LSTM or a GRU.")
+    elif max(spans.values()) == 0:
+        rule = _(
+            "All three carry earlier words (stops 2 and 4), but here nearly all hangs on the last one: where memory "
+            "doesn't help, the plain RNN is enough."
+        )
     else:
         rule = _(
-            "Here cells with gates remember no farther back than the RNN ({reach}): memory isn't what they differ in."
+            "Here LSTM and GRU remember no farther back than the RNN ({reach}): where memory isn't needed, the plain "
+            "RNN is enough."
         )
-    said = [_("**Rule of thumb.**"), rule.format(reach=reach)]
+    said = [rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
-        fewer = _("Of LSTM and GRU, try the smaller first: the GRU has {gru} parameters, the LSTM {lstm}.")
-        parameters = {cell: f"{runs[cell].timing['parameters']:,.0f}" for cell in ("gru", "lstm")}
-        said.append(fewer.format(**parameters))
-    return " ".join(said)
+        said.append(_("Of these two try the smaller first, the GRU."))
+    return join_sentences(*said)
 
 
-def recap_sentence(kept: Mapping[str, float], fewer: float) -> str:
+def recap_sentence(kept: float, fewer: float) -> str:
     """Sum the lesson up, a half-sentence for each stop.
 
     Args:
-        kept: by cell, the share of a first word that a turn of the loop keeps, with gates that are set to keep.
+        kept: the share of a first word that a turn of the loop of an untrained RNN keeps.
         fewer: the share of an LSTM's parameters that a GRU saves.
     """
-    shares = {cell: f"×{format_number(share)}" for cell, share in kept.items()}
     return _(
-        "**In short.** Words become numbers (1). The loop hands the memory on from word to word (2), and tanh holds it "
-        "within ±1 (3). At each turn an untrained RNN keeps only {rnn} of the first word (4). Gates that we set to "
-        "keep hold {lstm} in the LSTM (5), and {gru} in the GRU, with {fewer} fewer parameters in each layer (6). "
-        "Which is best, a try on your own task tells (7)."
-    ).format(**shares, fewer=f"{100 * fewer:.0f}{PER_CENT}")
+        "**In short.** Words become numbers (1). The loop hands the memory on (2); tanh holds what is shown within ±1 "
+        "(3). Each turn of an untrained RNN keeps only ×{kept} of what is old: it forgets (4). The LSTM's gates decide "
+        "what to forget, store and show (5); the GRU does with two gates and {fewer} fewer numbers (6). Short memory: "
+        "RNN. Long: GRU or LSTM; try (7)."
+    ).format(kept=format_number(kept), fewer=f"{100 * fewer:.0f}{PER_CENT}")

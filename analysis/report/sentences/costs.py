@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.reading import Race
 from analysis.report.wording import PER_CENT
@@ -13,11 +14,11 @@ def costs_sentence(lstm: Mapping[str, int], gru: Mapping[str, int], race: Race |
     """Compare a GRU's parameters, its multiply_adds per word, and its time if measured, with those of an LSTM."""
     parameters, multiply_adds = (100 * (1 - gru[name] / lstm[name]) for name in ("parameters", "multiply_adds"))
     text = _(
-        "Yes: {parameters} fewer parameters (numbers to learn) than the LSTM, {adds} fewer multiply-adds (work per "
-        "word)."
+        "Yes: {parameters} fewer parameters (numbers to learn) than the LSTM, and {adds} less work per word "
+        "(multiply-adds)."
     )
     counted = text.format(parameters=f"{parameters:.0f}{PER_CENT}", adds=f"{multiply_adds:.0f}{PER_CENT}")
-    return f"{counted} {_time_sentence(race)}" if race else counted
+    return join_sentences(counted, _time_sentence(race) if race else "")
 
 
 def _time_sentence(race: Race) -> str:

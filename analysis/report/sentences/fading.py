@@ -2,37 +2,44 @@
 
 from collections.abc import Mapping
 
+from analysis.experiment import GATED
+from analysis.language import join_sentences, mark, translate_count
 from analysis.language import translate as _
-from analysis.language import translate_count
 from analysis.reading import Trace
 from analysis.report.markdown import quote_word
 from analysis.report.sentences.cell import count_unknown
 from analysis.report.sentences.choice import name_cells
-from analysis.report.wording import PER_CENT, RAISED, format_number
+from analysis.report.wording import PER_CENT, format_number
 
 LEAST = 1e-4  # the smallest share that is written out
 HALVES = (0.4, 0.6)  # gates that halve the memory, about
 KEEPS = 0.9  # gates that keep nearly all
-BEYOND = 0.01  # how much more than its gates a turn must keep for that to be explained
+MORE = 1.005  # a share that is written as more than 100 %
+FLAT = 0.5  # a mean slope of tanh below it means that most numbers sit on its flat ends
+WHO = {  # set the gates
+    "keeps": mark("We set these gates to {lstm} (LSTM) and {gru} (GRU)"),
+    "starts": mark("Nobody has set these gates, they are at {lstm} (LSTM) and {gru} (GRU)"),
+    "trained": mark("Training has set these gates to {lstm} (LSTM) and {gru} (GRU) on average"),
+}
 LOST = 0.1  # a share that is as good as forgotten
 
 
-def left_sentence(traces: Mapping[str, Trace], word: int) -> str:
-    """Say how much of the first word is left in each cell after another one."""
-    first = traces["rnn"]
-    if len(first.words) == 1:
+def why_sentence(traces: Mapping[str, Trace], word: int) -> str:
+    """Say why the RNN forgets the first word: what each turn of its loop does to a change, and what that leaves."""
+    rnn = traces["rnn"]
+    if len(rnn.words) == 1:
         return _("One word alone can't be forgotten. Write a second one.")
     if not word:
         return _("The first word has just been read: all of it is there.")
-    shares = {cell: describe_share(trace.own[word]) for cell, trace in traces.items()}
     text = translate_count(
-        "At {word}, {count} turn of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
-        "{gru}.",
-        "At {word}, {count} turns of the loop later, the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU "
-        "{gru}.",
+        "Each turn of the loop multiplies a change by the RNN's weights and by tanh's slope: together ×{kept}. "
+        "{count} turn later, at {word}, {left} is left.",
+        "Each turn of the loop multiplies a change by the RNN's weights and by tanh's slope: together ×{kept}. "
+        "{count} turns later, at {word}, {left} is left.",
         word,
     )
-    return text.format(word=quote_word(first.words[word]), first=quote_word(first.words[0]), count=word, **shares)
+    kept, left = format_number(rnn.per_turn(word)), describe_share(rnn.own[word])
+    return text.format(kept=kept, count=word, word=quote_word(rnn.words[word]), left=left)
 
 
 def others_sentence(traces: Mapping[str, Trace], word: int) -> str:
@@ -82,7 +89,7 @@ def half_sentence(traces: Mapping[str, Trace]) -> str:
     spans = {cell: _describe_half(trace) for cell, trace in traces.items()}
     said = _("More than half is left for {rnn} in the RNN, {lstm} in the LSTM and {gru} in the GRU.").format(**spans)
     if any(trace.half is None for trace in traces.values()):
-        said += " " + _("“At least”: the sentence ends first.")
+        return join_sentences(said, _("“At least”: the sentence ends first."))
     return said
 
 
@@ -96,44 +103,50 @@ def _describe_half(trace: Trace) -> str:
     return translate_count("{count} turn", "{count} turns", trace.half - 1).format(count=trace.half - 1)
 
 
-def reason_sentences(traces: Mapping[str, Trace], word: int) -> str:
-    """Explain what is left after a word by what a turn of the loop keeps, and by where the gates stand.
+def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> str:
+    """Say of what the RNN's factor is made, what the cells with gates keep, and why; "" at the first word.
 
-    Return "" at the first word.
+    `networks` says who set the gates, one of `WHO`.
     """
     if not word:
         return ""
-    kept = {cell: f"×{format_number(trace.per_turn(word))}" for cell, trace in traces.items()}
-    power = f"{kept['rnn']}{str(word).translate(RAISED)}"
-    turns = _(
-        "In the RNN each turn multiplies that change by the weights U and by tanh's slope (almost 0 on its flat ends): "
-        "{rnn} on average, and {power} = {left}."
-    )
-    turns = turns.format(rnn=kept["rnn"], power=power, left=describe_share(traces["rnn"].own[word]))
-    forget, update = (_mean_gate(traces[cell]) for cell in ("lstm", "gru"))
-    numbers = kept | {"forget": f"{forget:.2f}", "update": f"{update:.2f}"}
-    if all(HALVES[0] <= gate <= HALVES[1] for gate in (forget, update)):
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. Nobody has "
-            "set these: they stand near ½ ({forget} and {update}) and halve it at each word."
-        )
-    elif all(gate >= KEEPS for gate in (forget, update)):
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
-            "at {forget} and {update}: it passes nearly as it is."
-        )
+    left = {cell: describe_share(traces[cell].own[word]) for cell in GATED}
+    said = [
+        _slope_sentence(traces["rnn"], networks),
+        _("The LSTM has **{lstm}** left, the GRU **{gru}**.").format(**left),
+        _("They carry the old memory past the weights, times a **gate** (0 forgets, 1 keeps), and add what is new."),
+        _gates_sentence({cell: _mean(traces[cell]) for cell in GATED}, networks),
+    ]
+    if any(traces[cell].own[word] > MORE for cell in GATED):
+        said.append(_("More than 100 %: the change has grown on its way."))
+    return join_sentences(*said)
+
+
+def _slope_sentence(rnn: Trace, networks: str) -> str:
+    """Say how much of what a turn of an RNN does is the slope of tanh."""
+    slope = _mean(rnn)
+    if slope < FLAT:
+        text = _("The slope is only {slope} on average: most numbers of this RNN sit on tanh's flat ends.")
+    elif networks == "trained":
+        text = _("The slope is {slope} on average, the rest is the weights.")
     else:
-        text = _(
-            "LSTM ({lstm}) and GRU ({gru}) multiply it by **gates**, from 0, forget, to 1, keep, and add. These stand "
-            "at {forget} and {update} on average, but each unit has its own: some keep what others replace."
-        )
-    more = ""
-    if any(traces[cell].per_turn(word) > gate + BEYOND for cell, gate in (("lstm", forget), ("gru", update))):
-        more = " " + _("Where more is kept than the gates keep, the rest comes through the weights.")
-    return f"{turns} {text.format(**numbers)}{more}"
+        text = _("The slope is {slope} on average, the rest is the weights, which start small.")
+    return text.format(slope=f"{slope:.2f}")
 
 
-def learning_sentences(traces: Mapping[str, Trace]) -> str:
+def _gates_sentence(gates: Mapping[str, float], networks: str) -> str:
+    """Say who set the gates, to what on average, and what follows."""
+    if all(HALVES[0] <= gate <= HALVES[1] for gate in gates.values()):
+        effect = _("that is near ½, so the change is halved at each word.")
+    elif all(gate >= KEEPS for gate in gates.values()):
+        effect = _("nearly all of the change passes.")
+    else:
+        effect = _("but each number of the memory has a gate of its own, and those near 1 do the keeping.")
+    means = {cell: f"{gate:.2f}" for cell, gate in gates.items()}
+    return _("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect)
+
+
+def learning_sentences(traces: Mapping[str, Trace], networks: str) -> str:
     """Say that the learning signal fades like the first word, and in which cells that is as good as forgotten."""
     said = _(
         "The learning signal, the gradient, comes back by the same turns and fades alike, the **vanishing gradient**."
@@ -141,11 +154,13 @@ def learning_sentences(traces: Mapping[str, Trace]) -> str:
     lost = [cell for cell, trace in traces.items() if trace.own[-1] < LOST]
     if not lost:
         return said
-    text = _("So it is hard to learn to keep the first word in the {cells}: the memory of a **goldfish**.")
-    return f"{said} {text.format(cells=name_cells(lost))}"
+    if networks == "trained":
+        text = _("Guessing the next word didn't teach the {cells} to keep the first one: the memory of a **goldfish**.")
+    else:
+        text = _("So it is hard to teach the {cells} to keep the first word: the memory of a **goldfish**.")
+    return join_sentences(said, text.format(cells=name_cells(lost)))
 
 
-def _mean_gate(trace: Trace) -> float:
-    """Return the mean over words and units of a cell's gate that keeps."""
-    assert trace.gate is not None, f"{trace.cell} has no gate"
-    return float(trace.gate.mean())
+def _mean(trace: Trace) -> float:
+    """Return the mean over words of a trace's mean over units."""
+    return float(trace.mean.mean())

@@ -10,13 +10,16 @@ from analysis.report.wording import cell_with_state, format_number, format_perce
 MOVES = 0.1  # share of its own size by which a memory state at least moves in some sequences, where a change lasts
 FAR_LESS = 0.1  # of the real move: a tiny change that moves less, scaled up, has been lost where the real one was not
 FOLLOWS = 0.5  # share of answers that change, where it isn't known which are right
-OUTLASTS, SCRAMBLED, TOGETHER, FADES, UNKNOWN = "outlasts", "scrambled", "together", "fades", "unknown"
-EXPLODES = "explodes"
+OUTLASTS, TOGETHER = "outlasts", "together"  # answers are right
+STAYS, MOVES_TOO = "stays", "moves too"  # it isn't known which answers are right; the gradient is lost, or it isn't
+EXPLODES, SCRAMBLED, FADES, UNKNOWN = "explodes", "scrambled", "fades", "unknown"
 VERDICTS = {
     OUTLASTS: "In {} memory outlasts the gradient.",
     TOGETHER: "In {} the gradient reaches as far as the memory.",
-    EXPLODES: "In {} the gradient explodes: a change moves the answers, which is no sign of memory.",
-    SCRAMBLED: "In {} a change moves the state, but the answers don’t follow: that alone is no memory.",
+    STAYS: "In {} a change lasts that the gradient misses; whether it serves the answers isn’t known on this task.",
+    MOVES_TOO: "In {} a change and the gradient last; whether that serves the answers isn’t known on this task.",
+    EXPLODES: "In {} tiny changes explode: that a change moves the answers is no sign of memory.",
+    SCRAMBLED: "In {} a change moves the state, but most answers don’t follow: that alone is no memory.",
     FADES: "In {} little is left of a change.",
 }
 
@@ -46,16 +49,21 @@ def verdict(change: Change) -> str:
     state, tiny = change.state[-1], change.tiny[-1]
     if not np.isfinite([state, tiny]).all():
         return UNKNOWN
-    lasts = change.state_high[-1] >= MOVES
+    lasts, missed = change.state_high[-1] >= MOVES, _cut(change) or tiny < FAR_LESS * state
     if np.isfinite(change.chance):
-        follows = change.right[-1] > (1 + change.chance) / 2
-    else:
-        follows = change.answer[-1] > FOLLOWS if change.classes else lasts
-        if follows and FAR_LESS * tiny > state:
-            return EXPLODES
-    if follows:
-        return OUTLASTS if tiny < FAR_LESS * state else TOGETHER
-    return SCRAMBLED if lasts else FADES
+        if change.right[-1] > (1 + change.chance) / 2:
+            return OUTLASTS if missed else TOGETHER
+        return SCRAMBLED if lasts else FADES
+    if not (change.answer[-1] > FOLLOWS if change.classes else lasts):
+        return SCRAMBLED if lasts else FADES
+    if FAR_LESS * tiny > state:
+        return EXPLODES
+    return STAYS if missed else MOVES_TOO
+
+
+def _cut(change: Change) -> int | None:
+    """Return the distance at which truncation cuts training's gradient; None where that is not before the furthest."""
+    return change.cut if change.cut is not None and change.distance[-1] >= change.cut else None
 
 
 def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str:
@@ -69,16 +77,26 @@ def change_sentence(cell: str, change: Change, states: Mapping[str, str]) -> str
     numbers = (
         f"{name}: another {change.what} {back} back moves the last memory state by {format_number(change.state[-1])} "
         f"of its size ({format_number(change.state_low[-1])} to {format_number(change.state_high[-1])} in nine of ten "
-        f"sequences), a tiny such change, scaled up again, by {format_number(change.tiny[-1])}; {_answers(change)}"
+        f"sequences), {_tiny(change)}; {_answers(change)}"
     )
+    missed = "truncation cuts the gradient" if _cut(change) else "tiny changes hardly reach it: the gradient misses it"
     means = {
-        OUTLASTS: "What is stored lasts, though tiny changes hardly reach it: the gradient misses it.",
+        OUTLASTS: f"What is stored lasts, though {missed}.",
+        STAYS: f"The change lasts, though {missed}.",
         TOGETHER: "The change and the gradient both come through.",
+        MOVES_TOO: "The change and the gradient both come through.",
         EXPLODES: "A tiny change grows by far more than states can move: what comes of it may be chance.",
-        SCRAMBLED: "The state becomes another one, but the answers don’t follow.",
+        SCRAMBLED: "The state becomes another one, but most answers don’t follow.",
         FADES: "Little of the change is left to answer by.",
     }
     return f"{numbers}. {means[kind]}"
+
+
+def _tiny(change: Change) -> str:
+    """Say what a tiny change at the furthest distance does, or that training's gradient is cut before."""
+    if cut := _cut(change):
+        return f"training’s gradient is cut {format_steps(cut)} back"
+    return f"a tiny such change, scaled up again, by {format_number(change.tiny[-1])}"
 
 
 def _answers(change: Change) -> str:

@@ -5,13 +5,34 @@ from collections.abc import Mapping
 import numpy as np
 
 from analysis.language import translate as _
+from analysis.reading import Trace
+from analysis.report.markdown import quote_word
+from analysis.report.sentences.fading import describe_share
 from analysis.report.wording import format_number, format_share
 from analysis.results import Decay
 
 LEAST = 0.001  # a smaller share is not told apart from others
 MORE = 1.005  # a share that is written as more than 100 %
 MANY = 100  # a share that is written as a factor
+ALIKE = 0.1  # lines that are nowhere farther apart lie on one another
 HALF = (0.4, 0.6)  # what a gate keeps per time step that counts as "near one half"
+
+
+def kept_sentence(traces: Mapping[str, Trace], word: int) -> str:
+    """Say how much of a sentence's first word is left in each cell at a later one."""
+    words = traces["rnn"].words
+    shares = {cell: describe_share(trace.own[word]) for cell, trace in traces.items()}
+    return _("At {word} the RNN has {rnn} of {first} left, the LSTM {lstm} and the GRU {gru}.").format(
+        word=quote_word(words[word]), first=quote_word(words[0]), **shares
+    )
+
+
+def alike_sentence(decays: Mapping[str, Decay]) -> str:
+    """Say that the lines of several cells lie on one another, where they do."""
+    lines = np.array([decay.relative for decay in decays.values()])
+    if len(lines) < 2 or not np.ptp(lines, axis=0).max() < ALIKE:
+        return ""
+    return _("The lines lie nearly on one another: here all of these cells forget alike.")
 
 
 def left_sentence(decays: Mapping[str, Decay]) -> str:

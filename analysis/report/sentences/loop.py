@@ -2,15 +2,15 @@
 
 from analysis.language import mark
 from analysis.language import translate as _
-from analysis.reading import Reading
+from analysis.reading import Alone, Reading
 from analysis.report.markdown import escape_markdown, quote_word
 from analysis.report.predicted import name_predicted
 from analysis.report.wording import format_share
 
 HANDED_ON = {
     "rnn": mark(
-        "The loop hands on its **hidden state** h, the whole memory: {count} numbers. A plain RNN makes all of them "
-        "anew at every word."
+        "The loop hands on its **hidden state** h, the whole memory: {count} numbers. At every word a plain RNN makes "
+        "all of them anew, from the old ones and the word."
     ),
     "lstm": mark(
         "The loop hands on two lists of {count} numbers: the **cell state** c, the long memory, and the **hidden "
@@ -28,28 +28,28 @@ def handed_on_sentences(reading: Reading) -> str:
     return _(HANDED_ON[reading.cell]).format(count=reading.parts["hidden"].shape[1])
 
 
-def brought_sentence(reading: Reading, alone: Reading, word: int) -> str:
+def brought_sentence(reading: Reading, alone: Alone, word: int) -> str:
     """Say what the memory changes at a word: what is expected next with it, and with an empty one.
 
     Args:
         reading: of the sentence.
-        alone: of that word alone, which the same network reads with an empty memory.
+        alone: each of its words alone, which the same network reads with an empty memory.
         word: its place in the sentence.
     """
     read = quote_word(reading.words[word])
     if not word:
         return _("{word} is the first word: the memory is empty, and nothing comes back yet.").format(word=read)
-    shares = {"share": format_share(reading.probability[word, 0]), "without": format_share(alone.probability[0, 0])}
-    expected, other = reading.predicted[word], alone.predicted[0]
+    shares = {"share": format_share(reading.probability[word, 0]), "without": format_share(alone.probability[word])}
+    expected, other = reading.predicted[word], alone.predicted[word]
     if expected == other:
         text = _(
-            "Having read all up to {word}, it expects {expected} next at {share}; had it read {word} alone, the same, "
-            "but at {without}. The loop changed how sure it is."
+            "After all words up to {word} it guesses {expected} next ({share}). Shown {word} with an empty memory, it "
+            "guesses the same, less or more sure ({without}): that much is due to the loop."
         )
     else:
         text = _(
-            "Having read all up to {word}, it expects {expected} next ({share}); had it read {word} alone, {other} "
-            "({without}). The difference comes from the loop."
+            "After all words up to {word} it guesses {expected} next ({share}). Shown {word} with an empty memory, it "
+            "guesses {other} ({without}). The difference is what the loop carried."
         )
     return text.format(word=read, expected=_expected(expected), other=_expected(other), **shares)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from analysis.language import join_sentences, translate_count
 from analysis.language import translate as _
 from analysis.reading import Reading
 from analysis.report.markdown import quote_word
@@ -20,14 +21,17 @@ def part_sentence(reading: Reading, view: str, word: int, unit: int) -> str:
     name, parts = quote_word(reading.words[word]), reading.parts
     if view in ("forget", "update", "reset"):
         values = parts[view][word]
-        least = int(values.argmin())
-        text = {
-            "forget": _("At {word} it keeps {mean} of the old memory on average; least in unit {unit}, {least}."),
-            "update": _("At {word} it keeps {mean} of the old state on average; least in unit {unit}, {least}."),
-            "reset": _("At {word} it lets {mean} of the past join in on average; least in unit {unit}, {least}."),
-        }[view]
+        if not word:
+            return _("{word} is the first word: there is nothing old yet.").format(word=name)
+        text = (
+            _("At {word} it lets {mean} of the past join in on average: {least} in unit {low}, {most} in unit {high}.")
+            if view == "reset"
+            else _("At {word} it keeps {mean} of the old on average: {least} in unit {low}, {most} in unit {high}.")
+        )
+        low, high = int(values.argmin()), int(values.argmax())
         return text.format(
-            word=name, mean=_share(values.mean()), unit=least + 1, least=_share(values[least])
+            word=name, mean=_share(values.mean()), low=low + 1, least=_share(values[low]), high=high + 1,
+            most=_share(values[high]),
         )  # fmt: skip
     if view in ("input", "candidate"):
         gate = parts["input"][word] if view == "input" else 1 - parts["update"][word]
@@ -37,7 +41,8 @@ def part_sentence(reading: Reading, view: str, word: int, unit: int) -> str:
         return text.format(word=name, mean=_share(gate.mean()), unit=most + 1, most=_number(stored[most]))
     if view == "output":
         said = _("At {word} it shows {mean} on average.")
-        return f"{said.format(word=name, mean=_share(parts['output'][word].mean()))} {_shown(reading, word, unit)}"
+        mean = _share(parts["output"][word].mean())
+        return join_sentences(said.format(word=name, mean=mean), _shown(reading, word, unit))
     values = parts[view][word]
     most = int(np.abs(values).argmax())
     text = _("After {word} its number farthest from 0 is {most}, in unit {unit}.")
@@ -56,46 +61,43 @@ def _shown(reading: Reading, word: int, unit: int) -> str:
 
 
 def headline_sentence(reading: Reading, view: str, word: int) -> str:
-    """Say what the part of an LSTM that is explained did, by a word: most, and in which unit."""
-    name = quote_word(reading.words[word])
-    if view == "input":
-        stored = reading.parts["stored"][word]
-        unit = int(np.abs(stored).argmax())
-        return _(
-            "At {word} the input gate stored most in unit {unit}: {share} of the proposal {proposal}, that is {stored}."
-        ).format(
-            word=name, unit=unit + 1, share=_share(reading.parts["input"][word, unit]),
-            proposal=_number(reading.parts["candidate"][word, unit]), stored=_number(stored[unit]),
-        )  # fmt: skip
-    if view in ("output", "hidden"):
-        unit = int(np.abs(reading.parts["hidden"][word]).argmax())
-        text = _(
-            "At {word} the output gate showed most in unit {unit}: {share} of {squashed}, its memory through tanh."
-        )
-        return text.format(
-            word=name, unit=unit + 1, share=_share(reading.parts["output"][word, unit]),
-            squashed=_number(reading.parts["squashed"][word, unit]),
-        )  # fmt: skip
-    return carried_sentence(reading, word)
+    """Say what the part of an LSTM that is explained decides, and what it did at a word, over all units."""
+    name, parts = quote_word(reading.words[word]), reading.parts
+    if view == "forget":
+        return carried_sentence(reading, word)
+    if view in ("input", "output"):
+        text = {
+            "input": _("Input gate: how much of the proposal is stored. At {word}: {mean} on average."),
+            "output": _("Output gate: how much of the memory is shown. At {word}: {mean} on average; the rest waits."),
+        }[view]
+        return text.format(word=name, mean=_share(parts[view][word].mean()))
+    if view == "cell":
+        text = _("Cell state: the long memory. After {word} its numbers go from {low} to {high}.")
+    else:
+        text = _("Hidden state: what is shown of the memory. After {word} its numbers go from {low} to {high}.")
+    values = parts[view][word]
+    return text.format(word=name, low=_number(values.min()), high=_number(values.max()))
 
 
 def carried_sentence(reading: Reading, word: int) -> str:
-    """Say how much the forget gates since the first word have kept of what a unit held: the best unit and the median.
+    """Say how much the forget gate keeps at a word, and how much of what a unit held all since the first word kept.
 
     What a unit holds after the first word is multiplied by its forget gate at every later one.
     """
     first = quote_word(reading.words[0])
     if not word:
         return _("{first} has just been read: nothing had to be kept yet.").format(first=first)
-    kept = reading.parts["forget"][1 : word + 1].prod(0)
-    best = int(kept.argmax())
-    if np.allclose(kept, kept[best], rtol=1e-9):
-        text = _("From {first} to {word} the forget gate kept {most} in every unit.")
-    else:
-        text = _("From {first} to {word} the forget gate kept {most} in unit {unit}, and {median} in the median unit.")
+    gate = reading.parts["forget"]
+    text = translate_count(
+        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} time since {first}, "
+        "multiplied up: {median}.",
+        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} times since {first}, "
+        "multiplied up: {median}.",
+        word,
+    )
     return text.format(
-        first=first, word=quote_word(reading.words[word]), most=_share(kept[best]), unit=best + 1,
-        median=_share(float(np.median(kept))),
+        word=quote_word(reading.words[word]), mean=_share(gate[word].mean()), count=word, first=first,
+        median=_share(float(np.median(gate[1 : word + 1].prod(0)))),
     )  # fmt: skip
 
 

@@ -16,11 +16,17 @@ from analysis.report.wording import (
 from analysis.results import THRESHOLD
 
 FAR = 10  # time steps back, or the whole sequence where that is shorter
+NONE_COMES_BACK = "truncation’s last window is a single time step, from which no gradient comes back"
+CUT_DIRECTIONS = (
+    "Directions end where truncation cuts the gradient; exponents are of what the network does, which isn’t cut."
+)
 States = Mapping[str, str]  # by cell: untrained or trained, where cells differ
 
 
 def matrix_sentence(found: Mapping[str, GradientMatrix], states: States | None = None) -> str:
     """Say by what each time step multiplies the gradient on average, what many of them leave, and what all do."""
+    if found and all(not matrix.left[1:].any() for matrix in found.values()):
+        return "No gradient comes back, not even by one time step."
     far = max(_reach(matrix) for matrix in found.values())
     left = {cell: float(matrix.left[far]) for cell, matrix in found.items() if far}
     known = {cell: share for cell, share in left.items() if np.isfinite(share) and share > 0}
@@ -67,14 +73,17 @@ def updates_sentence(found: Mapping[str, UpdateShares], states: States | None = 
 
 
 def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = None) -> str:
-    """Say how fast the direction fades that fades least, and how many directions grow."""
+    """Say how fast the direction fades that fades least, with its range over seeds, and how many directions grow."""
     parts = []
     for cell, spectrum in found.items():
         median = spectrum.median
         if not np.isnan(median[0]):
             grow = int((median > ROUNDING).sum())
             more = f", {grow} of {len(median)} grow" if grow else ""
-            parts.append(f"×{format_number(np.exp(median[0]))} in the {cell_with_state(cell, states or {})}{more}")
+            low, high = (format_number(np.exp(end(spectrum.exponents[:, 0]))) for end in (np.nanmin, np.nanmax))
+            seeds = f" ({low}–{high})" if low != high else ""
+            kept = f"×{format_number(np.exp(median[0]))}{seeds}"
+            parts.append(f"{kept} in the {cell_with_state(cell, states or {})}{more}")
     if not parts:
         return ""
     return f"The direction that fades least keeps, each time step, {'; '.join(parts)}."
@@ -82,15 +91,16 @@ def exponents_sentence(found: Mapping[str, Spectrum], states: States | None = No
 
 def directions_sentence(cell: str, found: SingularValues, states: States | None = None) -> str:
     """Say how many directions keep a hundredth of a gradient at the largest distance, or when the last fell below."""
+    if found.cut == 1:
+        return f"{cell_with_state(cell, states or {})}: no direction survives: {NONE_COMES_BACK}."
     last, H = found.values[-1], found.values.shape[1]
     if not np.isfinite(last).all():
         return ""
     name, share = cell_with_state(cell, states or {}), format_percent(THRESHOLD)
     if alive := int((last >= THRESHOLD).sum()):
-        back = format_steps(float(found.distance[-1]))
-        return (
-            f"{name}: {back} back, {alive} of {H} directions still {'keeps' if alive == 1 else 'keep'} {share} or more."
-        )
+        back, keep = format_steps(float(found.distance[-1])), "keeps" if alive == 1 else "keep"
+        end = "; further back truncation leaves nothing" if found.distance[-1] + 1 == found.cut else ""
+        return f"{name}: {back} back, {alive} of {H} directions still {keep} {share} or more{end}."
     gone = float(found.distance[int(np.argmax((found.values < THRESHOLD).all(axis=1)))])
     none = "its only direction keeps less than" if H == 1 else f"none of {H} directions keeps"
     return f"{name}: {format_steps(gone)} back, {none} {share}{' any more' * (H > 1)}."
@@ -104,7 +114,7 @@ def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: Si
     said = [
         f"the {count} largest of {whole} exponents" * (count < whole),
         f"{models} of {experiment.seeds} seeds" * (models < experiment.seeds),
-        f"singular values over the last {steps} time steps" * (steps < experiment.task_length),
+        f"singular values over the last {steps} time steps" * (steps < (values.cut or experiment.task_length)),
     ]
     return ", ".join(filter(None, said))
 
@@ -112,7 +122,8 @@ def left_out_of_spectrum(experiment: Experiment, exponents: Spectrum, values: Si
 def factors_sentence(cell: str, found: StepFactors, states: States | None = None) -> str:
     """Say at which time step most is lost and to what, and what gates and weights make of the gradient in all."""
     if found.lost is None:
-        return ""
+        why = NONE_COMES_BACK if found.cut == 1 else "it is zero, or leaves the finite range"
+        return f"{cell_with_state(cell, states or {})}: no gradient can be measured: {why}."
     there = np.isfinite(found.whole) & (found.whole > 0)
     average = [float(np.exp(np.log(part[there]).mean())) for part in (found.whole, found.gates, found.weights)]
     worst = [float(part[found.lost]) for part in (found.whole, found.gates, found.weights)]
@@ -124,7 +135,8 @@ def factors_sentence(cell: str, found: StepFactors, states: States | None = None
         f"{cell_with_state(cell, states or {})}: in this sequence a time step leaves {_split(average, found.through)} "
         f"on average. {least}"
     )
-    return said + f" Nothing that can be measured comes back beyond time step {found.furthest}." * (found.furthest > 0)
+    nothing = "Nothing that can be measured comes back" if found.cut is None else "Truncation lets nothing come back"
+    return said + f" {nothing} beyond time step {found.furthest}." * (found.furthest > 0)
 
 
 def _split(parts: list[float], through: str) -> str:

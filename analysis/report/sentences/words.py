@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.reading import Reading
 from analysis.report.markdown import quote_word
@@ -13,15 +14,12 @@ FIRST = 3  # numbers of a word that are listed
 
 def frequency_sentence(place: int, known: int) -> str:
     """Say where a word stands among the `known` words of a model: its place by frequency, 0 for an unknown word."""
-    if not place:
-        return _(
-            "It is not in the vocabulary, the {known} words and signs that the network knows: it is read as any other "
-            "unknown word."
-        ).format(known=known)
-    return _(
-        "It is number {place} in the vocabulary, the {known} words and signs that the network knows, "
-        "the most frequent first."
-    ).format(place=place, known=known)
+    vocabulary = _("The network knows {known} words and signs, its **vocabulary**, the most frequent first.")
+    if place:
+        found = _("This one is number {place}: under that number its list is looked up.").format(place=place)
+    else:
+        found = _("This one is not among them: all unknown words share one list.")
+    return join_sentences(vocabulary.format(known=known), found)
 
 
 def numbers_sentence(reading: Reading, word: int) -> str:
@@ -35,14 +33,14 @@ def columns_sentence(reading: Reading) -> str:
     """Say as how many columns of numbers a sentence enters, and of a word that comes again that it has the same."""
     words, numbers = reading.embedded.shape
     said = _(
-        "So the sentence enters as {words} columns of {numbers} numbers each: of its letters the network sees nothing."
+        "So the sentence enters as {words} columns of {numbers} numbers each. The network never sees its letters."
     ).format(words=words, numbers=numbers)
     counts = Counter(word for word, known in zip(reading.words, reading.known, strict=True) if known)
     word, count = max(counts.items(), key=lambda item: (any(map(str.isalnum, item[0])), item[1]), default=("", 0))
     if count < 2:
         return said
     again = _("{word} comes {count} times, always with the same numbers.")
-    return f"{said} {again.format(word=quote_word(word), count=count)}"
+    return join_sentences(said, again.format(word=quote_word(word), count=count))
 
 
 def strange_words_warning(reading: Reading) -> str:

@@ -43,6 +43,14 @@ def test_it_names_each_cells_best_change_with_its_horizon():
     assert best_sentence({"rnn": EXPLODES}) == "In the RNN no single change tried here reaches further."
 
 
+def test_what_is_left_has_its_distance_where_truncation_makes_them_differ():
+    cut = replace(NOW, decay=replace(NOW.decay, cut=2))
+    advice = Advice(cut, {"truncate": {2: cut, None: trial(2, 0.5)}})
+    assert "truncate unset leaves 50 % of the gradient 2 time steps back instead of ×1, 1 time step back." in (
+        advice_sentence("rnn", advice, {})
+    )
+
+
 def test_the_price_is_said_where_it_differs():
     assert "moves ×5 as much with the recurrent weights, which makes it harder to train" in advice_sentence(
         "rnn", DEAR, {}

@@ -54,6 +54,29 @@ def test_of_a_delay_line(units, needs, windows, more):
     assert measured_on(found) == "Measured on 2 sequences of 40 time steps."
 
 
+def test_a_network_that_holds_on_to_what_it_read_before_is_told_to_begin_anew():
+    """A latch keeps the first sign that it reads: begun where another sequence ended, it never answers as alone."""
+    latch = nn.RNN(1, 1, bias=False).double()
+    with torch.no_grad():
+        latch.weight_hh_l0.fill_(3)
+        latch.weight_ih_l0.fill_(1.5)
+    inputs = torch.zeros(12, 2, 1).double()
+    inputs[0, :, 0] = torch.tensor([1.0, -1.0])
+    found = look_back(latch, inputs)
+    said = look_back_sentence(found)
+    assert "from a state of its own > 12 / > 12 / > 12. More than 12: begun where another sequence ended" in said
+    assert said.endswith("or train on sequences that begin where others ended.") and "first state" in said
+    assert "More than" not in look_back_sentence(look_back(line(8), draw(20, 6, 1).float()))
+
+
+def test_a_window_of_one_step_is_worded_as_one():
+    past = look_back(line(1), draw(20, 6, 1).float())
+    assert not replace(past, reached=replace(past.reached, steps=past.reached.steps + 1)).last_alone
+    assert needs_sentence(replace(past, reached=replace(past.reached, steps=past.reached.steps + 1))) == (
+        "The last time step decides half of its output; to give it within 1 % takes no more than that one."
+    )
+
+
 def test_a_constant_is_said_and_so_is_what_cannot_be_measured():
     torch.manual_seed(0)
     net = Head(nn.LSTM(3, 4), 1, every_step=False).double()

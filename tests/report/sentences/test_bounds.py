@@ -77,35 +77,52 @@ def test_a_vector_that_leaves_floating_point_names_the_step():
         (
             [0.02, 0.1, -0.5, 1],
             3,
-            "Multiplied by 3 at each of 10 time steps, 1 became 59,049 and 0.02 became 1,181: still 50 to 1, but "
-            "nothing holds the size. With tanh both end at 0.995: held within ±1, though their difference is lost.",
+            "After 10 time steps, each ×3, 1 became 59,049 and 0.02 became 1,181: still 50 to 1, but nothing holds the "
+            "size. With tanh both end at 0.995: held within ±1, though their difference is lost.",
         ),
         (
             [0, 0.02, 1],
             0.5,
-            "Multiplied by 0.5 at each of 10 time steps, 1 became 9.77 × 10⁻⁴ and 0.02 became 1.95 × 10⁻⁵: still 50 to "
-            "1, but both fade. With tanh they end at 8.82 × 10⁻⁴ and 1.95 × 10⁻⁵.",
+            "After 10 time steps, each ×0.5, 1 became 9.77 × 10⁻⁴ and 0.02 became 1.95 × 10⁻⁵: still 50 to 1, but both "
+            "fade. With tanh they end at 8.82 × 10⁻⁴ and 1.95 × 10⁻⁵: it can't stop them fading.",
         ),
         (
-            [2, -4],
+            [2, 4],
             1.2,
-            "Multiplied by 1.2 at each of 10 time steps, 4 became 24.8 and 2 became 12.4: still 2 to 1, but nothing "
-            "holds the size. With tanh both end at 0.664.",
+            "After 10 time steps, each ×1.2, 4 became 24.8 and 2 became 12.4: still 2 to 1, but nothing holds the "
+            "size. With tanh both end at 0.664.",
+        ),
+        (
+            [0.3, -2],
+            3,
+            "After 10 time steps, each ×3, −2 became −1.18 × 10⁵ and 0.3 became 17,715: still 6.67 to 1, but nothing "
+            "holds the size. With tanh they end at −0.995 and 0.995: within ±1, but only their signs differ.",
+        ),
+        (
+            [0.02, 1],
+            1.9,
+            "After 10 time steps, each ×1.9, 1 became 613 and 0.02 became 12.3: still 50 to 1, but nothing holds the "
+            "size. With tanh they end at 0.947 and 0.946: held within ±1, and almost the same.",
         ),
         (
             [1, 2],
             1,
-            "Multiplied by 1 at each of 10 time steps, 2 and 1 stayed as they were. With tanh they end at 0.371 and "
-            "0.356.",
+            "After 10 time steps, each ×1, 2 and 1 stayed as they were. With tanh they end at 0.371 and 0.356.",
         ),
         (
             [-1],
             3,
-            "Multiplied by 3 at each of 10 time steps, 1 became 59,049: nothing holds the size. With tanh it ends near "
-            "±1 (0.995).",
+            "After 10 time steps, each ×3, −1 became −59,049: nothing holds the size. With tanh it ends at −0.995: "
+            "held within ±1.",
         ),
         ([0], 3, "Zero stays zero, with tanh and without."),
     ],
 )
 def test_the_lessons_sentences_on_a_vector(start, factor, sentences):
     assert multiplied_sentences(repeat(start, factor)) == sentences
+
+
+def test_the_sentences_follow_the_time_step():
+    result = repeat([0.02, 1], 3)
+    assert multiplied_sentences(result, 2).startswith("After 2 time steps, each ×3, 1 became 9 and 0.02 became 0.18:")
+    assert multiplied_sentences(result, 0).startswith("Nothing is multiplied yet.")

@@ -20,7 +20,7 @@ def said(*what):
 
 def test_what_is_counted():
     assert said(LSTM, GRU) == (
-        "Yes: 25 % fewer parameters (numbers to learn) than the LSTM, 25 % fewer multiply-adds (work per word)."
+        "Yes: 25 % fewer parameters (numbers to learn) than the LSTM, and 25 % less work per word (multiply-adds)."
     )
 
 

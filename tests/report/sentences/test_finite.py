@@ -22,11 +22,16 @@ def change(state, tiny, right=1.0, chance=0.125, **more):
 CASES = [
     (change(1.4, 0.01), "outlasts", "tiny changes hardly reach it"),
     (change(1.4, 0.9), "together", "both come through"),
-    (change(1.4, 0.01, right=0.2), "scrambled", "the answers don’t follow"),
+    (change(1.4, 0.01, right=0.2), "scrambled", "most answers don’t follow"),
     (change(1e-6, 1e-6, right=0.1), "fades", "Little of the change is left"),
     (change(np.nan, np.nan), "unknown", "not measurable"),
     (change(1e-3, 1e-6, right=0.2, state_high=ONE), "scrambled", "in nine of ten sequences"),
-    (change(1.4, 0.01, np.nan, np.nan), "outlasts", "100 % of the answers change"),
+    (change(1.4, 0.01, np.nan, np.nan), "stays", "100 % of the answers change. The change lasts, though tiny changes"),
+    (change(1.4, 0.9, np.nan, np.nan), "moves too", "both come through"),
+    (change(1.4, 0.01, np.nan, np.nan, classes=False), "stays", "the answer changes by 1"),
+    (change(1.4, 0.9, cut=5), "outlasts", "gradient is cut 5 time steps back; 100 % of the answers are right"),
+    (change(1.4, 0.9, cut=30), "together", "both come through"),
+    (change(1.4, 0.9, np.nan, np.nan, cut=1), "stays", "The change lasts, though truncation cuts the gradient"),
     (change(1.4, 0.01, np.nan, np.nan, answer=0 * ONE), "scrambled", "0 % of the answers change"),
     (change(0.0, 1e-20, right=0.1), "fades", "by less than rounding errors"),
     (change(1.4, 4e4, np.nan, np.nan, classes=False), "explodes", "may be chance"),
@@ -43,11 +48,17 @@ def test_each_case_is_told_apart_and_said(found, kind, words):
     assert sentence.startswith("LSTM: ") and words in sentence
 
 
+@pytest.mark.parametrize("kind", ["stays", "moves too", "explodes"])
+def test_memory_is_claimed_only_where_right_answers_are_known(kind):
+    found = next(case for case, found, _ in CASES if found == kind)
+    assert "memory outlasts" not in verdict_sentence({"gru": found}, {}) and not np.isfinite(found.chance)
+
+
 def test_the_verdict_names_cells_and_their_states():
     changes = {"rnn": CASES[2][0], "lstm": CASES[0][0], "gru": CASES[0][0]}
     assert verdict_sentence(changes, {}) == (
         "29 time steps back: in the LSTM and the GRU memory outlasts the gradient. "
-        "In the RNN a change moves the state, but the answers don’t follow: that alone is no memory."
+        "In the RNN a change moves the state, but most answers don’t follow: that alone is no memory."
     )
     named = verdict_sentence(changes, dict.fromkeys(changes, "trained"))
     assert "the RNN (trained)" in named

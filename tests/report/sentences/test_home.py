@@ -1,6 +1,6 @@
 """What Home says of the gradient that is left, and why more than all of it can be."""
 
-from analysis.report.sentences.home import gate_sentence, left_sentence, more_sentence
+from analysis.report.sentences.home import alike_sentence, gate_sentence, left_sentence, more_sentence
 from tests.helpers.decays import decay
 
 
@@ -31,3 +31,8 @@ def test_what_the_gates_keep():
     assert "halves the memory" in gate_sentence(half) and "LSTM ×0.5, GRU ×0.55" in gate_sentence(half)
     assert gate_sentence({"lstm": decay(0.95)}) == "At every time step these gates keep LSTM ×0.95."
     assert gate_sentence({}) == ""
+
+
+def test_lines_that_lie_on_one_another_are_said_to():
+    assert alike_sentence({"rnn": decay(0.5), "lstm": decay(0.53)}).startswith("The lines lie nearly on one another")
+    assert alike_sentence({"rnn": decay(0.5), "lstm": decay(0.9)}) == alike_sentence({"rnn": decay(0.5)}) == ""

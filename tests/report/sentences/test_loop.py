@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.language import in_language
-from analysis.reading import UNKNOWN
+from analysis.reading import UNKNOWN, Alone
 from analysis.report.sentences.loop import brought_sentence, handed_on_sentences
 from tests.helpers.readings import reading_of, words_experiment
 
@@ -27,32 +27,37 @@ def expecting(reading, word, share):
     return replace(reading, predicted=(word,) * len(reading.words), probability=np.full((len(reading.words), 2), share))
 
 
+def alone(reading, word, share):
+    """The same with an empty memory."""
+    return Alone(reading.words, (word,) * len(reading.words), np.full(len(reading.words), share))
+
+
 def test_what_the_memory_changes_is_told(readings):
     reading = readings["rnn"]
-    other = expecting(reading, UNKNOWN, 0.125)
+    other = alone(reading, UNKNOWN, 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), other, 2).replace("\u00a0", " ") == (
-        "Having read all up to “and”, it expects “value” next (25 %); had it read “and” alone, a word it doesn't know "
-        "(12.5 %). The difference comes from the loop."
+        "After all words up to “and” it guesses “value” next (25 %). Shown “and” with an empty memory, it guesses a "
+        "word it doesn't know (12.5 %). The difference is what the loop carried."
     )
-    same = expecting(reading, "value", 0.125)
+    same = alone(reading, "value", 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), same, 1).replace("\u00a0", " ") == (
-        "Having read all up to “value”, it expects “value” next at 25 %; had it read “value” alone, the same, but at "
-        "12.5 %. The loop changed how sure it is."
+        "After all words up to “value” it guesses “value” next (25 %). Shown “value” with an empty memory, it guesses "
+        "the same, less or more sure (12.5 %): that much is due to the loop."
     )
 
 
 def test_a_sign_that_is_expected_is_named(readings):
     reading = readings["rnn"]
-    comma, quote = expecting(reading, ",", 0.25), expecting(reading, '"', 0.125)
-    assert "it expects a comma next (25" in brought_sentence(comma, quote, 2)
-    assert "alone, a quotation mark (12.5" in brought_sentence(comma, quote, 2)
+    comma, quote = expecting(reading, ",", 0.25), alone(reading, '"', 0.125)
+    assert "it guesses a comma next (25" in brought_sentence(comma, quote, 2)
+    assert "it guesses a quotation mark (12.5" in brought_sentence(comma, quote, 2)
     with in_language("zh"):
-        assert "预计下一个是逗号" in brought_sentence(comma, quote, 2)
-        assert "「value」" in brought_sentence(comma, quote, 1)
+        assert "它猜下一个是逗号" in brought_sentence(comma, quote, 2)
+        assert "“value”" in brought_sentence(comma, quote, 1)
 
 
 def test_at_the_first_word_nothing_comes_back(readings):
     reading = readings["gru"]
-    assert brought_sentence(reading, reading, 0) == (
+    assert brought_sentence(reading, alone(reading, "a", 1.0), 0) == (
         "“the” is the first word: the memory is empty, and nothing comes back yet."
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from analysis.reasons import GradientMatrix, SingularValues, Spectrum, StepFactors, UpdateShares
@@ -11,7 +13,7 @@ from analysis.report.sentences.why import (
 
 
 def matrix(factor, T=30):
-    return GradientMatrix(0, np.eye(T), np.power(factor, np.arange(T)))
+    return GradientMatrix(0, np.eye(T), np.power(factor, np.arange(T))[None])
 
 
 def test_a_matrix_is_told_by_its_factor_and_what_ten_and_all_steps_leave():
@@ -21,7 +23,8 @@ def test_a_matrix_is_told_by_its_factor_and_what_ten_and_all_steps_leave():
     )
     assert matrix_sentence({"rnn": matrix(0.5, T=2)}).endswith("one step back by ×0.5 in the RNN. That leaves 50 %.")
     assert matrix_sentence({"rnn": matrix(np.nan)}) == ""
-    cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0))
+    assert matrix_sentence({"rnn": matrix(0.0)}) == "No gradient comes back, not even by one time step."
+    cut = GradientMatrix(0, np.eye(30), np.where(np.arange(30) < 5, 0.5 ** np.arange(30), 0)[None])
     assert "over 4 steps on average by ×0.5 in the RNN. That leaves 6.25 %." in matrix_sentence({"rnn": cut})
     assert "LSTM" in matrix_sentence({"rnn": matrix(0.0), "lstm": matrix(0.5)})
 
@@ -45,7 +48,7 @@ def test_exponents_are_told_by_the_largest_and_how_many_grow():
     )
     assert "grow" not in exponents_sentence({"rnn": Spectrum(np.array([[2e-16, 1e-16]]), np.zeros((1, 2)))})
     lost = Spectrum(np.array([[-np.inf], [-np.inf], [-1.0], [np.nan]]), np.zeros((4, 1)))
-    assert "×0 in the RNN" in exponents_sentence({"rnn": lost})
+    assert "×0 (0–0.368) in the RNN" in exponents_sentence({"rnn": lost})
     assert exponents_sentence({"rnn": Spectrum(np.full((1, 2), np.nan), np.zeros((1, 2)))}) == ""
 
 
@@ -62,6 +65,10 @@ def test_directions_are_told_by_how_many_survive():
     one = directions_sentence("rnn", SingularValues(distance, dead.values[:, :1]))
     assert one == "RNN: 4 time steps back, its only direction keeps less than 1 %."
     assert directions_sentence("gru", unknown) == ""
+    cut = SingularValues(distance, alive.values, cut=10)
+    assert directions_sentence("gru", cut).endswith("still keeps 1 % or more; further back truncation leaves nothing.")
+    none = SingularValues(distance[:1], alive.values[:1], cut=1)
+    assert "no direction survives: truncation’s last window" in directions_sentence("gru", none)
 
 
 def test_factors_are_told_on_average_and_at_their_worst():
@@ -78,4 +85,9 @@ def test_factors_are_told_on_average_and_at_their_worst():
     ends = StepFactors("relu", np.arange(1, 4), *([np.array([np.nan, 0.5, 0.5])] * 3), {})
     assert factors_sentence("rnn", ends).endswith("Nothing that can be measured comes back beyond time step 1.")
     nothing = np.full(2, np.nan)
-    assert factors_sentence("rnn", StepFactors("tanh", np.array([1, 2]), nothing, nothing, nothing, {})) == ""
+    lost = StepFactors("tanh", np.array([1, 2]), nothing, nothing, nothing, {})
+    assert "it is zero, or leaves the finite range" in factors_sentence("rnn", lost)
+    assert "last window is a single time step" in factors_sentence("rnn", replace(lost, cut=1))
+    assert factors_sentence("rnn", replace(ends, cut=2)).endswith(
+        "Truncation lets nothing come back beyond time step 1."
+    )

@@ -22,8 +22,9 @@ def with_numbers(reading, *rows, known=True):
 
 
 def test_a_words_place_is_told(reading):
-    assert frequency_sentence(1, 799).startswith("It is number 1 in the vocabulary, the 799 words and signs ")
-    assert frequency_sentence(0, 799).startswith("It is not in the vocabulary, the 799 words and signs ")
+    for place, said in ((1, "This one is number 1: under"), (0, "This one is not among them: all unknown words share")):
+        sentences = frequency_sentence(place, 799)
+        assert sentences.startswith("The network knows 799 words and signs") and said in sentences
 
 
 def test_a_words_first_numbers_are_told(reading):
@@ -33,7 +34,7 @@ def test_a_words_first_numbers_are_told(reading):
 
 def test_a_sentence_is_columns_of_numbers_and_a_word_that_comes_again_is_told(reading):
     said = columns_sentence(with_numbers(reading, *np.eye(5)))
-    assert said.startswith("So the sentence enters as 5 columns of 5 numbers each: ")
+    assert said.startswith("So the sentence enters as 5 columns of 5 numbers each. ")
     assert said.endswith("“the” comes 2 times, always with the same numbers.")
 
 
