@@ -28,8 +28,10 @@ from analysis.measures.theory import predicted_decay
 from analysis.reasons import Prediction
 from analysis.report import documents, export, tables, wording
 from analysis.report.commands import repeat_command
+from analysis.report.sentences.training import time_columns_sentence
 from analysis.results import THRESHOLD, Measured, Run, Snapshot
 from analysis.tasks.registry import build_task
+from analysis.tasks.series import time_columns
 from analysis.training import trainer
 
 ANEW = "--no-store trains anew"
@@ -41,6 +43,7 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
         return _resume(arguments)
     threshold = parse_threshold(arguments["threshold"]) if verb == "decay" else THRESHOLD
     experiment, targets = read_request(arguments, training=verb == "train")
+    print_time_columns(experiment)
     if verb == "decay":
         outcome = untrained_outcome(experiment, threshold, theory=arguments["theory"])
     elif arguments["no_store"]:
@@ -49,6 +52,12 @@ def measure_experiment(verb: str, arguments: Mapping[str, Any]) -> int:
         with open_jobs(arguments["store"], required=bool(arguments["store"])) as jobs:
             outcome = trained_outcome(experiment, partial(train_or_join, jobs))
     return write_outcome(outcome, targets, repeat_command(experiment, verb))
+
+
+def print_time_columns(experiment: Experiment) -> None:
+    """Print a note on columns of the user's series that are a time, and would be forecast."""
+    if names := time_columns(experiment.data_file, experiment.columns):
+        print_note(time_columns_sentence(names))
 
 
 def _resume(arguments: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
+from analysis.cli.measure import print_time_columns
 from analysis.cli.output import (
     ALL_DIVERGED,
     FINISHED,
@@ -34,6 +35,7 @@ def sweep_grid(arguments: Mapping[str, Any]) -> int:
     plan = read_grid(arguments["grid"])
     targets = writable_targets(arguments)
     store = _usable_store(arguments)
+    print_time_columns(plan.experiments()[0])
     try:
         with _engine(arguments["engine"]) as cluster, _warnings_as_notes():
             show_progress("measuring how long an update takes")
@@ -97,9 +99,9 @@ def _describe_row(row: Row, names: list[str]) -> str:
     title = ", ".join([experiment_title(row.experiment), *settings])
     if not row.finished:
         return f"{title}: {row.status}"
-    chance = f"{row.metric_name} {wording.format_range(row.metric)} by chance {wording.format_number(row.chance)}"
+    metric = f"{row.metric_name} {wording.format_range(row.metric)}, chance {wording.format_number(row.chance)}"
     solved = f"solved by {int(row.solved.sum())} of {len(row.solved)} seeds, " if row.solvable else ""
-    return f"{title}: {solved}{chance}"
+    return f"{title}: {solved}{metric}"
 
 
 def _as_text(comparison: Comparison, format_: str) -> str:

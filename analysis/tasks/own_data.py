@@ -39,6 +39,7 @@ class Series(NamedTuple):
 
     rows: Tensor  # (M, C) float32
     held_out: int  # the first row that is held out
+    times: tuple[str, ...]  # columns that count evenly, as a time does
 
 
 @lru_cache(maxsize=2)
@@ -88,7 +89,8 @@ def read_series(content: bytes, columns: str | None = None) -> Series:
         training = np.arange(M) < M - M // 5
         for c in np.flatnonzero(np.ptp(numbers[training], axis=0) == 0):
             raise UnusableError(f"column {names[c]} is {numbers[0, c]:g} in all rows to train on: nothing to forecast")
-        return Series(torch.from_numpy(scale(numbers, training, names)), int(training.sum()))
+        times = tuple(names[c] for c in range(C) if np.ptp(np.diff(numbers[:, c])) == 0)
+        return Series(torch.from_numpy(scale(numbers, training, names)), int(training.sum()), times)
 
 
 def scale(numbers: np.ndarray, training: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:

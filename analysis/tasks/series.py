@@ -109,3 +109,13 @@ def _forecast_task(data: Series, experiment: Experiment) -> Task:
     last = batch.inputs[-1].unsqueeze(0)  # (1, B, C): answers as a model's
     repeating = float(task.loss(last, batch.targets).mean())
     return replace(task, chance=float(batch.targets.square().mean()), repeating=repeating)
+
+
+def time_columns(data_file: str | None, columns: str | None) -> tuple[str, ...]:
+    """Return which columns read from a .csv count evenly, as a time does; none of an .npz, or an unusable one."""
+    if data_file is None or is_npz(data_file):
+        return ()
+    try:
+        return read_series(read_data(data_file)[0], columns).times
+    except (UnusableError, DataFileError):  # building the task says why
+        return ()

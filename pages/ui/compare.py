@@ -45,9 +45,8 @@ def _kept(plan: Plan) -> Comparing:
 
 
 def _start(comparing: Comparing) -> None:
-    comparisons()[:] = [each for each in comparisons() if each.campaign.under_way and each is not comparing] + [
-        comparing
-    ]
+    others = [each for each in comparisons() if each.campaign.under_way and each is not comparing]
+    comparisons()[:] = [*others, comparing]
     comparing.campaign.start()
 
 

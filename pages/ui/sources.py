@@ -10,7 +10,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from analysis.experiment import SETTINGS, Experiment
 from analysis.report.markdown import escape_markdown
+from analysis.report.sentences.training import time_columns_sentence
 from analysis.sources import SourceError, file_setting
+from analysis.tasks.series import time_columns
 from pages.ui import session
 from pages.ui.server import uploads
 from pages.ui.settings import HELP_TEXTS, TEXT_CHOICES
@@ -70,7 +72,10 @@ def choose_data() -> dict[str, str | None]:
         SETTINGS["columns"].label, value=None, key=session.COLUMNS.name, bind="query-params", placeholder="all",
         help=SETTINGS["columns"].help,
     )  # fmt: skip
-    return {"data_file": _keep_data(file) if file else None, "columns": columns or None}
+    path = _keep_data(file) if file else None
+    if names := time_columns(path, columns or None):
+        st.caption(escape_markdown(time_columns_sentence(names)))
+    return {"data_file": path, "columns": columns or None}
 
 
 def _keep_data(file: UploadedFile) -> str | None:

@@ -11,7 +11,7 @@ from tests.helpers.browser import button, has_run
 from tests.helpers.data import table, waves
 
 SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&batch_size=8&steps=60&lengths=5,6&rates=0.005,0.02"
-VERDICT = re.compile(r"^(Clear in \d of|No clear winner in any of) 2 tests")
+VERDICT = re.compile(r"(clear in \d of|^No clear winner among LSTM and GRU in any of) 2 tests")
 DONE = "Compared: every training is done."
 
 

@@ -128,9 +128,13 @@ def test_cancel_loses_nothing(shown):
     assert not any("Another comparison" in text for text in said(fine(at.run())))
 
 
-def test_every_tab_draws_and_paces_are_measured_anew_on_request(shown):
+def test_every_tab_draws_and_paces_are_measured_on_request_where_none_are_kept(shown, monkeypatch):
     compared(opened(**TINY | {"cells": "GRU"}), shown)
-    compare.forget_all()  # and with it the paces
+    compare.forget_all()
+    at = opened(**TINY | {"cells": "GRU", "compare_tab": "Cost"})  # as after a restart: the history has them
+    assert shown[-1].judge().fairness.measured_alone and not any(button.key == "pace" for button in at.button)
+    compare.forget_all()
+    monkeypatch.setattr("analysis.jobs.compare.known_pace", lambda plan, history: plan)
     pictures = {}
     for tab in compare.NAMES:
         at = opened(**TINY | {"cells": "GRU", "compare_tab": tab})

@@ -29,6 +29,7 @@ def test_every_page_asks_for_data_and_shows_what_it_measures(page, name):
     assert not charts(at) and "upload it in the sidebar" in at.info[0].value
     upload(at, name, WAVES if name == "waves.csv" else sequences())
     assert (len(charts(at)), len(at.error), len(at.info)) == (READING[page], 0, 0)
+    assert any("year counts evenly" in text.value for text in at.caption) == (name == "waves.csv")
     if at.code:
         assert f"--data-file {name}" in at.code[0].value
 

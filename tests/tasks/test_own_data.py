@@ -12,9 +12,11 @@ import torch
 
 from analysis.experiment import Experiment
 from analysis.files.errors import UnusableError
+from analysis.report.sentences.training import time_columns_sentence
 from analysis.sources import DataFileError
 from analysis.tasks.own_data import read_sequences, read_series
 from analysis.tasks.registry import build_task
+from analysis.tasks.series import time_columns
 from tests.helpers.data import ARRAYS, TABLES, X, changed, numbers, pickled, sequences, table, waves
 from tests.helpers.files import mutated
 
@@ -69,6 +71,19 @@ def test_columns_are_chosen_by_name_or_number(columns):
     data = read_series(content, columns)
     np.testing.assert_allclose(data.rows, (rows - mean) / spread, rtol=1e-5, atol=1e-6)
     assert data.held_out == 64
+
+
+def test_columns_that_count_evenly_are_told(tmp_path):
+    content = table(waves(), "year,wave")
+    assert read_series(content).times == ("year",) and read_series(content, "wave").times == ()
+    file, broken = tmp_path / "waves.csv", tmp_path / "broken.csv"
+    file.write_bytes(content)
+    broken.write_text("a,b")
+    assert time_columns(str(file), None) == ("year",)
+    assert time_columns(str(file), "wave") == time_columns(str(broken), None) == time_columns(None, None) == ()
+    assert time_columns_sentence(("year",)) == (
+        "year counts evenly, as a time does, and is forecast too: name only the others in Columns to leave it out."
+    )
 
 
 def test_a_column_that_is_not_chosen_may_hold_anything():

@@ -57,7 +57,8 @@ def _success(solvable: bool) -> str:
 def _correlation_sentence(correlation: Correlation, horizon: str, solvable: bool) -> str:
     """Say how a horizon, as a share of the length, and success go together."""
     if np.isnan(correlation.rho):
-        return f"Whether the {horizon} predicts success can't be told: all {correlation.settings} settings are alike."
+        all_ = ALIKE.replace("all settings there", f"all {correlation.settings} settings")
+        return f"Whether the {horizon} predicts success can't be told: {all_}."
     low, high = format_number(correlation.low), format_number(correlation.high)
     numbers = f"Spearman's rho {format_number(correlation.rho)}, {low} to {high}, over {correlation.settings} settings"
     if not correlation.sign:

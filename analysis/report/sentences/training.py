@@ -174,3 +174,12 @@ def explain_horizon_and_span(run: Run, threshold: float) -> str:
         "The two can differ: Memory beyond the gradient, under Why, shows how."
         + ("" if had_in_training(run.memory).all() else f" Open marks: {open_marks}.")
     )
+
+
+def time_columns_sentence(names: Sequence[str]) -> str:
+    """Warn of columns of someone's own series that count evenly: "YEAR counts evenly, as a time does: …"."""
+    one = len(names) == 1
+    counts, them = (
+        ("counts evenly, as a time does, and is", "it") if one else ("count evenly, as times do, and are", "them")
+    )
+    return f"{join_words(names)} {counts} forecast too: name only the others in Columns to leave {them} out."

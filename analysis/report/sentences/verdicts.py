@@ -3,6 +3,7 @@
 Each follows from intervals and exact tests alone, which the comparison holds.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from analysis.report.sentences.foretelling import claim_sentences
 from analysis.report.wording import format_ends, format_number, format_p, format_range, join_words
 from analysis.results import finite_median
 
+FEW = 4  # clear tests that are listed one by one
 MANY = 5  # tests from which it is said that some look clear by chance
 
 
@@ -22,30 +24,46 @@ def verdicts(comparison: Comparison) -> list[str]:
 
     Where there are several contests, the first sentence sums them up.
     """
-    groups = list(_by_group(comparison.contests))
     said = [_summary(comparison)] if len(comparison.contests) > 1 else []
-    said += [_contest_sentence(comparison, contests) for contests in groups]
+    if len(comparison.contests) >= MANY and any(contest.clear for contest in comparison.contests):
+        said.append("Where nothing differs, up to about 1 test in 20 still looks clear.")
+    said += [_contest_sentence(comparison, contests) for contests in _by_group(comparison.contests)]
     said += _repeating_sentences(comparison)
     return said + claim_sentences(comparison)
 
 
 def _summary(comparison: Comparison) -> str:
     """Say which cell to take, and on what that rests: "LSTM or GRU, not RNN; clear in 2 of 8 tests: GRU over …"."""
-    count, wins = len(comparison.contests), dict[str, list[str]]()
-    for contest in comparison.contests:
-        if contest.clear:
-            best, other = (comparison.rows[place].experiment for place in contest.rows)
-            who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
-            wins.setdefault(who, []).append(_short_place(best, contest.axis, comparison))
-    if not wins:
-        return _no_winner(comparison)
-    clear = sum(map(len, wins.values()))
-    won = "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
-    by_chance = " Where nothing differs, up to about 1 test in 20 still looks clear." if count >= MANY else ""
-    rest = " No clear winner in the others." if clear < count else ""
-    found = f"clear in {clear} of {count} tests: {won}.{rest}{by_chance}"
+    clear = [contest for contest in comparison.contests if contest.clear]
+    unsolved = all(row.solvable and not row.solved.any() for row in comparison.finished)
+    none = " No seed of any solved the task." if unsolved else ""
+    if not clear:
+        return _no_winner(comparison) + none
+    won = _wins(comparison, clear) if len(clear) <= FEW else _counted_wins(comparison, clear)
+    rest = " No clear winner in the others." if len(clear) < len(comparison.contests) else ""
+    found = f"clear in {len(clear)} of {len(comparison.contests)} tests: {won}.{rest}{none}"
     answer = _answer(comparison)
     return f"{answer}; {found}" if answer else f"C{found[1:]}"
+
+
+def _wins(comparison: Comparison, clear: Sequence[Contest]) -> str:
+    """List who won over whom, and where: "GRU over RNN at length 50 and at length 100"."""
+    wins: dict[str, list[str]] = {}
+    for contest in clear:
+        best, other = (comparison.rows[place].experiment for place in contest.rows)
+        who = f"{_subject(best, contest.axis)} over {_named(other, contest.axis)}"
+        wins.setdefault(who, []).append(_short_place(best, contest.axis, comparison))
+    return "; ".join(f"{who} {join_words(where)}".rstrip() for who, where in wins.items())
+
+
+def _counted_wins(comparison: Comparison, clear: Sequence[Contest]) -> str:
+    """Count who won over whom: "GRU over LSTM in 3, between values of forget bias in 13"."""
+    counts = Counter[str]()
+    for contest in clear:
+        best, other = (comparison.rows[place].experiment.cell.upper() for place in contest.rows)
+        values = f"between values of {SETTINGS[contest.axis].label.lower()}"
+        counts[f"{best} over {other}" if contest.axis == "cell" else values] += 1
+    return ", ".join(f"{who} in {count}" for who, count in counts.items())
 
 
 def _cells(comparison: Comparison) -> list[str]:

@@ -76,7 +76,9 @@ def test_nobody_wins_who_only_guesses(metrics):
             for e, m in zip(counted(plan), metrics, strict=True)]  # fmt: skip
     comparison = judge(plan, runs)
     assert not any(contest.clear for contest in comparison.contests)
-    assert comparison.verdicts[0] == "No clear winner in any of 2 tests: none does better than guessing."
+    assert comparison.verdicts[0] == (
+        "No clear winner in any of 2 tests: none does better than guessing. No seed of any solved the task."
+    )
     assert comparison.verdicts[1].endswith("no seed solves it: against LSTM and GRU neither does better than guessing.")
 
 
@@ -104,9 +106,18 @@ def test_one_seed_each_says_little():
 
 def test_the_first_sentence_says_who_won_where():
     plan = Plan({"cell": ["gru", "rnn"], "length": [10, 20, 30, 40, 50]})
-    assert judged(plan, [4, 4, 4, 4, 4, 4, 0, 0, 4, 3], step=100).verdicts[0] == (
+    assert judged(plan, [4, 4, 4, 4, 4, 4, 0, 0, 4, 3], step=100).verdicts[:2] == (
         "GRU, not RNN; clear in 2 of 5 tests: GRU over RNN at length 20 and at length 30. No clear winner in the "
-        "others. Where nothing differs, up to about 1 test in 20 still looks clear."
+        "others.",
+        "Where nothing differs, up to about 1 test in 20 still looks clear.",
+    )
+
+
+def test_many_clear_tests_are_counted_in_the_headline():
+    plan = Plan({"cell": ["gru", "rnn"], "forget_bias": [None, 1.0], "length": [10, 20, 30, 40]})
+    runs = [run_of(e, 4 * (e.cell == "gru" and e.forget_bias is None)) for e in counted(plan)]
+    assert said(plan, runs)[0] == (
+        "GRU, not RNN; clear in 8 of 8 tests: GRU over RNN in 4, between values of forget bias in 4."
     )
 
 
@@ -126,7 +137,10 @@ def test_the_horizon_at_start_predicts_success():
         "No setting whose horizon at start was below 15 of 49 steps learned it; of the 5 from there on, 4 did in "
         "every seed. The value was chosen on these same settings."
     )
-    assert after == "Whether the horizon after training predicts success can't be told: all 10 settings are alike."
+    assert after == (
+        "Whether the horizon after training predicts success can't be told: all 10 settings have the same horizon, or "
+        "do equally well."
+    )
 
 
 @pytest.mark.parametrize(
