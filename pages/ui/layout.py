@@ -15,7 +15,9 @@ TIGHT = """<style>
 .stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.5rem; }
-  .stMainBlockContainer:not(:has(.st-key-stops)) .st-key-line { display: none; }
+  .stMainBlockContainer:not(:has(.st-key-stops)) :is(.st-key-line, [data-testid=stLayoutWrapper]:has(> .st-key-line))
+  { display: none; }
+  [data-testid=stLayoutWrapper]:has(> .st-key-takes) { order: 1; flex-basis: 100%; }
   [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
