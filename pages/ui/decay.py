@@ -140,16 +140,17 @@ class DecayView:
         )
 
     def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
-        """Return by cell what it answers, in a few words, where that was measured; whether that is a failure."""
+        """Return by cell what it answers, where that was measured: "accuracy 1", or "mostly wrong (0.303)"."""
         metrics = {cell: taken.metric for cell, taken in snapshots.items()}
         metrics |= {cell: run.metric for cell, run in self.runs.items()}
         _chance, name = training.guessing(self.experiment) if metrics else (0.0, "")
         marks = {cell: failure_mark(run).removeprefix(", ") for cell, run in self.runs.items()}
-        return {
-            cell: f"{name} {wording.format_number(np.nanmedian(metric))} {marks.get(cell, '')}".rstrip()
+        medians = {
+            cell: wording.format_number(np.nanmedian(metric))
             for cell, metric in metrics.items()
             if np.isfinite(metric).any()
         }
+        return {cell: f"{mark} ({at})" if (mark := marks.get(cell)) else f"{name} {at}" for cell, at in medians.items()}
 
     @property
     def moves(self) -> bool:

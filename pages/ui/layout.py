@@ -45,6 +45,7 @@ TIGHT = """<style>
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
+.st-key-begin a p { white-space: normal; }
 .st-key-begin a { border: 2px solid #E8590C; border-radius: .5rem; padding: .3rem .8rem; }
 </style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,
 # and a page stays where it is when a tab is opened that holds less than the one before

@@ -31,8 +31,8 @@ def shipped_sentence(cells: Sequence[str], shown: int) -> str:
     """
     if not cells:
         return ""
-    which = "These" if len(cells) == shown else join_cells(cells)
-    return f"{which} came trained. To train anew:"
+    came = "Came" if len(cells) == shown else f"{join_cells(cells)} came"
+    return f"{came} trained. To train anew:"
 
 
 def stayed_at_chance(run: Run) -> bool:
