@@ -29,6 +29,7 @@ from pages.ui.settings import Settings
 from pages.ui.untrained import measure_untrained, mention_sizes, predict_decays
 
 DETAILS = ("Rate and half-life", "What trains the weights", "Hidden, cell, input")
+NO_VERDICT = "Which cell does best is said here once all are trained."
 Tables = dict[str, Callable[[], str]]
 
 
@@ -51,6 +52,7 @@ class DecayView:
         self.runs, self.unfinished = runs, unfinished = trainings.runs, trainings.unfinished
         self.starting = {cell: each for cell, each in self.experiments.items() if cell not in runs}
         self.is_live = any(row.live for row in unfinished.values())
+        self.is_begun = bool(runs or unfinished)  # from then on the page has all its parts: nothing moves when it ends
         self.before = {
             cell: at_threshold(measured, look.threshold)
             for cell, measured in {
@@ -84,7 +86,7 @@ class DecayView:
         with st.container(key="verdict"):
             self.show_verdict()
         lines = st.container()
-        step = player.draw_row("step", self.experiment, reached) if self.runs or self.is_live else reached or 0
+        step = player.draw_row("step", self.experiment, reached) if self.is_begun else reached or 0
         snapshots = {cell: run.snapshots[-1] for cell, run in seen.items()}
         earlier = reached is None and step < self.experiment.steps  # the lines and the lower panel are of the end
         if earlier:
@@ -94,25 +96,29 @@ class DecayView:
         with lines:
             self.show_lines(progress, earlier)
         carry = self.show_picture(snapshots, earlier)
-        for cell, alone in carry.items():
-            st.caption(sentences.carry_sentence(cell, self.decays[cell], alone, self.states))
         if self.runs or seen:
             self.show_timeline(seen, step if reached is None else None)
+        if carry:
+            decays, states = self.decays, self.states
+            said = [sentences.carry_sentence(cell, decays[cell], alone, states) for cell, alone in carry.items()]
+            st.caption("  \n".join(said))
 
     def show_picture(self, snapshots: Mapping[str, Snapshot], earlier: bool) -> dict[str, Decay]:
         """Draw the decays over what trained networks answer; return the carry's, empty where it is not drawn."""
         carry = self.at_the_end("carry") if self.look.carry and not snapshots and not self.unfinished else {}
-        has_lower = self.runs or self.is_live  # from the start of a training on, so that nothing moves when it ends
 
         def draw() -> go.Figure:
             curves = self.draw_curves(carry, {} if earlier else self.answers(snapshots))
+            if not self.is_begun:
+                return curves
             memories = {cell: run.memory for cell, run in self.runs.items()}
-            trained = "after training" if earlier else ""
-            return with_memory(curves, memories, position=self.look.position, trained=trained) if has_lower else curves
+            return with_memory(
+                curves, memories, position=self.look.position, trained="after training" if earlier else ""
+            )
 
         at_an_end = not snapshots and not self.unfinished
         self.pictures["decay"] = layout.kept(f"decay {self.subject}", draw) if at_an_end else draw()
-        alt = "Gradient left against distance" + (", and answers" if has_lower else "")
+        alt = "Gradient left against distance" + (", and answers" if self.is_begun else "")
         layout.chart(self.pictures["decay"], "decay", alt, moves=self.moves)
         sidebar.say_left_out(self.settings)
         mention_sizes(self.starting)
@@ -134,16 +140,17 @@ class DecayView:
         )
 
     def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
-        """Return by cell what it answers, in a few words, where that was measured; whether that is a failure."""
+        """Return by cell what it answers, where that was measured: "accuracy 1", or "mostly wrong (0.303)"."""
         metrics = {cell: taken.metric for cell, taken in snapshots.items()}
         metrics |= {cell: run.metric for cell, run in self.runs.items()}
         _chance, name = training.guessing(self.experiment) if metrics else (0.0, "")
         marks = {cell: failure_mark(run).removeprefix(", ") for cell, run in self.runs.items()}
-        return {
-            cell: f"{name} {wording.format_number(np.nanmedian(metric))} {marks.get(cell, '')}".rstrip()
+        medians = {
+            cell: wording.format_number(np.nanmedian(metric))
             for cell, metric in metrics.items()
             if np.isfinite(metric).any()
         }
+        return {cell: f"{mark} ({at})" if (mark := marks.get(cell)) else f"{name} {at}" for cell, at in medians.items()}
 
     @property
     def moves(self) -> bool:
@@ -152,10 +159,12 @@ class DecayView:
 
     def show_verdict(self) -> None:
         """Say in large letters which cell did best, or untrained how far back each can learn from."""
-        if not self.runs and not self.unfinished:
+        if not self.is_begun:
             layout.says(sentences.untrained_sentence(self.decays))
         elif len(self.runs) == len(self.experiments):
             layout.says(compare_cells(self.runs))
+        elif len(self.experiments) > 1:
+            layout.says(NO_VERDICT)
 
     def show_lines(self, progress: Mapping[str, Progress], earlier: bool) -> None:
         """Write a line for each cell: what it learned, or how far its training is."""

@@ -15,9 +15,11 @@ TIGHT = """<style>
 .stMainBlockContainer { padding-top: 1.4rem; padding-bottom: 3rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.5rem; }
-  .stMainBlockContainer:not(:has(.st-key-stops, .st-key-begin)) .st-key-line { display: none; }
+  .stMainBlockContainer:not(:has(.st-key-stops, .st-key-begin))
+  :is(.st-key-line, [data-testid=stLayoutWrapper]:has(> .st-key-line)) { display: none; }
   .stApp:has(.st-key-stops) .st-key-sentence { min-width: 100%; }
   [data-testid=stButtonGroup] [role=radiogroup] { flex-wrap: wrap; overflow: visible; }
+  [data-testid=stLayoutWrapper]:has(> .st-key-takes) { order: 1; flex-basis: 100%; }
   [data-testid=stLayoutWrapper]:has(> :is(.st-key-verdict, .st-key-layers-decay)) { order: -1; }
 }
 .stMainBlockContainer h1 { font-size: clamp(1.5rem, 2.2vw, 2.6rem); padding-top: 0; }
@@ -48,6 +50,7 @@ TIGHT = """<style>
 .st-key-head { margin: -.6rem 0 -.4rem; }
 .stPageLink a { background: none; }
 .stPageLink a p { font-weight: 600; }
+.st-key-begin a p { white-space: normal; }
 .st-key-begin a { border: 2px solid #E8590C; border-radius: .5rem; padding: .3rem .8rem; }
 </style>"""  # so that question, picture and sentence fit one screen, a picture lies over the one that it replaces,
 # and a page stays where it is when a tab is opened that holds less than the one before

@@ -141,10 +141,21 @@ def draw_row(settings: Settings, row: DeltaGenerator | None = None) -> TrainingR
     }
     label = "Resume" if stopped and len(stopped) == len(remaining) else "Train"
     with row or st.container(horizontal=True, vertical_alignment="center"):
-        _draw_buttons(label, remaining, live, runs, shipped)
+        _draw_buttons(label, remaining, live)
+        with st.container(key="takes"):
+            if live:
+                st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
+            elif remaining:
+                shown = {each.cell for each in remaining} | runs.keys()
+                came = shipped_sentence([*shipped], len(shown))
+                said = filter(None, (_cancelled_sentence(stopped, label), came, estimate(remaining)))
+                st.caption(" ".join(said), help=SHIPPED if shipped else None)
+            else:
+                all_diverged = runs and all(run.status == "diverged" for run in runs.values())
+                st.caption("All models diverged." if all_diverged else "Trained.")
     with st.container():
         _mention_others(rows.values())
-        _mention_stopped(stopped, label)
+        _mention_stopped(stopped)
         for experiment in remaining:
             if why := _refused().get(experiment):
                 st.error(f"{experiment.cell.upper()}: {escape_markdown(why)}")
@@ -166,14 +177,8 @@ def _load(ids: Mapping[str, str]) -> dict[str, Run]:
     return runs
 
 
-def _draw_buttons(
-    label: str,
-    remaining: Mapping[Experiment, int],
-    live: list[Row],
-    runs: Mapping[str, Run],
-    shipped: Mapping[str, str],
-) -> None:
-    """Draw Train and Cancel, and beside them how far the training is, or what was shipped and what a training costs."""
+def _draw_buttons(label: str, remaining: Mapping[Experiment, int], live: list[Row]) -> None:
+    """Draw Train and Cancel."""
     st.button(
         label, type="primary", key="train",
         icon=":material/play_arrow:", disabled=not remaining, on_click=submit, args=(remaining,),
@@ -181,24 +186,20 @@ def _draw_buttons(
     st.button(
         "Cancel", icon=":material/stop:", disabled=not live, on_click=_cancel, args=(live,), key="cancel",
     )  # fmt: skip
-    with st.container():
-        if live:
-            st.fragment(_show_progress, run_every=POLL)([row.id for row in live])
-        elif remaining:
-            cells = {each.cell for each in remaining} | runs.keys()
-            said = f"{shipped_sentence([*shipped], len(cells))} {estimate(remaining)}"
-            st.caption(said.lstrip(), help=SHIPPED if shipped else None)
-        else:
-            all_diverged = runs and all(run.status == "diverged" for run in runs.values())
-            st.caption("All models diverged." if all_diverged else "Trained.")
 
 
-def _mention_stopped(stopped: Mapping[str, Row], label: str) -> None:
-    """Tell which trainings were cancelled, and why the others stopped."""
-    if cancelled := [row for row in stopped.values() if row.status == "cancelled"]:
-        at = [f"{row.experiment.cell.upper()} after {row.step}" for row in cancelled]
-        whole = cancelled[0].experiment.steps
-        st.caption(f"Cancelled: {join_words(at)} of {whole} updates. Nothing is lost: {label} goes on.")
+def _cancelled_sentence(stopped: Mapping[str, Row], label: str) -> str:
+    """Say which trainings were cancelled; "" where none was. `label` is that of the button which goes on."""
+    cancelled = [row for row in stopped.values() if row.status == "cancelled"]
+    if not cancelled:
+        return ""
+    at = [f"{row.experiment.cell.upper()} after {row.step}" for row in cancelled]
+    whole = cancelled[0].experiment.steps
+    return f"Cancelled: {join_words(at)} of {whole} updates. Nothing is lost: {label} goes on."
+
+
+def _mention_stopped(stopped: Mapping[str, Row]) -> None:
+    """Tell why trainings stopped that nobody cancelled."""
     for cell, row in stopped.items():
         if row.status != "cancelled":
             show_reason(cell.upper(), row)

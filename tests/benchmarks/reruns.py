@@ -1,13 +1,15 @@
 """What a rerun of each page costs the server when nothing has changed, beside a bare Streamlit page.
 
 The bare page has 18 widgets, of the kinds that the dashboard has, and a chart of nine lines. Plain websocket clients
-ask both servers in turn, before and after a training. Prints the median in ms, its ratio to the bare page's, and
-the kB that are sent.
+ask both servers in turn, before and after a training. Prints the median in ms, the mean of the server's processor time
+in ms, the ratio of each to the bare page's, and the kB that are sent. On a busy machine only the processor time tells;
+the bare page waits, besides, until what it sent first is acknowledged.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -38,22 +40,27 @@ st.plotly_chart(go.Figure([go.Scatter(x=x, y=x + k, name=str(k)) for k in range(
 TRAINING = "steps=50"  # settings of the training between the two rounds
 
 
-async def measure(bare: Server, dashboard: Server, rounds: int) -> dict[str, tuple[list[float], float]]:
-    """Return the seconds of unchanged reruns by page, "bare" for the bare one, and the bytes of one."""
-    found = {}
-    async with asyncio.TaskGroup() as group:
-        for name in ("bare", *PAGES):
-            server = bare if name == "bare" else dashboard
-            found[name] = group.create_task(open_page(server, "" if name == "bare" else name))
-    sessions = {name: task.result() for name, task in found.items()}
+async def measure(bare: Server, dashboard: Server, rounds: int) -> dict[str, tuple[float, float, float]]:
+    """Return by page, "bare" for the bare one: median seconds of unchanged reruns, seconds of the processor, bytes."""
+    servers = {"bare": bare} | dict.fromkeys(PAGES, dashboard)
+    sessions = {name: await open_page(server, name.removeprefix("bare")) for name, server in servers.items()}
+    busy = dict.fromkeys(servers, 0.0)
     for _ in range(rounds):
-        for session in sessions.values():
+        for name, session in sessions.items():
+            before = processor_seconds(servers[name])
             await session.rerun()
+            busy[name] += (processor_seconds(servers[name]) - before) / rounds
     result = {}
     for name, session in sessions.items():
         await session.socket.close()
-        result[name] = session.tally.reruns[-rounds:], session.received
+        result[name] = float(np.median(session.tally.reruns[-rounds:])), busy[name], float(session.received)
     return result
+
+
+def processor_seconds(server: Server) -> float:
+    """Return the seconds of processor time that a server has used, its workers' left out."""
+    user, system = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def open_page(server: Server, page: str) -> Session:
@@ -67,13 +74,13 @@ async def open_page(server: Server, page: str) -> Session:
     return session
 
 
-def table(found: dict[str, tuple[list[float], float]]) -> list[dict[str, float | str]]:
-    """Return a row for each page: ms, ratio to the bare page, kB."""
-    bare = np.median(found["bare"][0])
+def table(found: dict[str, tuple[float, float, float]]) -> list[dict[str, float | str]]:
+    """Return a row for each page: ms, ms of the processor, the ratio of each to the bare page's, kB."""
+    bare_seconds, bare_busy, _ = found["bare"]
     return [
-        {"page": name or "home", "ms": 1e3 * float(np.median(times)), "ratio": float(np.median(times) / bare),
-         "kB": received / 1e3}
-        for name, (times, received) in found.items()
+        {"page": name or "home", "ms": 1e3 * seconds, "ratio": seconds / bare_seconds,
+         "busy_ms": 1e3 * busy, "busy_ratio": busy / bare_busy, "kB": received / 1e3}
+        for name, (seconds, busy, received) in found.items()
     ]  # fmt: skip
 
 
@@ -90,9 +97,12 @@ def main() -> None:
         try:
             for when in ("untrained", "trained"):
                 figures[when] = table(asyncio.run(measure(bare, dashboard, arguments.rounds)))
-                print(f"{when}\n{'page':>8} {'ms':>7} {'ratio':>6} {'kB':>7}")
+                print(f"{when}\n{'page':>8} {'ms':>7} {'ratio':>6} {'busy ms':>8} {'ratio':>6} {'kB':>7}")
                 for row in figures[when]:
-                    print(f"{row['page']:>8} {row['ms']:7.1f} {row['ratio']:6.2f} {row['kB']:7.1f}")
+                    print(
+                        f"{row['page']:>8} {row['ms']:7.1f} {row['ratio']:6.2f} {row['busy_ms']:8.1f} "
+                        f"{row['busy_ratio']:6.2f} {row['kB']:7.1f}"
+                    )
                 if when == "untrained":
                     press_train(dashboard, TRAINING)
                     time.sleep(20)

@@ -1,10 +1,11 @@
 """The page of gradient decay after a training, which these tests share."""
 
+import numpy as np
 import pytest
 
 from analysis.measures.decay import at_threshold
 from analysis.report.sentences.training import compare_cells, explain_horizon_and_span, training_sentence
-from analysis.report.wording import cell_with_state, describe_horizon_range, threshold_suffix
+from analysis.report.wording import cell_with_state, describe_horizon_range, format_number, threshold_suffix
 from pages.ui import training
 from tests.helpers.app import SMALL, app, charts, delete_runs, fine, trained
 
@@ -55,7 +56,9 @@ def test_what_the_cells_learned_stands_above_the_picture(after_training, runs):
     assert f"## {compare_cells(runs)}" in said
     assert all(line(cell, run) in "\n".join(said) for cell, run in runs.items())
     names = [trace.get("name", "") for trace in charts(after_training)[0]["data"]]
-    assert all(any(name.startswith(f"{cell.upper()}: accuracy ") for name in names) for cell in runs)
+    for cell, run in runs.items():
+        answer = format_number(np.median(run.metric))
+        assert any(name.startswith(f"{cell.upper()}: ") and answer in name and ", horizon " in name for name in names)
 
 
 def test_horizon_and_span_are_explained_once_there_are_both(after_training, runs):

@@ -45,7 +45,7 @@ def test_the_cells_at_their_defaults_are_there_trained(page):
 
 def test_other_settings_are_not_there_trained():
     at = fine(app("pages/measure/decay.py", **SMALL))
-    assert "Shipped trained" not in captions(at)
+    assert "To train anew" not in captions(at)
 
 
 def test_gates_are_read_of_a_shipped_run():
@@ -59,5 +59,5 @@ def test_a_run_trained_here_takes_the_shipped_ones_place():
     assert shipped_sentence(["rnn"], 1) in captions(at)
     fine(at.button(key="train").click().run())
     (row,) = training.jobs().rows()
-    assert "Shipped trained" not in captions(at)
+    assert "To train anew" not in captions(at)
     assert row.experiment == load_shipped("recall-rnn").experiment

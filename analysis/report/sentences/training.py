@@ -25,14 +25,14 @@ LEARNED = 0.05  # of the way from chance to perfect; a model below it stayed at 
 
 
 def shipped_sentence(cells: Sequence[str], shown: int) -> str:
-    """Say which cells were shipped trained, of so many that a page shows, and that what follows is of a training anew.
+    """Say which cells came trained, of so many that a page shows, and that what follows is of a training anew.
 
     Return "" where no cell was.
     """
     if not cells:
         return ""
-    which = "" if len(cells) == shown else f": {join_cells(cells)}"
-    return f"Shipped trained{which}. Anew:"
+    came = "Came" if len(cells) == shown else f"{join_cells(cells)} came"
+    return f"{came} trained. To train anew:"
 
 
 def stayed_at_chance(run: Run) -> bool:

@@ -170,5 +170,5 @@ def test_the_start_of_the_cells_is_named():
 
 def test_which_cells_were_shipped_trained():
     assert shipped_sentence([], 3) == ""
-    assert shipped_sentence(["rnn", "lstm"], 2) == "Shipped trained. Anew:"
-    assert shipped_sentence(["rnn", "lstm"], 3) == "Shipped trained: RNN and LSTM. Anew:"
+    assert shipped_sentence(["rnn", "lstm"], 2) == "Came trained. To train anew:"
+    assert shipped_sentence(["rnn", "lstm"], 3) == "RNN and LSTM came trained. To train anew:"
