@@ -16,7 +16,7 @@ from analysis.files.errors import UnusableError, one_line
 from analysis.files.limits import LARGEST_HEADER, require_size
 from analysis.models.hdf5 import Arrays
 from analysis.models.layouts import CELLS, RESET_BEFORE, Found, from_keras
-from analysis.models.names import to_torch_names
+from analysis.models.names import RESET, to_torch_names
 
 FIRST = re.compile(r"(?P<base>.*/)(?P<name>vars/0|kernel|kernel:0)")
 OTHERS = {
@@ -69,6 +69,8 @@ def _layers(arrays: Arrays, text: str) -> Found:
             weights = from_keras(arrays.arrays[path], arrays.arrays[base + recurrent], arrays.arrays.get(base + bias))
             found.add(prefix, weights, reverse=reverse)
             found.taken[prefix] = f"Keras's weights and order of gates{_said(own)}"
+            gru = weights["weight_hh"].shape[0] == 3 * weights["weight_hh"].shape[1]
+            found.taken[prefix] += RESET * (gru and not own and base + bias not in arrays.arrays)  # whose shape tells
             if "activation" in own:
                 found.nonlinearities[prefix] = own["activation"]
         except UnusableError as error:

@@ -32,6 +32,7 @@ GATE = re.compile(
 )
 GATES = {"lstm": ("i", "f", "cg", "o"), "gru": ("r", "z", "nh")}  # names of gates in torch's order
 ORDERS = {"rnn": "", "gru": ", gates in the order r z n", "lstm": ", gates in the order i f g o"}
+RESET = ", the state reset after its recurrent weights as in torch, which the file doesn't say"
 Parts = dict[str, str]  # by part of a layer, the name of its tensor in the file
 
 
@@ -137,6 +138,7 @@ def _of_matrices(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
         [(part, bias)] = biases.items()
         biases = {"bias_ih": torch.zeros_like(bias), "bias_hh": torch.zeros_like(bias)} | {part: bias}
     words = ORDERS[CELLS[R // H]] + ", transposed" * transposed + ", the other bias 0" * one
+    words += RESET * (R == 3 * H)
     words += ", as in W x: both are square, so the file may mean x W as well" * (ih.shape == (H, H))
     return weights | biases, words
 

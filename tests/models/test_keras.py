@@ -115,6 +115,17 @@ def test_layers_that_read_less_or_from_the_end_stay_apart(settings, tmp_path):
     assert [stack.layers for stack in read_recurrent(path.read_bytes(), path.name)] == [1, 1]
 
 
+def test_of_a_gru_without_a_bias_the_file_does_not_say_when_it_resets():
+    def fill(file):
+        for name, shape in {"kernel:0": (3, 12), "recurrent_kernel:0": (4, 12)}.items():
+            file.create_dataset(f"gru/gru_cell/{name}", data=np.full(shape, 0.1, "f4"))
+
+    [stack] = read_recurrent(hdf5(fill), "a.h5")
+    assert "reset after its recurrent weights as in torch, which the file doesn't say" in stack.taken
+    [biased] = read_recurrent(simple(), "a.h5")
+    assert "reset after" not in biased.taken
+
+
 def test_an_hdf5_file_of_torchs_names_is_read():
     module = torch.nn.LSTM(3, 4, batch_first=True)
 

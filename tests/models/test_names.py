@@ -48,6 +48,7 @@ def test_other_names_and_layouts(cell, names, transposed):
     # A square matrix doesn't say which way it lies: that of the inputs does.
     assert ("transposed" in stack.taken) == transposed
     assert ("in the order" in stack.taken) == (cell != "rnn")
+    assert ("the state reset after its recurrent weights" in stack.taken) == (cell == "gru")
 
 
 def test_square_matrices_of_an_rnn_are_said_to_be_of_either_kind():
