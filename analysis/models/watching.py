@@ -81,19 +81,24 @@ def watch(
     for name, value in (("every", every), ("samples", samples)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    whole = is_whole(module, cells=True)
-    layers = recurrent_layers(module, cells=True) if whole else {"": module}
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
-    if direction == "backward":
-        layers = {name: layer for name, layer in layers.items() if getattr(layer, "bidirectional", False)}
-        if not layers:
-            raise ValueError("direction='backward': it reads forward alone, expected bidirectional=True in a layer")
-    if not whole:
+    layers = _layers_of(module, direction)
+    if module in layers.values():
         require_recordable(module, dtype)
         return Watch(module, int(every), int(samples), dtype, direction=direction)
     _require_one_recordable(layers.values(), dtype)
     return ModelWatch(layers, int(every), int(samples), dtype, direction)
+
+
+def _layers_of(module: nn.Module, direction: str) -> dict[str, nn.Module]:
+    """Return a whole model's layers that read in a direction, by name; or a layer itself."""
+    layers = recurrent_layers(module, cells=True) if is_whole(module, cells=True) else {"": module}
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
+    if direction == "backward":
+        layers = {name: layer for name, layer in layers.items() if getattr(layer, "bidirectional", False)}
+    if not layers:
+        raise ValueError("direction='backward': it reads forward alone, expected bidirectional=True in a layer")
+    return layers
 
 
 def _require_one_recordable(layers: Iterable[nn.Module], dtype: torch.dtype) -> None:
