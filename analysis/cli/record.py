@@ -55,6 +55,10 @@ def recorded_outcome(arguments: Mapping[str, Any], threshold: float) -> Outcome:
         "influence": found.influence,
     }
     taken = f"Layers: {stack.taken}." if stack.taken else ""
+    if cell == "rnn" and not (arguments["nonlinearity"] or stack.nonlinearity):
+        taken = (
+            f"{taken} The file doesn't say its nonlinearity: taken is tanh; --nonlinearity relu is the other.".strip()
+        )
     lines = [taken, read, cut, summary.describe_decay(stack.label, measured.decay), *summary.describe_answers(found)]
     return Outcome(
         status=exit_status(measured),

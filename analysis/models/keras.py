@@ -16,6 +16,7 @@ from analysis.files.errors import UnusableError, one_line
 from analysis.files.limits import LARGEST_HEADER, require_size
 from analysis.models.hdf5 import Arrays
 from analysis.models.layouts import CELLS, RESET_BEFORE, Found, from_keras
+from analysis.models.names import RESET, to_torch_names
 
 FIRST = re.compile(r"(?P<base>.*/)(?P<name>vars/0|kernel|kernel:0)")
 OTHERS = {
@@ -68,36 +69,69 @@ def _layers(arrays: Arrays, text: str) -> Found:
             weights = from_keras(arrays.arrays[path], arrays.arrays[base + recurrent], arrays.arrays.get(base + bias))
             found.add(prefix, weights, reverse=reverse)
             found.taken[prefix] = f"Keras's weights and order of gates{_said(own)}"
+            gru = weights["weight_hh"].shape[0] == 3 * weights["weight_hh"].shape[1]
+            found.taken[prefix] += RESET * (gru and not own and base + bias not in arrays.arrays)  # whose shape tells
             if "activation" in own:
                 found.nonlinearities[prefix] = own["activation"]
         except UnusableError as error:
             found.refused[prefix] = str(error)
+    if not (found.tensors or found.refused):  # the file is not of Keras
+        return to_torch_names({path.replace("/", "."): array for path, array in arrays.arrays.items()})
     _stack(found, model)
     return found
 
 
 def _stack(found: Found, model: object) -> None:
-    """Put those layers of a Sequential model into one stack that read one another."""
-    layers: list = []
-    match model:
-        case {"class_name": "Sequential", "config": {"layers": list(given)}}:
-            layers = given
+    """Put those layers of a model into one stack that read one another, and that nothing but these reads so."""
+    layers, below = _layers_below(model)
     prefixes = {prefix.rpartition(".")[2]: prefix for prefix in found.taken}
-    below, hands_on = "", False  # the stack below, and whether the next layer reads all its time steps
-    for layer in layers:
+    read = [_recurrent_below(name, layers, below) for name in prefixes]
+    for name, lower in zip(list(prefixes), read, strict=True):
+        if lower in prefixes and read.count(lower) == 1 and _hands_on(layers[lower]):
+            own = layers[name]["config"]
+            turned = own.get("go_backwards") or own.get("layer", {}).get("config", {}).get("go_backwards")
+            if not turned and found.put_above(prefixes[lower], prefixes[name]):
+                prefixes[name] = prefixes[lower]
+
+
+def _layers_below(model: object) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """Return a model's layers by name, and for each that reads one layer alone, once, the name of that one."""
+    kind = ""
+    listed: list[Any] = []
+    match model:
+        case {"class_name": str(kind), "config": {"layers": list(listed)}}:
+            pass
+    layers: dict[str, Mapping[str, Any]] = {
+        layer["config"]["name"]: layer
+        for layer in listed
+        if isinstance(layer, dict) and isinstance(layer.get("config"), dict) and "name" in layer["config"]
+    }
+    if kind == "Sequential":
+        return layers, dict(zip([*layers][1:], layers, strict=False))
+    below = {}
+    for name, layer in layers.items():
         match layer:
-            case {"class_name": str(kind), "config": {"name": str(name)} as config} if name in prefixes:
-                both = kind == "Bidirectional"
-                own = config["layer"]["config"] if both else config
-                turned = own.get("go_backwards") is True
-                if not hands_on or turned or not found.put_above(below, prefixes[name]):
-                    below = prefixes[name]
-                hands_on = own.get("return_sequences") is True and not turned
-                hands_on &= not both or config.get("merge_mode") == "concat"
-            case {"class_name": "Dropout" | "SpatialDropout1D"}:
-                pass
-            case _:
-                hands_on = False
+            case {"inbound_nodes": [{"args": [{"config": {"keras_history": [str(lower), *_]}}]}]}:
+                below[name] = lower
+    return layers, below
+
+
+def _recurrent_below(name: str, layers: Mapping[str, Mapping[str, Any]], below: Mapping[str, str]) -> str:
+    """Return the layer that a layer reads, but for dropout between them; empty where it isn't known."""
+    lower = below.get(name, "")
+    for _ in range(DEEPEST):
+        if lower not in layers or layers[lower].get("class_name") not in ("Dropout", "SpatialDropout1D"):
+            break
+        lower = below.get(lower, "")
+    return lower if lower in layers else ""
+
+
+def _hands_on(layer: Mapping[str, Any]) -> bool:
+    """Return whether a recurrent layer hands on all its time steps in order, and its directions side by side."""
+    config = layer["config"]
+    own = config["layer"]["config"] if layer.get("class_name") == "Bidirectional" else config
+    joined = layer.get("class_name") != "Bidirectional" or config.get("merge_mode") == "concat"
+    return joined and own.get("return_sequences") is True and own.get("go_backwards") is not True
 
 
 def _is_recurrent(arrays: Arrays, kernel: str, recurrent: str) -> bool:

@@ -19,10 +19,10 @@ START, END = r"(?P<prefix>(?:.*[./_])?)", r"(?:_?l?(?P<layer>\d{1,3}))?"
 OTHER = {
     "recurrent_kernel": "recurrent_kernel",
     "kernel": "kernel",
-    "weight_hh": r"w(?:eights?)?_?hh(?:\.weight)?|(?:h2h|hh|linear_hh|hidden2hidden)\.weight",
-    "weight_ih": r"w(?:eights?)?_?[ix]h(?:\.weight)?|(?:i2h|x2h|[ix]h|linear_ih|input2hidden)\.weight",
+    "weight_hh": r"w(?:eights?)?_?hh?(?:\.weight)?|(?:h2h|hh|linear_hh|hidden2hidden)\.weight",
+    "weight_ih": r"w(?:eights?)?_?(?:[ix]h|x)(?:\.weight)?|(?:i2h|x2h|[ix]h|linear_ih|input2hidden)\.weight",
     "bias_hh": r"b(?:ias)?_?hh|(?:w_?hh|h2h|hh|linear_hh|hidden2hidden)\.bias",
-    "bias_ih": r"b(?:ias)?_?[ix]h|(?:w_?[ix]h|i2h|x2h|[ix]h|linear_ih|input2hidden)\.bias",
+    "bias_ih": r"b(?:ias)?_?(?:[ix]h|x)|(?:w_?[ix]h|i2h|x2h|[ix]h|linear_ih|input2hidden)\.bias",
     "bias": r"b|bias|b_?h",
 }
 PATTERNS = {part: re.compile(f"{START}(?:{names}){END}", re.IGNORECASE) for part, names in OTHER.items()}
@@ -32,6 +32,7 @@ GATE = re.compile(
 )
 GATES = {"lstm": ("i", "f", "cg", "o"), "gru": ("r", "z", "nh")}  # names of gates in torch's order
 ORDERS = {"rnn": "", "gru": ", gates in the order r z n", "lstm": ", gates in the order i f g o"}
+RESET = ", the state reset after its recurrent weights as in torch, which the file doesn't say"
 Parts = dict[str, str]  # by part of a layer, the name of its tensor in the file
 
 
@@ -129,13 +130,16 @@ def _of_matrices(parts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
         raise UnusableError(f"shapes {tuple(ih.shape)} and {tuple(hh.shape)}: expected both with the gates on one axis")
     weights = {"weight_ih": ih, "weight_hh": hh}
     biases = {part: parts[part].flatten() for part in ("bias_ih", "bias_hh") if part in parts}
-    if "bias" in parts and not biases:
-        biases["bias_ih"] = parts["bias"].flatten()
+    free = [part for part in ("bias_ih", "bias_hh") if part not in biases]
+    if "bias" in parts and free:
+        biases[free[0]] = parts["bias"].flatten()
     one = len(biases) == 1
     if one:
         [(part, bias)] = biases.items()
         biases = {"bias_ih": torch.zeros_like(bias), "bias_hh": torch.zeros_like(bias)} | {part: bias}
     words = ORDERS[CELLS[R // H]] + ", transposed" * transposed + ", the other bias 0" * one
+    words += RESET * (R == 3 * H)
+    words += ", as in W x: both are square, so the file may mean x W as well" * (ih.shape == (H, H))
     return weights | biases, words
 
 

@@ -31,13 +31,9 @@ AGAIN = "a second backward pass through one call, whose gradients add to what wa
 
 
 def watch(
-    module: nn.Module,
-    every: int = 100,
-    *,
-    samples: int = 8,
+    module: nn.Module, every: int = 100, *, samples: int = 8, direction: str = "forward",
     dtype: torch.dtype = torch.float64,
-    direction: str = "forward",
-) -> "Watch | ModelWatch":
+) -> "Watch | ModelWatch":  # fmt: skip
     """Measure a module while the user's own loop trains it: one batch in `every` backward passes.
 
     Of a whole model each recurrent layer is watched, with `history` a dict by layer; else it is a list. The loop isn't
@@ -55,15 +51,15 @@ def watch(
     sequences where it reads that one: the gradients from several would overlap. The decay is that of the highest layer
     that the loss reads, in one `direction`. Dropout between layers is left out. `gradient` is the norm of the whole
     batch's gradient by the layer's weights, before clipping. What can't be measured is counted in `skipped` with the
-    reason: a call on one time step alone, which has no distances, or what a second pass through a call adds.
+    reason, as a call on one time step alone, a loop that reads its own answers, or a second pass through a call.
 
     Args:
         module: nn.RNN, nn.LSTM, nn.GRU or one of their cells, or a model that holds some.
         every: how many backward passes there are from one measurement to the next.
         samples: how many sequences of the batch are measured at most, the first that the loss reads.
+        direction: forward, or backward, whose distances count from a sequence's start; of a whole model, its
+            bidirectional layers alone are then watched. Scalars have ".backward" after the layer's name.
         dtype: the precision of the measurement, torch.float64 or torch.float32.
-        direction: forward, or backward of a bidirectional module, whose steps count to the sequence's start; of a whole
-            model its bidirectional layers alone are then watched. Scalars have ".backward" after the layer's name.
 
     Raises:
         TypeError, ValueError: as `record`, for a module it doesn't take; for n or samples below 1.
@@ -73,27 +69,35 @@ def watch(
     ...     for _ in range(4):  # your own loop
     ...         lstm(torch.randn(20, 5, 3))[0][-1].sum().backward()
     >>> id = watched.save("my LSTM")  # or in the loop, after every epoch: this replaces what was saved before
-    >>> [snapshot.step for snapshot in watched.history]
-    [2, 4]
-    >>> next(iter(watched.scalars()))  # in the loop, as wandb.log(watched.scalars())
-    'goldfish/lstm.l0/horizon'
+    >>> [snapshot.step for snapshot in watched.history], next(iter(watched.scalars()))  # as of wandb.log(…scalars())
+    ([2, 4], 'goldfish/lstm.l0/horizon')
     """
-    for name, value in (("every", every), ("samples", samples)):
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
-    whole = is_whole(module, cells=True)
-    layers = recurrent_layers(module, cells=True) if whole else {"": module}
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
-    if direction == "backward":
-        layers = {name: layer for name, layer in layers.items() if getattr(layer, "bidirectional", False)}
-        if not layers:
-            raise ValueError("direction='backward': it reads forward alone, expected bidirectional=True in a layer")
-    if not whole:
+    _require_counts(every=every, samples=samples)
+    layers = _layers_of(module, direction)
+    if module in layers.values():
         require_recordable(module, dtype)
         return Watch(module, int(every), int(samples), dtype, direction=direction)
     _require_one_recordable(layers.values(), dtype)
     return ModelWatch(layers, int(every), int(samples), dtype, direction)
+
+
+def _require_counts(**counts: object) -> None:
+    """Raise a ValueError for what is no whole number from 1 on."""
+    for name, value in counts.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected a whole number from 1 on")
+
+
+def _layers_of(module: nn.Module, direction: str) -> dict[str, nn.Module]:
+    """Return a whole model's layers that read in a direction, by name; or a layer itself."""
+    layers = recurrent_layers(module, cells=True) if is_whole(module, cells=True) else {"": module}
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction={direction!r}: expected {' or '.join(DIRECTIONS)}")
+    if direction == "backward":
+        layers = {name: layer for name, layer in layers.items() if getattr(layer, "bidirectional", False)}
+    if not layers:
+        raise ValueError("direction='backward': it reads forward alone, expected bidirectional=True in a layer")
+    return layers
 
 
 def _require_one_recordable(layers: Iterable[nn.Module], dtype: torch.dtype) -> None:

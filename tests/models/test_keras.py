@@ -79,15 +79,22 @@ def test_bidirectional_layers_of_keras_are_read(ending, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("ending", ["keras", "h5"])
-@pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_layers_of_a_sequential_model_that_read_one_another_are_a_stack(kind, both, ending, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "both", "functional", "ending"),
+    [("LSTM", False, False, "keras"), ("GRU", True, False, "h5"), ("LSTM", True, True, "keras")],
+)
+def test_layers_that_read_one_another_are_a_stack(kind, both, functional, ending, tmp_path):
     keras = by_keras()
     made = [getattr(keras.layers, kind)(4, return_sequences=True, bias_initializer="random_normal") for _ in range(2)]
     layers = [keras.layers.Bidirectional(layer) for layer in made] if both else made
     last = getattr(keras.layers, kind)(5, name="other")
-    model = keras.Sequential([keras.Input((None, 3)), layers[0], keras.layers.Dropout(0.5), layers[1], last])
+    chain = [layers[0], keras.layers.Dropout(0.5), layers[1], last]
+    model = keras.Sequential([keras.Input((None, 3)), *chain])
+    if functional:
+        given = read = keras.Input((None, 3))
+        for layer in chain:
+            read = layer(read)
+        model = keras.Model(given, read)
     path = tmp_path / f"a.{ending}"
     model.save(path)
     stacks = read_recurrent(path.read_bytes(), path.name)
@@ -106,6 +113,30 @@ def test_layers_that_read_less_or_from_the_end_stay_apart(settings, tmp_path):
     path = tmp_path / "a.keras"
     keras.Sequential([keras.Input((6, 3)), lower, *between, keras.layers.GRU(4)]).save(path)
     assert [stack.layers for stack in read_recurrent(path.read_bytes(), path.name)] == [1, 1]
+
+
+def test_of_a_gru_without_a_bias_the_file_does_not_say_when_it_resets():
+    def fill(file):
+        for name, shape in {"kernel:0": (3, 12), "recurrent_kernel:0": (4, 12)}.items():
+            file.create_dataset(f"gru/gru_cell/{name}", data=np.full(shape, 0.1, "f4"))
+
+    [stack] = read_recurrent(hdf5(fill), "a.h5")
+    assert "reset after its recurrent weights as in torch, which the file doesn't say" in stack.taken
+    [biased] = read_recurrent(simple(), "a.h5")
+    assert "reset after" not in biased.taken
+
+
+def test_an_hdf5_file_of_torchs_names_is_read():
+    module = torch.nn.LSTM(3, 4, batch_first=True)
+
+    def fill(file):
+        for name, weight in module.state_dict().items():
+            file.create_dataset(f"encoder/{name}", data=weight.numpy())
+
+    [stack] = read_recurrent(hdf5(fill), "a.h5")
+    inputs = torch.randn(2, 7, 3)
+    assert stack.name == "encoder"
+    assert torch.allclose(to_module(stack)(inputs)[0], module(inputs)[0], atol=1e-6)
 
 
 def archive(config, weights=None):

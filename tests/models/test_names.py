@@ -16,6 +16,7 @@ NAMES = {
     "i2h": ("cell.i2h.weight", "cell.h2h.weight", "cell.i2h.bias", "cell.h2h.bias"),
     "x2h": ("x2h.weight", "h2h.weight", "x2h.bias", "h2h.bias"),
     "slashes": ("model/rnn/Wih", "model/rnn/Whh", "model/rnn/bih", "model/rnn/bhh"),
+    "numpy": ("Wx", "Wh", "bx", "bh"),
     "layer": ("w_ih_l0", "w_hh_l0", "b_ih_l0", "b_hh_l0"),
 }
 
@@ -47,6 +48,14 @@ def test_other_names_and_layouts(cell, names, transposed):
     # A square matrix doesn't say which way it lies: that of the inputs does.
     assert ("transposed" in stack.taken) == transposed
     assert ("in the order" in stack.taken) == (cell != "rnn")
+    assert ("the state reset after its recurrent weights" in stack.taken) == (cell == "gru")
+
+
+def test_square_matrices_of_an_rnn_are_said_to_be_of_either_kind():
+    module = nn.RNN(6, 6, batch_first=True)
+    stack = only(dict(zip(NAMES["numpy"], weights_of(module), strict=True)))
+    same_states(stack, module)
+    assert "as in W x: both are square, so the file may mean x W as well" in stack.taken
 
 
 @pytest.mark.parametrize("cell", MODULES)
