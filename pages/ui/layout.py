@@ -94,7 +94,17 @@ def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Figure:
-    return _draw()
+    figure = _draw()
+    figure.layout.meta = str(hash((subject, language)))
+    return figure
+
+
+def _differ(one: go.Figure, other: go.Figure) -> bool:
+    """Whether two figures differ; kept ones are told apart by their subjects, as to compare numbers takes long."""
+    if one is other:
+        return False
+    marks = one.layout.meta, other.layout.meta
+    return marks[0] != marks[1] if all(marks) else one != other
 
 
 def chart(
@@ -111,7 +121,7 @@ def chart(
     is drawn. Where its points can be clicked, `on_pick` is called with the `legendgroup` of the one that was.
     """
     above, last, below, picks = session.layers(name).get()
-    if last is not None and figure is not last and figure != last:
+    if last is not None and _differ(figure, last):
         above, below = 1 - above, last
         picks = {**picks, above: session.picks(name).get()}
     elif not moves:
