@@ -92,6 +92,9 @@ def test_ones_own_runs_come_first_and_the_shipped_ones_stay():
     names = at.selectbox(key="comparable").options
     assert len(names) == 4 and "Forget bias 2.0" in names[0]
     assert "forget_bias=2.0" in links(at)["Train them yourself, on your task"].query_string
+    compared = links(at)["Look closer: Compare"]
+    assert "forget_bias=2.0" in compared.query_string and "lengths=6" in compared.query_string
+    assert "&length=" not in compared.query_string
     fine(at.selectbox(key="comparable").set_value(names[1]).run())
     shows(at, SHIPPED)
 
