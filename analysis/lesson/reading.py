@@ -107,11 +107,12 @@ def read_each_alone(experiment: Experiment, words: list[str], trained: Mapping[s
 def find_changed_guess(reading: Reading, alone: Alone) -> int | None:
     """Return the place of the word nearest the middle of a sentence after which memory changes the first guess.
 
-    Both guesses are best named: those of which the memory's is a word that the model knows go first, then all others.
-    None where memory changes none.
+    Words whose guess is a word go before those after which a sign, or an unknown word, is guessed. None where memory
+    changes no guess.
     """
-    changed = [t for t in range(1, len(reading.words)) if reading.predicted[t] != alone.predicted[t]]
-    named = [t for t in changed if reading.words[t].isalnum() and reading.predicted[t].isalnum()]
+    words = [t for t in range(1, len(reading.words)) if any(map(str.isalnum, reading.words[t]))]
+    changed = [t for t in words if reading.predicted[t] != alone.predicted[t]]
+    named = [t for t in changed if reading.predicted[t].isalnum()]
     middle = len(reading.words) // 2
     return min(named or changed, key=lambda t: (abs(t - middle), -t), default=None)
 

@@ -9,6 +9,7 @@ from analysis.language import translate as _
 from pages.ui.stops import STOPS
 
 ACROSS = 4
+TANH = "#0F8C99"  # as in the picture of tanh
 RNN, LSTM, GRU = COLOURS["rnn"], COLOURS["lstm"], COLOURS["gru"]
 
 
@@ -31,7 +32,7 @@ CURVE = "M10 50 C70 50 70 50 80 32 C90 12 90 14 150 14"
 PICTURES = {
     "words": _patch(20, 12, 1, -1, 0) + _patch(55, 12, -1, 0, 1) + _patch(90, 12, 0, 1, 1) + _patch(125, 12, -1, -1, 1),
     "loop": _box(60, 26, 40, 26, RNN) + _line("M100 39 H135 V10 H25 V39 H58") + _line("M53 34 L59 39 L53 44"),
-    "tanh": _box(10, 14, 140, 36, "rgba(128,128,128,.25)") + _line(CURVE, NEGATIVE),
+    "tanh": _box(10, 14, 140, 36, "rgba(128,128,128,.25)") + _line(CURVE, TANH),
     "goldfish": _line("M10 10 C25 45 40 53 150 54", RNN) + _line("M10 10 C60 18 100 24 150 30", LSTM)
     + _line("M10 10 C60 22 100 30 150 36", GRU),
     "lstm": _line("M10 14 H150", LSTM, 5) + "".join(_box(30 + 40 * k, 30, 20, 16, LSTM) for k in range(3))

@@ -23,9 +23,10 @@ SIZES = {
     "gru": mark("One state h, two gates r and z: **{formula}**"),
 }
 LEFT_OUT = mark(
-    "**Left out:** the cell state (h is memory and message in one) and the output gate. One **update gate** z takes the "
-    "place of forget and input gate: it **keeps** the share z of the old memory and **replaces** the share 1 − z by the "
-    "proposal n. New: the **reset gate** r, how much of the past enters that proposal (“recalled”)."
+    "**Left out:** the cell state (h is memory and message in one) and the output gate. One **update gate** z takes "
+    "the place of forget and input gate: it **keeps** the share z of the old memory and **replaces** the share "
+    "1\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}z by the proposal n. New: the **reset gate** r, how much of the past enters "
+    "that proposal (“recalled”)."
 )
 HEIGHT = 240  # pixels of each drawing
 TRAINED = mark("These gates are trained; for the goldfish we set them to keep.")
@@ -76,7 +77,7 @@ def _explain(reading: Reading, view: str, word: int) -> str:
 def _show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None:
     """Draw and say what both cells cost; a button measures their time too."""
     counts = {name: cell.cell_cost(experiments[name]) for name in CELLS}
-    picture, said, button = st.columns([4, 5, 2], vertical_alignment="center")
+    picture, said, button = st.columns([4, 5, 3], vertical_alignment="center")
     if button.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
         session.RACE.set(_race(experiments, words))
     last = session.RACE.get()

@@ -90,9 +90,16 @@ def says(sentence: str) -> None:
 
 
 class Kept(go.Figure):
-    """A figure that nothing changes any more: what the browser gets of it is made once."""
+    """A figure that nothing changes any more: what the browser gets of it is made once.
 
+    Two are told apart by what they show, its subject and language, as to compare their numbers takes long.
+    """
+
+    shows: tuple[str, str] | None = None
     _sent: dict[str, Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return self.shows == other.shows if isinstance(other, Kept) else super().__eq__(other)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figure as a dictionary, whose parts callers must not change."""
@@ -111,7 +118,9 @@ def kept(subject: str, draw: Callable[[], go.Figure]) -> go.Figure:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _kept(subject: str, language: str, _draw: Callable[[], go.Figure]) -> go.Figure:
-    return Kept(_draw())
+    figure = Kept(_draw())
+    figure.shows = subject, language
+    return figure
 
 
 def chart(

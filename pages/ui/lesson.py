@@ -104,8 +104,7 @@ HELD = mark(
     "score of the next word moves with the memory so many words before, as a share of that at the last."
 )
 OF_ONE_SCORE = mark(
-    "The goldfish stop asked how much of the memory survives; this asks how much this one guess depends on it. As it "
-    "is, every unit has its own gate."
+    "The goldfish stop asked how much of the memory survives; this asks how much this one guess depends on it."
 )
 THREE_TERMS = mark("In the sum: from the word, from the memory, the bias b.")
 _THREE_TERMS = "what comes from the word, what from the hidden state before, and the bias"

@@ -35,7 +35,8 @@ STOPWATCH = """condition => {
     };
     requestAnimationFrame(look);
 }"""
-CURVES = f"{PICTURE}?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
+CURVES = "%s?._fullData?.filter(trace => trace.x.length > 2).map(trace => trace.y[1]).join()"
+SECOND = f"{IN_SIGHT}[1]"  # on Home the first picture is of a sentence, and follows no setting
 NAMED = f"[...({PICTURE}?.querySelectorAll('.annotation-text') ?? [])].some(each => each.textContent === %s)"
 HELD = f"{IN_SIGHT}.some(each => each._fullData.some(trace => trace.name.endsWith(%s)))"
 LIVE = "/(RNN|LSTM|GRU) after [1-9]/.test(document.querySelector('[data-testid=stMain]').innerText)"
@@ -61,11 +62,11 @@ def answers(page: playwright.Page, moves: int) -> dict[str, list[float]]:
     return found
 
 
-def hidden_sizes(page: playwright.Page, moves: int) -> list[float]:
+def hidden_sizes(page: playwright.Page, moves: int, picture: str = PICTURE) -> list[float]:
     """Move the hidden size; return how long each new picture takes."""
-    found = []
+    found, curves = [], CURVES % picture
     for _ in range(moves):
-        changed = f"(({CURVES}) ?? before) !== before".replace("before", json.dumps(page.evaluate(CURVES)))
+        changed = f"(({curves}) ?? before) !== before".replace("before", json.dumps(page.evaluate(curves)))
         found.append(move(page, "Hidden size", "ArrowRight", changed))
     return found
 
@@ -119,7 +120,7 @@ def main() -> None:
         idle = answers(page, options.moves)
         page.close()
         page = opened("", "seed=1")
-        idle["hidden, Home"] = hidden_sizes(page, options.moves)
+        idle["hidden, Home"] = hidden_sizes(page, options.moves, SECOND)
         page.close()
         page = opened("cell", "hold=true")
         idle["held gate"] = held_gates(page, options.moves)
@@ -130,7 +131,7 @@ def main() -> None:
         busy = answers(page, options.moves)
         page.close()
         page = opened("", "seed=1&gain=0.9")  # models that are not measured yet
-        busy["hidden, Home"] = hidden_sizes(page, options.moves)
+        busy["hidden, Home"] = hidden_sizes(page, options.moves, SECOND)
         page.close()
         page = opened("cell", "hold=true&seed=1&gain=0.9")
         busy["held gate"] = held_gates(page, options.moves)

@@ -28,6 +28,7 @@ SMALL = "cells=LSTM&cells=GRU&hidden_size=8&seeds=2&length=10&batch_size=8"
 SHORT, PLAYED = f"{SMALL}&steps=100", f"{SMALL}&steps=1500&snapshot_every=10"  # played for a minute
 ENDLESS = SMALL.replace("length=10", "length=500") + "&steps=100000&snapshot_every=10"  # for half an hour at least
 CHANGED = f"before => (now => now && String(now) !== String(before))(({CURVE})('GRU'))"
+SECOND = f"{IN_SIGHT}[1]"  # on Home the first picture is of a sentence, and follows no setting
 NAMED = f"text => {PICTURE}?.layout.annotations?.some(each => each.text === text)"
 WATCH = """() => {
     const seen = new Set();
@@ -46,9 +47,9 @@ WATCH = """() => {
 def test_from_home_to_a_file_on_disk(server, visit, tmp_path):
     page = visit(server.url(settings=f"{SMALL}&steps=100"))
     slider = page.get_by_role("slider", name="Hidden size")
-    before = curve(page)
+    before = page.wait_for_function(CURVE.replace(PICTURE, SECOND), arg="GRU").json_value()
     slider.press("ArrowRight")
-    page.wait_for_function(CHANGED, arg=before)
+    page.wait_for_function(CHANGED.replace(PICTURE, SECOND), arg=before)
     expect(page).to_have_url(re.compile("hidden_size=9"))
 
     page.get_by_role("link", name="Gradient decay").click()

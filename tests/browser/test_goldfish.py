@@ -15,7 +15,7 @@ def test_the_mark_moves_and_the_networks_stay(server, visit):
     page.wait_for_function(MARKED_AT, arg=7)
     page.get_by_role("slider", name="Word").press("ArrowLeft")
     page.wait_for_function(MARKED_AT, arg=6)
-    expect(page.get_by_text("6 turns of the loop later")).to_be_visible()
+    expect(page.get_by_text("6 turns later")).to_be_visible()
     page.get_by_text("trained", exact=True).click()
     page.wait_for_function(SHOWS, arg=0.4)  # of the untrained RNN nearly half is left after one turn
     page.get_by_text("中文", exact=True).click()

@@ -92,6 +92,9 @@ def test_ones_own_runs_come_first_and_the_shipped_ones_stay():
     names = at.selectbox(key="comparable").options
     assert len(names) == 4 and "Forget bias 2.0" in names[0]
     assert "forget_bias=2.0" in links(at)["Train them yourself, on your task"].query_string
+    compared = links(at)["Look closer: Compare"]
+    assert "forget_bias=2.0" in compared.query_string and "lengths=6" in compared.query_string
+    assert "&length=" not in compared.query_string
     fine(at.selectbox(key="comparable").set_value(names[1]).run())
     shows(at, SHIPPED)
 
@@ -122,18 +125,18 @@ def test_a_history_that_cannot_be_read_leaves_what_is_shipped(monkeypatch):
 
 def test_a_damaged_run_is_left_out(monkeypatch):
     ids = finished(tiny(cell="lstm"), tiny(cell="gru"))
-    run = training.load(ids[0])
+    run, load, damaged = training.load(ids[0]), training.load, ids[1:]
 
-    def load(id):
-        if id == ids[1]:
+    def read(id):
+        if id in damaged:
             raise StoreError("it is damaged")
-        return run
+        return load(id)
 
-    monkeypatch.setattr(training, "load", load)
+    monkeypatch.setattr(training, "load", read)
     at = fine(app(PAGE))
     shows(at, {"lstm": run})
     assert any(caption.value == "The run of the GRU can't be read." for caption in at.caption)
-    monkeypatch.setattr(training, "load", lambda id: load(ids[1]))
+    damaged.append(ids[0])
     at = fine(app(PAGE))
     assert not charts(at) and "Measure a model of your own" in links(at)
 

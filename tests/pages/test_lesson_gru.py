@@ -70,7 +70,7 @@ def test_time_is_measured_when_asked_and_is_of_this_sentence_alone():
 
 def test_z_keeps_and_replaces():
     said = " ".join(caption.value for caption in fine(app(PAGE)).caption)
-    assert "**keeps** the share z" in said and "**replaces** the share 1 − z" in said
+    assert "**keeps** the share z" in said and "**replaces** the share 1\u00a0−\u00a0z" in said
 
 
 def test_a_clicked_part_is_explained_and_a_second_click_ends_that():
