@@ -89,10 +89,10 @@ def carried_sentence(reading: Reading, word: int) -> str:
         return _("{first} has just been read: nothing had to be kept yet.").format(first=first)
     gate = reading.parts["forget"]
     text = translate_count(
-        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} time since {first}, "
-        "multiplied up: {median}.",
-        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} times since {first}, "
-        "multiplied up: {median}.",
+        "Forget gate: how much of the long memory stays. At {word}: {mean} on average. Half the units kept {median} "
+        "or more through this {count} gate since {first}.",
+        "Forget gate: how much of the long memory stays. At {word}: {mean} on average. Half the units kept {median} "
+        "or more through all {count} gates since {first}.",
         word,
     )
     return text.format(
