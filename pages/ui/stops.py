@@ -42,8 +42,8 @@ STOPS = {
              mark("Change the memory a little at the first word. How much of that change is there later? 100 %: all; "
                   "0 %: nothing, it is forgotten."), networks=""),
         Stop("lstm", mark("The LSTM"), mark("Two memories, three gates: what does each decide?"),
-             mark("Above: the long memory c; no weights or tanh touch it. Below: h, what is shown of it. A gate σ gives "
-                  "each number (**unit**) 0 to 1.")),
+             mark("Above: the long memory c; no weights or tanh touch it. Below: h, what is shown of it. A gate σ "
+                  "gives each number (**unit**) 0 to 1.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
              mark("One memory instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),
