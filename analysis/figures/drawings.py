@@ -81,7 +81,7 @@ LSTM = Drawing(
         "kept": (37, 52), "stored": (53, 45.5), "cell": (96, 52), "hidden": (96, 11),
     },
     frame=(10, 5, 91, 57),
-    notes=((mark("cell state: long memory"), 72, 55), (mark("hidden state: what is passed on now"), 48, 8)),
+    notes=((mark("cell state: long memory"), 72, 55), (mark("hidden state: what is shown now"), 48, 8)),
     top=61,
     below={"kept": 37},
 )  # fmt: skip
@@ -124,7 +124,7 @@ RNN = Drawing(
         "bias": (50, 43), "sum": (63, 30), "hidden": (96, 30),
     },
     frame=(10, 4, 91, 54),
-    notes=((mark("h: all memory, made anew from the old at every word"), 50, 51.5),),
+    notes=((mark("h: made anew from the old at every word"), 50, 51.5),),
     top=61,
     below={"from_memory": 36, "sum": 63},
 )  # fmt: skip

@@ -10,7 +10,7 @@ from analysis.figures import style
 from analysis.figures.sentence import by_word
 from analysis.language import translate as _
 from analysis.language import translate_count
-from analysis.report.wording import format_percent
+from analysis.report.wording import format_percent, raise_power
 from analysis.results import SMALLEST
 
 
@@ -156,5 +156,6 @@ def _log_axis(values: np.ndarray) -> style.Layout:
     apart = 1 if top - bottom < 4 else 2  # powers of ten
     ticks = range(int(top) // apart * apart, bottom - 1, -apart)
     return style.log_axis(bottom, top + 0.03 * (top - bottom)) | {
-        "tickvals": [10.0**power for power in ticks], "ticktext": [format_percent(10.0**power) for power in ticks],
+        "tickvals": [10.0**power for power in ticks],
+        "ticktext": [raise_power(format_percent(10.0**power)) for power in ticks],
     }  # fmt: skip

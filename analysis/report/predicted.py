@@ -18,5 +18,5 @@ SIGNS = {
 def name_predicted(word: str, written: str) -> str:
     """Name a word that a network predicts; `written` is the word as the medium shows it, without quotation marks."""
     if word == UNKNOWN:
-        return _("a word it doesn't know")
+        return _("a word outside its vocabulary")
     return _(SIGNS[word]) if word in SIGNS else _("“{word}”").format(word=written)

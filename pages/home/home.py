@@ -18,7 +18,7 @@ pictures = {"first-word": ui.show_first()}
 layout.says(_("The lesson, in seven stops"))
 cards.show()
 settings = sidebar.settings(sidebar.HOME)
-layout.says(_("What forgetting does to learning"))
+layout.says(_("What forgetting does to learning: for after the lesson"))
 st.caption(
     _(
         "To learn from an early step, the learning signal, the **gradient**, must come back to it. This is how much of "

@@ -23,9 +23,15 @@ from analysis.results import Run
 from analysis.sources import FILE_SETTINGS
 from pages.ui import cell, compare_plan, goldfish, layout, readers, session, training
 
+LINES = {
+    True: mark("Lines: one network each."),
+    False: mark(
+        "Lines and the table: the median of several networks; bands and brackets: from the lowest to the highest."
+    ),
+}  # by whether there is one of each kind
 LEGEND = mark(
-    "Lines: the median of several networks; bands: from the lowest to the highest. Chance: what guessing gets. Memory "
-    "span: up to how many steps back the answers stay better than halfway between guessing and their best."
+    "Chance: what guessing gets. Memory span: up to how many steps back the answers stay better than halfway between "
+    "guessing and their best."
 )
 LESS = {
     "mse": mark("mse: the mean squared error, the less the better."),
@@ -89,7 +95,7 @@ def show(group: Group, runs: Mapping[str, Run]) -> None:
         {_("Cell"): [*columns]} | dict(zip(rows, rows.values(), strict=True)), hide_index=True, border="horizontal"
     )
     less = LESS.get(first.metric_name.split()[0])
-    st.caption(join_sentences(*map(_, filter(None, (LEGEND, less)))))
+    st.caption(join_sentences(*map(_, filter(None, (LINES[group.first.seeds == 1], LEGEND, less)))))
 
 
 def sum_up() -> None:

@@ -26,7 +26,7 @@ LEFT_OUT = mark(
     "**Left out:** the cell state (h is memory and message in one) and the output gate. One **update gate** z takes "
     "the place of forget and input gate: it **keeps** the share z of the old memory and **replaces** the share "
     "1\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}z by the proposal n. New: the **reset gate** r, how much of the past enters "
-    "that proposal (“recalled”)."
+    "that proposal (“recalled”): at 0 it starts afresh."
 )
 HEIGHT = 240  # pixels of each drawing
 TRAINED = mark("These gates are trained; for the goldfish we set them to keep.")
@@ -51,10 +51,10 @@ def show_word(readings: Mapping[str, Reading], experiments: Mapping[str, Experim
             st.caption(_(SIZES[name]).format(formula=_(", ").join(FORMULAS[name])))
     with explained:
         if picked:
-            st.caption(_explain(readings[picked[0]], picked[1], word))
+            st.markdown(_explain(readings[picked[0]], picked[1], word))
             st.button(_("What is left out"), key="left_out", on_click=session.GRU_PART.set, args=(None,))
         else:
-            st.caption(_(LEFT_OUT))
+            st.markdown(_(LEFT_OUT))
     _show_costs(experiments, words)
 
 
@@ -78,7 +78,7 @@ def _show_costs(experiments: Mapping[str, Experiment], words: list[str]) -> None
     """Draw and say what both cells cost; a button measures their time too."""
     counts = {name: cell.cell_cost(experiments[name]) for name in CELLS}
     picture, said, button = st.columns([4, 5, 3], vertical_alignment="center")
-    if button.button(_("Measure their time"), icon=":material/timer:", key="race", help=_(WHERE)):
+    if button.button(_("Time them"), icon=":material/timer:", key="race", help=_(WHERE)):
         session.RACE.set(_race(experiments, words))
     last = session.RACE.get()
     timed = last if last and last.words == tuple(words) else None

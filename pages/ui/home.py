@@ -39,8 +39,8 @@ def show_first() -> go.Figure:
         st.caption(
             _(
                 "How much of a small change in the memory, made at the first word, is still there at each later one. "
-                "Networks: untrained, gates set to keep. A gate decides how much of its memory an LSTM or a GRU keeps: "
-                "here we set it near all. A plain RNN has no gates."
+                "The networks aren't trained yet. A gate decides how much of its memory an LSTM or a GRU keeps: here "
+                "we set it near all. A plain RNN has no gates."
             )
         )
         with st.container(key="begin"):

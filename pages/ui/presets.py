@@ -29,7 +29,7 @@ PRESETS = [
 
 def show() -> None:
     """Link to five experiments worth seeing, each with what it shows."""
-    st.markdown("**{}**".format(_("See for yourself")))
+    st.markdown("**{}**".format(_("See for yourself, after the lesson")))
     for label, page, _settings, shows in PRESETS:
         link, text = st.columns([1, 2.4], vertical_alignment="center", gap="small")
         link.page_link(

@@ -30,8 +30,8 @@ STOPS = {
     stop.name: stop
     for stop in (
         Stop("words", mark("Words"), mark("How does a sentence get in?"),
-             mark("A network can read only numbers, so each word becomes a list of them. Empty columns are still "
-                  "to come.")),
+             mark("A network can read only numbers, so each word becomes a list of them. Empty columns: words "
+                  "still to come.")),
         Stop("loop", mark("The loop"), mark("What does the loop carry?"),
              mark("After each word the network hands its memory to its own next turn: all it knows of the past.")),
         Stop("tanh", mark("tanh"), mark("What is tanh for?"),
@@ -42,8 +42,8 @@ STOPS = {
              mark("Change the memory a little at the first word. How much of that change is there later? 100 %: all; "
                   "0 %: nothing, it is forgotten."), networks=""),
         Stop("lstm", mark("The LSTM"), mark("Two memories, three gates: what does each decide?"),
-             mark("Upper line: the long memory c. Lower: h, what is shown of it. A gate σ gives each number (**unit**) "
-                  "a share, 0 to 1.")),
+             mark("Above: the long memory c; no weights or tanh touch it. Below: h, what is shown of it. A gate σ "
+                  "gives each number (**unit**) 0 to 1.")),
         Stop("gru", mark("The GRU"), mark("Can it be done with less?"),
              mark("One memory instead of two, two gates instead of three. Click a box to read what it decides.")),
         Stop("choice", mark("Which one?"), mark("Which one should I take?"),

@@ -45,7 +45,7 @@ def test_the_axis_is_linear_in_per_cent_and_widens():
 
 
 @pytest.mark.parametrize(
-    ("factor", "ends"), [(0.97, ("100 %", "1 %")), (0.5, ("100 %", "1e−6 %")), (2.0, ("1e10 %", "1 %"))]
+    ("factor", "ends"), [(0.97, ("100 %", "1 %")), (0.5, ("100 %", "10⁻⁶ %")), (2.0, ("10¹⁰ %", "1 %"))]
 )
 def test_the_log_axis_names_per_cent_too(factor, ends):
     axis = fading({"rnn": decay(factor)}, log=True).layout.yaxis

@@ -69,7 +69,7 @@ def test_time_is_measured_when_asked_and_is_of_this_sentence_alone():
 
 
 def test_z_keeps_and_replaces():
-    said = " ".join(caption.value for caption in fine(app(PAGE)).caption)
+    said = " ".join(text.value for text in fine(app(PAGE)).markdown)
     assert "**keeps** the share z" in said and "**replaces** the share 1\u00a0−\u00a0z" in said
 
 
@@ -81,7 +81,7 @@ def test_a_clicked_part_is_explained_and_a_second_click_ends_that():
         ("lstm", "squashed", "output"),
     ):
         at.session_state["gru_part"] = (cell, parts.view_of(cell, clicked))
-        explained = " ".join(caption.value for caption in fine(at.run()).caption)
+        explained = " ".join(text.value for text in fine(at.run()).markdown)
         assert parts.view_of(cell, clicked) == view
         assert lesson.MEANINGS[cell, view] in explained
         assert part_sentence(readers.read(cell, WORDS), view, 7, 0) in explained
@@ -92,7 +92,7 @@ def test_a_clicked_part_is_explained_and_a_second_click_ends_that():
         ]
         assert any(shape["line"]["color"] == style.CHOSEN for shape in strong)
     at.session_state["gru_part"] = None
-    assert "**Left out:**" in " ".join(caption.value for caption in fine(at.run()).caption)
+    assert "**Left out:**" in " ".join(text.value for text in fine(at.run()).markdown)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ TASKS = {
 TEXT_NAMES = {"english": mark("English prose"), "chinese": mark("Chinese prose")}
 STORIES = {
     "recall": mark(
-        "In {length} steps one symbol is shown; at the end the network must name it. So it has to remember it for up "
-        "to {back} steps."
+        "One of {symbols} symbols is shown somewhere in {length} steps; at the end the network must name it. So it has "
+        "to remember it for up to {back} steps."
     ),
     "adding": mark(
         "{length} numbers are read, two of them marked; at the end the network must say the sum of these two."
@@ -42,7 +42,7 @@ STORIES = {
 }
 ALIKE = 0.1  # of what was gained over guessing: networks that are nearer hardly differ
 # Settings that a group's name leaves out or says first.
-NAMED = ("task", "length", "cell", "snapshot_every", "data_file")
+NAMED = ("task", "length", "cell", "seeds", "snapshot_every", "data_file")
 
 
 def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
@@ -52,6 +52,11 @@ def describe_group(experiment: Experiment, cells: Sequence[str]) -> str:
     )
     text = experiment.text_file
     changed = [_(TEXT_NAMES[text])] if text in TEXT_NAMES else []
+    if experiment.seeds != SETTINGS["seeds"].default:
+        count = experiment.seeds
+        changed.append(
+            translate_count("{count} network of each kind", "{count} networks of each kind", count).format(count=count)
+        )
     changed += [
         f"{_(setting.label)} {getattr(experiment, setting_name)}"
         for setting_name, setting in SETTINGS.items()
@@ -107,8 +112,10 @@ def choice_sentence(runs: Mapping[str, Run]) -> str:
 
 def task_sentence(experiment: Experiment) -> str:
     """Describe a task in everyday words: what is read, and what must be said."""
-    length = experiment.task_length
-    return _("**The task.** {story}").format(story=_(STORIES[experiment.task]).format(length=length, back=length - 1))
+    length, story = experiment.task_length, _(STORIES[experiment.task])
+    return _("**The task.** {story}").format(
+        story=story.format(length=length, back=length - 1, symbols=experiment.symbols)
+    )
 
 
 def rule_sentences(runs: Mapping[str, Run]) -> str:
@@ -118,7 +125,8 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
         return ""
     spans = {cell: float(np.nan_to_num(run.memory.span)) for cell, run in runs.items()}
     reach = format_steps(spans["rnn"])
-    if max(spans[cell] for cell in gated) > spans["rnn"]:
+    farther = max(spans[cell] for cell in gated) > spans["rnn"]
+    if farther:
         rule = _("If what matters lies farther back than an RNN remembers (here {reach}), take an LSTM or a GRU.")
     elif max(spans.values()) == 0:
         rule = _(
@@ -133,7 +141,11 @@ def rule_sentences(runs: Mapping[str, Run]) -> str:
     said = [rule.format(reach=reach)]
     lstm, gru = (runs.get(cell) for cell in ("lstm", "gru"))
     if lstm and gru and gru.timing["parameters"] < lstm.timing["parameters"]:
-        said.append(_("Of these two try the smaller first, the GRU."))
+        said.append(
+            _("Of these two try the smaller first, the GRU.")
+            if farther
+            else _("Where it does help, try the smaller cell with gates first, the GRU.")
+        )
     return join_sentences(*said)
 
 

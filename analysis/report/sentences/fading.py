@@ -115,7 +115,7 @@ def gates_sentences(traces: Mapping[str, Trace], word: int, networks: str) -> st
         _slope_sentence(traces["rnn"], networks),
         _("The LSTM has **{lstm}** left, the GRU **{gru}**.").format(**left),
         _("They carry the old memory past the weights, times a **gate** (0 forgets, 1 keeps), and add what is new."),
-        _gates_sentence({cell: _mean(traces[cell]) for cell in GATED}, networks),
+        _gates_sentence({cell: traces[cell] for cell in GATED}, word, networks),
     ]
     if any(traces[cell].own[word] > MORE for cell in GATED):
         said.append(_("More than 100 %: the change has grown on its way."))
@@ -134,16 +134,18 @@ def _slope_sentence(rnn: Trace, networks: str) -> str:
     return text.format(slope=f"{slope:.2f}")
 
 
-def _gates_sentence(gates: Mapping[str, float], networks: str) -> str:
-    """Say who set the gates, to what on average, and what follows."""
+def _gates_sentence(traces: Mapping[str, Trace], word: int, networks: str) -> str:
+    """Say who set the gates, to what on average, and what they alone would leave at a word."""
+    gates = {cell: _mean(trace) for cell, trace in traces.items()}
     if all(HALVES[0] <= gate <= HALVES[1] for gate in gates.values()):
-        effect = _("that is near ½, so the change is halved at each word.")
+        effect = _("near ½, they alone would leave {lstm} and {gru}. The rest came by what is added.")
     elif all(gate >= KEEPS for gate in gates.values()):
-        effect = _("nearly all of the change passes.")
+        effect = _("they alone would leave {lstm} and {gru}. The rest came by what is added.")
     else:
         effect = _("but each number of the memory has a gate of its own, and those near 1 do the keeping.")
     means = {cell: f"{gate:.2f}" for cell, gate in gates.items()}
-    return _("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect)
+    alone = {cell: describe_share(trace.mean[1 : word + 1].prod()) for cell, trace in traces.items()}
+    return _("{who}: {effect}").format(who=_(WHO[networks]).format(**means), effect=effect.format(**alone))
 
 
 def learning_sentences(traces: Mapping[str, Trace], networks: str) -> str:

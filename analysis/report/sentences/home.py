@@ -60,7 +60,7 @@ def more_sentence(decays: Mapping[str, Decay], carries: Mapping[str, Decay]) -> 
         return ""
     alone = _(", ").join(f"{cell.upper()} {_share(carries[cell].relative[-1])}" for cell in cells)
     return _(
-        "More than 100 %: a small early change has grown; it isn't that more is remembered. Through the gates alone "
+        "More than 100 %: it isn't that more is remembered; a small early change has grown. Through the gates alone "
         "{alone} would be left."
     ).format(alone=alone)
 

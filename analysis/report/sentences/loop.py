@@ -44,7 +44,7 @@ def brought_sentence(reading: Reading, alone: Alone, word: int) -> str:
     if expected == other:
         text = _(
             "After all words up to {word} it guesses {expected} next ({share}). Shown {word} with an empty memory, it "
-            "guesses the same, less or more sure ({without}): that much is due to the loop."
+            "guesses the same, but at {without}. The difference is what the loop carried."
         )
     else:
         text = _(

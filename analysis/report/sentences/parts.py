@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.language import join_sentences, translate_count
+from analysis.language import join_sentences
 from analysis.language import translate as _
 from analysis.reading import Reading
 from analysis.report.markdown import quote_word
@@ -88,15 +88,12 @@ def carried_sentence(reading: Reading, word: int) -> str:
     if not word:
         return _("{first} has just been read: nothing had to be kept yet.").format(first=first)
     gate = reading.parts["forget"]
-    text = translate_count(
-        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} time since {first}, "
-        "multiplied up: {median}.",
-        "Forget gate: how much of the long memory stays. At {word}: {mean} on average; {count} times since {first}, "
-        "multiplied up: {median}.",
-        word,
+    text = _(
+        "Forget gate: how much of the long memory stays. At {word}: {mean}. Since {first}, half the units kept "
+        "{median} or more."
     )
     return text.format(
-        word=quote_word(reading.words[word]), mean=_share(gate[word].mean()), count=word, first=first,
+        word=quote_word(reading.words[word]), mean=_share(gate[word].mean()), first=first,
         median=_share(float(np.median(gate[1 : word + 1].prod(0)))),
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ def test_a_group_is_named_by_its_task_and_what_is_not_a_default():
     assert choice.describe_group(Experiment(), ["gru"]).endswith(": GRU")
     words = Experiment(task="words", text_file="chinese", seeds=1)
     with in_language("zh"):
-        assert choice.describe_group(words, ["gru"]).endswith("GRU，中文文章，种子数 1")
+        assert choice.describe_group(words, ["gru"]).endswith("GRU，中文文章，每种各 1 个网络")
 
 
 def test_every_task_has_a_name_and_is_described():

@@ -37,12 +37,12 @@ def test_what_the_memory_changes_is_told(readings):
     other = alone(reading, UNKNOWN, 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), other, 2).replace("\u00a0", " ") == (
         "After all words up to “and” it guesses “value” next (25 %). Shown “and” with an empty memory, it guesses a "
-        "word it doesn't know (12.5 %). The difference is what the loop carried."
+        "word outside its vocabulary (12.5 %). The difference is what the loop carried."
     )
     same = alone(reading, "value", 0.125)
     assert brought_sentence(expecting(reading, "value", 0.25), same, 1).replace("\u00a0", " ") == (
         "After all words up to “value” it guesses “value” next (25 %). Shown “value” with an empty memory, it guesses "
-        "the same, less or more sure (12.5 %): that much is due to the loop."
+        "the same, but at 12.5 %. The difference is what the loop carried."
     )
 
 

@@ -74,8 +74,7 @@ def test_what_the_forget_gate_kept_since_the_first_word():
     found = reading("lstm")
     found.parts["forget"][:] = np.array([[0.0, 0.0], [0.5, 0.9], [0.4, 0.8]])  # that at the first word is left out
     assert carried_sentence(found, 2).replace("\u00a0", " ") == (
-        "Forget gate: how much of the long memory stays. At “is”: 60 % on average; 2 times since “the”, multiplied "
-        "up: 46 %."
+        "Forget gate: how much of the long memory stays. At “is”: 60 %. Since “the”, half the units kept 46 % or more."
     )
-    assert "1 time since “the”" in carried_sentence(found, 1)
+    assert "70\u00a0% or more" in carried_sentence(found, 1)
     assert carried_sentence(found, 0) == "“the” has just been read: nothing had to be kept yet."
