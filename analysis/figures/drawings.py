@@ -124,7 +124,7 @@ RNN = Drawing(
         "bias": (50, 43), "sum": (63, 30), "hidden": (96, 30),
     },
     frame=(10, 4, 91, 54),
-    notes=((mark("h: all memory, made anew from the old at every word"), 50, 51.5),),
+    notes=((mark("h: all memory, made from the old at each word"), 50, 51.5),),
     top=61,
     below={"from_memory": 36, "sum": 63},
 )  # fmt: skip
