@@ -1,7 +1,6 @@
 """What the server does once, so that it answers sooner: it sends at once, and collects less garbage."""
 
 import gc
-import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +17,11 @@ def send_at_once() -> None:
     Streamlit's socket does wait, as TCP does where nothing else is said, and a browser acknowledges after 40 ms. Later
     connections inherit what is set here of the socket that listens.
     """
-    for number in os.listdir(OPEN_FILES) if OPEN_FILES.exists() else ():
-        with suppress(OSError), socket.fromfd(int(number), socket.AF_INET, socket.SOCK_STREAM) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # refused by what is no such socket
+    for file in OPEN_FILES.iterdir() if OPEN_FILES.exists() else ():
+        with suppress(OSError):  # closed by now, or a socket of another kind
+            if file.is_socket():
+                with socket.fromfd(int(file.name), socket.AF_INET, socket.SOCK_STREAM) as connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,3 +1,4 @@
+import os
 import socket
 
 from pages.ui import answering
@@ -18,3 +19,13 @@ def test_connections_send_at_once():
             assert browser.recv(100) == b"still open"
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as later:
             assert sends_at_once(later)
+
+
+def test_what_is_no_connection_stays_as_it_is():
+    """A copy left open of a pipe's end would keep its reader from ever seeing the end."""
+    reading, writing = os.pipe()
+    answering.send_at_once.__wrapped__()
+    os.close(writing)
+    os.set_blocking(reading, False)
+    assert os.read(reading, 1) == b""  # the end, and not a pipe that may still say something
+    os.close(reading)
