@@ -60,13 +60,14 @@ def show_word(explained: Explained, height: int) -> int:
         word = player.draw_track(explained.track or cell.word_track(reading.words))
         view = choose(reading.cell)
         below = st.container()
-    beside = right.container(key="part", gap="xsmall")
-    with beside:
-        value = _choose_held(explained, view)
     drawn, held = reading, None
-    if value is not None:
-        with beside:  # before the drawing, which takes longer: the hand that moves the gate looks at this
+    with right.container(key="part", gap="xsmall"):  # before the drawing, which takes longer: eyes are here
+        value = _choose_held(explained, view)
+        if value is None:
+            _explain(explained, view, word)
+        else:
             _show_held(explained, view, value)
+    if value is not None:
         drawn = explained.read_held(view, value)
         held = _("{gate} gate held at {value}").format(gate=_(GATE_NAMES[view]), value=f"{value:g}")
     drawing = layout.kept(
@@ -77,9 +78,6 @@ def show_word(explained: Explained, height: int) -> int:
     with place:
         alt = _("The {cell} and its numbers at one word").format(cell=reading.cell.upper())
         layout.chart(drawing, "cell", alt, moves=True, on_pick=partial(_pick, reading.cell))
-    if value is None:
-        with beside:
-            _explain(explained, view, word)
     with below:
         explained.below(drawn, view, word)
     return word

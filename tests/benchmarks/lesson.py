@@ -1,20 +1,23 @@
 """How soon the lesson answers in a real Chromium: first pictures of the stops, a click on a box, a gate held by hand.
 
 Prints seconds: from the click on *Next* to the stop's first picture, as the browser draws it, once torch is loaded;
-from the press of a key on the slider of a held gate to its picture.
+from the press of the mouse on a box of the LSTM to what explains it and its picture, or of a key on the slider of a
+held gate to its picture.
 """
 
 import argparse
 import time
+from functools import partial
 from statistics import median
 
 from playwright import sync_api as playwright
 
 from pages.ui.stops import STOPS
 from tests.benchmarks.answering import held_gates, seconds, visiting
-from tests.helpers.browser import IN_SIGHT, settle
+from tests.helpers.browser import BOX, IN_SIGHT, at_rest, settle
 
 TITLED = "document.querySelector('h1')?.innerText === {question!r} && {pictures}.length > 0"
+EXPLAINED = "document.querySelector('.st-key-layers-part-{gate} .main-svg')"
 
 
 def first_pictures(page: playwright.Page) -> dict[str, float]:
@@ -25,6 +28,17 @@ def first_pictures(page: playwright.Page) -> dict[str, float]:
         shown = TITLED.format(question=stop.question, pictures=IN_SIGHT)
         found[name] = seconds(page, shown, link.click)
         settle(page)
+        time.sleep(0.5)
+    return found
+
+
+def clicked_boxes(page: playwright.Page, clicks: int) -> list[float]:
+    """Click the boxes of an LSTM's gates in turn; return how long each explanation takes, with its picture."""
+    found = []
+    for k in range(clicks):
+        gate = ("input", "output", "forget")[k % 3]
+        place = at_rest(page, BOX, gate)
+        found.append(seconds(page, EXPLAINED.format(gate=gate), partial(page.mouse.click, *place)))
         time.sleep(0.5)
     return found
 
@@ -44,9 +58,11 @@ def main() -> None:
         for name in STOPS:
             times = [walk[name] for walk in walks]
             print(f"{name:16}{times[0]:8.2f}{median(times):8.2f}{max(times):9.2f}", flush=True)
-        page = opened("lstm", "hold=true")
-        held = held_gates(page, options.moves)
-        print(f"{'held gate':16}{held[0]:8.2f}{median(held):8.2f}{max(held):9.2f}")
+        for name, times in (
+            ("clicked box", clicked_boxes(opened("lstm", ""), options.moves)),
+            ("held gate", held_gates(opened("lstm", "hold=true"), options.moves)),
+        ):
+            print(f"{name:16}{times[0]:8.2f}{median(times):8.2f}{max(times):9.2f}")
 
 
 if __name__ == "__main__":

@@ -4,18 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.helpers.browser import at_rest, settle
+from tests.helpers.browser import BOX, PATCH, PLACE, at_rest, settle
 
-PLACE = """part => {
-    const plots = [...document.querySelectorAll(".st-key-layers-DRAWING .js-plotly-plot")].filter(
-        each => each.querySelector(".main-svg") && getComputedStyle(each).visibility === "visible");
-    if (plots.length !== 1) return null;  // one still lies over the other
-    const [plot] = plots, target = plot._fullData.find(
-        trace => trace.legendgroup === part && trace.x.length === WANTED);
-    const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
-    return [box.x + xaxis._offset + xaxis.l2p(target.x[0]), box.y + yaxis._offset + yaxis.l2p(target.y[0])];
-}"""
-BOX, PATCH = (PLACE.replace("WANTED", count).replace("DRAWING", "cell") for count in ("1", "32"))
 BESIDE = PLACE.replace("WANTED", "1").replace("DRAWING", "gru-beside")
 
 

@@ -43,6 +43,17 @@ AT_REST = """([arg, frames]) => new Promise((found, failed) => {
     };
     look();
 })"""
+PLACE = """part => {
+    const plots = [...document.querySelectorAll(".st-key-layers-DRAWING .js-plotly-plot")].filter(
+        each => each.querySelector(".main-svg") && getComputedStyle(each).visibility === "visible");
+    if (plots.length !== 1) return null;  // one still lies over the other
+    const [plot] = plots, target = plot._fullData.find(
+        trace => trace.legendgroup === part && trace.x.length === WANTED);
+    const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+    return [box.x + xaxis._offset + xaxis.l2p(target.x[0]), box.y + yaxis._offset + yaxis.l2p(target.y[0])];
+}"""
+# where a box of the LSTM's drawing is, or the first square of a patch
+BOX, PATCH = (PLACE.replace("WANTED", count).replace("DRAWING", "cell") for count in ("1", "32"))
 PORTS = range(10_000, 30_000)  # below those that systems give to whoever asks for any
 
 
